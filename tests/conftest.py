@@ -1,5 +1,6 @@
 """Isolates tests from the machine: from its home, settings, proxies, terminal, time zone and language."""
 
+import importlib
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import textual.constants
 
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
@@ -57,11 +59,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the environment before textual is imported, which reads it then."""
+    """Set the environment, and have Textual read it again: the plugin for pictures has already imported it."""
     for name in list(os.environ):
         if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
+    importlib.reload(textual.constants)
     # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)

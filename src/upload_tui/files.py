@@ -189,14 +189,16 @@ def write_private_file(file: Path, text: str) -> None:
         OSError: it cannot be written. The file is as it was.
     """
     make_private_folder(file.parent)
-    part = file.with_suffix(".part")
+    import tempfile  # here, because `--version` needs this module as well
+
+    descriptor, part = tempfile.mkstemp(".part", f"{file.name}.", file.parent)  # of this writer alone, and private
     try:
-        with open(part, "w", encoding="utf-8", opener=private_opener) as opened:  # a Path has no opener
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
-        part.replace(file)
-    except OSError:
+        Path(part).replace(file)
+    except BaseException:
         with suppress(OSError):
-            part.unlink()
+            Path(part).unlink()
         raise
 
 

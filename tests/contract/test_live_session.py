@@ -24,11 +24,15 @@ from upload_tui.monitor import (
     ProjectRef,
     Query,
     Schedule,
+    SortKey,
     StageReached,
     Store,
     StorePicture,
+    Trouble,
+    TroubleLimits,
     UploadChange,
     UploadSeen,
+    read_query,
 )
 from upload_tui.monitor.sessions import live
 from upload_tui.status import Certainty, Stage
@@ -458,8 +462,10 @@ async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPat
                 await run_pending()
                 states.append(session.connection().state)
             counts = {state: len([*some]) for state, some in groupby(states)}
-            assert [*counts] == [ConnectionState.LIVE, ConnectionState.RETRYING, ConnectionState.OFFLINE]
-            assert counts[ConnectionState.LIVE] <= 6
+            expected = [ConnectionState.LIVE, ConnectionState.SLOW, ConnectionState.RETRYING, ConnectionState.OFFLINE]
+            assert [*counts] == expected
+            assert counts[ConnectionState.LIVE] <= 3
+            assert counts[ConnectionState.LIVE] + counts[ConnectionState.SLOW] <= 6
             assert counts[ConnectionState.RETRYING] == 10
             assert (session.connection().read_on, session.picture.as_of()) == (read_on, read_on)
             assert session.connection().reason == "No answer for 5s"
@@ -492,7 +498,7 @@ async def test_a_session_without_an_answer_yet_is_as_of_the_last_one(tmp_path: P
         clock.advance(86_400)
 
 
-async def test_one_project_that_is_away_is_stale_alone() -> None:
+async def test_one_project_that_is_away_is_stale_alone_and_judged_by_its_own_time() -> None:
     clock, store = FrozenClock(), Store()
     away: set[str] = set()
 
@@ -500,21 +506,34 @@ async def test_one_project_that_is_away_is_stale_alone() -> None:
         project_id = request.url.path.split("/")[-2]
         if project_id in away:
             return httpx.Response(503, json={})
-        upload = an_upload(f"{project_id}.bin", project=(project_id, project_id), now=clock.now())
-        return httpx.Response(200, headers={"x-total": "1"}, json={"results": [upload]})
+        uploads = [
+            an_upload(f"{project_id}-idle.bin", project=(project_id, project_id), initiated=120),
+            an_upload(f"{project_id}.bin", project=(project_id, project_id), initiated=100, completed=90),
+        ]
+        return httpx.Response(200, headers={"x-total": "2"}, json={"results": uploads})
 
     async with ServiceClient(
         ROOT, Credentials("t"), transport=httpx.MockTransport(answer), clock=clock, attempts=1
     ) as client:
-        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store)
+        limits = TroubleLimits(stuck_after_seconds=130)
+        session = LiveSession(client, [ProjectRef("p-1", "A"), ProjectRef("p-2", "B")], store, limits=limits)
+        picture = session.picture
         async with running(session):
             await until(session, lambda: session.connection().is_live)
             away.add("p-2")
             for _ in range(60):
                 clock.advance(1)
                 await run_pending()
-            stale = {row.project_id: row.is_stale for row in session.picture.window(Query(), 0, 9).rows}
+            stale = {row.project_id: row.is_stale for row in picture.window(Query(), 0, 9).rows}
             assert stale == {"p-1": False, "p-2": True}
+            for query in (Query(), Query(sort=SortKey.TROUBLE), Query(attention_only=True)):
+                stuck = {row.name for row in picture.window(query, 0, 9).rows if row.trouble}
+                assert stuck == {"p-1-idle.bin", "p-1.bin"}
+            assert picture.funnel().troubles == {Trouble.STUCK: 2}
+            assert picture.window(Query(where=read_query("is:stuck")), 0, 9).total == 2
+            away.clear()
+            session.refresh()
+            await until(session, lambda: picture.funnel().stuck == 4)
     store.close()
 
 

@@ -137,7 +137,7 @@ def test_token_command_has_no_output_unless_it_fails() -> None:
     assert (result.code, result.err) == (0, "")
     assert service.requests == [("GET", "/projects", "s3cret")]
     assert failed.code == 2
-    assert "The token command failed with exit code 3: locked." in failed.err
+    assert "The token command failed (exit code 3): locked." in failed.err
 
 
 @pytest.mark.parametrize("command", ["false", "/nowhere/command", "true"], ids=["fails", "missing", "prints-nothing"])

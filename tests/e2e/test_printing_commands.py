@@ -7,10 +7,12 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.in_process import run_here
 from tests.e2e.programs import Response, Served, run, scripted_service, serving
 from tests.e2e.terminal import Terminal
 from upload_tui.testing import an_upload
@@ -292,11 +294,35 @@ def test_fields_are_chosen_in_every_format(served: Served, uploads: list[dict[st
             assert [line.split()[0] for line in lines[1:]] == [row[0] for row in expected]
 
 
-@pytest.mark.parametrize("command", ["list", "report", "projects"])
-def test_an_unknown_field_is_named_with_the_nearest(served: Served, command: str) -> None:
-    result = served.run(command, "--fields", "servise" if command == "report" else "nam", "-o", "csv")
-    assert result.code == 2
-    assert re.search(r"There is no field (servise|nam)\.\n {2}(Did you mean|Fields:)", result.err)
+@pytest.mark.parametrize(
+    ("line", "name", "nearest"),
+    [
+        ("list --fields {}", "nam", "name"),
+        ("show x --fields {}", "hases", "hashes"),
+        ("wait x --fields {}", "project.nam", "project.name"),
+        ("tail --fields {}", "upload.nam", "upload.name"),
+        ("report --fields {}", "servise", "service"),
+        ("projects --fields {}", "nme", "name"),
+        ("doctor --fields {}", "chek", "check"),
+        ("source check --fields {} -- touch run", "problem", "problems"),
+        ("config show --fields {}", "valu", "value"),
+    ],
+)
+def test_an_unknown_field_is_found_before_the_first_request(
+    line: str,
+    name: str,
+    nearest: str,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", "t0ken")
+    with scripted_service({}) as service:
+        monkeypatch.setenv("UPLOAD_TUI_URL", service.url)
+        result = run_here(capfd, *line.format(name).split())
+    assert (result.code, service.requests, [*tmp_path.glob("run")]) == (2, [], [])
+    assert f"There is no field {name}.\n  Did you mean {nearest}?\n" in result.err
 
 
 def test_a_tsv_has_no_quotes(served: Served) -> None:

@@ -1,15 +1,23 @@
 """A secret in each place that can hold one; none of them appears in any output."""
 
+import base64
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import click
+import psutil
 import pytest
 
 from tests.e2e.in_process import interrupting_at_request, run_here
 from tests.e2e.programs import Response, ScriptedService, scripted_service
+from tests.e2e.terminal import Terminal
+from upload_tui.cli.group import upload_tui
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -34,25 +42,38 @@ UPLOAD = {
 }
 QUOTED = f"token {SECRET} expired"
 QUOTING = Response({"error": 500, "code": "x", "reason": QUOTED, "suggestion": QUOTED}, 500, {"Retry-After": "0"})
+MOVED = Response(b"", 302, {"Location": f"https://{SECRET}@elsewhere.test/{SECRET}?token={SECRET}"})
 RESPONSES = {
     "/projects": [Response(PROJECTS)],
     "/projects/p-1/uploads": [Response({"results": [UPLOAD]})],
     "/uploads/u-1": [Response(UPLOAD)],
-    "/uploads/u-moved": [Response(b"", 302, {"Location": f"https://{SECRET}@elsewhere.test/?token={SECRET}"})],
+    "/uploads/u-moved": [MOVED],
     "/software_agents/api_token": [Response({"api_token": f"{SECRET}-issued", "time_to_live": 7200}, 201)],
 }
 COMMANDS = (
     "list --debug",
     "list -o csv",
     "show u-1",
+    "show u-1 -o table",
     "show u-moved --debug",
-    "report --prometheus",
+    "projects --debug",
+    "report -o table",
+    "report --since 1h --prometheus",
     "wait u-1 --debug",
     "config show",
-    "doctor",
+    "config path",
+    "doctor --debug",
+    "watch --debug",
+    "source check -- cat {home}/token",
+    "completions bash",
 )
+"""Without those that go on (`ENDLESS`), and those that know no service."""
+ENDLESS = ("record {home}/recording.jsonl --debug", "tail --debug")
+OFFLINE = {"demo", "serve", "replay"}
 _UNREACHABLE = ("list --debug", "config show", "doctor")
 """The commands to run behind a proxy that is not there: each retries its requests."""
+_BRIEF = ("list --debug", "wait u-1 --debug", "config show", "doctor")
+"""The commands for most places: what becomes of credentials does not depend on the place that they were read from."""
 
 Place = Callable[[Path, str], Mapping[str, str]]
 """Puts a secret in a place below a home folder, for a service with this URL; returns the variables to set."""
@@ -193,16 +214,131 @@ def test_no_command_writes_a_secret(
     for name, value in place(home, service.url).items():
         monkeypatch.setenv(name, value)
     inputs = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
-    for command in _UNREACHABLE if place is _proxy else COMMANDS:
-        result = run_here(capfd, *command.split())
+    in_full = place in {_variable, _variables_with_keys, _commands_with_arguments}
+    for command in _UNREACHABLE if place is _proxy else COMMANDS if in_full else _BRIEF:
+        result = run_here(capfd, *command.format(home=home).split())
         assert SECRET not in result.out + result.err, command
         assert result.code != 70, result.err
         assert "please report" not in result.err.lower()
-    for command in (f"record {home}/recording.jsonl --debug", "tail"):
+    for command in ENDLESS:
         with interrupting_at_request(service, 4):
-            result = run_here(capfd, *command.split())
+            result = run_here(capfd, *command.format(home=home).split())
         assert SECRET not in result.out + result.err, command
     assert _files_with(SECRET, home) <= inputs.keys()
+
+
+def test_every_command_is_in_the_matrix() -> None:
+    named = {line.split()[0] for line in (*COMMANDS, *ENDLESS)}
+    assert named == {*upload_tui.list_commands(click.Context(upload_tui))} - OFFLINE
+
+
+@pytest.mark.parametrize("status", [302, 307, 399])
+def test_the_target_of_a_redirect_is_not_quoted(
+    service: ScriptedService,
+    status: int,
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By any command, nor is it requested: it would get the token."""
+    monkeypatch.setenv("UPLOAD_TUI_URL", service.url)
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", "t0ken")
+    headers = {"Location": f"{service.url}/{SECRET}", "Refresh": SECRET, "Link": SECRET}
+    service.responses = {path: [Response(b"", status, headers)] for path in RESPONSES}
+    for command in (*COMMANDS, *ENDLESS):
+        result = run_here(capfd, *command.format(home=home).split())
+        assert SECRET not in result.out + result.err, command
+        assert result.code != 70
+    assert _files_with(SECRET, home) == set()
+    assert {path for _, path, _ in service.requests if SECRET in path} == set()
+
+
+SOURCE = f"""
+echo '{json.dumps({**UPLOAD, "name": "x", "url": "/x/" + SECRET, "error_message": "GET /x?sig=" + SECRET, "status": None})}'
+echo "cannot read https://bob:$1@s3.test/x?X-Amz-Signature=$1 with password=$1, AWS_SECRET_ACCESS_KEY=$1" >&2
+echo "Authorization: Bearer $1" >&2
+exit $2
+"""
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_arguments_of_a_source_and_what_it_quotes_are_hidden(
+    code: int, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.01")
+    monkeypatch.setenv("UPLOAD_TUI_TOKEN", f"{SECRET}-token")
+    script = home / "source.sh"
+    script.write_text(f'if [ -n "$3" ]; then if [ -e "$3" ]; then kill -INT $PPID; else touch "$3"; fi; fi\n{SOURCE}')
+    inputs = {script}
+    for line in (*COMMANDS, *ENDLESS):
+        if line.startswith(("config path", "source")):
+            continue
+        ran = [str(home / line.split()[0])] if line in ENDLESS else []
+        command = shlex.join(["sh", str(script), SECRET, str(code), *ran])
+        result = run_here(capfd, *line.format(home=home).split(), "--command", command)
+        assert SECRET not in result.out + result.err, line
+        assert result.code != 70, line
+    assert _files_with(SECRET, home) == inputs
+
+
+COPIED = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)")
+
+
+def _has_text(text: str, screen: str) -> bool:
+    return text in screen
+
+
+def _has_copied(terminal: Terminal, number: int, _: str) -> bool:
+    return len(COPIED.findall(terminal.painted)) == number
+
+
+def _has_files(folder: Path, number: int, _: str) -> bool:
+    return len([*folder.glob("*-*Z.*")]) == number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("is_source", [False, True], ids=["service", "source"])
+def test_a_running_dashboard_shows_copies_and_exports_no_secret(
+    service: ScriptedService, is_source: bool, home: Path, tmp_path: Path
+) -> None:
+    """Nor is one in the arguments of its processes; the token is not in the environment of a source."""
+    script = tmp_path / "source.sh"
+    script.write_text(f"{SOURCE}\ntouch {tmp_path}/ran\nwhile [ -e {tmp_path}/ran ]; do sleep 0.05; done\n")
+    words = ["--command", shlex.join(["sh", str(script), "x", "0"])] if is_source else []
+    environment = {"UPLOAD_TUI_URL": service.url, "UPLOAD_TUI_TOKEN": SECRET, "UPLOAD_TUI_REFRESH": "0.05"}
+    program = ("bash", "-c", f'cd {tmp_path}; exec {sys.executable} -m upload_tui "$@"', "bash")
+    if is_source:
+        script.write_text(script.read_text().replace("exit $2", "").replace("$1", SECRET))
+    with Terminal("watch", *words, program=program, environment=environment) as terminal:
+        if is_source:
+            terminal.wait_until(lambda _: (tmp_path / "ran").exists())
+        else:
+            terminal.wait_until(lambda text: "live" in text)
+        processes = [psutil.Process(terminal.process_id), *psutil.Process(terminal.process_id).children(recursive=True)]
+        shown = [word for process in processes for word in process.cmdline()]
+        shown += [str(process.environ()) for process in processes[1:] if is_source]
+        (tmp_path / "ran").unlink(missing_ok=True)
+        terminal.wait_until(lambda text: "live" in text and "failed" in text)
+        for key, sign in {"J": "Raw response", "G": "(hidden)"}.items():
+            terminal.press(key)
+            shown.append(terminal.wait_until(partial(_has_text, sign)))
+        for number, key in enumerate("yYC" if not is_source else "yY", 1):
+            terminal.press(key)
+            terminal.wait_until(partial(_has_copied, terminal, number))
+        terminal.press("\x1b")
+        terminal.wait_until(partial(_has_text, "Activity"))
+        for downs in range(4):
+            terminal.wait_until(lambda text: "Screenshot" not in text)
+            terminal.press("e")
+            terminal.wait_until(lambda text: "Screenshot" in text)
+            terminal.press("j" * downs + "\r")
+            terminal.wait_until(partial(_has_files, tmp_path, 1 + downs))
+        terminal.press("qq")
+        assert terminal.wait_for_end() == 0
+    shown += [base64.b64decode(text).decode() for text in COPIED.findall(terminal.painted)]
+    assert sum("u-1" in text for text in shown) >= 2
+    assert [text for text in (*shown, terminal.painted.decode()) if SECRET in text] == []
+    assert _files_with(SECRET, home) | _files_with(SECRET, tmp_path) <= {script}
 
 
 def _keyring_with(token: str) -> ModuleType:

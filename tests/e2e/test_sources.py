@@ -106,22 +106,98 @@ def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> No
     assert (record["total"], record["stages"]["verified"], record["causes"][0]["cause"]) == (3, 1, "virus found")
 
 
-@pytest.mark.parametrize(
-    ("lines", "options", "code", "error"),
-    [
-        ([], {"code": 3, "error": "no network"}, 3, "partial: exit code 3: no network."),
-        (['{"type": "error", "kind": "auth", "message": "expired"}'], {}, 4, "the source is not allowed to list: expired."),
-        (['{"type": "error", "kind": "config", "message": "no bucket"}'], {}, 2, "the source is not configured: no bucket."),
-        ([{"type": "end", "uploads": 2}], {}, 3, "partial: 0 of 2 uploads were listed."),
-    ],
-    ids=["exit code", "auth", "config", "end"],
-)  # fmt: skip
-def test_a_source_that_fails_is_one_sentence_and_a_documented_code(
-    here: Here, source: Source, lines: list[object], options: dict[str, Any], code: int, error: str
+FAILURES: Mapping[str, tuple[str, int, str]] = {
+    "fails": ("echo no network >&2; exit 3", 3, "partial: exit code 3: no network"),
+    "is cut": ('upload a; echo \'{"type": "end", "uploads": 2}\'', 3, "partial: 1 of 2 uploads were listed"),
+    "is unreadable": ("upload a; echo '{broken'", 3, "partial: line 2 cannot be read (not JSON)"),
+    "hangs": ("exec sleep 600", 3, "partial: ended after 0.2s without finishing"),
+    "hangs in the middle": ("upload a; sleep 600", 3, "partial: ended after 0.2s without finishing"),
+    "is not allowed": ("problem auth expired", 4, "the source is not allowed to list: expired"),
+    "is not configured": ("problem config gone", 2, "the source is not configured: gone"),
+    "has a problem": ("problem transient busy", 3, "partial: the source could not list everything: busy"),
+    "cannot be run": ("", 2, "cannot be run: No such file or directory"),
+}
+"""A script, the documented code, and what is printed. The functions are those of `failing`."""
+CHECKED = {
+    "partial: 1 of 2 uploads were listed": "1 uploads were printed, the end says 2",
+    "partial: line 2 cannot be read (not JSON)": "line 2: not JSON",
+}
+"""What `doctor` and `source check` print in place of it."""
+ENDING = (
+    "list",
+    "report",
+    "report --prometheus",
+    "projects",
+    "show a",
+    "show z",
+    "doctor",
+    "source check --timeout 0.2 --",
+)
+FOLLOWING = ("tail --count 9", "record {recording}")
+WAITING = ("wait a", "wait z", "wait", "wait --project P")
+
+
+@pytest.fixture
+def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Makes a command of a script. Its second run interrupts its parent, this process: a command that goes on is ended."""
+    monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "0.2")
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.05")
+    functions = """
+upload() { printf '{"id": "%s", "name": "x", "project": "P", "stage": "completed"}\\n' "$1"; }
+problem() { printf '{"type": "error", "kind": "%s", "message": "%s"}\\n' "$1" "$2"; }
+if [ -n "$2" ]; then if [ -e "$2" ]; then kill -INT $PPID; else touch "$2"; fi; fi
+"""
+
+    def write(script: str, *arguments: str) -> str:
+        if not script:
+            return "/no/such/program"
+        (tmp_path / "script").write_text(f"{functions}{script}\n")
+        return shlex.join(["sh", str(tmp_path / "script"), "", *arguments])
+
+    return write
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("line", ENDING)
+def test_a_source_that_fails_is_named_with_a_documented_code(
+    here: Here, failing: Callable[[str], str], line: str, failure: str
 ) -> None:
-    listed = here("list", "--command", source(*lines, **options))
-    assert (listed.code, listed.out) == (code, "")
-    assert listed.err.startswith(f"upload-tui: {error}\n")
+    script, code, problem = FAILURES[failure]
+    command = failing(script)
+    is_check = line.startswith("source check")
+    ended = here(*line.split(), *(shlex.split(command) if is_check else ["--command", command]))
+    is_warning = line == "doctor" and failure == "is unreadable"
+    assert ended.code == (0 if is_warning else code), ended
+    assert CHECKED.get(problem, problem).removeprefix("partial: ") in ended.out + ended.err or problem in ended.err
+    assert "does not list it" not in ended.err
+
+
+@pytest.mark.parametrize("failure", ["fails", "is unreadable", "is not allowed", "is not configured", "cannot be run"])
+@pytest.mark.parametrize("line", FOLLOWING)
+def test_a_command_that_follows_a_source_rides_out_what_may_pass(
+    here: Here, failing: Callable[[str, str], str], tmp_path: Path, line: str, failure: str
+) -> None:
+    script, code, problem = FAILURES[failure]
+    recording = tmp_path / "recording"
+    command = failing(script, str(tmp_path / "has_run"))
+    ended = here(*line.format(recording=recording).split(), "--command", command)
+    assert ended.code == (130 if code == 3 else code)
+    assert problem in ended.err or (line.startswith("record") and code == 3), ended
+    assert recording.exists() == (line.startswith("record") and code == 3)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("line", WAITING)
+def test_the_timeout_of_wait_is_that_of_its_first_listing_too(
+    here: Here, failing: Callable[[str], str], line: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "600")
+    script, code, problem = FAILURES[failure]
+    ended = here(*line.split(), "--timeout", "0.3s", "--command", failing(script))
+    if "sleep" in script or failure == "is unreadable":
+        assert (ended.code, "timed out after" in ended.err) == (124, True)
+    else:
+        assert (ended.code, problem in ended.err) == (code, True)
 
 
 def test_a_listing_that_failed_shows_what_is_known(here: Here, source: Source) -> None:
@@ -131,6 +207,18 @@ def test_a_listing_that_failed_shows_what_is_known(here: Here, source: Source) -
     again = here("list", "--command", source(*UPLOADS[:1], "{broken", error="x"))
     assert (again.code, {record["id"] for record in again.records}) == (3, {"a", "b", "c"})
     assert "partial: line 2 cannot be read (not JSON)" in again.err
+
+
+def test_show_says_that_the_listing_failed(here: Here, source: Source) -> None:
+    """What is known is shown; of what is not known nothing is claimed."""
+    command = source(*UPLOADS)
+    assert here("list", "--command", command).code == 0
+    source(*UPLOADS[:1], {"type": "end", "uploads": 3})  # what the command prints now
+    for known, unknown in (["c"], []), (["c"], ["zz"]), ([], ["zz"]):
+        shown = here("show", *known, *unknown, "--command", command)
+        assert (shown.code, [record["id"] for record in shown.records]) == (3, known)
+        assert "partial: 1 of 3 uploads were listed. Showing what is known" in shown.err
+        assert ("'zz': not in what could be read of the listing." in shown.err) == bool(unknown)
 
 
 def test_wrong_commands_are_usage_errors(here: Here) -> None:

@@ -22,6 +22,7 @@ from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
@@ -105,6 +106,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "f": ("", lambda context: context.table.follow),
     "a": ("W", opens(PromptScreen)),
     "w": ("", opens(ShapesScreen)),
+    "h": ("", opens(HistoryScreen)),
     "J": ("", focuses("upload-raw")),
     "F": ("", opens(FailureScreen)),
     "l": ("", opens(LatencyScreen)),

@@ -1,11 +1,14 @@
 """Alerts about failed uploads, and the summary since the last visit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from tests.tui.dashboards import opened, toasts, until
-from upload_tui.monitor import LastVisit, Query, SortKey, StageReached
+from upload_tui.monitor import LastVisit, StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
@@ -77,15 +80,15 @@ def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() ->
     session = InMemorySession(
         [an_upload("old.bin", initiated=9000, completed=8000), an_upload("new.bin", initiated=60)]
     )
-    query, alerts = Query(attention_only=True, sort=SortKey.TROUBLE), Alerts(AlertSettings())
-    alerts.compare(session.picture.window(query, 0, 10).rows)
+    alerts = Alerts(AlertSettings())
+    alerts.compare(session.picture)
     assert alerts.due(NOW) == []
     session.picture.update(
         an_upload("new.bin", initiated=9000, completed=8000),
         an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3)),
     )
     for _ in range(2):
-        alerts.compare(session.picture.window(query, 0, 10).rows)
+        alerts.compare(session.picture)
     due = alerts.due(NOW)
     assert [(alert.text, alert.is_failure) for alert in due] == [
         ("half.bin verified but not whole", True),
@@ -97,17 +100,59 @@ def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() ->
 
 def test_a_stale_upload_is_alerted_once_it_is_current_again() -> None:
     session = InMemorySession([an_upload("new.bin", initiated=60)])
-    query, alerts = Query(attention_only=True, sort=SortKey.TROUBLE), Alerts(AlertSettings())
-    alerts.compare(session.picture.window(query, 0, 10).rows)
+    alerts = Alerts(AlertSettings())
+    alerts.compare(session.picture)
     upload = an_upload("new.bin", initiated=9000, completed=8000)
     session.picture.update(upload)
     session.picture.mark(upload["id"], stale=True)
-    alerts.compare(session.picture.window(query, 0, 10).rows)
+    alerts.compare(session.picture)
     assert alerts.due(NOW) == []
     session.picture.mark(upload["id"], stale=False)
-    alerts.compare(session.picture.window(query, 0, 10).rows)
+    alerts.compare(session.picture)
     assert [alert.text for alert in alerts.due(NOW)] == ["new.bin stuck"]
     session.close()
+
+
+class Wrong:
+    """A session with uploads that are stuck or contradictory, by their age in seconds, and its alerts, which know them."""
+
+    def __init__(self, kind: str, ages: Iterable[int]) -> None:
+        self.kind = kind
+        self.session = InMemorySession([self.upload(age) for age in ages])
+        self.alerts = Alerts(AlertSettings(quiet_seconds=0))
+        assert self.alerted() == []
+
+    def upload(self, age: int, *, is_wrong: bool = True) -> dict[str, Any]:
+        if self.kind == "stuck":
+            verified = None if is_wrong else age - 5
+            return an_upload(f"{age}.bin", initiated=age + 20, completed=age, verified=verified)
+        chunks = (1, 3) if is_wrong else (1, 2, 3, 4)
+        return an_upload(f"{age}.bin", initiated=age + 20, completed=age + 10, verified=age, chunks=chunks)
+
+    def update(self, *ages: int, is_wrong: bool = True) -> None:
+        self.session.picture.update(*(self.upload(age, is_wrong=is_wrong) for age in ages))
+
+    def alerted(self) -> list[str]:
+        self.alerts.compare(self.session.picture)
+        return [alert.text for alert in self.alerts.due(self.session.picture.now())]
+
+
+@pytest.mark.parametrize(("kind", "word"), [("stuck", "stuck"), ("contradictory", "verified but not whole")])
+def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(kind: str, word: str) -> None:
+    wrong = Wrong(kind, range(10_000, 10_330))
+    wrong.update(9000)
+    assert wrong.alerted() == [f"9000.bin {word}"]
+    assert wrong.alerted() == []
+    wrong.update(*range(10_000, 10_100), is_wrong=False)  # older ones take their place among those that are compared
+    assert wrong.alerted() == []
+    wrong.update(*range(10_000, 10_100))
+    assert wrong.alerted() == [f"100 uploads {word}"]
+    wrong.update(20_000, 20_001)  # beyond those that are compared
+    assert wrong.alerted() == [f"2 uploads {word}"]
+    wrong.update(8000, 20_002)
+    assert wrong.alerted() == [f"2 uploads {word}"]
+    assert wrong.alerted() == []
+    wrong.session.close()
 
 
 async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_live() -> None:

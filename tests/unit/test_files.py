@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,22 @@ def test_a_file_of_an_earlier_version_becomes_private(make: Callable[[Path], Non
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "choice"
     write_private_file(file, "before")
-    (tmp_path / "choice.part").mkdir()
+    with pytest.raises(UnicodeEncodeError):
+        write_private_file(file, "after\udcff")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="directory"):
-        write_private_file(file, "after")
+        write_private_file(tmp_path / "folder", "after")
     assert file.read_text() == "before"
+    assert {one.name for one in tmp_path.iterdir()} == {"choice", "folder"}
+
+
+def test_two_writers_of_a_file_do_not_mix(tmp_path: Path) -> None:
+    file = tmp_path / "choice.json"
+    texts = ["a" * 100_000, "b" * 200_000]
+    write_private_file(file, texts[0])
+    with ThreadPoolExecutor() as pool:
+        writes = [pool.submit(write_private_file, file, text) for text in texts * 20]
+        while not all(write.done() for write in writes):
+            assert file.read_text() in texts
+    assert [write.exception() for write in writes] == [None] * 40
+    assert [one.name for one in tmp_path.iterdir()] == ["choice.json"]

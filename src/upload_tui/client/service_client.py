@@ -17,6 +17,7 @@ from upload_tui.client.requester import Requester, RequestOutcome, batches
 from upload_tui.client.service_clock import ServiceClock
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError, UsageError
+from upload_tui.text import plural
 from upload_tui.wire import (
     API_PATH,
     Project,
@@ -61,7 +62,10 @@ class ServiceClient:
     Attributes:
         root: the URL of the service without `/api/v1`.
         gate: pauses and resumes all requests.
+        projects_notice: how many of the projects that were listed last cannot be read; empty if all can.
     """
+
+    projects_notice = ""
 
     def __init__(
         self,
@@ -131,14 +135,17 @@ class ServiceClient:
         return self._requester.median_response_seconds
 
     async def projects(self) -> Sequence[Project]:
-        """All projects that the account can see."""
-        found: list[Project] = []
+        """All projects that the account can see, without those that cannot be read (see `projects_notice`)."""
+        found, unreadable = list[Project](), 0
         page: int | None = 1
         while page is not None and page <= _MAX_PAGES:
             raw, body = await self._requester.fetch_json("/projects", page=page, per_page=100)
             with mention_url(raw.url):
-                projects, page = read_projects(body, raw.headers, page=page, per_page=100)
+                projects, count, page = read_projects(body, raw.headers, page=page, per_page=100)
             found.extend(projects)
+            unreadable += count
+        total = len(found) + unreadable
+        self.projects_notice = f"{unreadable:,} of {plural(total, 'project')} cannot be read" if unreadable else ""
         return found
 
     async def find_project(self, id_or_name: str) -> Project:
@@ -160,6 +167,7 @@ class ServiceClient:
             raise NotFoundError(f"{len(found)} projects are named {id_or_name}", "Use the id of one of them.")
         names = ", ".join(sorted(project.name or project.id for project in projects)[:5])
         hint = f"Projects visible to this account: {names}." if names else "This account can see no projects."
+        hint = f"{hint} {self.projects_notice}." if self.projects_notice else hint
         raise NotFoundError(f"No project with the id or name {id_or_name} at {self.root}", hint)
 
     async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:

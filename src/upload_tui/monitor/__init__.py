@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from upload_tui.monitor.changes import (
         CHANGE_FIELDS,
+        CHANGE_PATHS,
         UPLOAD_FIELDS,
+        UPLOAD_PATHS,
         AnomalyNoticed,
         Change,
         CommandEnded,
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acknowledgement",
     "CHANGE_FIELDS",
+    "CHANGE_PATHS",
     "DEFAULT_LIMITS",
     "EVERYTHING",
     "FIELDS",
@@ -117,6 +120,7 @@ __all__ = [
     "MAX_RETRIES",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
+    "UPLOAD_PATHS",
     "AnomalyNoticed",
     "CachedFreshness",
     "CauseGroup",
@@ -215,8 +219,8 @@ __getattr__, __dir__ = lazy_names(
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
-            "AnomalyNoticed Change CommandEnded CHANGE_FIELDS change_record ConnectionChanged flat_change flat_upload "
-            "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS upload_record "
+            "AnomalyNoticed Change CommandEnded CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
+            "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS upload_record "
             "UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",

@@ -19,6 +19,7 @@ from upload_tui.wire import Upload, format_time
 __all__ = [
     "AnomalyNoticed",
     "CHANGE_FIELDS",
+    "CHANGE_PATHS",
     "Change",
     "CommandEnded",
     "ConnectionChanged",
@@ -28,6 +29,7 @@ __all__ = [
     "StageReached",
     "SyncProgressed",
     "UPLOAD_FIELDS",
+    "UPLOAD_PATHS",
     "UploadChange",
     "UploadGone",
     "UploadPurged",
@@ -63,6 +65,11 @@ class UploadChange(Change, frozen=True, kw_only=True):
 
     upload: UploadRef
 
+    @property
+    def happened_on(self) -> datetime:
+        """When it happened, as far as known; otherwise when the monitor learned of it."""
+        return self.at
+
 
 class UploadSeen(UploadChange, frozen=True, kw_only=True):
     """An unknown upload appeared, or one that was gone is listed again."""
@@ -81,6 +88,11 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
     earliest: datetime | None = None
     latest: datetime | None = None
     error_message: str | None = None
+
+    @property
+    def happened_on(self) -> datetime:
+        """When the stage was reached: its time, else the last or first possible one, else when the monitor learned of it."""
+        return self.on or self.latest or self.earliest or self.at
 
 
 class AnomalyNoticed(UploadChange, frozen=True, kw_only=True):
@@ -137,11 +149,17 @@ UPLOAD_FIELDS = (
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
+UPLOAD_PATHS = ("project", "project.id", "project.name", "timeline", "chunks", "chunks.count", "chunks.size_bytes")
+"""The other names of values in `upload_record`."""
+
 CHANGE_FIELDS = (
     "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "upload_id", "upload_name", "project_id",
     "project_name",
 )  # fmt: skip
 """The keys of `flat_change`: the header of a CSV of changes."""
+
+CHANGE_PATHS = ("upload", "upload.id", "upload.name", "upload.project", "upload.project.id", "upload.project.name")
+"""The other names of values in `change_record`."""
 
 
 def upload_record(detail: Detail) -> Record:

@@ -224,17 +224,17 @@ class Row(Struct, frozen=True, kw_only=True):
     project_id: str
     project_name: str
     service: str
-    size_bytes: int | None
+    size_bytes: int | None = None
     stage: Stage
-    stage_since: datetime | None
-    since_certainty: Certainty
-    initiated_on: datetime | None
-    completed_on: datetime | None
-    ended_on: datetime | None
-    chunk_count: int | None
-    chunk_bytes: int | None
-    error_message: str
-    lateness: Lateness
+    stage_since: datetime | None = None
+    since_certainty: Certainty = Certainty.OBSERVED
+    initiated_on: datetime | None = None
+    completed_on: datetime | None = None
+    ended_on: datetime | None = None
+    chunk_count: int | None = None
+    chunk_bytes: int | None = None
+    error_message: str = ""
+    lateness: Lateness = Lateness()
     unknown_state: str = ""
     anomaly_count: int = 0
     trouble: Trouble | None = None

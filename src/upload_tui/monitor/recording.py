@@ -92,12 +92,11 @@ class RecordingWriter:
             raise StorageError(f"{file} cannot be written: {error.strerror}", "Check the folder.") from error
         self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
         self.line_count = 0
+        self.is_discarded = False
         try:
             self._write_header(header)
         except StorageError:
-            with suppress(OSError):
-                self._file.close()
-            file.unlink(missing_ok=True)  # an empty file would stop the next try
+            self.discard()
             raise
 
     def _write_header(self, header: RecordingHeader) -> None:
@@ -120,6 +119,12 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def discard(self) -> None:
+        """Delete the file, which has nothing to replay: it would stop the next try."""
+        self.is_discarded = True
+        self.close()
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file. On a full disk the end of the last line is lost, which readers tolerate."""

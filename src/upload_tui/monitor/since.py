@@ -13,7 +13,7 @@ from upload_tui.files import parse_json, read_text, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.status import Event, Stage
+from upload_tui.status import Stage
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
@@ -135,13 +135,8 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
 
 def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:
     """The stages that uploads certainly reached at `since` or later, as changes, oldest first."""
-    changes = [
-        change
-        for detail in _entered_stage_since(picture, since)
-        for change in _stage_changes(detail)
-        if Event(change.after, change.on, earliest=change.earliest, latest=change.latest).is_since(since)
-    ]
-    return sorted(changes, key=_event_time)
+    changes = [change for detail in _entered_stage_since(picture, since) for change in _stage_changes(detail, since)]
+    return sorted(changes, key=lambda change: change.happened_on)
 
 
 def _entered_stage_since(picture: "Picture", since: datetime) -> Iterator[Detail]:
@@ -157,11 +152,11 @@ def _entered_stage_since(picture: "Picture", since: datetime) -> Iterator[Detail
                 yield detail
 
 
-def _stage_changes(detail: Detail) -> Iterator[StageReached]:
+def _stage_changes(detail: Detail, since: datetime) -> Iterator[StageReached]:
     upload, before = detail.upload, None
     ref = UploadRef(upload.id, upload.name, upload.project_id, upload.project_name, detail.row.service)
     for event in upload.timeline:
-        if event.best_time is not None:
+        if event.is_since(since):
             yield StageReached(
                 at=detail.row.read_on,
                 upload=ref,
@@ -174,7 +169,3 @@ def _stage_changes(detail: Detail) -> Iterator[StageReached]:
                 error_message=event.message,
             )
         before = event.stage
-
-
-def _event_time(change: StageReached) -> datetime:
-    return change.on or change.latest or change.earliest or change.at

@@ -55,6 +55,7 @@ _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
 _RECENT_MINUTES = 10
 _NOT_LATE = Lateness()
+_NO_TIME = timedelta()
 
 
 class StorePicture:
@@ -108,16 +109,32 @@ class StorePicture:
         """
         if self._freshness is None:
             return self.now()
-        read_on = self._freshness.as_of(project_id) or self._freshness.as_of()
+        read_on = self._freshness.as_of(project_id)
+        if read_on is None and project_id:
+            read_on = self._previous_reads.get(project_id) or self._freshness.as_of()
         return read_on or min(self.previous_read_on or self.now(), self.now())
+
+    def _behind(self, as_of: datetime) -> Mapping[str, timedelta]:
+        """The projects that were last current long before the picture as a whole, and how long."""
+        if self._freshness is None:
+            return {}
+        project_ids = self._project_ids or {project.id for project in self._store.projects()}
+        seconds = {project_id: (as_of - self.as_of(project_id)).total_seconds() for project_id in project_ids}
+        return {one: timedelta(seconds=int(lag)) for one, lag in sorted(seconds.items()) if lag > _STALE_SECONDS}
 
     @cached_property
     def previous_read_on(self) -> datetime | None:
         """When a previous session last read the picture; None if none did."""
-        project_ids = self._project_ids or {project.id for project in self._store.projects()}
-        synced = [from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids]
+        synced = self._previous_reads.values()
         times = [on for on in (self._aggregates.last_read(*PENDING_STAGES), *synced) if on is not None]
         return min(max(times), self.now()) if times else None
+
+    @cached_property
+    def _previous_reads(self) -> Mapping[str, datetime]:
+        """When a previous session last read each project."""
+        project_ids = self._project_ids or {project.id for project in self._store.projects()}
+        reads = {project_id: from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids}
+        return {project_id: min(on, self.now()) for project_id, on in reads.items() if on is not None}
 
     @property
     def _read_since(self) -> datetime | None:
@@ -164,6 +181,11 @@ class StorePicture:
         rows = [*self._rows(self._store.pending(self._scope(project_ids), limit=max(limit * 8, 64)))]
         rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
+
+    def row(self, upload_id: str) -> Row | None:
+        """One upload as a row; None if it is not known."""
+        stored = self._store.get(upload_id)
+        return None if stored is None else next(self._rows([stored]))
 
     def detail(self, upload_id: str) -> Detail | None:
         """One upload with its timeline and raw JSON; None if it is not known or its JSON is damaged."""
@@ -236,7 +258,8 @@ class StorePicture:
         )
 
     def _trouble_thresholds(self) -> TroubleThresholds:
-        return self._trouble_rules.thresholds(self.as_of())
+        as_of = self.as_of()
+        return self._trouble_rules.thresholds(as_of, self._behind(as_of))
 
     def _lateness(
         self, stored: StoredUpload, now: datetime, baselines: Baselines, queued: tuple[WaitsFor, int | None]
@@ -254,8 +277,9 @@ class StorePicture:
 
     def _rows(self, uploads: Sequence[StoredUpload]) -> Iterator[Row]:
         """Rows as of the last time the picture was current; what they share is computed once."""
-        thresholds, baselines = self._trouble_rules.thresholds(self.as_of()), self._trouble_rules.baselines()
-        as_of = thresholds.now
+        as_of, baselines = self.as_of(), self._trouble_rules.baselines()
+        behind, as_of = self._behind(as_of), as_of.replace(microsecond=0)
+        failed_since = self._limits.failed_since(as_of)
         outdated = {
             project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
             for project_id in {stored.project_id for stored in uploads}
@@ -270,13 +294,14 @@ class StorePicture:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
             is_pending = not (is_final or stored.unknown_state)
-            lateness = self._lateness(stored, as_of, baselines, queued) if is_pending else _NOT_LATE
+            own_as_of = as_of - behind.get(stored.project_id, _NO_TIME)
+            lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
             is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
             acknowledgement = _acknowledgement(stored, as_of)
             if acknowledgement is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
-            trouble = _trouble(stored, lateness, thresholds, is_acknowledged=acknowledgement is not None)
+            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
             yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
@@ -284,7 +309,7 @@ class StorePicture:
 def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
     """The numbers of overdue and of stuck uploads in a stage."""
     if stage is Stage.INITIATED:
-        idle = aggregates.count_idle_initiated(thresholds.stuck.initiated, thresholds.now)
+        idle = aggregates.count_idle_initiated(thresholds.stuck, thresholds.now)
         return idle, idle
     if stage is Stage.COMPLETED:
         overdue, stuck = (
@@ -315,13 +340,11 @@ def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | N
 
 
 def _trouble(
-    stored: StoredUpload, lateness: Lateness, thresholds: TroubleThresholds, *, is_acknowledged: bool
+    stored: StoredUpload, lateness: Lateness, failed_since: datetime, *, is_acknowledged: bool
 ) -> Trouble | None:
     if stored.is_gone or is_acknowledged:
         return None
-    return trouble_of(
-        stored.stage, stored.since, lateness, thresholds.failed_since, has_contradiction=stored.is_contradictory
-    )
+    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
 
 
 def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:

@@ -1,6 +1,6 @@
 """The baselines of a store, and the times that decide on trouble as of a moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from upload_tui.clock import Clock
@@ -34,6 +34,8 @@ class TroubleRules:
         self._clock = clock
         self._limits = limits
         self._baseline_cache = (store.generation, -1, 0.0, Baselines(()))
+        self._thresholds: TroubleThresholds | None = None
+        self._thresholds_key: tuple[object, ...] = ()
 
     def baselines(self) -> Baselines:
         """The baselines, which may be some seconds old."""
@@ -45,17 +47,30 @@ class TroubleRules:
             self._baseline_cache = (store.generation, store.revision, now, baselines)
         return baselines
 
-    def thresholds(self, as_of: datetime) -> TroubleThresholds:
-        """The times as of then, in whole seconds: cached results stay valid for a second, and a row and a filter agree."""
-        now = as_of.replace(microsecond=0)
-        return TroubleThresholds(
-            self._late_since(overdue_seconds, now),
-            self._limits.failed_since(now),
-            self._late_since(stuck_seconds, now),
-            now,
-        )
+    def thresholds(self, as_of: datetime, behind: Mapping[str, timedelta]) -> TroubleThresholds:
+        """The times as of then, in whole seconds: cached results stay valid for a second, and a row and a filter agree.
 
-    def _late_since(self, limit_seconds: Callable[[Baseline | None, float], float], now: datetime) -> StuckThresholds:
+        `behind` has the projects that were last current so long before `as_of`.
+        """
+        now, baselines = as_of.replace(microsecond=0), self.baselines()
+        behind_ms = tuple((project_id, lag // timedelta(milliseconds=1)) for project_id, lag in behind.items())
+        if (now, behind_ms, baselines) != self._thresholds_key:
+            self._thresholds_key = (now, behind_ms, baselines)
+            self._thresholds = TroubleThresholds(
+                self._late_since(overdue_seconds, now, behind_ms),
+                self._limits.failed_since(now),
+                self._late_since(stuck_seconds, now, behind_ms),
+                now,
+            )
+        assert self._thresholds is not None  # noqa: S101  # it has a key
+        return self._thresholds
+
+    def _late_since(
+        self,
+        limit_seconds: Callable[[Baseline | None, float], float],
+        now: datetime,
+        behind_ms: tuple[tuple[str, int], ...],
+    ) -> StuckThresholds:
         stuck_after_seconds = self._limits.stuck_after_seconds
 
         def before(baseline: Baseline | None) -> datetime:
@@ -65,4 +80,4 @@ class TroubleRules:
             StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
             for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
         )
-        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific)
+        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific, behind_ms)

@@ -8,14 +8,14 @@ from msgspec import Struct, field
 
 from upload_tui.errors import ServiceError, did_you_mean
 from upload_tui.sources.contract import EndLine, ErrorLine, IgnoredLine, UnreadableLine, UploadLine, parse_line
-from upload_tui.sources.schema import UPLOAD_FIELDS
+from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.source import LineBatch, Listing, SnapshotSource, listing_error
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import AnomalyName
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
 
-_FIELD_NAMES = frozenset(field.name for field in UPLOAD_FIELDS)
+_FIELD_NAMES = frozenset(field.name for field in LINE_FIELDS)
 _MAX_PROBLEMS = 20
 
 
@@ -47,7 +47,7 @@ class Inspection(Struct):
     @property
     def never_said(self) -> Sequence[str]:
         """The fields of the contract that no upload has, in its order."""
-        return [one.name for one in UPLOAD_FIELDS if not one.is_listed and not self.said[one.name]]
+        return [one.name for one in LINE_FIELDS if not one.is_listed and not self.said[one.name]]
 
     @property
     def unknown_fields(self) -> Sequence[str]:

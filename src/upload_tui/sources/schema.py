@@ -9,7 +9,7 @@ from msgspec import Struct
 from upload_tui.sources.contract import MAX_LINE_BYTES, ErrorKind
 from upload_tui.status import Certainty, Stage
 
-__all__ = ["UPLOAD_FIELDS", "LineField", "contract_lines", "line_schema"]
+__all__ = ["LINE_FIELDS", "LineField", "contract_lines", "line_schema"]
 
 _TEXT = {"type": "string"}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
@@ -53,7 +53,7 @@ class LineField(Struct, frozen=True):
     is_listed: bool = False
 
 
-UPLOAD_FIELDS = (
+LINE_FIELDS = (
     LineField("id", {"type": ["string", "integer"]}, "needed; the same in every run"),
     LineField("name", _TEXT, "needed"),
     LineField("project", {"type": ["string", "object", "null"]}, 'a name, or {"id": …, "name": …}'),
@@ -96,7 +96,7 @@ _ERROR: Mapping[str, Any] = MappingProxyType(
 
 def line_schema() -> Mapping[str, Any]:
     """The JSON schema of one line."""
-    properties = {field.name: {**field.schema, "description": field.meaning} for field in UPLOAD_FIELDS}
+    properties = {field.name: {**field.schema, "description": field.meaning} for field in LINE_FIELDS}
     upload = {
         "properties": {"type": {"enum": ["upload", None]}, **properties},
         "required": ["id", "name"],
@@ -124,7 +124,7 @@ def contract_lines() -> Iterator[str]:
     yield "and exits with 0."
     yield ""
     yield "Fields of an upload; what is left out is shown as unknown, never as zero:"
-    for field in UPLOAD_FIELDS:
+    for field in LINE_FIELDS:
         if not field.is_listed:
             yield f"  {field.name:<15} {field.meaning}"
     yield "Other fields are kept for the raw response (J). Times are ISO 8601; one without an offset is UTC."

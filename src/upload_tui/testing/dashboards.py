@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from textual.app import App
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input
 
 from upload_tui.monitor import LastVisit, Session
@@ -158,13 +159,29 @@ async def settled(pilot: Pilot[Any]) -> None:
     >>> asyncio.run(upload_while_watching())
     ['scan.tiff']
     """
-    session = pilot.app.session if isinstance(pilot.app, UploadApp) else None
-    if isinstance(session, InMemorySession | ManualSession):
-        while (
-            pilot.app.is_running and not session.changes.has_subscribers
-        ):  # changes published before it subscribes are lost
-            await pilot.pause()
-    if isinstance(session, ManualSession):
-        await pilot.pause()
-        await session.poll()
+    app = pilot.app
+    if isinstance(app, UploadApp):
+        await _caught_up(pilot, app)  # changes that are published before the app subscribes are lost
+        if isinstance(app.session, ManualSession):
+            await app.session.poll()
+            await _caught_up(pilot, app)
+    await _laid_out(pilot)
     await pilot.pause()
+
+
+async def _caught_up(pilot: Pilot[Any], app: UploadApp) -> None:
+    """Wait until the screen shows every change of the session."""
+    while app.is_running and not app.is_current:
+        await pilot.pause()
+
+
+async def _laid_out(pilot: Pilot[Any]) -> None:
+    """Wait until no widget has a message left, and none moves or scrolls."""
+    before: object = None
+    while pilot.app.is_running:
+        widgets = pilot.app.screen.walk_children(Widget, with_self=True)
+        layout = [(id(widget), widget.region, widget.virtual_size, widget.scroll_offset) for widget in widgets]
+        if layout == before and not any(widget.message_queue_size for widget in widgets):
+            return
+        before = layout
+        await pilot.pause(0)

@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Query, Rewound, Session, SortKey
+from upload_tui.monitor import LastVisit, Rewound, Session
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
@@ -21,10 +21,6 @@ from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
 __all__ = ["UploadApp"]
-
-_IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
-_MAX_COMPARED = 200
-"""Uploads in trouble that are compared with those before, for alerts."""
 
 
 class UploadApp(CommandApp):
@@ -58,7 +54,7 @@ class UploadApp(CommandApp):
         self._alerts = Alerts(self._preferences.alerts)
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
-        self._update_interval_seconds = update_interval_seconds
+        self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
@@ -74,27 +70,32 @@ class UploadApp(CommandApp):
 
     def on_mount(self) -> None:
         """Start the session after the first frame."""
-        bridge = Bridge(self.session, self._dispatch, self._update_interval_seconds)
-        self.call_after_refresh(self._start, bridge)  # the first frame comes before any work of the session
+        self.call_after_refresh(self._start)  # the first frame comes before any work of the session
         self.set_interval(1.0, self._deliver_alerts)
 
     def watch_app_focus(self, focused: bool) -> None:
         """Pass on whether the terminal has the focus."""
         self.session.set_watched(is_watched=focused)
 
-    def _start(self, bridge: Bridge) -> None:
+    @property
+    def is_current(self) -> bool:
+        """True while the session runs and the screen shows all its changes."""
+        screen = self.screen
+        return self._bridge.is_current and not (isinstance(screen, DashboardScreen) and screen.is_behind)
+
+    def _start(self) -> None:
         self._has_painted = True
         if self._requested_exit is not None:
             self.exit(self._requested_exit)
             return
         gc.freeze()  # imported objects live as long as the process
         gc.enable()
-        self.run_worker(self._run_bridge(bridge), name="bridge", exit_on_error=False)
+        self.run_worker(self._run_bridge(), name="bridge", exit_on_error=False)
 
-    async def _run_bridge(self, bridge: Bridge) -> None:
+    async def _run_bridge(self) -> None:
         """Run the session; an error of it ends the app, which keeps the error in `failure`."""
         try:
-            await bridge.run()
+            await self._bridge.run()
         except* UploadTuiError as errors:
             self.failure = _first_error(errors)
         except* Exception as errors:  # noqa: BLE001  # no caller is left to handle it
@@ -123,7 +124,7 @@ class UploadApp(CommandApp):
         """Show the alerts that are due, and send them where the settings say."""
         connection = self.session.connection()
         if connection.is_live or connection.is_partly_live:
-            self._alerts.compare(self.session.picture.window(_IN_TROUBLE, 0, _MAX_COMPARED).rows)
+            self._alerts.compare(self.session.picture)
         for alert in self._alerts.due(self.session.picture.now()):
             for screen in self.live_screens():
                 if isinstance(screen, DashboardScreen):

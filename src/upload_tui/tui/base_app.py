@@ -133,6 +133,12 @@ class BaseApp(ExportApp):
         label = binding.key_display or key_label(binding.key, is_ascii=self._is_ascii)
         return super().get_key_display(binding) if label == binding.key else label
 
+    def push_screen(self, screen: Screen[Any] | str, *arguments: Any, **options: Any) -> Any:
+        """Open a screen, which is laid out once: it has the classes of the size from the start."""
+        if isinstance(screen, Screen):
+            screen.add_class(*self.size_classes())
+        return super().push_screen(screen, *arguments, **options)
+
     def pop_screen(self) -> AwaitComplete:
         """Close the top screen; nothing if it is the only one: Enter may reach Textual's palette again while it closes."""
         return super().pop_screen() if len(self.screen_stack) > 1 else AwaitComplete()

@@ -19,6 +19,7 @@ __all__ = [
     "FOOTER_FIRST",
     "FOOTER_LAST",
     "HELP_KEY",
+    "HISTORY_KEY",
     "PLAYBACK_ACTIONS",
     "RECENT_SPANS",
     "REPLAY_KEYMAP",
@@ -113,6 +114,10 @@ COPY_KEYS = (
     _key("C", "copy_curl", "Copy curl", "Copy the request as curl, with the token as a variable", "copy.curl"),
 )
 
+HISTORY_KEY = _key(
+    "h", "history", "History", "Everything seen of the upload, in order of time, and its chunks", "history"
+)
+
 DASHBOARD_KEYS = (
     _key(
         "slash",
@@ -137,6 +142,7 @@ DASHBOARD_KEYS = (
         "a", "acknowledge", "Acknowledge", "Acknowledge what is wrong, with a note; again: take it back", "acknowledge"
     ),
     _key("w", "shapes", "Formats", "Status in three formats: Option A, Option B, deployed", "shapes", footer_key="w"),
+    HISTORY_KEY,
     _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),

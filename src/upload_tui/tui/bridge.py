@@ -75,6 +75,12 @@ class Bridge:
         self._pending: list[Change] = []
         self._has_changed = asyncio.Event()
 
+    @property
+    def is_current(self) -> bool:
+        """True while the session runs and all its changes are published."""
+        changes = self._session.changes
+        return changes.has_subscribers and not (changes.has_unread or self._has_changed.is_set())
+
     async def run(self) -> None:
         """Run until cancelled.
 

@@ -14,6 +14,7 @@ from upload_tui.tui.bindings import ALL_KEYS, keys_of, keys_text
 from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
@@ -34,6 +35,7 @@ _CLASSES: tuple[type[DOMNode], ...] = (
     PromptScreen,
     FailureScreen,
     LatencyScreen,
+    HistoryScreen,
     ShapesScreen,
 )
 

@@ -1,19 +1,25 @@
 """Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from rich.cells import cell_len, get_character_cell_size
 from textual.content import Content
+from textual.css.styles import RulesMap
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
 
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
 __all__ = [
     "cause_text",
     "detailed_cause_text",
+    "HangingLines",
     "distinct_name",
     "fit_to_width",
+    "hanging_lines",
     "json_line",
     "truncate_at_word",
     "truncate_middle",
@@ -127,6 +133,46 @@ def json_line(line: str) -> Content:
     for part in _JSON_PARTS.finditer(line):
         content = content.stylize(_JSON_STYLES[part.lastgroup or "text"], *part.span())
     return content
+
+
+_MIN_TEXT_CELLS = 10
+
+
+def hanging_lines(head: Content, text: Content, width: int) -> Iterator[Content]:
+    """Yield a text wrapped beside its head; further lines begin below the text, or at the left edge if it is too narrow for that."""
+    cells = head.cell_length
+    if width - cells < _MIN_TEXT_CELLS:
+        yield from Content.assemble(head, text).wrap(max(1, width))
+        return
+    for number, line in enumerate(text.wrap(width - cells) or [text]):
+        yield Content.assemble(" " * cells if number else head, line)
+
+
+class HangingLines(Visual):
+    """Lines that keep their indent where they are wrapped.
+
+    Args:
+        lines: the head of each line, which stays at the left, and its text.
+    """
+
+    def __init__(self, *lines: tuple[Content, Content]) -> None:
+        self._lines = lines
+
+    def wrapped(self, width: int) -> Content:
+        """The lines at a width."""
+        return Content("\n").join(line for head, text in self._lines for line in hanging_lines(head, text, width))
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        """The lines as strips."""
+        return self.wrapped(width).render_strips(width, height, style, options)
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """The width of the longest line."""
+        return max((head.cell_length + text.cell_length for head, text in self._lines), default=0)
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """The number of lines at a width."""
+        return self.wrapped(width).get_height(rules, width)
 
 
 def _first_cells(text: str, cells: int) -> str:

@@ -1,8 +1,8 @@
 """What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
@@ -40,33 +40,58 @@ class AlertSettings(Struct, frozen=True):
     quiet_seconds: float = 60.0
 
 
-_ALERTED_TROUBLES = {Trouble.STUCK: "stuck", Trouble.CONTRADICTORY: "verified but not whole"}
+_ALERTED_TROUBLES = {Trouble.CONTRADICTORY: "verified but not whole", Trouble.STUCK: "stuck"}
+_IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
+_MAX_COMPARED = 200
+"""Stuck and contradictory uploads, the newest of each, that are compared with those before; of more, the numbers are."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Alert(Struct, frozen=True):
-    """Failures of one cause, oldest first, or uploads that became stuck or contradictory."""
+    """Failures of one cause, oldest first, or uploads that became stuck or contradictory.
+
+    Attributes:
+        failures: empty if it is about stuck or contradictory uploads.
+        trouble: stuck or contradictory; None if it is about failures.
+        rows: some of the stuck or contradictory uploads.
+        others: how many more of them there are.
+    """
 
     failures: tuple[StageReached, ...] = ()
+    trouble: Trouble | None = None
     rows: tuple[Row, ...] = ()
+    others: int = 0
 
     @property
     def is_failure(self) -> bool:
         """True if data are lost or false; False if uploads only wait."""
-        return not self.rows or self.rows[0].trouble is not Trouble.STUCK
+        return self.trouble is not Trouble.STUCK
 
     @property
     def text(self) -> str:
         """One line without control characters."""
-        if self.rows:
-            names, what = (
-                [row.name or row.id for row in self.rows],
-                _ALERTED_TROUBLES[self.rows[0].trouble or Trouble.STUCK],
-            )
+        if self.trouble is not None:
+            names, what = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble]
         else:
             names = [failure.upload.name or failure.upload.id for failure in self.failures]
             what = f"failed: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
-        subject = plural(len(names), "upload") if len(names) > 1 else truncate_middle(names[0], _NAME_CELLS)
+        count = len(names) + self.others
+        subject = truncate_middle(names[0], _NAME_CELLS) if count == len(names) == 1 else plural(count, "upload")
         return f"{subject} {what}"
+
+
+class _Compared(Struct, frozen=True):
+    """The uploads with one trouble at a comparison.
+
+    Attributes:
+        ids: service and id of those that were compared, now or before.
+        total: the number of all of them.
+        since: the stage of the oldest that was compared began then; None if all were compared.
+    """
+
+    ids: frozenset[tuple[str, str]]
+    total: int
+    since: datetime | None
 
 
 class Alerts(Struct):
@@ -74,10 +99,10 @@ class Alerts(Struct):
 
     settings: AlertSettings
     _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
-    _waiting_rows: dict[str, list[Row]] = field(default_factory=dict)
+    _waiting_rows: dict[Trouble, Alert] = field(default_factory=dict)
     _alerted_on: dict[str, datetime] = field(default_factory=dict)
-    _known: frozenset[tuple[str, Trouble | None]] | None = None
-    """The uploads that were in trouble already; None until they were read once."""
+    _compared: dict[Trouble, _Compared] = field(default_factory=dict)
+    """What the last comparison found; empty before the first."""
 
     def add(self, changes: Iterable[Change]) -> None:
         """Add the failures among these changes."""
@@ -86,18 +111,43 @@ class Alerts(Struct):
                 cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
                 self._waiting.setdefault(cause, []).append(change)
 
-    def compare(self, rows: Iterable[Row]) -> None:
+    def compare(self, picture: Picture) -> None:
         """Add the uploads that became stuck or contradictory since the last call; the first call adds none.
 
         A stale upload is not added until it is current again: its project cannot be read, so it may long be verified.
         """
-        alerted = {(row.id, row.trouble): row for row in rows if row.trouble in _ALERTED_TROUBLES}
-        known = frozenset(alerted) if self._known is None else self._known
-        alerted = {key: row for key, row in alerted.items() if key in known or not row.is_stale}
-        for (upload_id, trouble), row in alerted.items():
-            if (upload_id, trouble) not in known:
-                self._waiting_rows.setdefault(str(trouble), []).append(row)
-        self._known = frozenset(alerted)
+        troubles = picture.funnel().troubles
+        contradictory, stuck = (troubles.get(trouble, 0) for trouble in _ALERTED_TROUBLES)
+        end = (
+            contradictory + stuck
+        )  # in this order, the newest contradictory upload is first, the newest stuck one last
+        for trouble, total, start, limit in (
+            (Trouble.CONTRADICTORY, contradictory, 0, min(contradictory, _MAX_COMPARED)),
+            (Trouble.STUCK, stuck, max(contradictory, end - _MAX_COMPARED), min(stuck, _MAX_COMPARED)),
+        ):
+            rows = picture.window(_IN_TROUBLE, start, limit).rows if limit else ()
+            self._compare(trouble, [row for row in rows if row.trouble is trouble], total)
+
+    def _compare(self, trouble: Trouble, rows: Sequence[Row], total: int) -> None:
+        before, is_cut = self._compared.get(trouble), total > len(rows)
+        known = frozenset[tuple[str, str]]() if before is None else before.ids
+        unknown = [row for row in rows if (row.service, row.id) not in known]
+        if before is not None:
+            current = [row for row in unknown if not row.is_stale]
+            # An older one may have been there before, beyond those that were compared; only the number shows that it is new.
+            new = [row for row in current if before.since is None or (row.stage_since or _NEVER) >= before.since]
+            others = max(0, total - before.total - len(new) - len(unknown) + len(current)) if is_cut else 0
+            if new or others:
+                waiting = self._waiting_rows.get(trouble, Alert(trouble=trouble))
+                self._waiting_rows[trouble] = Alert(
+                    trouble=trouble, rows=(*waiting.rows, *new), others=waiting.others + others
+                )
+            stale = {(row.service, row.id) for row in unknown if row.is_stale}
+        else:
+            stale = set()
+        ids = frozenset((row.service, row.id) for row in rows) - stale
+        oldest = min((row.stage_since or _NEVER for row in rows), default=None)
+        self._compared[trouble] = _Compared(ids | known if is_cut else ids, total, oldest if is_cut else None)
 
     def due(self, now: datetime) -> list[Alert]:
         """Return the alerts that are due, and remove them."""
@@ -106,9 +156,7 @@ class Alerts(Struct):
         due = [cause for cause in (*self._waiting_rows, *self._waiting) if cause not in self._alerted_on]
         self._alerted_on.update(dict.fromkeys(due, now))
         return [
-            Alert(rows=tuple(self._waiting_rows.pop(cause)))
-            if cause in self._waiting_rows
-            else Alert(tuple(self._waiting.pop(cause)))
+            self._waiting_rows.pop(cause) if isinstance(cause, Trouble) else Alert(tuple(self._waiting.pop(cause)))
             for cause in due
         ]
 

@@ -1,7 +1,7 @@
 """Fast summaries of the uploads on a page: the fields a table needs, in a tenth of the time of a full parse.
 
 Only uploads without anything unusual are summarized; `upload.read_upload` parses the others. Both agree on the same upload, because
-`bodies` and `times` decide for both what can be read. Used by the full scan of large projects.
+`responses` and `times` decide for both what can be read. Used by the full scan of large projects.
 """
 
 from collections.abc import Mapping, Sequence

@@ -308,15 +308,19 @@ def entry_json(entries: Sequence[Any], index: int) -> str:
 
 def read_projects(
     body: Any, headers: Mapping[str, str], *, page: int, per_page: int
-) -> tuple[Sequence[Project], int | None]:
-    """The projects on a page, and the number of the next page (None on the last)."""
+) -> tuple[Sequence[Project], int, int | None]:
+    """The projects on a page, the number of those that cannot be read, and the number of the next page (None on the last)."""
     entries = _results(body)
     projects = [
         Project(entry["id"], entry["name"] if isinstance(entry.get("name"), str) else "")
         for entry in entries
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]
     ]
-    return projects, _next_page(headers, page, len(entries), _header_number(headers, "x-per-page") or per_page)
+    return (
+        projects,
+        len(entries) - len(projects),
+        _next_page(headers, page, len(entries), _header_number(headers, "x-per-page") or per_page),
+    )
 
 
 def read_error_envelope(body: bytes) -> ErrorEnvelope:

@@ -71,9 +71,10 @@ async def test_follow_keeps_the_cursor_on_the_newest_upload() -> None:
         assert "following" not in str(table.border_title)
 
 
-async def test_follow_ends_with_the_order_before() -> None:
+@pytest.mark.parametrize("between", [(), ("j", "f")], ids=["at once", "after a moved cursor"])
+async def test_follow_ends_with_the_order_before(between: tuple[str, ...]) -> None:
     async with opened(many(50)) as (pilot, _, table):
-        await pilot.press("s", "f")
+        await pilot.press("s", "f", *between)
         assert table.rows_query.sort is SortKey.INITIATED
         await pilot.press("f")
         assert not table.follow

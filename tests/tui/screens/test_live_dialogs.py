@@ -7,6 +7,8 @@ from tests.tui.dashboards import opened, until
 from upload_tui.monitor import ProjectRef
 from upload_tui.testing import an_upload
 from upload_tui.tui.bridge import ChangeBatch
+from upload_tui.tui.fitting import HangingLines
+from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
@@ -52,6 +54,31 @@ async def test_latencies_appear_in_the_open_dialog() -> None:
         await until(pilot, lambda: "No upload" in str(text.render()))
         session.publish(an_upload("fine", completed=60, verified=50))
         await until(pilot, lambda: "completed to" in str(text.render()))
+
+
+async def test_the_history_of_an_upload_is_in_order_of_time_and_grows() -> None:
+    upload = an_upload("half.bin", initiated=60, chunks=(1, 3), size_bytes=3_000_000)
+    async with opened([upload]) as (pilot, session, _):
+        await pilot.press("h")
+        assert isinstance(pilot.app.screen, HistoryScreen)
+        text = pilot.app.screen.query_one(Static)
+
+        def lines() -> list[str]:
+            visual = text.visual
+            return visual.wrapped(100).plain.splitlines() if isinstance(visual, HangingLines) else []
+
+        await until(pilot, lambda: len(lines()) == 4)
+        session.clock.advance(10)
+        session.publish(
+            an_upload(
+                "half.bin", initiated=60, completed=5, error=2, message=CHUNK_HASH_DIFFERS + ": chunk 3", chunks=(1, 3)
+            )
+        )
+        await until(pilot, lambda: any("error" in line for line in lines()))
+        words = ["initiated", "completed", "error", "last reading"]
+        found = [next(row for row, line in enumerate(lines()) if word in line) for word in words]
+        assert found == sorted(found)
+        assert [line.split()[:3] for line in lines()[-2:]] == [["chunk", "1", "■"], ["chunk", "3", "✗"]]
 
 
 async def test_projects_appear_in_the_open_dialog() -> None:

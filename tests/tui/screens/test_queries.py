@@ -6,7 +6,7 @@ from textual.widgets import Input, Label
 
 from tests.tui.dashboards import names_in, opened, toasts, until
 from upload_tui.monitor import Query, Trouble, parse_query
-from upload_tui.testing import NOW, InMemorySession, an_upload
+from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
@@ -121,12 +121,19 @@ async def test_the_activity_understands_the_same_queries() -> None:
             await pilot.press("enter")
 
 
-async def test_marked_uploads_are_found() -> None:
+async def test_marked_uploads_are_found_also_when_the_marks_change() -> None:
     async with opened(UPLOADS) as (pilot, _, table):
-        await pilot.press("m", "slash")
-        first = names_in(table)[0]
+        await pilot.press("m", "m", "slash")
+        first, second = names_in(table)[:2]
         await search(pilot, "is:marked")
-        assert names_in(table) == [first]
+        await pilot.press("enter")
+        assert names_in(table) == [first, second]
+        await pilot.press("g", "m")
+        await settled(pilot)
+        assert names_in(table) == [second]
+        await pilot.press("m")
+        await settled(pilot)
+        assert names_in(table) == []
 
 
 async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() -> None:
@@ -174,9 +181,12 @@ def trouble_of(session: InMemorySession) -> Trouble | None:
         ("known for 2h", "known", 2),
         ("for 1d", "", 24),
         ("wait for it", "wait for it", None),
+        ("asked for 12", "asked for 12", None),
+        ("asked for 1h30m", "asked", 1.5),
+        ("thanks for 2.", "thanks for 2.", None),
     ],
 )
-def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: int | None) -> None:
+def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: float | None) -> None:
     given = parse_acknowledgement(text, NOW)
     assert given.note == expected_note
     assert (given.until is None) == (hours is None)

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from textual.app import App
+from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 
 from tests.tui.dashboards import many, mixed, opened, selected, until
@@ -21,6 +24,28 @@ ONE_PANE = pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (120, 
 def shown(pilot: Pilot[int], *names: str) -> list[str]:
     """The panes that are visible."""
     return [name for name in names if pilot.app.screen.query_one(f"#{name}", Widget).region.area]
+
+
+@pytest.mark.parametrize(
+    ("key", "size"), [("w", (60, 20)), ("enter", (60, 20)), ("J", (60, 20)), ("l", (120, 40)), ("p", (80, 24))]
+)
+async def test_a_screen_is_laid_out_before_its_first_frame(
+    key: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[list[Region]] = []
+    display = App._display
+
+    def recorded(app: App[int], screen: Screen[object], renderable: object) -> None:
+        if len(app.screen_stack) > 1 and screen is app.screen:
+            frames.append([widget.region for widget in screen.query("#shapes, .shape, #latencies, #menu, #upload > *")])
+        display(app, screen, renderable)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(App, "_display", recorded)
+    async with opened(mixed(), size) as (pilot, _, _):
+        await pilot.press(key)
+        await settled(pilot)
+        assert frames
+        assert all(frame == frames[0] for frame in frames)
 
 
 def on_screen(pilot: Pilot[int]) -> str:

@@ -17,11 +17,25 @@ from msgspec import Struct, field
 import upload_tui.client
 import upload_tui.clock
 from upload_tui.cli.group import run as run_program
+from upload_tui.cli.support.service import find_projects, live_session
 from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import Connection, Funnel, LiveSession, Query, Row, Store
 from upload_tui.redaction import forget_secrets
+from upload_tui.settings import ServiceSettings
 from upload_tui.testing import NOW
+from upload_tui.tui.widgets.alarm_bar import AlarmBar
 
-__all__ = ["URL", "Project", "Result", "VirtualClock", "World", "run_virtually"]
+__all__ = [
+    "URL",
+    "Dashboard",
+    "Project",
+    "Result",
+    "VirtualClock",
+    "World",
+    "advance_virtually",
+    "run_virtually",
+    "watch_virtually",
+]
 
 URL = "https://uploads.example.org"
 _seconds = 0.0
@@ -40,12 +54,18 @@ class VirtualClock:
         await asyncio.sleep(seconds)
 
 
+def advance_virtually(seconds: float) -> float:
+    """Let time pass; return the seconds since `NOW`."""
+    global _seconds  # noqa: PLW0603  # one loop at a time
+    _seconds += seconds
+    return _seconds
+
+
 class _JumpingSelector(selectors.SelectSelector):
     """Advances the time in place of waiting."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        global _seconds  # noqa: PLW0603  # one loop at a time
-        _seconds += max(timeout or 0.0, 0.0)
+        advance_virtually(max(timeout or 0.0, 0.0))
         return super().select(0)
 
 
@@ -66,6 +86,7 @@ class Project(Struct):
         total: what the service reports in place of the number of uploads; None for the number.
         hidden_headers: paging headers that it does not send.
         repeats_page: whether it returns the first page whatever page is requested.
+        repeated: ids that are listed twice in a row.
     """
 
     id: str
@@ -76,6 +97,12 @@ class Project(Struct):
     total: int | None = None
     hidden_headers: frozenset[str] = frozenset()
     repeats_page: bool = False
+    repeated: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The uploads as they are listed on all pages together."""
+        return [upload for upload in self.uploads for _ in range(1 + (upload["id"] in self.repeated))]
 
 
 class World(Struct):
@@ -83,22 +110,26 @@ class World(Struct):
 
     Attributes:
         date_seconds: how far its `Date` is ahead.
+        nameless: how many more projects it lists without an id.
         max_requests: after this many, a command that never ends is interrupted.
+        changes: what happens before a request, by its number (from 1); each happens once.
     """
 
     projects: list[Project]
     date_seconds: float = 0.0
+    nameless: int = 0
     per_page: int = 5
     max_requests: int = 2000
     requests: int = 0
-    on_request: Callable[[], None] = lambda: None
+    changes: dict[int, Callable[["World"], None]] = field(default_factory=dict)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         self.requests += 1
         if self.requests == self.max_requests:
             signal.raise_signal(signal.SIGINT)
-        self.on_request()
+        if (change := self.changes.pop(self.requests, None)) is not None:
+            change(self)
         response = self._answer(request)
         sent_on = VirtualClock().now() + timedelta(seconds=self.date_seconds)
         response.headers["Date"] = format_datetime(sent_on, usegmt=True)
@@ -107,7 +138,8 @@ class World(Struct):
     def _answer(self, request: httpx.Request) -> httpx.Response:
         parts = request.url.path.removeprefix("/api/v1/").split("/")
         if parts == ["projects"]:
-            return httpx.Response(200, json={"results": [{"id": one.id, "name": one.name} for one in self.projects]})
+            listed = [{"id": one.id, "name": one.name} for one in self.projects]
+            return httpx.Response(200, json={"results": [*listed, *([{"name": "Nameless"}] * self.nameless)]})
         if parts[0] == "uploads":
             return self._upload(parts[1])
         project = next((one for one in self.projects if parts[:1] == ["projects"] and one.id == parts[1]), None)
@@ -131,9 +163,9 @@ class World(Struct):
         start = 0 if project.repeats_page else (number - 1) * size
         rows = [
             {"name": upload["name"]} if upload["id"] in project.unreadable else upload
-            for upload in project.uploads[start : start + size]
+            for upload in project.rows[start : start + size]
         ]
-        count = len(project.uploads)
+        count = len(project.rows)
         headers = {
             "X-Total": str(count if project.total is None else project.total),
             "X-Per-Page": str(size),
@@ -164,21 +196,70 @@ class Result(Struct, frozen=True):
 def run_virtually(capture: pytest.CaptureFixture[str], home: Path, world: World, *arguments: str) -> Result:
     """Run a command to its end; what it keeps is in `home`."""
     capture.readouterr()
-    world.requests, world.max_requests = 0, 60 if arguments[0] == "tail" else 2000
+    world.requests, world.max_requests = 0, 80 if arguments[0] in {"tail", "record"} else 2000
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(home / name.lower()))
         patch.setenv("UPLOAD_TUI_URL", URL)
         patch.setenv("UPLOAD_TUI_TOKEN", "t")
-        patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
-        patch.setattr(asyncio, "to_thread", _call)
-        patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)
-        patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: world.client(), raising=False)
+        _make_virtual(patch, world)
         forget_secrets()
         with pytest.raises(SystemExit) as ending:
             run_program([*arguments])
     captured = capture.readouterr()
     return Result(int(ending.value.code or 0), captured.out, captured.err)
+
+
+class Dashboard(Struct, frozen=True):
+    """What a dashboard over all projects shows: its rows, its figures and its alarm line."""
+
+    rows: Sequence[Row]
+    funnel: Funnel
+    connection: Connection
+    alarms: str
+
+
+def watch_virtually(world: World, seconds: float) -> Dashboard:
+    """Run the session of a dashboard for some time."""
+
+    async def watch() -> Dashboard:
+        settings, store = ServiceSettings(url=URL), Store()
+        async with world.client() as client:
+            session = live_session(settings, client, await find_projects(client, ()), store, title="test")
+            running = asyncio.ensure_future(session.run())
+            await asyncio.sleep(seconds)
+            assert not running.done()
+            running.cancel()
+            await asyncio.wait({running})
+            shown = _dashboard(session)
+        store.close()
+        return shown
+
+    world.requests, world.max_requests = 0, 100_000
+    with pytest.MonkeyPatch.context() as patch:
+        _make_virtual(patch, world)
+        loop = _VirtualLoop()
+        try:
+            return loop.run_until_complete(watch())
+        finally:
+            loop.close()
+
+
+def _dashboard(session: LiveSession) -> Dashboard:
+    bar = AlarmBar()
+    bar.set_reactive(AlarmBar.connection, session.connection())
+    bar.set_reactive(AlarmBar.funnel, session.picture.funnel())
+    bar.set_reactive(AlarmBar.now, session.picture.now())
+    rows = session.picture.window(Query(), 0, 1000).rows
+    alarms = "; ".join(alarm.texts[0] for alarm in bar._alarms())
+    return Dashboard(rows, session.picture.funnel(), session.connection(), alarms)
+
+
+def _make_virtual(patch: pytest.MonkeyPatch, world: World) -> None:
+    patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
+    patch.setattr(asyncio, "to_thread", _call)
+    patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)
+    patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: world.client(), raising=False)
 
 
 async def _call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from textual.content import Content
+from textual.css.styles import RulesMap
 
-from upload_tui.tui.fitting import distinct_name, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import HangingLines, distinct_name, fit_to_width, truncate_at_word, truncate_middle
 
 HOSTILE = st.text(max_size=300) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
@@ -64,3 +66,18 @@ def test_names_are_shortened_where_they_differ(names: tuple[str, ...], expected:
 @given(names=NAMES, cells=st.integers(0, 20))
 def test_shortened_names_fit_whatever_they_are(names: list[str], cells: int) -> None:
     assert all(cell_len(distinct_name(name, tuple(names), cells, "…")) <= cells for name in names)
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (40, ["name      one two three four"]),
+        (22, ["name      one two", "          three four"]),
+        (14, ["name      one", "two three four"]),
+    ],
+)
+def test_wrapped_lines_keep_their_indent_where_there_is_room(width: int, expected: list[str]) -> None:
+    head, text = Content(f"{'name':<10}"), Content("one two three four")
+    lines = HangingLines((head, text), (Content(), Content("end")))
+    assert [line.plain.rstrip() for line in lines.wrapped(width).split("\n")] == [*expected, "end"]
+    assert lines.get_height(RulesMap(), width) == len(expected) + 1

@@ -99,7 +99,7 @@ def path() -> None:
 def show(output: str | None, *, flags: Flags) -> None:
     """Print the effective settings."""
     settings = effective_settings(flags, needs_service=False)
-    Printer(output, _COLUMNS).print_records(
+    Printer(output, _COLUMNS, fields=("setting", "value", "from")).print_records(
         {"setting": key, "value": _displayed_value(settings, key), "from": source}
         for key, source in settings.sources.items()
     )

@@ -1,6 +1,5 @@
 """`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,7 +16,7 @@ from upload_tui.cli.support.service import client_for, find_projects, trusted_ce
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.text import sanitize_line
+from upload_tui.text import plural, sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.client import Address, Proxy
@@ -40,7 +39,7 @@ _Check = Callable[[], Awaitable[Finding]]
 @continues_without_output
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
-    printer = Printer(output, ())
+    printer = Printer(output, (), paths=("check", "state", "says", "mend"))
     findings = run_async(_run_checks(flags, printer))
     return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
 
@@ -83,7 +82,7 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
 
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
     source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
-    what = shlex.join(settings.command) if settings.command else settings.url
+    what = settings.command[0] if settings.command else settings.url  # the arguments may be secrets
     yield Finding("settings", State.OK, f"{what} ({source}; see `upload-tui config show`)")
     for warning in settings.warnings:
         message, _, hint = warning.partition(". ")
@@ -175,8 +174,13 @@ class _ServiceChecks(Struct):
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
             self.clock_offset_seconds = client.clock_offset_seconds
-        count = "1 project" if len(found) == 1 else f"{len(found)} projects"
-        return Finding("credentials", State.OK, f"accepted, {count} visible")
+            notice = client.projects_notice
+        message = f"accepted, {plural(len(found), 'project')} visible"
+        if notice:
+            return Finding(
+                "credentials", State.WARNING, f"{message}; {notice}", "The service lists them without an id."
+            )
+        return Finding("credentials", State.OK, message)
 
     async def check_clock(self) -> Finding:
         """Compare this machine's clock with the Date header of a response."""

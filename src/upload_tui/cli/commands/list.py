@@ -75,10 +75,10 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, where, stuck, limit)
     settings = effective_settings(flags)
-    details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
-    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload, has_failed, upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, has_failed, upload_record
 
-    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
+    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
+    details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
     printer.print_records(map(upload_record, details))
     failed = [detail.upload.id for detail in details if fail_on_error and has_failed(detail.row)]
     echo_failure_hint(settings, failed)

@@ -7,9 +7,10 @@ import click
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Column, Printer, output_option
+from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for
+from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -24,20 +25,27 @@ _COLUMNS = (Column("ID", lambda record: record["id"]), Column("NAME", lambda rec
 @click.command(help="List the projects that the account can see.")
 @service_options
 @output_option
-def command(output: str | None, *, flags: Flags) -> None:
+def command(output: str | None, *, flags: Flags) -> int:
     """List projects."""
-    projects = run_async(_projects(effective_settings(flags)))
+    settings = effective_settings(flags)
+    printer = Printer(output, _COLUMNS, fields=("id", "name"))
+    projects, notice, code = run_async(_projects(settings))
     names = set(flags.projects)
-    Printer(output, _COLUMNS, fields=("id", "name")).print_records(
+    printer.print_records(
         {"id": project.id, "name": project.name}
         for project in projects
         if not names or names & {project.id, project.name}
     )
+    if notice:
+        echo_err(f"upload-tui: {notice}.")
+    return code
 
 
-async def _projects(settings: ServiceSettings) -> "Sequence[Project | ProjectRef]":
+async def _projects(settings: ServiceSettings) -> "tuple[Sequence[Project | ProjectRef], str, int]":
+    """The projects, a note on those that cannot be read (empty: none), and the exit code."""
     if settings.command:  # the projects of the uploads that it lists
         async with open_snapshot(settings) as snapshot:
-            return [reading.project for reading in snapshot.readings]
+            return [reading.project for reading in snapshot.readings], "", snapshot.service_exit_code
     async with client_for(settings) as client:
-        return await client.projects()
+        projects = await client.projects()
+        return projects, client.projects_notice, EXIT_UNREACHABLE if client.projects_notice else EXIT_OK

@@ -9,12 +9,29 @@ import click
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.service import client_for, find_projects, live_session, ride_out, service_of
-from upload_tui.errors import EXIT_OK
+from upload_tui.cli.support.service import (
+    ConnectionReporter,
+    client_for,
+    find_projects,
+    live_session,
+    lost_error,
+    ride_out,
+    run_alongside,
+    service_of,
+)
+from upload_tui.errors import EXIT_OK, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.text import plural
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingWriter, Session, Store
+    from upload_tui.monitor import (
+        ChangeBroadcaster,
+        LiveSession,
+        RecordingHeader,
+        RecordingWriter,
+        SourceSession,
+        Store,
+    )
 
 __all__ = ["command"]
 
@@ -37,16 +54,18 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         from upload_tui.cli.support.sources import source_session
 
         header = RecordingHeader(clock.now(), service_of(settings), settings.title, (), settings.stuck_after_seconds)
-        await _record_session(
-            file, header, lambda store, changes, _: source_session(settings, store, clock, changes=changes)
-        )
+
+        def open_source(store: "Store", changes: "ChangeBroadcaster", _: "RecordingWriter") -> "SourceSession":
+            return source_session(settings, store, clock, changes=changes, ends_on_refusal=True)
+
+        await _record_session(file, header, open_source)
         return
     async with client_for(settings) as client:
         projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
         title = settings.profile or client.root
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
 
-        def open_session(store: "Store", changes: "ChangeBroadcaster", recording: "RecordingWriter") -> "Session":
+        def open_session(store: "Store", changes: "ChangeBroadcaster", recording: "RecordingWriter") -> "LiveSession":
             client.on_request(recording.write_request)
             return live_session(settings, client, projects, store, title=title, changes=changes)
 
@@ -56,7 +75,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
 async def _record_session(
     file: Path,
     header: "RecordingHeader",
-    open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], Session]",
+    open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], LiveSession | SourceSession]",
 ) -> None:
     """Run a session until interrupted, and write what it reads and publishes."""
     from upload_tui.monitor import ChangeBroadcaster, RecordingStore, RecordingWriter
@@ -66,9 +85,30 @@ async def _record_session(
         session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
         echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
         try:
-            await session.run()
+            await run_alongside(session, _report(session))
+        except ServiceError:
+            if not session.projects:  # nothing was listed; the file would stop the next try
+                recording.discard()
+            raise
         finally:
             store.close()
-            echo_err(
-                f"upload-tui: wrote {recording.line_count} lines to {file}; `upload-tui replay {file}` plays them."
-            )
+            if not recording.is_discarded:
+                lines = plural(recording.line_count, "line")
+                echo_err(f"upload-tui: wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
+
+
+async def _report(session: "LiveSession | SourceSession") -> None:
+    """Report what cannot be read, which the recording therefore lacks.
+
+    Raises:
+        NotFoundError: the service no longer has any of the projects.
+    """
+    from upload_tui.monitor import ConnectionChanged
+
+    with session.changes.subscribe() as changes:
+        reporter = ConnectionReporter(session)
+        async for change in changes:
+            if isinstance(change, ConnectionChanged):
+                reporter.report(change.project, change.connection)
+            if session.lost_projects and len(session.lost_projects) == len(session.projects):
+                raise lost_error(session.lost_projects)

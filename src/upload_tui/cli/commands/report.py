@@ -19,6 +19,7 @@ from upload_tui.cli.support.streams import continues_without_output, is_output_w
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, ProjectRef, Where
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LAST = "last"
+_PATHS = (
+    *map(str, Stage), "service", "projects", "as_of", "total", "stages", "stages.*", "unknown_states", "unknown_states.*",
+    "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "news", "news.*",
+)  # fmt: skip
+"""The names for `--fields`."""
 
 
 class _ProjectSnapshot(Struct, frozen=True):
@@ -78,9 +84,9 @@ def command(
 ) -> int:
     """Print a report."""
     settings = effective_settings(flags)
+    printer = Printer(output, (), _csv_row, paths=_PATHS)
     snapshot = run_async(_read_snapshot(settings, where, is_verdict=fail_on_error))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
-    printer = Printer(output, (), _csv_row)
     if prometheus:
         click.echo("\n".join(_prometheus_lines(record)))
     elif printer.is_table:

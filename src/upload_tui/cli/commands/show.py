@@ -20,6 +20,7 @@ from upload_tui.errors import (
     NotFoundError,
     ServerError,
     ServiceError,
+    SourceError,
 )
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "time_text"]
 
+_PATHS = ("chunk_list", "hashes", "raw", "raw.*")
+"""What it prints in addition to `list`."""
+
 
 @click.command(help="Show uploads: timeline, durations, chunks, hashes, anomalies.")
 @click.argument("upload_ids", nargs=-1, required=True, metavar="ID...")
@@ -36,24 +40,24 @@ __all__ = ["command", "time_text"]
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
-    from upload_tui.monitor import flat_upload
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
     settings = effective_settings(flags)
-    records, errors = run_async(_records(settings, upload_ids))
-    printer = Printer(output, (), flat_upload)
+    printer = Printer(output, (), flat_upload, paths=(*UPLOAD_FIELDS, *UPLOAD_PATHS, *_PATHS))
+    records, errors, code = run_async(_records(settings, upload_ids))
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
     else:
         printer.print_records(records)
     for upload_id, error in errors.items():
         echo_err(f"upload-tui: {upload_id!a}: {error.title}.")
-    return next((error.exit_code for error in errors.values()), EXIT_OK)
+    return next((error.exit_code for error in errors.values()), code)
 
 
 async def _records(
     settings: ServiceSettings, upload_ids: Sequence[str]
-) -> tuple[Sequence[Record], Mapping[str, ServiceError]]:
-    """The uploads that can be read, and the errors of the others by id."""
+) -> tuple[Sequence[Record], Mapping[str, ServiceError], int]:
+    """The uploads that can be read, the errors of the others by id, and the exit code if there are none."""
     if settings.command:
         return await _listed_records(settings, upload_ids)
     from upload_tui.clock import SystemClock
@@ -69,15 +73,15 @@ async def _records(
             if client.clock_notice:
                 echo_err(f"upload-tui: {client.clock_notice}.")
             found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
-            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors
+            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors, EXIT_OK
     finally:
         store.close()
 
 
 async def _listed_records(
     settings: ServiceSettings, upload_ids: Sequence[str]
-) -> tuple[Sequence[Record], Mapping[str, ServiceError]]:
-    """The uploads that a source lists."""
+) -> tuple[Sequence[Record], Mapping[str, ServiceError], int]:
+    """The uploads that a source lists. One that is missing may be in a part that could not be read."""
     from upload_tui.monitor import full_upload_record
 
     records: list[Record] = []
@@ -85,11 +89,13 @@ async def _listed_records(
     async with open_snapshot(settings) as snapshot:
         for upload_id in dict.fromkeys(upload_ids):
             detail = snapshot.picture.detail(upload_id)
-            if detail is None or detail.row.is_gone:
+            if detail is not None and not detail.row.is_gone:
+                records.append(full_upload_record(detail, json.loads(detail.raw)))
+            elif snapshot.service_exit_code == EXIT_OK:
                 errors[upload_id] = NotFoundError("the source does not list it")
             else:
-                records.append(full_upload_record(detail, json.loads(detail.raw)))
-    return records, errors
+                errors[upload_id] = SourceError("not in what could be read of the listing")
+        return records, errors, snapshot.service_exit_code
 
 
 async def _readings(

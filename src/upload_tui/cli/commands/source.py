@@ -61,14 +61,18 @@ def schema() -> None:
 @continues_without_output
 def check(words: Sequence[str], timeout: float, output: str | None) -> int:
     """Run a source twice and print what was found."""
+    printer = Printer(output, (), paths=_PATHS)
     result = run_async(_check(words, timeout))
-    printer = Printer(output, ())
     if printer.is_table:
         click.echo("\n".join(_lines(result)))
     else:
         printer.print_record(_record(result))
     _print_stderr(result.runs[-1].listing.stderr)
     return result.exit_code
+
+
+_PATHS = ("runs", "said", "said.*", "never_said", "unknown_fields", "changes", "changes.*", "problems")
+"""The names for `--fields`."""
 
 
 class _Result(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -10,21 +10,23 @@ from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.service import (
+    ConnectionReporter,
     client_for,
     find_projects,
     live_session,
+    lost_error,
     ride_out,
     run_alongside,
 )
 from upload_tui.cli.support.tables import change_columns
-from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, NotFoundError
+from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, Connection, LiveSession, ProjectRef, SourceSession, StageReached, Where
+    from upload_tui.monitor import Change, LiveSession, SourceSession, StageReached, Where
 
 __all__ = ["command"]
 
@@ -59,9 +61,9 @@ def command(
     """Print changes until interrupted."""
     options = _Options(frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
-    from upload_tui.monitor import CHANGE_FIELDS, flat_change
+    from upload_tui.monitor import CHANGE_FIELDS, CHANGE_PATHS, flat_change
 
-    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS)
+    printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS, CHANGE_PATHS)
     return run_async(_tail(settings, options, printer))
 
 
@@ -76,7 +78,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
             from upload_tui.cli.support.sources import source_session
             from upload_tui.clock import SystemClock
 
-            yield source_session(settings, store, SystemClock())
+            yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
             return
         async with client_for(settings) as client:
             projects = await ride_out(lambda: find_projects(client, settings.projects))
@@ -115,7 +117,7 @@ async def _selected_changes(
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     without_past = set() if options.since is None else set(session.projects)
-    reporter = _ConnectionReporter(session)
+    reporter = ConnectionReporter(session)
     async for change in changes:
         if isinstance(change, ConnectionChanged):
             reporter.report(change.project, change.connection)
@@ -132,44 +134,7 @@ async def _selected_changes(
                 printed.add((change.upload.id, change.after))
             yield change
         if session.lost_projects and len(session.lost_projects) == len(session.projects):
-            raise _lost_error(session.lost_projects)
-
-
-def _lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
-    names = ", ".join(project.name or project.id for project in projects)
-    return NotFoundError(f"The service no longer has {names}", "It was deleted, or this account may no longer see it.")
-
-
-class _ConnectionReporter:
-    """Prints on standard error when the connection of a project fails and when it is live again.
-
-    Args:
-        session: the session; a project that it has lost is reported once, for good.
-    """
-
-    def __init__(self, session: "LiveSession | SourceSession") -> None:
-        self._session = session
-        self._failing: set[ProjectRef | None] = set()
-        self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
-        self._lost: set[ProjectRef] = set()
-
-    def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
-        """Report a connection if it differs from the last one of the project."""
-        for lost in self._session.lost_projects:
-            if lost not in self._lost and len(self._session.projects) > 1:
-                echo_err(f"upload-tui: {_lost_error([lost]).title}; the other projects are still followed.")
-            self._lost.add(lost)
-        seen = (str(connection.state), connection.reason)
-        if project in self._lost or self._reported.get(project) == seen:
-            return
-        self._reported[project] = seen
-        name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
-        if connection.reason:
-            echo_err(f"upload-tui: {name}{connection.state}: {connection.reason}.")
-            self._failing.add(project)
-        elif project in self._failing and connection.is_live:
-            echo_err(f"upload-tui: {name}live again.")
-            self._failing.discard(project)
+            raise lost_error(session.lost_projects)
 
 
 def _matches(change: "Change", session: "LiveSession | SourceSession", options: _Options) -> bool:
@@ -180,8 +145,8 @@ def _matches(change: "Change", session: "LiveSession | SourceSession", options: 
     if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
         return False
     tree = options.where.tree
-    detail = session.picture.detail(change.upload.id) if needs_upload(tree) else None
-    return matches_change(tree, change, detail.row if detail else None, session.picture.now().replace(microsecond=0))
+    row = session.picture.row(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, row, session.picture.now().replace(microsecond=0))
 
 
 def _past_changes(

@@ -127,64 +127,76 @@ def command(
         raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
-    from upload_tui.monitor import UPLOAD_FIELDS, flat_upload
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
-    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS)
+    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     return run_async(_wait(settings, options, printer))
 
 
 async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
     """Wait within the timeout, which includes finding out what to wait for; return the exit code."""
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import Store, StorePicture, UploadWaiter
+    from upload_tui.monitor import Store
 
     started, store = asyncio.get_running_loop().time(), Store()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
     try:
-        if settings.command:
-            return await _wait_for_source(settings, options, printer, store, deadline)
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout_at(deadline):
-                    client = await stack.enter_async_context(client_for(settings))
-                    upload_ids, service_code = await _wanted_ids(client, store, settings, options)
+                    if settings.command:
+                        wanted = await _wanted_of_source(settings, options, store)
+                    else:
+                        client = await stack.enter_async_context(client_for(settings))
+                        wanted = await _wanted_of_service(client, settings, options, store)
             except TimeoutError:
                 echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
                 return options.timeout_exit_code
-            clock = SystemClock()
-            waiter = UploadWaiter(
-                client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options)
-            )
-            picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
-            with progress_bar(len(waiter.outcomes)) as bar:
-                loop = _WaitLoop(waiter, options, printer, picture, bar, started, settings)
-                return await loop.run(deadline) or service_code
+            with progress_bar(len(wanted.waiter.outcomes)) as bar:
+                loop = _WaitLoop(wanted.waiter, options, printer, wanted.picture, bar, started, settings)
+                return await loop.run(deadline) or wanted.exit_code
     finally:
         store.close()
 
 
-async def _wait_for_source(
-    settings: ServiceSettings, options: _Options, printer: Printer, store: "Store", deadline: float | None
-) -> int:
+class _Wanted(Struct, frozen=True):
+    """What to wait for, and the exit code of what could not be read while finding it out."""
+
+    waiter: "UploadWaiter | SourceWaiter"
+    picture: "StorePicture"
+    exit_code: int
+
+
+async def _wanted_of_service(
+    client: "ServiceClient", settings: ServiceSettings, options: _Options, store: "Store"
+) -> _Wanted:
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import StorePicture, UploadWaiter
+
+    clock = SystemClock()
+    upload_ids, code = await _wanted_ids(client, store, settings, options)
+    waiter = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
+    picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
+    return _Wanted(waiter, picture, code)
+
+
+async def _wanted_of_source(settings: ServiceSettings, options: _Options, store: "Store") -> _Wanted:
     from upload_tui.cli.support.sources import source_synchroniser
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
 
-    clock, started = SystemClock(), asyncio.get_running_loop().time()
+    clock = SystemClock()
     synchroniser = source_synchroniser(settings, store, clock)
+    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
     upload_ids, code = options.upload_ids, EXIT_OK
     if not upload_ids:
         await synchroniser.sync()
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
-    if not upload_ids:
         upload_ids = _matching(picture, options, [upload.id for upload in store.pending()])
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
-    with progress_bar(len(waiter.outcomes)) as bar:
-        return await _WaitLoop(waiter, options, printer, picture, bar, started, settings).run(deadline) or code
+    return _Wanted(waiter, picture, code)
 
 
 def _elapsed_text(started: float) -> str:

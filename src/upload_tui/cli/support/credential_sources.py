@@ -1,22 +1,20 @@
 """The credentials that settings name: a token, a file, a command or a keyring that has one, or a pair of keys."""
 
-import os
+import asyncio
 import shlex
-import signal
-import subprocess
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError
+from upload_tui.processes import ChildProcess, CommandEnd, end_text, run_command
 from upload_tui.settings import ServiceSettings, read_token_file
 
 if TYPE_CHECKING:
     from upload_tui.client import Credentials
 
-__all__ = ["KEYRING_SERVICE", "TokenCommands", "credentials_of"]
+__all__ = ["TokenCommands", "credentials_of"]
 
-KEYRING_SERVICE = "upload-tui"
+_KEYRING_SERVICE = "upload-tui"
 _COMMAND_TIMEOUT_SECONDS = 60
 
 
@@ -49,10 +47,11 @@ def _token_source(settings: ServiceSettings, commands: "TokenCommands") -> Calla
 
 
 class TokenCommands:
-    """Runs token commands without the terminal: they cannot read from it or write on the dashboard."""
+    """Runs token commands, each in the thread that asks for its token, without the terminal."""
 
     def __init__(self) -> None:
-        self._running: set[subprocess.Popen[str]] = set()
+        self._running: set[ChildProcess] = set()
+        self._is_stopped = False
 
     def token(self, command: str) -> str:
         """Run a command and return the first word it prints. Its last error message is shown if it fails.
@@ -62,51 +61,43 @@ class TokenCommands:
         """
         hint = "Run the token_command of the profile by hand."
         try:
-            code, printed, errors = self._run(shlex.split(command))
+            end = asyncio.run(self._run(command))
+            words = end.stdout.decode().split() if end.code == 0 else []
         except OSError as error:
             raise SettingsError(f"The token command failed: {error.strerror}", hint) from error
-        except (ValueError, subprocess.SubprocessError) as error:
+        except ValueError as error:
             # Without the error as its cause: that quotes the command, which may contain a secret.
-            raise SettingsError(f"The token command failed ({_reason(error)})", hint) from None
-        if code:
-            reason = (errors.strip().splitlines() or ["no message"])[-1]
-            raise SettingsError(f"The token command failed with exit code {code}: {reason}", hint)
-        words = printed.split()
+            reason = "its output is not text" if isinstance(error, UnicodeDecodeError) else "it cannot be run"
+            raise SettingsError(f"The token command failed ({reason})", hint) from None
+        finally:
+            self._running.clear()
+        if end.code is None:
+            raise SettingsError(f"The token command failed (not ended after {_COMMAND_TIMEOUT_SECONDS}s)", hint)
+        if end.code:
+            reason = (end.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+            raise SettingsError(f"The token command failed ({end_text(end.code)}): {reason}", hint)
         if not words:
             raise SettingsError("The token command printed nothing", hint)
         return words[0]
 
     def stop(self) -> None:
         """Kill the commands that still run, with the processes that they started."""
-        for process in tuple(self._running):
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
+        self._is_stopped = True
+        for child in tuple(self._running):
+            child.kill()
 
-    def _run(self, arguments: Sequence[str]) -> tuple[int, str, str]:
-        process = subprocess.Popen(  # noqa: S603  # the user's own command, from their own settings
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # without it, the command could open the terminal
+    async def _run(self, command: str) -> CommandEnd:
+        return await run_command(
+            shlex.split(command),
+            timeout_seconds=_COMMAND_TIMEOUT_SECONDS,
+            keeps_last_errors=True,
+            on_start=self._add,
         )
-        with process:
-            self._running.add(process)
-            try:
-                printed, errors = process.communicate(timeout=_COMMAND_TIMEOUT_SECONDS)
-            except BaseException:
-                self.stop()
-                raise
-            finally:
-                self._running.discard(process)
-        return process.returncode, printed, errors
 
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.TimeoutExpired):
-        return f"not ended after {_COMMAND_TIMEOUT_SECONDS}s"
-    return "its output is not text"
+    def _add(self, child: ChildProcess) -> None:
+        self._running.add(child)
+        if self._is_stopped:
+            child.kill()
 
 
 def _token_from_keyring(name: str) -> str:
@@ -118,9 +109,11 @@ def _token_from_keyring(name: str) -> str:
             "token_keyring needs the keyring library", "Install it: pip install 'upload-tui[keyring]'."
         ) from error
     try:
-        token = keyring.get_password(KEYRING_SERVICE, name)
+        token = keyring.get_password(_KEYRING_SERVICE, name)
     except KeyringError as error:
         raise SettingsError(f"The keyring cannot be read: {error}", "Unlock it, or use a token_command.") from error
     if not token:
-        raise SettingsError(f"The keyring has no token for {name}", f"Store one: keyring set {KEYRING_SERVICE} {name}.")
+        raise SettingsError(
+            f"The keyring has no token for {name}", f"Store one: keyring set {_KEYRING_SERVICE} {name}."
+        )
     return str(token).strip()

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,6 @@ from upload_tui.errors import UsageError, did_you_mean
 
 __all__ = [
     "Column",
-    "FORMATS",
     "Printer",
     "ProgressBar",
     "echo_err",
@@ -30,7 +30,7 @@ __all__ = [
     "terminal_columns",
 ]
 
-FORMATS = ("table", "json", "jsonl", "csv", "tsv")
+_FORMATS = ("table", "json", "jsonl", "csv", "tsv")
 _FIELDS = "upload_tui.fields"
 """Where the context of the running command keeps the value of `--fields`."""
 
@@ -71,7 +71,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--output",
         "-o",
         "output",
-        type=click.Choice(FORMATS),
+        type=click.Choice(_FORMATS),
         help="Output format; by default a table on a terminal, JSON lines in a pipe.",
     )(command)
 
@@ -105,8 +105,12 @@ def _field_value(record: Record, flat: Record, name: str) -> Any:
     if name in flat:
         return flat[name]
     nested = [f"{key}.{part}" for key, inner in record.items() if isinstance(inner, Mapping) for part in inner]
-    known = dict.fromkeys((*record, *nested, *flat))
-    raise UsageError(f"There is no field {name}", did_you_mean(name, known, otherwise=f"Fields: {', '.join(known)}."))
+    raise _unknown_field(name, (*record, *nested, *flat))
+
+
+def _unknown_field(name: str, known: Iterable[str]) -> UsageError:
+    names = [one for one in dict.fromkeys(known) if "*" not in one]
+    return UsageError(f"There is no field {name}", did_you_mean(name, names, otherwise=f"Fields: {', '.join(names)}."))
 
 
 def echo_err(text: str) -> None:
@@ -133,6 +137,10 @@ class Printer:
         columns: the table's columns.
         flatten: turns a record into one level of values, for CSV.
         fields: the keys of flat records, so that a CSV without records has its header; empty if a record always exists.
+        paths: the other names that `--fields` may choose, such as `project.name`; `*` stands for any text.
+
+    Raises:
+        UsageError: a name of `--fields` is not among them.
     """
 
     def __init__(
@@ -141,6 +149,7 @@ class Printer:
         columns: Sequence[Column],
         flatten: Callable[[Record], Record] = dict,
         fields: Sequence[str] = (),
+        paths: Sequence[str] = (),
     ) -> None:
         self._select: Callable[[Record], Record] = lambda record: record
         self._format = output or ("table" if sys.stdout.isatty() else "jsonl")
@@ -149,6 +158,9 @@ class Printer:
         self._fields = fields
         self._has_heading = False
         if chosen := _chosen_fields():
+            for name in chosen:
+                if not any(fnmatchcase(name, known) for known in (*fields, *paths)):
+                    raise _unknown_field(name, (*fields, *paths))
             self._choose_fields(chosen)
 
     def _choose_fields(self, names: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ class ProjectReading(Struct, frozen=True):
     """What became of one project in one round.
 
     Attributes:
-        project: the project.
+        project: the project; without an id, those that the service lists in a form that cannot be read.
         error: why it was not read; None if it was.
         notice: what is wrong with what is shown of it; empty if nothing is.
         is_complete: whether all its uploads are shown, and as they are now.
@@ -71,8 +71,8 @@ class ProjectReading(Struct, frozen=True):
     def text(self) -> str:
         """What a user must know about it, without the full stop; empty if all is well."""
         not_read = f"not read: {self.error.title}" if self.error else ""
-        text = "; ".join(filter(None, (not_read, self.notice)))
-        return f"{self.project.name or self.project.id}: {text}" if text else ""
+        name, text = self.project.name or self.project.id, "; ".join(filter(None, (not_read, self.notice)))
+        return f"{name}: {text}" if name and text else text
 
 
 class Snapshot(Struct, frozen=True):
@@ -139,7 +139,8 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
             picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
             code = print_readings(readings)
             is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
-            yield Snapshot(picture, readings, EXIT_OK if is_accepted else code)
+            of_projects = [reading for reading in readings if reading.project.id]
+            yield Snapshot(picture, of_projects, EXIT_OK if is_accepted else code)
     finally:
         report_replacement(store)
         store.close()
@@ -153,7 +154,7 @@ async def _read_or_cached(
         projects, unknown = await resolve_projects(client, settings.projects)
     except OFFLINE_ERRORS as error:
         projects, unknown = _cached_or_unknown(store, settings.projects, error)
-        cached = [_failed_reading(new_synchroniser(client, store, project), error) for project in projects]
+        cached = [_failed_reading(_new_synchroniser(client, store, project), error) for project in projects]
         readings = [*cached, *unknown]
     else:
         readings = [*await read_projects_once(client, store, projects), *unknown]
@@ -165,7 +166,7 @@ async def _read_or_cached(
 async def resolve_projects(
     client: "ServiceClient", names: Sequence[str]
 ) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
-    """Find projects as `find_projects` does; return those found, and a reading of each that was not.
+    """Find projects as `find_projects` does; return those found, and a reading of each that was not, or that cannot be read.
 
     Raises:
         ServiceError: the service fails, or the account sees no project at all.
@@ -173,7 +174,8 @@ async def resolve_projects(
     from upload_tui.monitor import ProjectRef
 
     if not names:
-        return await find_projects(client, ()), ()
+        projects, notice = await find_projects(client, ()), client.projects_notice
+        return projects, [ProjectReading(ProjectRef(""), notice=notice)] if notice else []
     known, found, missing = await client.projects(), [], []
     for name in names:
         try:
@@ -192,7 +194,7 @@ async def read_projects_once(
 
 
 async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
-    synchroniser = new_synchroniser(client, store, project)
+    synchroniser = _new_synchroniser(client, store, project)
     try:
         await run_round(synchroniser)
     except ServiceError as error:
@@ -233,15 +235,15 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
 def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
     """The error of projects of which nothing can be shown: that of the first one, with a title that names some of them."""
     failed = [(reading.project.name or reading.project.id, reading.error) for reading in readings if reading.error]
-    error = failed[0][1]
+    error, titles = failed[0][1], [failed[0][1].title]
     if len(failed) > 1:
         titles = [f"{name}: {one.title}" for name, one in failed[:_MAX_NAMED]]
-        more = [f"and {len(failed) - _MAX_NAMED} more projects"] if len(failed) > _MAX_NAMED else []
-        error.title = "; ".join([*titles, *more])
+        titles += [f"and {plural(len(failed) - _MAX_NAMED, 'more project')}"] if len(failed) > _MAX_NAMED else []
+    error.title = "; ".join([*titles, *(reading.notice for reading in readings if not reading.error)])
     return error
 
 
-def new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
+def _new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":
     """A synchroniser whose changes and progress are not published."""
     from upload_tui.monitor import Synchroniser
 

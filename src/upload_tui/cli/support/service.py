@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import (
+    InvalidResponseError,
     NotFoundError,
     ServerError,
     ServiceError,
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
     from upload_tui.monitor import (
         ChangeBroadcaster,
+        Connection,
         LiveSession,
         ProjectRef,
         Session,
+        SourceSession,
         Store,
         TroubleLimits,
     )
 
 __all__ = [
+    "ConnectionReporter",
     "cached_projects",
     "client_for",
     "echo_failure_hint",
@@ -44,6 +48,7 @@ __all__ = [
     "Retries",
     "find_projects",
     "live_session",
+    "lost_error",
     "open_store",
     "report_replacement",
     "projects_or_cached",
@@ -118,15 +123,18 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
 
 
 async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Sequence[ProjectRef]":
-    """Find projects by id or name, each once; without names, all that the account can see.
+    """Find projects by id or name, each once; without names, all that the account can see (see `client.projects_notice`).
 
     Raises:
         NotFoundError: a project does not exist, or the account sees none.
+        InvalidResponseError: it sees some, and none can be read.
     """
     from upload_tui.monitor import ProjectRef
 
     known = await client.projects()
     found = [client.select_project(known, name) for name in names] if names else known
+    if not found and client.projects_notice:
+        raise InvalidResponseError(client.projects_notice, "The service lists them without an id.")
     if not found:
         raise NotFoundError(f"This account can see no projects of {client.root}", "Ask for access to one.")
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
@@ -209,7 +217,7 @@ def live_session(
     """Make a live session over some projects, with the refresh interval and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
 
-    return LiveSession(
+    session = LiveSession(
         client,
         projects,
         store,
@@ -218,6 +226,9 @@ def live_session(
         limits=trouble_limits(settings),
         changes=changes,
     )
+    if not settings.projects:  # otherwise all that are watched were found
+        session.notice = client.projects_notice
+    return session
 
 
 async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:
@@ -236,6 +247,46 @@ async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -
 async def _await_session(running: "asyncio.Future[None]") -> Any:
     await running
     raise AssertionError("a session runs until it is cancelled or fails")
+
+
+def lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
+    """The error of projects that the service no longer has."""
+    names = ", ".join(project.name or project.id for project in projects)
+    return NotFoundError(f"The service no longer has {names}", "It was deleted, or this account may no longer see it.")
+
+
+class ConnectionReporter:
+    """Prints on standard error what cannot be read, when the connection of a project fails and when it is live again.
+
+    Args:
+        session: the session; a project that it has lost is reported once, for good.
+    """
+
+    def __init__(self, session: "LiveSession | SourceSession") -> None:
+        self._session = session
+        self._failing: set[ProjectRef | None] = set()
+        self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
+        self._lost: set[ProjectRef] = set()
+        if session.notice:
+            echo_err(f"upload-tui: {session.notice}.")
+
+    def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
+        """Report a connection if it differs from the last one of the project."""
+        for lost in self._session.lost_projects:
+            if lost not in self._lost and len(self._session.projects) > 1:
+                echo_err(f"upload-tui: {lost_error([lost]).title}; the other projects are still followed.")
+            self._lost.add(lost)
+        seen = (str(connection.state), connection.reason)
+        if project in self._lost or self._reported.get(project) == seen:
+            return
+        self._reported[project] = seen
+        name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
+        if connection.reason:
+            echo_err(f"upload-tui: {name}{connection.state}: {connection.reason}.")
+            self._failing.add(project)
+        elif project in self._failing and connection.is_live:
+            echo_err(f"upload-tui: {name}live again.")
+            self._failing.discard(project)
 
 
 def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":

@@ -41,9 +41,14 @@ def _watched(settings: ServiceSettings) -> "WatchedSource":
 
 
 def source_session(
-    settings: ServiceSettings, store: "Store", clock: "Clock", *, changes: "ChangeBroadcaster | None" = None
+    settings: ServiceSettings,
+    store: "Store",
+    clock: "Clock",
+    *,
+    changes: "ChangeBroadcaster | None" = None,
+    ends_on_refusal: bool = False,
 ) -> "SourceSession":
-    """Make a session over the source, with the refresh interval and the limits of the settings."""
+    """Make a session over the source, with the refresh interval and the limits of the settings; see `SourceSession`."""
     from upload_tui.monitor import SourceSession, source_schedule
 
     return SourceSession(
@@ -53,6 +58,7 @@ def source_session(
         schedule=source_schedule(settings.refresh_seconds),
         limits=trouble_limits(settings),
         changes=changes,
+        ends_on_refusal=ends_on_refusal,
     )
 
 

@@ -7,15 +7,15 @@ import asyncio
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from upload_tui.errors import QueryError, SettingsError
+from upload_tui.processes import CommandEnd, end_text, run_command
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["HookCommand", "change_hooks", "configured_commands", "naming_setting", "own_keys", "run_program"]
 
 _TIMEOUT_SECONDS = 60.0
-_FIRST_POLL_SECONDS = 0.01
-_LAST_POLL_SECONDS = 0.5
+_FIRST_CHECK_SECONDS = 0.01
+_LAST_CHECK_SECONDS = 0.5
 _ERROR_BYTES = 4096
-_OUTPUT_BYTES = 256 * 1024
-_MAX_FILE_BYTES = 64 * 1024 * 1024
-"""A program that prints more is killed."""
+_detached: "list[subprocess.Popen[bytes]]" = []
 _SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", "<", ">", ">>", "2>", "2>&1"})
 _SHELL_HINT = "It runs without a shell: for pipes and redirections, use sh -c '...'."
 
@@ -38,60 +36,52 @@ _SHELL_HINT = "It runs without a shell: for pipes and redirections, use sh -c '.
 async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str] | None = None) -> "CommandResult":
     """Run a program and return what ran and how it ended; the result begins with `title`.
 
-    It has a session of its own, so that it cannot read from the terminal. Its standard streams are files, so that it never
-    waits for the dashboard, and goes on when that is left.
+    It has a session of its own, so that it cannot read from the terminal. With a timeout it is ended when that is over, and when the
+    dashboard is left; without one it goes on, and its output is discarded.
     """
     from upload_tui.tui import CommandResult
 
-    with TemporaryFile() as data, TemporaryFile() as output, TemporaryFile() as errors:
+    environment = {**os.environ, **(variables or {})}
+    try:
+        if run.timeout_seconds is None:
+            ended = await _run_detached(run, environment)
+        else:
+            ended = await run_command(
+                run.arguments, timeout_seconds=run.timeout_seconds, data=run.data.encode(), environment=environment
+            )
+    except (OSError, ValueError) as error:  # no such file, not executable, too long, or an argument with a NUL in it
+        end, is_ok, output = f"not started: {getattr(error, 'strerror', None) or error}", False, ""
+    else:
+        is_ok, output = ended.code == 0, ended.stdout.decode("utf-8", "replace")
+        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+        end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
+    hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f" {_SHELL_HINT}"
+    # The arguments may be secrets.
+    return CommandResult(f"{title}: {run.arguments[0]}: {end}.{hint}", is_ok, output if run.keeps_output else "")
+
+
+async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:
+    """Run a program such as a browser, which goes on when the dashboard is left. asyncio would kill it, and close its pipes."""
+    with TemporaryFile() as data, TemporaryFile() as errors:
         data.write(run.data.encode())
         data.seek(0)
-        try:
-            process = subprocess.Popen(  # noqa: ASYNC220, S603  # asyncio's kills the program when the event loop ends
-                run.arguments,
-                stdin=data,
-                stdout=output if run.keeps_output else subprocess.DEVNULL,
-                stderr=errors,
-                env={**os.environ, **(variables or {})},
-                start_new_session=True,
-            )
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # no such file, not executable, too long, or an argument with a NUL in it
-            end, is_ok = f"not started: {getattr(error, 'strerror', None) or error}", False
-        else:
-            end, is_ok = await _wait(process, (output, errors), run.timeout_seconds), process.returncode == 0
-        line = _read_start(errors, _ERROR_BYTES).strip().splitlines()[:1]
-        hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f" {_SHELL_HINT}"
-        text = f"{end}: {line[0].rstrip('.')}" if line and not is_ok else end
-        # The arguments may be secrets.
-        return CommandResult(f"{title}: {run.arguments[0]}: {text}.{hint}", is_ok, _read_start(output, _OUTPUT_BYTES))
-
-
-async def _wait(process: "subprocess.Popen[bytes]", files: Sequence[IO[bytes]], timeout_seconds: float | None) -> str:
-    """Wait for the end of a program, kill it if it runs too long or prints too much, and say how it ended."""
-    loop, seconds, reason = asyncio.get_running_loop(), _FIRST_POLL_SECONDS, ""
-    ends_on = None if timeout_seconds is None else loop.time() + timeout_seconds
-    while process.poll() is None and not reason:
-        await asyncio.sleep(seconds)
-        seconds = min(2 * seconds, _LAST_POLL_SECONDS)
-        if ends_on is not None and loop.time() >= ends_on:
-            reason = f"killed after {timeout_seconds:.0f}s"
-        elif any(os.fstat(file.fileno()).st_size > _MAX_FILE_BYTES for file in files):
-            reason = "killed, because it printed too much"
-    if process.poll() is None:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return reason
-    code = process.returncode
-    return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _read_start(file: IO[bytes], max_bytes: int) -> str:
-    file.seek(0)
-    return file.read(max_bytes).decode("utf-8", "replace")
+        process = subprocess.Popen(  # noqa: ASYNC220, S603
+            run.arguments,
+            stdin=data,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+        seconds = _FIRST_CHECK_SECONDS
+        _detached.append(process)  # without a reference, Python would warn of it
+        while (code := process.poll()) is None:
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _LAST_CHECK_SECONDS)
+        _detached.remove(process)
+        errors.seek(0)
+        return CommandEnd(code, b"", errors.read(_ERROR_BYTES))
 
 
 class HookCommand:
@@ -99,7 +89,8 @@ class HookCommand:
 
     Standard input gets the changes as JSON lines, like those of `upload-tui tail`; the environment gets `UPLOAD_TUI_ID`,
     `UPLOAD_TUI_NAME`, `UPLOAD_TUI_PROJECT` and `UPLOAD_TUI_ERROR` of the last one. Output is discarded, because the terminal
-    shows the dashboard; the first line on standard error is part of the result. One run at a time; it is killed after a minute.
+    shows the dashboard; the first line on standard error is part of the result. One run at a time; after a
+    minute, and when the dashboard is left, it is ended with all that it has started.
 
     Args:
         setting: the name of the setting.

@@ -7,7 +7,7 @@ is overdue and stuck when nothing has arrived for longer than the threshold.
 The most serious first: *contradictory* (the service reports verified although the chunks do not agree, so a file that
 is not safe looks safe), *stuck*, *failed*, *overdue*. An upload has at most one trouble, the most serious. A failure is
 trouble only while it is recent (`failures_for_seconds`). An acknowledged upload is not in trouble until it enters
-another stage. `store.query.trouble_condition` is the same rule in SQL.
+another stage. `store.conditions` is the same rule in SQL.
 """
 
 from bisect import bisect_right

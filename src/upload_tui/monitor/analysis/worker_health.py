@@ -6,7 +6,8 @@ for a retry or are never verified); a batch that was completed at about the same
 upload, which may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
 
 What is usual is learned from several *busy periods* (uploads that ended one after the other while the next ones waited), or from ends
-over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`.
+over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`: one that
+starts every five minutes looks the same as one that is down. Until then only the figures are given if many uploads wait.
 
 If the service reports its queue, the queue decides: with no untried uploads queued the worker never appears down; with one queued for
 longer than is usual while none was running it does.
@@ -44,6 +45,8 @@ _MIN_KNOWN_SECONDS = 30.0
 """Ends over so long a time show it as well: they are no single run of a worker that is started every few minutes."""
 _UNKNOWN_SECONDS = 330.0
 """How long a worker of which nothing is known may be silent: one that is started every five minutes is not down."""
+_MANY_WAITING = 20
+"""While nothing is known about a worker, a silence over so many uploads is worth a notice, without a verdict."""
 _MIN_SILENCE_SECONDS = 100.0
 _MIN_BATCH_SECONDS = 45.0
 """The last of the batches that count must have waited for so long."""
@@ -93,24 +96,32 @@ def tolerated_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, 
         largest_bytes: the size of the largest upload that may be in verification.
         default_seconds: the result if nothing can be learned from `ended`.
     """
+    silences, largest_seen, is_known = _silences(ended)
+    extra_seconds = max(0, largest_bytes - largest_seen) / _BYTES_PER_SECOND
+    unknown_seconds = 0.0 if is_known else min(default_seconds, _UNKNOWN_SECONDS)
+    if not silences:
+        return unknown_seconds + extra_seconds
+    usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
+    factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
+    return max(_MIN_SILENCE_SECONDS, unknown_seconds, usual * factor) + extra_seconds
+
+
+def _silences(ended: Sequence[EndedUpload]) -> tuple[Sequence[float], int, bool]:
+    """The silences seen, sorted; the size of the largest upload that ended one; and whether they show what is usual."""
     silences, largest_seen, overtaken_at, periods = list[float](), 0, 0.0, 0
+    by_completion, first = sorted(range(len(ended)), key=lambda index: ended[index].completed_at), 0
     for index, upload in enumerate(ended):
         if upload.completed_at >= overtaken_at:  # otherwise it was retried, or verified beside others
-            before_at = ended[index - 1].ended_at if index else 0.0
-            first_at = min(one.completed_at for one in ended[index:] if one.completed_at >= overtaken_at)
+            # The first that was completed of those that end now or later and were not overtaken.
+            while by_completion[first] < index or ended[by_completion[first]].completed_at < overtaken_at:
+                first += 1
+            before_at, first_at = ended[index - 1].ended_at if index else 0.0, ended[by_completion[first]].completed_at
             silences.append(max(0.0, upload.ended_at - max(before_at, first_at)))
             periods += first_at > before_at
             largest_seen = max(largest_seen, upload.size_bytes)
             overtaken_at = upload.completed_at
-    extra_seconds = max(0, largest_bytes - largest_seen) / _BYTES_PER_SECOND
-    is_known = periods >= _MIN_PERIODS or (ended and ended[-1].ended_at - ended[0].ended_at >= _MIN_KNOWN_SECONDS)
-    unknown_seconds = 0.0 if is_known else min(default_seconds, _UNKNOWN_SECONDS)
-    if not silences:
-        return unknown_seconds + extra_seconds
-    silences.sort()
-    usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
-    factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
-    return max(_MIN_SILENCE_SECONDS, unknown_seconds, usual * factor) + extra_seconds
+    is_known = periods >= _MIN_PERIODS or (bool(ended) and ended[-1].ended_at - ended[0].ended_at >= _MIN_KNOWN_SECONDS)
+    return sorted(silences), largest_seen, is_known
 
 
 # The queue
@@ -202,7 +213,7 @@ def worker_notice(
     last_ended_on: datetime | None,
     default_seconds: float,
 ) -> str:
-    """A notice if the verification worker appears down; empty otherwise.
+    """A notice if the verification worker appears down, or only the figures if that cannot be known yet; empty otherwise.
 
     Args:
         waiting: the uploads that wait.
@@ -230,9 +241,14 @@ def worker_notice(
     # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
     if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING:
         return ""
-    return "" if seconds < tolerated_seconds() else _notice(seconds, waiting.count)
+    if seconds >= tolerated_seconds():
+        return _notice(seconds, waiting.count)
+    return _figures(seconds, waiting.count) if waiting.count >= _MANY_WAITING and not _silences(ended())[2] else ""
 
 
 def _notice(seconds: float, count: int) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"verification worker appears down: none verified for {minutes}m, {max(count, 1):,} waiting"
+    return f"verification worker appears down: {_figures(seconds, count)}"
+
+
+def _figures(seconds: float, count: int) -> str:
+    return f"none verified for {max(1, round(seconds / 60))}m, {max(count, 1):,} waiting"

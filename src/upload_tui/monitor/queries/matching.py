@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.changes import AnomalyNoticed, CommandEnded, StageReached, UploadChange, UploadGone
-from upload_tui.monitor.model import Lateness, ProjectRef, Row, Trouble
+from upload_tui.monitor.model import ProjectRef, Row, Trouble
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
     UNKNOWN_STAGE,
@@ -24,7 +24,7 @@ from upload_tui.monitor.queries.terms import (
     TimeTerm,
     all_of,
 )
-from upload_tui.status import PENDING_STAGES, Certainty, Stage
+from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import fold
 
 __all__ = [
@@ -76,8 +76,7 @@ def matches_change(
 ) -> bool:
     """Whether a change matches: with the stage, message and time that it has itself, all else by its upload as it is now.
 
-    `row` is that upload; None if it is not known, or if `needs_upload` is False. Of the
-    changes without a stage of their own, only `UploadGone` has those of the upload.
+    `row` is that upload; None if it is not known, or if `needs_upload` is False. A change that is no `StageReached` has no stage.
     """
     stage, message = "", ""
     match change:
@@ -87,11 +86,9 @@ def matches_change(
             message = f"{change.anomaly.name}: {change.anomaly.detail}"
         case CommandEnded():
             message = change.text
-        case UploadGone() if row is not None:
-            stage, message = _stage_and_message(row)
     is_gone = isinstance(change, UploadGone)
     row = row or _unknown_row(change)
-    return _matches(tree, _Subject(row, stage, message, is_gone, _changed_on(change), now, marked))
+    return _matches(tree, _Subject(row, stage, message, is_gone, change.happened_on, now, marked))
 
 
 def _stage_and_message(row: Row) -> tuple[str, str]:
@@ -99,13 +96,8 @@ def _stage_and_message(row: Row) -> tuple[str, str]:
     return UNKNOWN_STAGE if row.unknown_state else str(row.stage), row.unknown_state or row.error_message
 
 
-def _changed_on(change: UploadChange) -> datetime:
-    if isinstance(change, StageReached):
-        return change.on or change.latest or change.at
-    return change.at
-
-
 def _unknown_row(change: UploadChange) -> Row:
+    """What a change itself has of its upload; its stage is not compared."""
     upload = change.upload
     return Row(
         id=upload.id,
@@ -113,17 +105,7 @@ def _unknown_row(change: UploadChange) -> Row:
         project_id=upload.project_id,
         project_name=upload.project_name,
         service=upload.service,
-        size_bytes=None,
         stage=Stage.INITIATED,
-        stage_since=None,
-        since_certainty=Certainty.OBSERVED,
-        initiated_on=None,
-        completed_on=None,
-        ended_on=None,
-        chunk_count=None,
-        chunk_bytes=None,
-        error_message="",
-        lateness=Lateness(),
         read_on=change.at,
     )
 

@@ -222,6 +222,10 @@ class CombinedPicture:
         for picture in self._pictures:
             picture.acknowledge(upload_ids, acknowledgement)
 
+    def row(self, upload_id: str) -> Row | None:
+        """One upload as a row; None if no session has it."""
+        return next((row for picture in self._pictures if (row := picture.row(upload_id)) is not None), None)
+
     def detail(self, upload_id: str) -> Detail | None:
         """One upload in full; None if no session has it."""
         return next((detail for picture in self._pictures if (detail := picture.detail(upload_id)) is not None), None)
@@ -270,11 +274,6 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
         return _Rank(((0, _weight(row), -since if row.stage.is_final else since), index), is_descending=False)
     initiated = (row.initiated_on or _NEVER).timestamp()
     return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
-
-
-async def _generator(changes: AsyncIterator[Change]) -> "Any":
-    async for change in changes:
-        yield change
 
 
 def _summed(summaries: Sequence[StageSummary]) -> StageSummary:

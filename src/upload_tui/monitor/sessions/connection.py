@@ -22,6 +22,8 @@ _LONGEST_WAIT_BESIDE_LIVE_SECONDS = 5.0
 """While the service answers for other projects, it bears the requests, and the project may be back at any time."""
 _TRIES_UNTIL_OFFLINE = 3
 _SLOW_SECONDS = 2.0
+_LONG_ROUND_SECONDS = 5.0
+"""A service is slow when an answer takes longer than the one, or a round of several answers longer than the other."""
 _STALE_AFTER_SECONDS = 15.0
 _STALE_AFTER_INTERVALS = 3
 """Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
@@ -94,6 +96,8 @@ class ConnectionTracker:
         self._failing_since: datetime | None = None
         self._is_paused = False
         self._is_slow = False
+        self._was_slow = False
+        """Whether the present round takes long."""
         self.notice = ""
         """A note on uploads that cannot be read; it is the state's reason while the connection is live."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now(), read_on=read_on)
@@ -145,7 +149,8 @@ class ConnectionTracker:
         self._reset_failures()
         self._has_synced = True
         limit_seconds = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
-        self._is_slow = answer_seconds is not None and answer_seconds > limit_seconds
+        self._is_slow = self._was_slow or (answer_seconds is not None and answer_seconds > limit_seconds)
+        self._was_slow = False
         if self._is_paused:
             self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
         else:
@@ -180,15 +185,23 @@ class ConnectionTracker:
         """Note that the service no longer has the project."""
         self._enter(ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title)
 
-    def stalled(self, answered_on: datetime, limit_seconds: float) -> None:
+    def stalled(self, began_on: datetime, answered_on: datetime, limit_seconds: float) -> None:
         """Note that a round does not end; call this again and again while it lasts.
 
         Args:
-            answered_on: when the service last answered a request.
+            began_on: when the round began.
+            answered_on: when the service last answered a request of it; `began_on` before the first answer.
             limit_seconds: without an answer for this long, the round counts as missed; for three times as long, as offline.
         """
-        seconds = (self._clock.now() - answered_on).total_seconds()
-        if self._is_paused or seconds < limit_seconds:
+        now = self._clock.now()
+        seconds = (now - answered_on).total_seconds()
+        if self._is_paused:
+            return
+        if seconds < limit_seconds:
+            is_long = (now - began_on).total_seconds() >= _LONG_ROUND_SECONDS
+            if self._current.is_live and (is_long or seconds >= _SLOW_SECONDS):
+                self._is_slow = self._was_slow = True
+                self._enter(ConnectionState.SLOW, reason="")
             return
         reason = f"No answer for {age_text(limit_seconds)}"
         if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:

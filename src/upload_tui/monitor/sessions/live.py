@@ -40,7 +40,12 @@ class LiveSession:
         schedule: how often to poll.
         limits: the settings that decide on trouble.
         changes: where changes are published; None makes a new one.
+
+    Attributes:
+        notice: what is missing besides the projects; it is the connection's reason while that is live. Empty if nothing is.
     """
+
+    notice = ""
 
     def __init__(
         self,
@@ -152,14 +157,17 @@ class LiveSession:
 
     @property
     def is_complete(self) -> bool:
-        """False if the service lists uploads that cannot be read."""
-        return all(poller.is_complete for poller in self._pollers)
+        """False if the service lists projects or uploads that cannot be read."""
+        return not self.notice and all(poller.is_complete for poller in self._pollers)
 
     def connection(self) -> Connection:
         """The worst connection of all projects, with the name of its project if it is not that of all."""
         worst = worst_connection(
             [(poller.project.name or poller.project.id, poller.tracker.current) for poller in self._pollers]
         )
+        if self.notice and worst.is_live:
+            reason = f"{worst.name}: {worst.reason}" if worst.name else worst.reason
+            worst = replace(worst, name="", reason="; ".join(filter(None, (self.notice, reason))))
         return replace(worst, requests_last_minute=self._client.requests_last_minute)
 
 
@@ -169,6 +177,7 @@ class _LiveFreshness:
     def __init__(self, client: ServiceClient, pollers: "Sequence[_ProjectPoller]") -> None:
         self._client = client
         self._pollers = pollers
+        self._by_project = {poller.project.id: poller for poller in pollers}
         self._began_on = client.clock.now() - self._clock_offset
 
     @property
@@ -183,7 +192,10 @@ class _LiveFreshness:
     def as_of(self, project_id: str = "") -> datetime | None:
         """When a project (empty: any) was last current; None before its first answer."""
         now = self._client.clock.now()
-        times = [poller.as_of(now) for poller in self._pollers if project_id in {"", poller.project.id}]
+        if project_id:
+            poller = self._by_project.get(project_id)
+            return poller.as_of(now) if poller else None
+        times = (poller.as_of(now) for poller in self._pollers)
         return max((on for on in times if on is not None), default=None)
 
 
@@ -270,12 +282,13 @@ class _ProjectPoller:
     async def _sync(self) -> bool:
         """Run a round; while no answer arrives, it counts as missed though it has not failed yet."""
         round_ = asyncio.ensure_future(self._synchroniser.sync())
-        answers, answered_on = 0, self._clock.now()
+        began_on = answered_on = self._clock.now()
+        answers = 0
         try:
             while not (await asyncio.wait({round_}, timeout=_STALL_CHECK_SECONDS))[0]:
                 if self._synchroniser.answer_count != answers or self.tracker.is_paused:
                     answers, answered_on = self._synchroniser.answer_count, self._clock.now()
-                self.tracker.stalled(answered_on, self._stall_seconds)
+                self.tracker.stalled(began_on, answered_on, self._stall_seconds)
         finally:
             if not round_.done():
                 round_.cancel()

@@ -83,12 +83,17 @@ class _Subscriber:
             self._changes.append(change)
         self._changed.set()
 
+    @property
+    def has_unread(self) -> bool:
+        """True while there are changes to receive."""
+        return bool(self._changes or self._replaceable)
+
     def __aiter__(self) -> AsyncIterator[Change]:
         return self
 
     async def __anext__(self) -> Change:
         """Wait for the next change."""
-        while not self._changes and not self._replaceable:
+        while not self.has_unread:
             self._changed.clear()
             await self._changed.wait()
         if self._changes:
@@ -112,6 +117,11 @@ class ChangeBroadcaster:
     def has_subscribers(self) -> bool:
         """True while there are subscribers."""
         return bool(self._subscribers)
+
+    @property
+    def has_unread(self) -> bool:
+        """True while a subscriber has not received every change."""
+        return any(subscriber.has_unread for subscriber in self._subscribers)
 
     def publish(self, change: Change) -> None:
         """Publish a change to all present subscribers."""

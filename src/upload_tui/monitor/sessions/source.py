@@ -36,10 +36,13 @@ class SourceSession:
         schedule: how often to list.
         limits: the settings that decide on trouble.
         changes: where changes are published; None makes a new one.
+        ends_on_refusal: whether `run` raises what no retry mends, if the first listing ends so: `SourceConfigError`, `AuthError`.
     """
 
     lost_projects: Sequence[ProjectRef] = ()
     """Always empty: a project without uploads looks the same as one that does not exist."""
+    notice = ""
+    """Always empty: what cannot be read of the listing is the connection's reason."""
 
     def __init__(
         self,
@@ -50,7 +53,9 @@ class SourceSession:
         schedule: Schedule,
         limits: TroubleLimits = DEFAULT_LIMITS,
         changes: ChangeBroadcaster | None = None,
+        ends_on_refusal: bool = False,
     ) -> None:
+        self._ends_on_refusal = ends_on_refusal
         self.title = watched.title
         self.changes = changes or ChangeBroadcaster()
         self._store = store
@@ -77,9 +82,12 @@ class SourceSession:
 
     async def run(self) -> None:
         """List until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._relist_when_replaced(), name="watch the store")
-            group.create_task(self._poll_forever(), name="list the source")
+        watching = asyncio.create_task(self._relist_when_replaced(), name="watch the store")
+        try:
+            await self._poll_forever()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _poll_forever(self) -> None:
         while True:
@@ -97,9 +105,12 @@ class SourceSession:
         try:
             await self._synchroniser.sync()
         except (ServiceError, BusyStorageError) as error:
+            is_refused = isinstance(error, SourceConfigError | AuthError)
+            if is_refused and self._ends_on_refusal and self._synchroniser.previous_read_on is None:
+                raise
             self._publish_picture()  # what was read before it failed is shown
             return self._tracker.failed(error)
-        self._tracker.notice = self._synchroniser.notice
+        self._tracker.notice = self._synchroniser.unreadable_notice
         self._tracker.synced(self._clock.now())
         self._publish_picture()
         return self._schedule.with_jitter(self._seconds_between_listings)

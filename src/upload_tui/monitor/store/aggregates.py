@@ -106,13 +106,13 @@ class StoreAggregates:
 
     # Trouble: uploads that are acknowledged as of `now` do not count
 
-    def count_idle_initiated(self, before: datetime, now: datetime) -> int:
-        """The number of initiated uploads without activity since `before`."""
-        return self._count(Stage.INITIATED, idle_condition(before), now)
+    def count_idle_initiated(self, thresholds: StuckThresholds, now: datetime) -> int:
+        """The number of initiated uploads without activity since their threshold."""
+        return self._count(Stage.INITIATED, idle_condition(thresholds), now)
 
     def count_completed_before(self, thresholds: StuckThresholds, now: datetime) -> int:
         """The number of completed uploads that have waited since before their threshold."""
-        return self._count(Stage.COMPLETED, stuck_condition(thresholds.completed, thresholds.specific), now)
+        return self._count(Stage.COMPLETED, stuck_condition(thresholds), now)
 
     def count_failed(self, since: datetime, now: datetime) -> Mapping[str, int]:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
@@ -129,22 +129,16 @@ class StoreAggregates:
         """The number of verified uploads whose chunks do not agree."""
         return self._count(Stage.VERIFIED, ("is_contradictory = 1", ()), now)
 
-    def count_acknowledged(self, now: datetime) -> int:
-        """The number of uploads that are acknowledged."""
-        return sum(
-            self._count(stage, ("acknowledged_stage IS NOT NULL", ()), now, of_acknowledged=True) for stage in Stage
-        )
-
     def count_gone(self) -> int:
         """The number of uploads that the service no longer lists."""
         partitions = self._store.partitions.select(self._project_ids)
         return sum(partition.upload_count for partition in partitions if partition.is_gone)
 
-    def _count(self, stage: Stage, condition: Condition, now: datetime, *, of_acknowledged: bool = False) -> int:
+    def _count(self, stage: Stage, condition: Condition, now: datetime) -> int:
         acknowledged, values = acknowledged_condition(now)
         rows = self._db.execute(
             f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) "
-            f"AND {condition[0]} AND {acknowledged} IS {of_acknowledged:d}",
+            f"AND {condition[0]} AND NOT {acknowledged}",
             (*condition[1], *values),
         )
         return int(rows.fetchone()[0])

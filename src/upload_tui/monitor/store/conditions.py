@@ -69,11 +69,13 @@ class StuckThresholds(Struct, frozen=True):
         initiated: for the last activity of an initiated upload.
         completed: for the completion of a completed one.
         specific: thresholds of particular projects and sizes; the first that matches wins over `completed`.
+        behind_ms: the projects that were last current so long before the others; their uploads have waited less by that time.
     """
 
     initiated: datetime
     completed: datetime
     specific: tuple[StuckThreshold, ...] = ()
+    behind_ms: tuple[tuple[str, int], ...] = ()
 
 
 class TroubleThresholds(Struct, frozen=True):
@@ -100,11 +102,11 @@ def acknowledged_condition(now: datetime) -> Condition:
     return f"(acknowledged_stage IS stage AND ifnull(acknowledged_until_ms, {_FOREVER}) > ?)", (to_ms(now),)
 
 
-def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> Condition:
+def stuck_condition(thresholds: StuckThresholds) -> Condition:
     """The condition that a completed upload has waited since before its threshold."""
     cases: list[str] = []
     values: list[object] = []
-    for threshold in specific:
+    for threshold in thresholds.specific:
         if threshold.project_id is None:
             cases.append("WHEN size_bytes >= ? AND size_bytes < ? THEN ?")
         else:
@@ -113,14 +115,28 @@ def stuck_condition(completed: datetime, specific: Sequence[StuckThreshold]) -> 
             )
             values.append(threshold.project_id)
         values.extend((threshold.min_bytes, threshold.below_bytes, to_ms(threshold.before)))
-    values.append(to_ms(completed))
+    values.append(to_ms(thresholds.completed))
     before = f"CASE {' '.join(cases)} ELSE ? END" if cases else "?"
-    return f"(+since_ms > {UNKNOWN} AND +since_ms < {before})", tuple(values)
+    since, more = _shifted("+since_ms", thresholds)
+    return f"(+since_ms > {UNKNOWN} AND {since} < {before})", (*more, *values)
 
 
-def idle_condition(before: datetime) -> Condition:
-    """The condition that nothing has happened to an initiated upload since `before`."""
-    return f"(max(ifnull(activity_ms, {UNKNOWN}), since_ms) BETWEEN {UNKNOWN + 1} AND ? - 1)", (to_ms(before),)
+def idle_condition(thresholds: StuckThresholds) -> Condition:
+    """The condition that nothing has happened to an initiated upload since its threshold."""
+    last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
+    shifted, values = _shifted(last, thresholds)
+    return f"({last} > {UNKNOWN} AND {shifted} < ?)", (*values, to_ms(thresholds.initiated))
+
+
+def _shifted(time_ms: str, thresholds: StuckThresholds) -> Condition:
+    """A time of an upload, later by as much as its project is behind."""
+    if not thresholds.behind_ms:
+        return time_ms, ()
+    case = "WHEN project = (SELECT project FROM projects WHERE id = ?) THEN ?"
+    return (
+        f"({time_ms} + CASE {' '.join([case] * len(thresholds.behind_ms))} ELSE 0 END)",
+        tuple(value for one in thresholds.behind_ms for value in one),
+    )
 
 
 def failed_condition(since: datetime) -> Condition:
@@ -133,8 +149,8 @@ _CONTRADICTORY: Condition = (f"(+is_contradictory = 1 AND +stage = {Stage.VERIFI
 
 def _late_condition(thresholds: StuckThresholds) -> Condition:
     return _any(
-        _all((f"+stage = {Stage.INITIATED.rank}", ()), idle_condition(thresholds.initiated)),
-        _all((f"+stage = {Stage.COMPLETED.rank}", ()), stuck_condition(thresholds.completed, thresholds.specific)),
+        _all((f"+stage = {Stage.INITIATED.rank}", ()), idle_condition(thresholds)),
+        _all((f"+stage = {Stage.COMPLETED.rank}", ()), stuck_condition(thresholds)),
     )
 
 

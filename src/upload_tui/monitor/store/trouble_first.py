@@ -164,7 +164,7 @@ def _selects(query: StoreQuery, thresholds: TroubleThresholds) -> Iterator[_Sele
 
 
 def _stuck_condition(thresholds: TroubleThresholds) -> tuple[str, tuple[object, ...]]:
-    return stuck_condition(thresholds.stuck.completed, thresholds.stuck.specific)
+    return stuck_condition(thresholds.stuck)
 
 
 def _without(query: StoreQuery, numbers: tuple[int, ...]) -> StoreQuery:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from upload_tui.client import batches, gather_all
 from upload_tui.errors import InvalidResponseError, NotConsistentError, NotFoundError, ServiceError, StorageResetError
-from upload_tui.monitor.changes import Change, StageReached, UploadChange, UploadGone, UploadRef, UploadSeen
+from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef, UploadSeen
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
@@ -180,10 +180,8 @@ def _event_times(changes: Sequence[UploadChange]) -> Sequence[datetime]:
     times: list[datetime] = []
     following: dict[str, datetime] = {}
     for change in reversed(changes):
-        on = change.at
-        if isinstance(change, StageReached):
-            on = change.on or change.latest or change.at
-        elif isinstance(change, UploadSeen):
+        on = change.happened_on
+        if isinstance(change, UploadSeen):
             on = following.get(change.upload.id, on)
         following[change.upload.id] = on
         times.append(on)

@@ -157,11 +157,6 @@ class SnapshotSynchroniser:
         return bool(self._last.unknown_problem)
 
     @property
-    def notice(self) -> str:
-        """A note on lines that cannot be read; empty if there are none."""
-        return self.unreadable_notice if self._state.is_scanned else ""
-
-    @property
     def unreadable_notice(self) -> str:
         """A note on uploads that the source lists but that cannot be read now; empty if there are none."""
         last, more = self._last, ""

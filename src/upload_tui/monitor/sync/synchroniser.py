@@ -1,8 +1,8 @@
 """Keep the store equal to the service for one project, at a cost that depends on what changed.
 
 The service lists uploads newest first and has no filter. All pages are read once (`full_scan`). Each later round, also in later
-sessions, reads new uploads down to the first known one (`new_uploads`), refreshes pending uploads by id or by page, whichever costs
-less (`pending_uploads`), and compares one old page in turn (`reconciler`): a small page, or a large one while the service's total
+sessions, reads new uploads down to the first known one (`NewUploads`), refreshes pending uploads by id or by page, whichever costs
+less (`PendingUploads`), and compares one old page in turn (`reconciler`): a small page, or a large one while the service's total
 differs from ours. One broken upload or page never hides the rest (`fetcher`).
 """
 

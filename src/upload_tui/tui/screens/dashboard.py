@@ -207,16 +207,24 @@ class DashboardScreen(ViewScreen):
             self._timeline_timer.stop()
         self._timeline_timer = self.set_timer(_TIMELINE_DELAY_SECONDS, self._show_selected)
 
+    @property
+    def is_behind(self) -> bool:
+        """True while the timeline waits for the cursor to rest, or the table for a search."""
+        return self._timeline_timer is not None or not self.query_one(UploadTable).is_settled
+
     def _show_selected(self) -> None:
+        if self._timeline_timer is not None:
+            self._timeline_timer.stop()
+            self._timeline_timer = None
         self.detail = None if self.selected_id is None else self._session.picture.detail(self.selected_id)
 
     def selection(self) -> Sequence[Detail]:
         """The upload of the change log's cursor if the log has the focus; else the marked uploads, or else the selected one."""
         marked = () if self.query_one(ChangeLogView).has_focus else sorted(self.query_one(UploadTable).marked)
-        ids = marked or [self._selected_upload_id() or ""]
+        ids = marked or [self.selected_upload_id() or ""]
         return [detail for upload_id in ids if (detail := self._session.picture.detail(upload_id)) is not None]
 
-    def _selected_upload_id(self) -> str | None:
+    def selected_upload_id(self) -> str | None:
         """The selected upload of the pane that has the focus; None, and a notification, if there is none."""
         log = self.query_one(ChangeLogView)
         upload_id = log.cursor_id if log.has_focus else self.selected_id
@@ -230,24 +238,7 @@ class DashboardScreen(ViewScreen):
     @on(ChangeLogView.Opened)
     def open_upload(self, message: UploadTable.Opened | ChangeLogView.Opened) -> None:
         """Open the screen of an upload."""
-        self._open_upload(message.upload_id)
-
-    def action_raw(self) -> None:
-        """Show the raw response."""
-        if upload_id := self._selected_upload_id():
-            self._open_upload(upload_id, first_pane="upload-raw")
-
-    def _open_upload(self, upload_id: str, first_pane: str = "upload-timeline") -> None:
-        from upload_tui.tui.screens.upload import UploadScreen
-
-        self.app.push_screen(UploadScreen(self._session, upload_id, self.display_options, first_pane))
-
-    def action_shapes(self) -> None:
-        """Show the status in three formats."""
-        from upload_tui.tui.screens.help import ShapesScreen
-
-        if upload_id := self._selected_upload_id():
-            self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
+        self.show_upload(message.upload_id)
 
     # Session
 

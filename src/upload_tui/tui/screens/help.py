@@ -18,7 +18,7 @@ from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
-from upload_tui.tui.fitting import json_line
+from upload_tui.tui.fitting import HangingLines, hanging_lines, json_line
 from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
 from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
@@ -69,16 +69,12 @@ class _HelpText(Widget):
     def _stage_lines(self, width: int) -> Iterator[Content]:
         for stage, meaning in _STATE_MODEL:
             sign = self._glyphs.stages[Stage(stage)]
-            yield from _indented((f"{sign} {stage:<10}", f"$stage-{stage} bold"), meaning, width)
+            yield from hanging_lines(
+                Content.styled(f"{sign} {stage:<10}", f"$stage-{stage} bold"), Content(meaning), width
+            )
         for sign, meaning in _legend(self._glyphs):
-            yield from _indented((f"{sign:<12}", "$quiet"), meaning, width)
+            yield from hanging_lines(Content.styled(f"{sign:<12}", "$quiet"), Content(meaning), width)
         yield from Content.styled(_TIMES_NOTE, "$quiet").wrap(width)
-
-
-def _indented(head: tuple[str, str], text: str, width: int) -> Iterator[Content]:
-    """Yield a text wrapped beside its head; further lines begin below the text."""
-    for number, line in enumerate(Content(text).wrap(max(10, width - len(head[0])))):
-        yield Content.assemble((" " * len(head[0]), "") if number else head, line)
 
 
 class HelpScreen(Dialog[None]):
@@ -196,12 +192,14 @@ class ShapesScreen(LiveDialog[None]):
             is_received = detail is not None and detail.upload.status_shape is shape
             self.query_one(f"#shape-{shape}", Static).update(self._column(shape, status, is_received))
 
-    def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> Content:
-        lines = json.dumps(status, indent=2, ensure_ascii=False).splitlines()
-        body = Content("\n").join(json_line(sanitize(line)) for line in lines)
-        origin = Content.styled("\n\nAs received" if is_received else "\n\nAs it would look", "$quiet")
+    def _column(self, shape: StatusShape, status: dict[str, object], is_received: bool) -> HangingLines:
+        lines = [json_line(sanitize(line)) for line in json.dumps(status, indent=2, ensure_ascii=False).splitlines()]
+        indents = [len(line.plain) - len(line.plain.lstrip()) for line in lines]
+        body = [(line[:indent], line[indent:]) for line, indent in zip(lines, indents, strict=True)]
+        origin = Content.styled("As received" if is_received else "As it would look", "$quiet")
+        sign = Content.styled(f"{self._display_options.glyphs.warning} ", "$warning")
         missing = [
-            Content.styled(f"\n{self._display_options.glyphs.warning} cannot express: {detail}", "$warning")
+            (sign, Content.styled(f"cannot express: {detail}", "$warning"))
             for detail in sorted(UNSUPPORTED_DETAILS[shape])
         ]
-        return Content("").join([body, origin, *missing])
+        return HangingLines(*body, (Content(), Content()), (Content(), origin), *missing)

@@ -17,6 +17,7 @@ from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
+from upload_tui.tui.fitting import HangingLines
 from upload_tui.tui.preferences import Fault
 from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 
@@ -99,11 +100,11 @@ class MenuScreen(OptionScreen[str | None]):
         Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="Previous line"),
     ]
 
-    def __init__(self, title: str, hint: str, lines: Sequence[tuple[str, Content]]) -> None:
+    def __init__(self, title: str, hint: str, lines: Sequence[tuple[str, Content | HangingLines]]) -> None:
         super().__init__()
         self._title = title
         self._hint = hint
-        self._lines = self._option_lines = lines
+        self._lines = lines
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -124,8 +125,8 @@ class MenuScreen(OptionScreen[str | None]):
             self.dismiss(self._lines[event.option_index][0])
 
 
-def _line(name: str, description: str) -> Content:
-    return Content.assemble((f"{name:<22}", "bold"), (description, "$quiet"))
+def _line(name: str, description: str) -> HangingLines:
+    return HangingLines((Content.styled(f"{name:<22}", "bold"), Content.styled(description, "$quiet")))
 
 
 def fault_menu(faults: Sequence[Fault]) -> MenuScreen:

@@ -19,7 +19,8 @@ from upload_tui.tui.bindings import key_of
 
 __all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
 
-_FOR = re.compile(r"(?:^|\s)for\s+(\S+)\s*$")
+_FOR = re.compile(r"(?:^|\s)for\s+(\S*[^\W\d])\s*$")
+"""A duration at the end of a note has a unit: `asked for 12` is no time."""
 
 
 class PromptScreen(ModalScreen[str | None]):

@@ -36,13 +36,10 @@ __all__ = ["QueryScreen"]
 _ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
-class QueryScreen(AcknowledgeScreen, ExportScreen):
-    """A screen with a table of uploads and a change log, which a search bar, keys and clicks filter and sort."""
+class SearchScreen(AcknowledgeScreen, ExportScreen):
+    """A screen with a table of uploads and a change log, which a search bar filters."""
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
-
-    _order_before_follow: tuple[SortKey, bool] | None = None
-    """The sort key and whether it was descending, when the table last began to follow the newest upload."""
 
     def visible_query(self) -> tuple[Picture, Query]:
         """The picture, and the query of the table."""
@@ -60,8 +57,7 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
 
     def row_of(self, upload_id: str) -> Row | None:
         """An upload as it is now; None if it is not known."""
-        detail = self._session.picture.detail(upload_id)
-        return None if detail is None else detail.row
+        return self._session.picture.row(upload_id)
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
@@ -104,6 +100,13 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
         """The marked uploads if the query compares them."""
         return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
 
+    @on(UploadTable.TitleChanged)
+    def compare_marks(self) -> None:
+        """Select by the marks as they are now, if the query compares them."""
+        marked = self._marked_for(self.rows_query.where)
+        if marked != self.rows_query.marked:
+            self.rows_query = replace(self.rows_query, marked=marked)
+
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
         """Return the focus to what was searched."""
@@ -120,6 +123,13 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
             self.rows_query = Query(sort=query.sort, descending=query.descending)
         else:
             self.query_one(UploadTable).marked = frozenset()
+
+
+class QueryScreen(SearchScreen):
+    """A screen with a table of uploads and a change log, which keys and clicks also filter and sort."""
+
+    _order_before_follow: tuple[SortKey, bool] | None = None
+    """The sort key and whether it was descending, when the table last began to follow the newest upload."""
 
     # Filters
 
@@ -227,6 +237,7 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
         self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
 
     def _set_order(self, sort: SortKey, *, descending: bool) -> None:
+        self._order_before_follow = None
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
 
     def action_follow(self) -> None:
@@ -234,13 +245,14 @@ class QueryScreen(AcknowledgeScreen, ExportScreen):
         table = self.query_one(UploadTable)
         table.toggle_follow()
         if not table.follow and self._order_before_follow is not None:
-            sort, descending = self._order_before_follow
+            (sort, descending), self._order_before_follow = self._order_before_follow, None
             self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:
         """Sort in the order in which the first row is the newest upload."""
-        self._order_before_follow = self.rows_query.sort, self.rows_query.descending
+        if not self.rows_query.is_newest_first:  # as it is if a moved cursor ended following
+            self._order_before_follow = self.rows_query.sort, self.rows_query.descending
         self.rows_query = replace(self.rows_query, sort=SortKey.INITIATED, descending=True)
 
     # Next upload in trouble

@@ -124,6 +124,35 @@ class SessionScreen(CopyScreen):
         self.connection = self._session.connection()
         self.now = self._session.picture.now()
 
+    @abstractmethod
+    def selected_upload_id(self) -> str | None:
+        """The upload that the keys apply to; None, and a notification, if there is none."""
+
+    def show_upload(self, upload_id: str, first_pane: str = "upload-timeline") -> None:
+        """Open the screen of an upload."""
+        from upload_tui.tui.screens.upload import UploadScreen
+
+        self.app.push_screen(UploadScreen(self._session, upload_id, self.display_options, first_pane))
+
+    def action_raw(self) -> None:
+        """Show the raw response."""
+        if upload_id := self.selected_upload_id():
+            self.show_upload(upload_id, first_pane="upload-raw")
+
+    def action_shapes(self) -> None:
+        """Show the status in three formats."""
+        from upload_tui.tui.screens.help import ShapesScreen
+
+        if upload_id := self.selected_upload_id():
+            self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
+
+    def action_history(self) -> None:
+        """Show everything that was seen of the upload."""
+        from upload_tui.tui.screens.history import HistoryScreen
+
+        if upload_id := self.selected_upload_id():
+            self.app.push_screen(HistoryScreen(self._session, upload_id, self.display_options))
+
     def action_refresh(self) -> None:
         """Refresh now."""
         self._session.refresh()

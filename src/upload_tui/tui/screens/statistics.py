@@ -126,6 +126,7 @@ class LatencyScreen(LiveDialog[None]):
     def on_mount(self) -> None:
         """Paint the histograms now and every second."""
         self.query_one("#latencies").focus()
+        self.refresh_picture()  # the first frame is as high as the histograms
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from upload_tui.monitor import Change, Detail, Session
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import COPY_KEYS
+from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
 from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen
 from upload_tui.tui.widgets.footer import KeyFooter
@@ -36,10 +36,12 @@ class UploadScreen(AcknowledgeScreen):
         first_pane: the id of the pane that has the focus at first.
     """
 
+    AUTO_FOCUS = ""
+    """Textual would give the focus to the timeline before `on_mount` gives it to the first pane."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Formats", id="shapes", tooltip="Status in three formats: Option A, Option B, deployed"),
-        *(replace(key, show=True) for key in COPY_KEYS),
+        *(replace(key, show=True) for key in (HISTORY_KEY, *COPY_KEYS)),
         Binding(
             "a",
             "acknowledge",
@@ -73,6 +75,8 @@ class UploadScreen(AcknowledgeScreen):
             with VerticalScroll(id="upload-raw") as raw:
                 raw.border_title = "Raw response"
                 yield Static(id="raw")
+            for pane in (timeline, raw):
+                pane.set_class(pane.id != self._first_pane, "-aside")
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -106,8 +110,6 @@ class UploadScreen(AcknowledgeScreen):
         lines = [json_line(sanitize(line)) for line in raw.splitlines()[:_MAX_RAW_LINES]]
         self.query_one("#raw", Static).update(Content("\n").join(lines) if lines else Content("No raw response stored"))
 
-    def action_shapes(self) -> None:
-        """Show the status in three formats."""
-        from upload_tui.tui.screens.help import ShapesScreen
-
-        self.app.push_screen(ShapesScreen(self._session, self._upload_id, self.display_options))
+    def selected_upload_id(self) -> str:
+        """The upload."""
+        return self._upload_id

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
-from upload_tui.tui.widgets.change_text import CHANGE_CLASSES, ChangeFilter, change_pieces, changed_on
+from upload_tui.tui.widgets.change_text import CHANGE_CLASSES, ChangeFilter, change_pieces
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.pending_list import PendingList
 
@@ -88,7 +89,7 @@ class ChangeLogView(CursorLines, can_focus=True):
             self._show_matching()
         new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
         self._all_changes.extend(new)
-        shown = [change for change in new if self._matches(change)]
+        shown = self._matching(new)
         if shown:
             dropped = max(0, len(self._shown_changes) + len(shown) - self._max_changes)
             self._shown_changes.extend(shown)
@@ -114,9 +115,14 @@ class ChangeLogView(CursorLines, can_focus=True):
         """The changes that match the filter, oldest first."""
         return tuple(self._shown_changes)
 
-    def _matches(self, change: UploadChange) -> bool:
-        is_in_project = not self.project_ids or change.upload.project_id in self.project_ids
-        return is_in_project and self.change_filter.matches(change, self.now or change.at, self._row_of)
+    def _matching(self, changes: Iterable[UploadChange]) -> Sequence[UploadChange]:
+        row_of = cache(self._row_of)  # an upload has several changes
+        return [
+            change
+            for change in changes
+            if (not self.project_ids or change.upload.project_id in self.project_ids)
+            and self.change_filter.matches(change, self.now or change.at, row_of)
+        ]
 
     def watch_now(self, now: datetime | None) -> None:
         """Repaint ages, and remove the changes that are no longer recent enough."""
@@ -136,7 +142,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         self._show_matching()
 
     def _show_matching(self) -> None:
-        self._shown_changes = deque(filter(self._matches, self._all_changes), maxlen=self._max_changes)
+        self._shown_changes = deque(self._matching(self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
@@ -172,7 +178,7 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     def go_to_time(self, on: datetime) -> None:
         """Move the cursor to the first change at a time or after it; to the newest if there is none."""
-        rows = (row for row, change in enumerate(self._shown_changes) if changed_on(change) >= on)
+        rows = (row for row, change in enumerate(self._shown_changes) if change.happened_on >= on)
         self._move_cursor(next(rows, self.total - 1))
 
     def action_clear(self) -> None:

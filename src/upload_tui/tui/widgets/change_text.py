@@ -26,7 +26,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
-__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "changed_on"]
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces"]
 
 
 class ChangeFilter(Struct, frozen=True):
@@ -59,7 +59,7 @@ class ChangeFilter(Struct, frozen=True):
 
     def is_recent(self, change: UploadChange, now: datetime) -> bool:
         """True if the change is of the last seconds."""
-        return self.recent_seconds is None or (now - changed_on(change)).total_seconds() <= self.recent_seconds
+        return self.recent_seconds is None or (now - change.happened_on).total_seconds() <= self.recent_seconds
 
 
 _LABEL_CELLS = 11
@@ -78,7 +78,7 @@ def change_pieces(
 ) -> Sequence[tuple[str, str]]:
     """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign."""
     glyphs = display_options.glyphs
-    time = f"{clock_text(changed_on(change), now or change.at, display_options.zone):>8} "
+    time = f"{clock_text(change.happened_on, now or change.at, display_options.zone):>8} "
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
@@ -101,13 +101,6 @@ def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str
         least = min(cell_len(name), max(_MIN_NAME_CELLS, room * 2 // 5))
         name = truncate_middle(name, max(least, cell_len(name) - missing), glyphs.ellipsis)
     return name, truncate_at_word(note, max(room - cell_len(name) - 3, 0), glyphs.ellipsis) if note else ""
-
-
-def changed_on(change: UploadChange) -> datetime:
-    """When a change happened, or else when it was noticed."""
-    if isinstance(change, StageReached):
-        return change.on or change.latest or change.at
-    return change.at
 
 
 def _describe(change: UploadChange, display_options: DisplayOptions, note_cells: int) -> tuple[str, str, str, str]:

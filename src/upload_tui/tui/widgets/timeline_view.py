@@ -19,7 +19,7 @@ from upload_tui.text import age_text, clock_text, duration_text, event_text, san
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import TIMELINE_KEYS
-from upload_tui.tui.fitting import truncate_middle
+from upload_tui.tui.fitting import hanging_lines, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.pending_list import bytes_per_second, time_left_text
@@ -161,7 +161,8 @@ class _Painter(Struct, frozen=True):
             time = f"{time}  {age_text((self.now - event.on).total_seconds())} ago"
         yield self._line(self._glyphs.stages[event.stage], event.stage, time, f"$stage-{event.stage}")
         if event.stage is Stage.ERROR:
-            yield Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
+            reason = Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
+            yield from hanging_lines(Content("  "), reason, self.width)
 
     def _line(self, sign: str, word: str, time: str, style: str) -> Content:
         return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (time, ""))
@@ -248,9 +249,9 @@ class _Painter(Struct, frozen=True):
         yield Content("")
         for anomaly in self.detail.anomalies:
             name = anomaly.name.replace("_", " ")
-            yield Content.assemble(
-                (f"{self._glyphs.warning} {name}: ", "$stage-error bold"), (sanitize(anomaly.detail), "")
-            )
+            sign = Content.styled(f"{self._glyphs.warning} ", "$stage-error bold")
+            text = Content.assemble((f"{name}: ", "$stage-error bold"), (sanitize(anomaly.detail), ""))
+            yield from hanging_lines(sign, text, self.width)
 
     def chunks(self) -> Iterator[Content]:
         """The chunk strip, below an empty line."""

@@ -3,21 +3,36 @@
 `PYTEST_SERVICE_HISTORIES` sets how many are generated.
 """
 
+import copy
 import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from tests.unit.cli.virtual_program import Project, Result, World, run_virtually
+from msgspec.structs import replace
+from tests.unit.cli.virtual_program import (
+    Project,
+    Result,
+    World,
+    advance_virtually,
+    run_virtually,
+    watch_virtually,
+)
 
-from upload_tui.testing import an_upload
+import upload_tui.monitor
+from upload_tui.monitor import LastVisit, save_last_visit
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, an_upload
 
-HISTORIES = int(os.environ.get("PYTEST_SERVICE_HISTORIES", "8"))
+HISTORIES = int(os.environ.get("PYTEST_SERVICE_HISTORIES", "6"))
 NAMES = ("Genome", "Proteome", "Imaging")
 STAGES = (
     {"initiated": 50},
@@ -25,6 +40,8 @@ STAGES = (
     {"initiated": 60, "completed": 50, "verified": 40},
     {"initiated": 60, "completed": 50, "error": 40},
 )
+QUIET_SECONDS = 240.0
+"""After the last change: the reconciler has then compared all pages of these small projects."""
 
 
 @st.composite
@@ -35,38 +52,192 @@ def projects(draw: st.DrawFn, number: int) -> Project:
         an_upload(f"{project_id}-{index}", project=(project_id, NAMES[number]), **{**stage, "initiated": 60 + index})  # type: ignore[arg-type]
         for index, stage in enumerate(stages)
     ]
-    ids = [str(upload["id"]) for upload in uploads]
+    some_ids = st.frozensets(st.sampled_from([str(upload["id"]) for upload in uploads]), max_size=2)
     return Project(
         project_id,
         NAMES[number],
         uploads,
         error=draw(st.sampled_from([0, 0, 0, 500, 403, 404])),
-        unreadable=draw(st.frozensets(st.sampled_from(ids), max_size=2)) if ids else frozenset(),
+        unreadable=draw(some_ids) if uploads else frozenset(),
         total=draw(st.sampled_from([None, None, 0, 3, 5, 10, 30])),
         hidden_headers=draw(st.frozensets(st.sampled_from(["X-Total", "X-Next-Page", "X-Per-Page"]), max_size=3)),
         repeats_page=draw(st.sampled_from([False, False, False, True])),
+        repeated=draw(some_ids) if uploads else frozenset(),
     )
+
+
+def add_upload(world: World) -> None:
+    project = world.projects[0]
+    name = f"{project.id}-late-{len(project.uploads)}-{world.requests}"
+    project.uploads.insert(0, an_upload(name, project=(project.id, project.name), initiated=1))
+
+
+def remove_upload(world: World) -> None:
+    world.projects[0].uploads[2:3] = []
+
+
+def end_uploads(world: World) -> None:
+    """Verify every second upload that is not over, and let the others fail."""
+    for number, upload in enumerate(world.projects[0].uploads):
+        status = upload["status"]
+        if not (status["verified_on"] or status["error_on"]):
+            status["completed_on"] = status["completed_on"] or status["initiated_on"]
+            status["error_on" if number % 2 else "verified_on"] = status["completed_on"]
+
+
+def break_upload(world: World) -> None:
+    project = world.projects[0]
+    project.unreadable = frozenset(upload["id"] for upload in project.uploads[1:2])
+
+
+def mend_uploads(world: World) -> None:
+    world.projects[0].unreadable = frozenset()
+
+
+def move_clock(world: World) -> None:
+    world.date_seconds += 900
+
+
+CHANGES: tuple[Callable[[World], None], ...] = (
+    add_upload,
+    remove_upload,
+    end_uploads,
+    break_upload,
+    mend_uploads,
+    move_clock,
+)
 
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     number = draw(st.integers(1, 3))
     date_seconds = draw(st.sampled_from([0.0, 0.0, 1200.0, -600.0, 400 * 86400.0]))
-    return World([draw(projects(index)) for index in range(number)], date_seconds)
+    return World(
+        [draw(projects(index)) for index in range(number)],
+        date_seconds,
+        nameless=draw(st.sampled_from([0, 0, 0, 2])),
+        changes=draw(st.dictionaries(st.integers(2, 30), st.sampled_from(CHANGES), max_size=4)),
+    )
 
 
-def shown_ids(command: str, result: Result) -> set[str]:
-    records = result.records
-    return {record["upload"]["id"] if command == "tail" else record["id"] for record in records}
-
-
-def not_shown(world: World, shown: set[str]) -> Iterator[tuple[Project, str]]:
-    """Each listed upload that is not shown. What a service hides on pages that it does not return cannot be known."""
+def listed(world: World) -> Iterator[tuple[Project, str]]:
+    """Each listed upload. What a service hides on pages that it does not return cannot be known."""
     for project in world.projects:
-        listed = project.uploads[: world.per_page] if project.repeats_page else project.uploads
-        for upload in listed:
-            if upload["id"] not in shown:
-                yield project, str(upload["id"])
+        for upload in project.rows[: world.per_page] if project.repeats_page else project.uploads:
+            yield project, str(upload["id"])
+
+
+class Program:
+    """Runs commands, each over the same history of a service from its start.
+
+    Attributes:
+        world: that of the last command, as it was at the end.
+        always: the uploads, with their projects, that were listed all the time in this history.
+    """
+
+    def __init__(self, capture: pytest.CaptureFixture[str], folder: str, world: World) -> None:
+        self._capture = capture
+        self._homes = (Path(folder) / str(number) for number in count())
+        self._first = world
+        self.world = world
+
+    def restart(self) -> World:
+        """The world as it is at the start."""
+        self.world = copy.deepcopy(replace(self._first, requests=0))
+        return self.world
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command."""
+        result = run_virtually(self._capture, next(self._homes), self.restart(), *arguments)
+        assert result.code != 70, (arguments, result)
+        return result
+
+    @property
+    def always(self) -> list[tuple[Project, str]]:
+        """The uploads, with their projects as they are now, that the service listed at the start and lists now."""
+        before = {upload_id for _, upload_id in listed(self._first)}
+        return [(project, upload_id) for project, upload_id in listed(self.world) if upload_id in before]
+
+    def check(self, command: str, shown: set[str], text: str, *, is_success: bool) -> None:
+        """Check that each upload is shown, or its project is named in the text as not complete and the command does not succeed."""
+        for project, upload_id in self.always:
+            if upload_id not in shown:
+                assert not is_success, (command, upload_id, text)
+                # A command names the project if there are several.
+                assert project.name in text or (len(self.world.projects) == 1 and text), (command, upload_id, text)
+        if self.world.nameless:
+            assert not is_success, (command, text)
+            assert "projects cannot be read" in text, (command, text)
+
+
+def check_printing(program: Program) -> None:
+    """The commands that print and exit."""
+    result = program.run("list")
+    program.check("list", {record["id"] for record in result.records}, result.err, is_success=result.code == 0)
+    if program.run("list", "--fail-on-error").code == 0:
+        first = program._first.projects
+        assert not any(upload["status"]["error_on"] for project in first for upload in project.uploads[3:])
+    result = program.run("report", "-o", "json")
+    if result.code == 0:
+        assert json.loads(result.out)[0]["total"] >= len(program.always)
+        assert not program.world.nameless
+    else:
+        assert result.err
+    if program.world.nameless:
+        assert program.run("projects").code == 3
+
+
+def check_wait(program: Program) -> None:
+    names = [word for project in program._first.projects for word in ("--project", project.name)]
+    result = program.run("wait", *names, "--timeout", "4s")
+    if result.code:
+        assert result.err or result.code == 1
+        return
+    assert not any(project.error or project.unreadable for project in program._first.projects)
+    now = {upload["id"]: upload["status"] for project in program.world.projects for upload in project.uploads}
+    for _, upload_id in program.always:
+        assert now[upload_id]["verified_on"] or now[upload_id]["error_on"], (upload_id, result)
+
+
+def check_following(program: Program, folder: str) -> None:
+    """The commands that run until they are interrupted, and the dashboard."""
+    result = program.run("tail", "--since", "9999d")
+    program.check(
+        "tail", {record["upload"]["id"] for record in result.records}, result.err, is_success=result.code == 0
+    )
+    file = Path(folder) / "recording.jsonl"
+    result = program.run("record", str(file))
+    recorded = file.read_text() if file.exists() else ""
+    shown = {upload_id for _, upload_id in listed(program.world) if f'"{upload_id}"' in recorded}
+    program.check("record", shown, result.err, is_success=result.code == 0)
+    shown_now = watch_virtually(program.restart(), QUIET_SECONDS)
+    rows = [row for row in shown_now.rows if not row.is_gone]
+    assert shown_now.funnel.total == len(rows) == len({row.id for row in rows})
+    assert not shown_now.connection.reason or shown_now.alarms
+    is_success = shown_now.connection.is_live and not shown_now.connection.reason
+    text = f"{shown_now.connection.name} {shown_now.alarms}"
+    ids = {row.id for row in rows}
+    for project, upload_id in listed(program.world):
+        if upload_id not in ids:
+            assert not is_success, (project, upload_id, shown_now.alarms)
+    if is_success:  # and then all of it is as it is now
+        stages = {row.id: row.stage for row in rows}
+        for project in program.world.projects:
+            for upload in project.uploads[: program.world.per_page] if project.repeats_page else project.uploads:
+                is_over = bool(upload["status"]["error_on"] or upload["status"]["verified_on"])
+                assert stages[upload["id"]].is_final is is_over, (upload, text)
+    assert Stage.ERROR not in {row.stage for row in rows} or "failed" in shown_now.alarms or not is_success
+
+
+def summary(world: World) -> str:
+    """A world in a few lines, for a failure."""
+    changes = {number: change.__name__ for number, change in world.changes.items()}
+    lines = [
+        f"{len(one.uploads)} uploads, {len(one.unreadable)} unreadable, {len(one.repeated)} repeated, error {one.error}, "
+        f"total {one.total}, without {sorted(one.hidden_headers)}, repeats_page {one.repeats_page}"
+        for one in world.projects
+    ]
+    return "\n".join([f"{world.nameless} nameless, {changes}, {world.date_seconds} s ahead", *lines])
 
 
 @settings(
@@ -76,28 +247,101 @@ def not_shown(world: World, shown: set[str]) -> Iterator[tuple[Project, str]]:
 )
 @given(worlds())
 def test_every_listed_upload_is_shown_or_reported_as_missing(capfd: pytest.CaptureFixture[str], world: World) -> None:
+    note(summary(world))
     with TemporaryDirectory() as folder:
-        homes = (Path(folder) / str(number) for number in count())
-        for command in (("list",), ("tail", "--since", "9999d")):
-            result = run_virtually(capfd, next(homes), world, *command)
-            for project, upload_id in not_shown(world, shown_ids(command[0], result)):
-                assert result.code not in {0, 70}, (command, upload_id, result)
-                # A command names the project if there are several.
-                assert project.name in result.err or (len(world.projects) == 1 and result.err), (command, result)
-        report = run_virtually(capfd, next(homes), world, "report", "-o", "json")
-        if report.code == 0:
-            assert json.loads(report.out)[0]["total"] >= len([*not_shown(world, set())])
-        names = [word for project in world.projects for word in ("--project", project.name)]
-        wait = run_virtually(capfd, next(homes), world, "wait", *names, "--timeout", "4s")
-        if wait.code == 0:
-            assert not any(project.error or project.unreadable for project in world.projects)
-            assert all(
-                upload["status"]["verified_on"]
-                for project in world.projects
-                for upload in project.uploads
-                if not upload["status"]["error_on"]
-            )
-        assert wait.code != 70
-        verdict = run_virtually(capfd, next(homes), world, "list", "--fail-on-error")
-        if verdict.code == 0:
-            assert not any(upload["status"]["error_on"] for project in world.projects for upload in project.uploads)
+        program = Program(capfd, folder, world)
+        check_printing(program)
+        check_wait(program)
+        check_following(program, folder)
+
+
+KINDS = ("new", "verified", "failed")
+
+
+class RunningService:
+    """A service of two projects on which an upload begins every 30 seconds and ends about a minute later, for an hour."""
+
+    def __init__(self) -> None:
+        random, began_at = Random(7), advance_virtually(0)
+        self.uploads = [
+            (began_at + 30 * number, random.choice((0, 1)), random.random() < 0.2, random.uniform(20, 100))
+            for number in range(120)
+        ]
+        self.world = World([Project("p-0", NAMES[0]), Project("p-1", NAMES[1])], per_page=50)
+
+    def refresh(self, world: World) -> None:
+        """Set the uploads as they are now; it takes half a second."""
+        seconds = advance_virtually(0.5)
+        for index, project in enumerate(world.projects):
+            project.uploads = [
+                self._resource(number, seconds, project)
+                for number, (begins_at, owner, _, _) in reversed([*enumerate(self.uploads)])
+                if owner == index and begins_at <= seconds
+            ]
+
+    def _resource(self, number: int, seconds: float, project: Project) -> dict[str, object]:
+        begins_at, _, is_bad, takes_seconds = self.uploads[number]
+        age, over = seconds - begins_at, seconds - begins_at - takes_seconds
+        return an_upload(
+            f"u-{number}",
+            project=(project.id, project.name),
+            initiated=age,
+            completed=over + 10 if over > -10 else None,
+            verified=over if over > 0 and not is_bad else None,
+            error=over if over > 0 and is_bad else None,
+            now=NOW + timedelta(seconds=seconds),
+        )
+
+    def figures(self) -> Counter[str]:
+        """How many uploads are known now, and how many of them were verified or failed."""
+        figures: Counter[str] = Counter()
+        for upload in (upload for project in self.world.projects for upload in project.uploads):
+            status = upload["status"]
+            figures["new"] += 1
+            figures["verified"] += bool(status["verified_on"])
+            figures["failed"] += bool(status["error_on"])
+        return figures
+
+
+CRASHES = {4: 0, 8: 1}
+"""Reports that are interrupted after they were printed, and the number of projects that are saved by then."""
+
+
+def test_successive_reports_count_each_change_once_also_after_a_crash(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    service, counted, crashed = RunningService(), Counter[tuple[str, str]](), set[tuple[str, str]]()
+    for call in range(12):
+        advance_virtually(300)
+        service.world.changes = dict.fromkeys((2, 3, 4), service.refresh)
+        service.refresh(service.world)
+        at_start = service.figures()
+        with pytest.MonkeyPatch.context() as patch:
+            if call in CRASHES:
+                patch.setattr(upload_tui.monitor, "save_last_visit", crashing(CRASHES[call]), raising=False)
+            result = run_virtually(capfd, tmp_path, service.world, "report", "--since", "last", "-o", "json")
+        assert (result.code == 0) is (call not in CRASHES)
+        at_end, news = service.figures(), json.loads(result.out)[0]["news"]
+        shown = {(kind, upload_id) for kind in KINDS for upload_id in news[kind]}
+        again = shown & {*counted}
+        counted.update(shown)
+        for kind in KINDS:
+            assert at_start[kind] <= len([one for one in counted if one[0] == kind]) <= at_end[kind], (call, kind)
+        if CRASHES.get(call - 1):  # what was saved of one project is not repeated
+            assert set() < again < crashed
+        else:
+            assert again == (crashed if call - 1 in CRASHES else set())
+        crashed = shown
+    assert len(counted) > 200
+
+
+def crashing(saved: int) -> Callable[[Path, LastVisit], None]:
+    """A function that saves so many visits and is interrupted then."""
+    calls = count()
+
+    def save(file: Path, visit: LastVisit) -> None:
+        if next(calls) >= saved:
+            raise KeyboardInterrupt
+        save_last_visit(file, visit)
+
+    return save

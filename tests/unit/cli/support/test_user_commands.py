@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import sys
@@ -59,9 +60,29 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
 
 async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -> None:
     script = "cat; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
-    result = await run_program("page", ProgramRun(("sh", "-c", script), "input\n", keeps_output=True))
+    run = ProgramRun(("sh", "-c", script), "input\n", keeps_output=True, timeout_seconds=60.0)
+    result = await run_program("page", run)
     assert (result.text, result.is_ok, result.output) == ("page: sh: exit code 0.", True, "input\nnone\n")
-    assert (await run_program("page", ProgramRun(("sh", "-c", script), ""))).output == ""
+
+
+@pytest.mark.parametrize("end", ["exit 0", "echo why >&2; exit 3"])
+async def test_a_program_without_a_timeout_outlives_the_dashboard(tmp_path: Path, end: str) -> None:
+    noted, gate = tmp_path / "noted", tmp_path / "gate"
+    os.mkfifo(gate)
+    script = (
+        f"(: < /dev/tty) 2> /dev/null && echo terminal; cat > {noted}.part; mv {noted}.part {noted}; cat {gate}; {end}"
+    )
+    running = asyncio.ensure_future(run_program("open", ProgramRun(("sh", "-c", script), "input")))
+    while not _exists(noted):
+        await asyncio.sleep(0.001)
+    if end == "exit 0":
+        running.cancel()
+        await asyncio.wait([running])
+        _open(gate)  # blocks until the program reads it: it still runs
+        return
+    _open(gate)
+    result = await running
+    assert (result.text, result.is_ok, noted.read_text()) == ("open: sh: exit code 3: why.", False, "input")
 
 
 async def test_a_program_that_runs_too_long_is_killed_with_what_it_started() -> None:
@@ -77,3 +98,11 @@ def _is_running(process_id: int) -> bool:
         return Path(f"/proc/{process_id}/stat").read_text().split()[2] != "Z"
     except OSError:
         return False
+
+
+def _exists(file: Path) -> bool:
+    return file.exists()
+
+
+def _open(pipe: Path) -> None:
+    pipe.write_text("")

@@ -29,6 +29,7 @@ HISTORIES = int(os.environ.get("PYTEST_WORKER_HISTORIES", "300"))
 STUCK_AFTER_SECONDS = 900.0
 RETRY_DELAYS = (1, 5, 25, 125, 625, 3125)
 START = 1_700_000_000.0
+VERDICT = "worker appears down"
 
 
 class Upload(Struct):
@@ -206,9 +207,11 @@ def with_poison(random: Random) -> tuple[Service, list[Upload]]:
 
 
 def becoming_slower(random: Random) -> tuple[Service, list[Upload]]:
-    """A worker that takes ten to forty times as long from some time on."""
+    """A worker that takes ten to forty times as long from some time on, but less than 95 seconds: more looks like its death."""
     uploads = poisson(random, 5, 30)
     uploads += poisson(random, 5, 30, at=uploads[-1].completed_at, work=random.choice((10.0, 20.0, 40.0)))
+    for upload in uploads:
+        upload.work_seconds = min(upload.work_seconds, 95.0)
     service = a_small_service(random)
     verify(service, uploads)
     return service, uploads
@@ -261,7 +264,8 @@ def false_notices(
     # A silence is longest just before an upload ends.
     times = {upload.ended_at - 0.001 for upload in watcher.ended} | {upload.completed_at for upload in uploads}
     times |= {at + random.uniform(0, 300) for at in [*times]}
-    return [(service, at - START, notice) for at in sorted(times) if (notice := watcher.notice(at))]
+    notices = [(at, watcher.notice(at)) for at in sorted(times)]
+    return [(service, at - START, notice) for at, notice in notices if VERDICT in notice]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -270,7 +274,7 @@ def test_a_working_worker_never_appears_down(kind: Callable[[Random], tuple[Serv
     assert [(seed, *found) for seed in range(histories) for found in false_notices(kind, seed)] == []
 
 
-def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue: bool) -> float:
+def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue: bool, words: str = VERDICT) -> float:
     """How long after its death a worker is named; the picture is read every two seconds, and 3600 means never within the hour.
 
     Args:
@@ -278,6 +282,7 @@ def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue:
         gap_seconds: the mean time between two uploads.
         learned: how many uploads were completed before the death.
         has_queue: whether the service reports its queue.
+        words: what the notice has to say.
     """
     random = Random(seed)
     service = Service(random.choice((1, 2)), gap_seconds, random.choice((0.05, 0.5, 2.0)), 0.4, has_queue)
@@ -290,7 +295,7 @@ def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue:
     verify(service, uploads, dies_at)
     watcher = Watcher(service, uploads)
     for seconds in range(0, 3600, 2):
-        if watcher.notice(dies_at + seconds):
+        if words in watcher.notice(dies_at + seconds):
             return seconds
     return 3600.0
 
@@ -317,3 +322,11 @@ def seconds_to_notice(seed: int, gap_seconds: float, learned: int, *, has_queue:
 def test_a_dead_worker_is_named_soon(gap_seconds: float, learned: int, has_queue: bool, limit_seconds: float) -> None:
     slowest = max(seconds_to_notice(seed, gap_seconds, learned, has_queue=has_queue) for seed in range(HISTORIES // 30))
     assert slowest <= limit_seconds
+
+
+@pytest.mark.parametrize("has_queue", [False, True])
+def test_a_worker_of_which_nothing_is_known_is_not_judged_but_its_silence_is_said(has_queue: bool) -> None:
+    """It may be one that is started every five minutes."""
+    for seed in range(HISTORIES // 60):
+        seconds = seconds_to_notice(seed, 3.0, 0, has_queue=has_queue, words="none verified for 2m, ")
+        assert 90 <= seconds <= 130

@@ -1,5 +1,7 @@
 """The states of a connection, and the waits between attempts."""
 
+from datetime import timedelta
+
 import pytest
 
 from upload_tui.errors import AuthError, ServerError, ThrottledError, UnreachableError
@@ -38,6 +40,26 @@ def test_a_connection_is_slow_until_the_service_answers_quickly_again() -> None:
         states.append(tracker.current.state.value)
     assert states == ["live", "live", "slow", "slow", "live", "live"]
     assert tracker.current.is_live
+
+
+def test_a_live_connection_is_slow_as_soon_as_an_answer_or_a_round_takes_long() -> None:
+    clock = FrozenClock()
+    tracker = ConnectionTracker(clock, lambda _: None)
+    for answer_seconds in (7.0, 0.9):
+        tracker.synced(clock.now())
+        tracker.synced(clock.now(), 0.1)
+        began_on, states = clock.now(), list[str]()
+        for second in range(7):
+            answered_on = began_on + timedelta(seconds=second // answer_seconds * answer_seconds)
+            tracker.stalled(began_on, answered_on, 10)
+            states.append(tracker.current.state.value)
+            clock.advance(1)
+        slow_after = 2 if answer_seconds > 2 else 5
+        assert states == ["live"] * slow_after + ["slow"] * (7 - slow_after)
+        tracker.synced(clock.now(), 0.1)
+        assert tracker.current.state is ConnectionState.SLOW
+    tracker.synced(clock.now(), 0.1)
+    assert tracker.current.state is ConnectionState.LIVE
 
 
 def test_offline_begins_at_the_first_failure() -> None:

@@ -55,12 +55,13 @@ class RowCursor:
         self._previous_upload_id = self._previous_upload_id or self.upload_id
         self._is_query_new = True
 
-    def target_row(self, window: RowWindow, rows_from_top: int | None) -> int:
+    def target_row(self, window: RowWindow, rows_from_top: int | None, *, stays_on_top: bool = False) -> int:
         """The row to move to; it may be beyond the last one.
 
         Args:
             window: the current rows.
             rows_from_top: number of visible rows if the table is scrolled to its top, else None.
+            stays_on_top: a cursor that the user never moved stays on the first row, whatever upload that is.
         """
         if self._is_query_new:
             row = self._row_after_query_change(window)
@@ -69,8 +70,8 @@ class RowCursor:
         else:
             row = self._row_after_changes(window, self.upload_id)
         is_pinned = self._is_pinned and self._previous_upload_id is None
-        if rows_from_top is not None and not is_pinned and row >= rows_from_top:
-            return 0  # without a choice by the user, the view stays on the newest rows
+        if rows_from_top is not None and not is_pinned and (stays_on_top or row >= rows_from_top):
+            return 0  # without a choice by the user, the view stays on the worst or the newest rows
         return row
 
     def _row_after_query_change(self, window: RowWindow) -> int:
@@ -161,10 +162,13 @@ class RowList(CursorLines, can_focus=True):
         if now is not None:
             self.set_reactive(RowList.now, now)
         top, query = self._top_row(), self.rows_query
-        if query.sort is SortKey.TROUBLE:  # at most half of what is visible
+        is_trouble_first = query.sort is SortKey.TROUBLE
+        if is_trouble_first:  # at most half of what is visible
             query = replace(query, max_in_trouble=max(1, self._visible_rows() // 2))
         self._window.fetch(query, top, self._visible_rows() + 1)  # the last may be visible in part
-        row = 0 if self.follow else self._cursor.target_row(self._window, None if top else self._visible_rows())
+        rows_from_top = None if top else self._visible_rows()
+        row = self._cursor.target_row(self._window, rows_from_top, stays_on_top=is_trouble_first)
+        row = 0 if self.follow else row
         shift = row - self._cursor.row if top and not self.follow else 0
         self._cursor.row = max(0, min(row, self.total - 1))
         self.set_line_count(self._first_line(self.total) + self.HEADER_LINES)

@@ -21,11 +21,11 @@ class Rows:
         return self.letters.index(upload_id) if upload_id in self.letters else None
 
 
-def update(cursor: RowCursor, rows: Rows, rows_from_top: int | None = 100) -> str:
+def update(cursor: RowCursor, rows: Rows, rows_from_top: int | None = 100, *, stays_on_top: bool = False) -> str:
     """Update the cursor to these rows; return the letter under it."""
     window = RowWindow(rows)
     window.fetch(Query(), 0, 10)
-    cursor.row = max(0, min(cursor.target_row(window, rows_from_top), len(rows.letters) - 1))
+    cursor.row = max(0, min(cursor.target_row(window, rows_from_top, stays_on_top=stays_on_top), len(rows.letters) - 1))
     cursor.upload_id = rows.letters[cursor.row] if rows.letters else None
     return cursor.upload_id or ""
 
@@ -40,6 +40,14 @@ def cursor_on(row: int, letters: str = "abcdefgh") -> RowCursor:
 def change_query(cursor: RowCursor, letters: str, *, is_settled: bool = True, is_reordered: bool = False) -> str:
     cursor.on_query_changed(is_reordered=is_reordered)
     return update(cursor, Rows(letters, is_settled=is_settled))
+
+
+def test_a_cursor_that_was_never_moved_stays_on_the_worst_upload() -> None:
+    cursor = RowCursor()
+    assert update(cursor, Rows("cde"), stays_on_top=True) == "c"
+    assert update(cursor, Rows("bcde"), stays_on_top=True) == "b"
+    cursor.pin()
+    assert update(cursor, Rows("abcde"), stays_on_top=True) == "b"
 
 
 def test_the_cursor_stays_on_its_upload_if_the_query_matches_it() -> None:

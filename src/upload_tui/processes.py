@@ -1,0 +1,200 @@
+"""Child processes: programs of the user's own settings, run without a shell.
+
+Each has a session of its own, so that neither it nor what it starts can open the terminal; it reads the null device or what it is
+given; its output is bounded. Ending one ends its whole process group: SIGTERM, a grace period, SIGKILL.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from msgspec import Struct
+
+__all__ = [
+    "CANCEL_SECONDS",
+    "DRAIN_SECONDS",
+    "TERMINATE_SECONDS",
+    "ChildProcess",
+    "CommandEnd",
+    "end_text",
+    "read_bounded",
+    "run_command",
+]
+
+TERMINATE_SECONDS = 5.0
+"""After SIGTERM, before SIGKILL."""
+CANCEL_SECONDS = 0.5
+"""The same when this program ends: its user waits."""
+DRAIN_SECONDS = 0.5
+"""How long output may stay open after the program has exited: a process that it left behind may hold it."""
+_EXIT_CHECK_SECONDS = 0.05
+_READ_BYTES = 64 << 10
+_OUTPUT_BYTES = 64 << 10
+
+
+class ChildProcess:
+    """A running program, and all processes of its group. `start` makes one."""
+
+    def __init__(
+        self, transport: asyncio.SubprocessTransport, protocol: asyncio.subprocess.SubprocessStreamProtocol
+    ) -> None:
+        self._transport = transport
+        # What `asyncio.create_subprocess_exec` makes; it hides the transport.
+        self._process = asyncio.subprocess.Process(transport, protocol, asyncio.get_running_loop())
+        self.stdin, self.stdout, self.stderr = self._process.stdin, self._process.stdout, self._process.stderr
+
+    @classmethod
+    async def start(
+        cls, arguments: Sequence[str], *, environment: Mapping[str, str] | None = None, has_input: bool = False
+    ) -> Self:
+        """Start a program; a cancelled start leaves no process behind.
+
+        Args:
+            arguments: the program and its arguments.
+            environment: None for that of this process.
+            has_input: whether standard input is a pipe, not the null device.
+
+        Raises:
+            OSError: there is no such program, or it is not executable.
+            ValueError: an argument contains a null character.
+        """
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
+        starting = asyncio.ensure_future(
+            loop.subprocess_exec(
+                lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_READ_BYTES, loop=loop),
+                *arguments,
+                stdin=asyncio.subprocess.PIPE if has_input else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environment,
+                **options,
+            )
+        )
+        try:
+            return cls(*await asyncio.shield(starting))
+        except asyncio.CancelledError:  # asyncio would end the program alone, and wait for what it has started
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                child = cls(*starting.result())
+                await child.end(0)
+                child.close()
+            raise
+
+    async def exit_code(self) -> int:
+        """Wait until the program exits. `Process.wait` would also wait until no other process holds its pipes."""
+        while self._process.returncode is None:  # noqa: ASYNC110  # the process has no event for it
+            await asyncio.sleep(_EXIT_CHECK_SECONDS)
+        return self._process.returncode
+
+    async def end(self, grace_seconds: float) -> None:
+        """End the program and all processes of its group."""
+        try:
+            if self._process.returncode is None and grace_seconds:
+                self._signal(signal.SIGTERM)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.exit_code(), grace_seconds)
+        finally:  # also if it is cancelled once more
+            self.kill()
+        await self.exit_code()
+
+    def kill(self) -> None:
+        """Kill all processes of the group now; from any thread."""
+        self._signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    def close(self) -> None:
+        """Close the pipes: a process that has left the group may still hold them."""
+        self._transport.close()
+
+    def _signal(self, number: int) -> None:
+        # The group outlives its leader while any of its processes runs, and its number is not used again until then.
+        with suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(self._process.pid, number)
+            else:
+                self._process.send_signal(number)
+
+
+class CommandEnd(Struct, frozen=True):
+    """How a command ended: its exit code (None if its time was over), and 64 KiB of each output."""
+
+    code: int | None
+    stdout: bytes
+    stderr: bytes
+
+
+async def run_command(
+    arguments: Sequence[str],
+    *,
+    timeout_seconds: float,
+    data: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    keeps_last_errors: bool = False,
+    on_start: Callable[[ChildProcess], object] = lambda _: None,
+) -> CommandEnd:
+    """Run a command to its end; if its time is over or this is cancelled, its whole group is ended.
+
+    Args:
+        arguments: the program and its arguments.
+        timeout_seconds: how long it may run.
+        data: its standard input, which it may ignore; None for none.
+        environment: None for that of this process.
+        keeps_last_errors: keep the end of standard error, not its start.
+        on_start: called with the process when it runs.
+
+    Raises:
+        OSError: there is no such program, or it is not executable.
+        ValueError: an argument contains a null character.
+    """
+    child = await ChildProcess.start(arguments, environment=environment, has_input=data is not None)
+    on_start(child)
+    printed, errors = bytearray(), bytearray()
+    reading = [
+        asyncio.create_task(read_bounded(child.stdout, printed), name="output of a command"),
+        asyncio.create_task(
+            read_bounded(child.stderr, errors, keeps_end=keeps_last_errors), name="errors of a command"
+        ),
+    ]
+    code, grace_seconds = None, CANCEL_SECONDS
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await _write(child.stdin, data)
+            code = await child.exit_code()
+    except TimeoutError:
+        grace_seconds = TERMINATE_SECONDS
+    finally:
+        if code is None:
+            await child.end(grace_seconds)
+        await asyncio.wait(reading, timeout=DRAIN_SECONDS)
+        for task in reading:
+            task.cancel()
+        child.close()
+    return CommandEnd(code, bytes(printed), bytes(errors))
+
+
+def end_text(code: int) -> str:
+    """How a program ended, in words."""
+    return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+async def _write(stream: asyncio.StreamWriter | None, data: bytes | None) -> None:
+    if stream is None or data is None:
+        return
+    with suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(data)
+        await stream.drain()
+    stream.close()
+
+
+async def read_bounded(stream: asyncio.StreamReader | None, kept: bytearray, *, keeps_end: bool = False) -> None:
+    """Read a stream to its end, and keep the first or the last 64 KiB of it."""
+    assert stream is not None  # noqa: S101  # it is a pipe
+    while data := await stream.read(_READ_BYTES):
+        if keeps_end:
+            kept += data
+            del kept[:-_OUTPUT_BYTES]
+        else:
+            kept += data[: _OUTPUT_BYTES - len(kept)]

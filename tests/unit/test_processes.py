@@ -1,0 +1,95 @@
+"""Programs of the user: how they are started, and that ending one ends all that it has started."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from upload_tui.processes import ChildProcess, run_command
+
+pytestmark = pytest.mark.slow
+
+FAMILY = """
+import os, pathlib, signal, sys, time
+if sys.argv[2:] == ["deaf"]: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = os.fork()
+if child: pathlib.Path(sys.argv[1]).write_text(f"{os.getpid()} {child}\\n")
+time.sleep(600)
+"""
+"""Starts a child, and writes both numbers to a file."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "processes"
+
+
+def family(file: Path, *words: str) -> list[str]:
+    return [sys.executable, "-I", "-c", FAMILY, str(file), *words]
+
+
+async def number_of(file: Path) -> list[psutil.Process]:
+    while not file.exists() or not file.read_text().endswith("\n"):  # noqa: ASYNC240
+        await asyncio.sleep(0.01)
+    return [psutil.Process(int(word)) for word in file.read_text().split()]  # noqa: ASYNC240
+
+
+@asynccontextmanager
+async def ended(file: Path) -> AsyncIterator[None]:
+    """At the end of the context, all processes of the family end."""
+    family_processes = await number_of(file)
+    yield
+    _, alive = psutil.wait_procs(family_processes, timeout=10)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.parametrize("words", [(), ("deaf",)], ids=["ends", "ignores SIGTERM"])
+async def test_a_cancelled_command_leaves_no_process(file: Path, words: tuple[str, ...]) -> None:
+    running = asyncio.create_task(run_command(family(file, *words), timeout_seconds=600, data=b"x"))
+    async with ended(file):
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_a_command_that_takes_too_long_leaves_no_process(file: Path) -> None:
+    running = asyncio.create_task(run_command(family(file), timeout_seconds=0.3))
+    async with ended(file):
+        assert (await running).code is None
+
+
+@pytest.mark.parametrize("rounds", range(4))
+async def test_a_start_that_is_cancelled_leaves_no_process(rounds: int) -> None:
+    """Wherever in the start it is cancelled; the program starts another at once."""
+    before = {*psutil.Process().children(recursive=True)}
+    starting = asyncio.create_task(ChildProcess.start(["sh", "-c", "sleep 600; true"]))
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    _, alive = psutil.wait_procs({*psutil.Process().children(recursive=True)} - before, timeout=10)
+    assert alive == []
+
+
+async def test_output_and_errors_are_bounded_and_input_may_be_ignored() -> None:
+    script = "import sys; print('first' + 'x' * 200_000); sys.stderr.write('y' * 200_000 + 'last'); sys.exit(3)"
+    for keeps_last, part in ((True, b"last"), (False, b"yyyy")):
+        end = await run_command(
+            [sys.executable, "-I", "-c", script],
+            timeout_seconds=600,
+            data=b"z" * 1_000_000,
+            keeps_last_errors=keeps_last,
+        )
+        assert (end.code, len(end.stdout), len(end.stderr)) == (3, 64 << 10, 64 << 10)
+        assert (end.stdout[:5], end.stderr[-4:]) == (b"first", part)
+
+
+async def test_a_program_has_no_terminal_and_no_input() -> None:
+    script = "try: open('/dev/tty')\nexcept OSError: print('no terminal', repr(__import__('sys').stdin.read()))"
+    end = await run_command([sys.executable, "-I", "-c", script], timeout_seconds=600)
+    assert (end.code, end.stdout) == (0, b"no terminal ''\n")
