@@ -43,7 +43,7 @@ def test_each_key_is_listed_once_and_no_line_is_too_wide(width: int) -> None:
 
 
 async def test_a_large_screen_shows_all_keys() -> None:
-    async with opened(mixed(), size=(120, 44), controls=FakeControls()) as (pilot, _, _):
+    async with opened(mixed(), size=(120, 60), controls=FakeControls()) as (pilot, _, _):
         tooltips = [(keys_text(keys), active.binding.tooltip) for active, keys in keys_of(pilot.app.screen)]
         await pilot.press("question_mark")
         box = pilot.app.screen.query_one("#help")

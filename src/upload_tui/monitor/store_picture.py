@@ -217,7 +217,7 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         thresholds = self._trouble_thresholds()
-        stages = self._stages(aggregates, thresholds)
+        stages = _stages(aggregates, thresholds, self.as_of())
         failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
         troubles = _troubles(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
@@ -243,19 +243,6 @@ class StorePicture:
         """How long no upload may end although the worker is running."""
         ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
         return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
-
-    def _stages(self, aggregates: StoreAggregates, thresholds: TroubleThresholds) -> tuple[StageSummary, ...]:
-        counts = aggregates.stage_counts()
-        recent_since = self.as_of() - timedelta(minutes=_RECENT_MINUTES)
-        return tuple(
-            StageSummary(
-                stage,
-                *counts.get(stage, (0, None, None)),
-                *(_late_counts(aggregates, stage, thresholds) if stage in counts else (0, 0)),
-                aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
-            )
-            for stage in Stage
-        )
 
     def _trouble_thresholds(self) -> TroubleThresholds:
         as_of = self.as_of()
@@ -304,6 +291,20 @@ class StorePicture:
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
             row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
             yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
+
+
+def _stages(aggregates: StoreAggregates, thresholds: TroubleThresholds, as_of: datetime) -> tuple[StageSummary, ...]:
+    counts = aggregates.stage_counts()
+    recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
+    return tuple(
+        StageSummary(
+            stage,
+            *counts.get(stage, (0, None, None)),
+            *(_late_counts(aggregates, stage, thresholds) if stage in counts else (0, 0)),
+            aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
+        )
+        for stage in Stage
+    )
 
 
 def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui.dashboards import mixed, opened
 from tests.tui.test_prominence import Picture
-from upload_tui.monitor import Connection, ConnectionState, Query
+from upload_tui.monitor import Connection, ConnectionState, Query, Trouble
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.notices import Alert
@@ -110,7 +110,7 @@ async def test_an_alert_leaves_the_name_of_the_project() -> None:
     async with opened(FINE) as (pilot, _, _):
         bar = pilot.app.screen.query_one(AlarmBar)
         (stuck,) = InMemorySession(STUCK[-1:]).picture.window(Query(), 0, 1).rows
-        bar.show_alert(Alert(rows=(stuck,)))
+        bar.show_alert(Alert(trouble=Trouble.STUCK, rows=(stuck,)))
         assert await alarm_of(pilot) == ("waits", "▲ stuck.bin stuck")
         assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain
         bar.alert = None
