@@ -56,7 +56,7 @@ RECENT_SPANS = {60: "minute", 300: "5 minutes", 900: "15 minutes", 3600: "hour",
 
 def _recent_keys(prefix: str, what: str) -> Sequence[Binding]:
     return [
-        _key(f"{key}", f"recent({seconds})", f"Last {span}", f"Show only {what} in the last {span} (toggle)", name)
+        _key(f"{key}", f"recent({seconds})", f"Last {span}", f"{what} in the last {span} (toggle)", name)
         for key, (seconds, span) in enumerate(RECENT_SPANS.items(), 5)
         for name in [f"{prefix}.{span.replace(' ', '_')}"]
     ]
@@ -94,7 +94,7 @@ TAIL_KEYS = (
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    *_recent_keys("tail.last", "changes"),
+    *_recent_keys("tail.last", "Changes"),
     _key("escape", "clear", "Clear", "Clear the search, then the filters", "tail.clear"),
 )
 """The keys of the change log in the activity pane. Settings know it as `tail`."""
@@ -132,7 +132,7 @@ DASHBOARD_KEYS = (
     _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
     _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
-    *_recent_keys("last", "what changed"),
+    *_recent_keys("last", "What changed"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
     _key("W", "next_late", "Next late", "Go to the next overdue or stuck upload", "next.stuck"),
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
