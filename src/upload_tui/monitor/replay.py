@@ -145,6 +145,7 @@ class ReplaySession:
             self._rewind()
         self._clock.set_time(on)
         self._apply_due_lines(on)
+        self.changes.publish(PictureChanged(at=on))  # also without a line: ages and the position differ
         self._position_changed.set()
 
     def _rewind(self) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from upload_tui.errors import SettingsError
+from upload_tui.files import is_utf8
 from upload_tui.settings.keys import CREDENTIAL_KEYS, DEFAULTS, ENV_PREFIX, VARIABLES, Key
 
 if TYPE_CHECKING:
@@ -121,15 +122,10 @@ def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
     """
     for name, key in VARIABLES.items():
         text = environment.get(name, "").strip()
-        if _has_surrogates(text):
+        if not is_utf8(text):
             raise SettingsError(f"{name} is not UTF-8 text", "Set it again.")
         if text:
             yield Layer(name, _parse_variable(name, key, text))
-
-
-def _has_surrogates(text: str) -> bool:
-    """True if Python found bytes that are not UTF-8."""
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:

@@ -78,7 +78,7 @@ class ServiceSettings:
 
     url: str
     command: tuple[str, ...] = ()
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = DEFAULTS["timeout"]
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     token_command: str = ""
@@ -86,9 +86,9 @@ class ServiceSettings:
     token_keyring: str = ""
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
-    refresh_seconds: float = 1.0
-    stuck_after_seconds: float = 900.0
-    failures_for_seconds: float = 86400.0
+    refresh_seconds: float = DEFAULTS["refresh"]
+    stuck_after_seconds: float = DEFAULTS["stuck_after"]
+    failures_for_seconds: float = DEFAULTS["failures_for"]
     zone: tzinfo | None = None
     theme: str = ""
     signs: str = ""
@@ -101,7 +101,7 @@ class ServiceSettings:
     on_error: str = ""
     on_change: Mapping[str, str] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
-    alert_repeat_seconds: float = 60.0
+    alert_repeat_seconds: float = DEFAULTS["alert_repeat"]
     ca_bundle: Path | None = None
     profile: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -76,8 +76,10 @@ class Alert(Struct, frozen=True):
             names = [failure.upload.name or failure.upload.id for failure in self.failures]
             what = f"failed: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
         count = len(names) + self.others
-        subject = truncate_middle(names[0], _NAME_CELLS) if count == len(names) == 1 else plural(count, "upload")
-        return f"{subject} {what}"
+        if count == len(names) == 1:
+            return f"{truncate_middle(names[0], _NAME_CELLS)} {what}"
+        # the count of all that are stuck stands beside it
+        return f"{plural(count, 'upload')} {'newly ' if self.rows else ''}{what}"
 
 
 class _Compared(Struct, frozen=True):

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.monitor import StageReached
+from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
@@ -19,6 +19,7 @@ from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.change_text import ChangeFilter
 
 
 @asynccontextmanager
@@ -256,3 +257,20 @@ async def test_a_text_that_is_no_time_moves_nothing() -> None:
         await pilot.pause()
         assert toasts(pilot) == ["Not a time: nonsense"]
         assert name_under_cursor(log) == "up-099"
+
+
+async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_exported() -> None:
+    async with opened([]) as (pilot, session, _):
+        log = pilot.app.screen.query_one(ChangeLogView)
+        session.publish(
+            an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4)),
+            an_upload("fine.bin", initiated=60, completed=30, verified=20),
+        )
+        await until(pilot, lambda: log.total == 6)
+        assert [type(change) for change in log.shown_changes].count(AnomalyNoticed) == 2
+        lines = [log.line(y).text for y in range(log.total)]
+        (line,) = [line for line in lines if "▲" in line]
+        assert "● half.bin" in line
+        assert "chunks missing, chunk sizes differ" in line
+        log.change_filter = ChangeFilter(where=read_query("missing"))
+        assert log.total == 1

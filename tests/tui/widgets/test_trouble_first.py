@@ -125,3 +125,11 @@ async def test_gone_uploads_are_counted_apart() -> None:
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
         assert title(table) == "Uploads 3 · 2 gone · trouble first"
+
+
+async def test_trouble_gets_the_rows_that_others_leave() -> None:
+    async with opened([*many(2), *FAILED[:5]], size=(80, 24), order=TableOrder()) as (pilot, session, table):
+        assert len(lines(pilot, table)) == 8
+        assert rules(pilot, table) == [5]
+        session.publish(*many(4))
+        await until(pilot, lambda: rules(pilot, table) == [4])

@@ -1,6 +1,5 @@
 """`upload-tui config`: the path of the settings file, the effective settings with their sources, a template, the schema."""
 
-import errno
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
-from upload_tui.files import make_private_folder, private_opener
+from upload_tui.files import make_private_folder, private_opener, write_hint
 from upload_tui.redaction import HIDDEN
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -179,5 +178,4 @@ def init() -> None:
 
 
 def _write_error(file: Path, error: OSError) -> SettingsError:
-    hint = "Free some space." if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Check its permissions."
-    return SettingsError(f"{file} cannot be written: {error.strerror}", hint)
+    return SettingsError(f"{file} cannot be written: {error.strerror}", write_hint(error))

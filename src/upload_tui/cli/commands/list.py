@@ -17,7 +17,7 @@ from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
-from upload_tui.text import plural
+from upload_tui.text import fold, plural
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, Expression, Query, Where
@@ -116,7 +116,6 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
 def _tree(criteria: _Criteria) -> "Expression":
     """The query of `--where`, with `--search` and `--since` joined onto it."""
     from upload_tui.monitor import TextTerm, TimeTerm, all_of
-    from upload_tui.text import fold
 
     search = [TextTerm("", (fold(criteria.search),))] if criteria.search else []
     since = [TimeTerm(None, criteria.since)] if criteria.since else []

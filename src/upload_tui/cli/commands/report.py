@@ -13,11 +13,10 @@ from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
+from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
 from upload_tui.cli.support.service import echo_failure_hint, service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
-from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -38,10 +37,9 @@ class _ProjectSnapshot(Struct, frozen=True):
     """The uploads of some projects at one moment."""
 
     service: str
-    readings: Sequence[ProjectReading]
+    snapshot: Snapshot
     details: "Sequence[Detail]"
     as_of: datetime
-    service_exit_code: int
 
     @property
     def failed_ids(self) -> Sequence[str]:
@@ -52,7 +50,7 @@ class _ProjectSnapshot(Struct, frozen=True):
 
     def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
         """Each project that is shown, with its uploads."""
-        for project in (reading.project for reading in self.readings if reading.is_shown):
+        for project in (reading.project for reading in self.snapshot.readings if reading.is_shown):
             yield project, [detail for detail in self.details if detail.upload.project_id == project.id]
 
 
@@ -97,7 +95,7 @@ def command(
         _save_report(settings, snapshot)
     failed = snapshot.failed_ids if fail_on_error else ()
     echo_failure_hint(settings, failed)
-    return EXIT_FAILED_UPLOAD if failed else snapshot.service_exit_code
+    return snapshot.snapshot.exit_code(has_failed=bool(failed))
 
 
 async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:
@@ -107,7 +105,7 @@ async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdic
         details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
         as_of = snapshot.picture.as_of()
         service = settings.url or service_of(settings)
-        return _ProjectSnapshot(service, snapshot.readings, details, as_of, snapshot.service_exit_code)
+        return _ProjectSnapshot(service, snapshot, details, as_of)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
@@ -152,7 +150,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
     figures = statistics_of(snapshot.details)
     return {
         "service": snapshot.service,
-        "projects": [_project_record(reading) for reading in snapshot.readings],
+        "projects": [_project_record(reading) for reading in snapshot.snapshot.readings],
         "as_of": format_time(snapshot.as_of),
         "total": figures.total,
         "stages": dict(figures.counts),

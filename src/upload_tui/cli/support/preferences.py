@@ -23,6 +23,7 @@ from upload_tui.files import (
     read_text,
     state_folder,
     working_folder,
+    write_hint,
     write_private_file,
 )
 from upload_tui.settings import ServiceSettings
@@ -43,13 +44,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "configured_columns",
     "dashboard_preferences",
     "save_columns",
     "save_state",
     "save_theme",
     "save_views",
-    "saved_columns",
     "saved_theme",
 ]
 
@@ -57,7 +56,7 @@ _THEME = "theme"
 _VIEWS = "views"
 
 
-def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     """The columns of the settings, for every kind of view; empty if the settings name none.
 
     Raises:
@@ -71,7 +70,7 @@ def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
         raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
 
 
-def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+def _saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
     """The saved columns of each kind of view that has any."""
     from upload_tui.tui import ViewKind, parse_columns
 
@@ -213,9 +212,7 @@ def _write_choice(name: str, text: str) -> None:
     try:
         write_private_file(file, text)
     except OSError as error:
-        raise StorageError(
-            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
-        ) from error
+        raise StorageError(f"The {name} cannot be saved in {file}: {error.strerror}", write_hint(error)) from error
 
 
 def _default_preferences() -> "Preferences":
@@ -286,9 +283,9 @@ def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str],
     return DisplayOptions(
         _glyphs(settings.signs),
         zone=settings.zone,
-        columns=configured_columns(settings),
+        columns=_configured_columns(settings),
         services=services,
-        view_columns=() if settings.columns else saved_columns(),
+        view_columns=() if settings.columns else _saved_columns(),
     )
 
 

@@ -21,7 +21,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.files import read_text
+from upload_tui.files import cache_folder, expand_home, read_text
 from upload_tui.settings import COMMAND_LINE, ServiceSettings
 
 if TYPE_CHECKING:
@@ -110,8 +110,6 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
         return True
     import ssl
 
-    from upload_tui.files import expand_home
-
     try:
         return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)))
     except (OSError, ValueError) as error:  # unreadable, or not certificates
@@ -191,7 +189,6 @@ def service_of(settings: ServiceSettings) -> str:
 
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
-    from upload_tui.files import cache_folder
     from upload_tui.monitor import Store
     from upload_tui.wire import service_root
 

@@ -22,7 +22,13 @@ from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
-from upload_tui.tui.widgets.change_text import CHANGE_CLASSES, ChangeFilter, change_pieces
+from upload_tui.tui.widgets.change_text import (
+    CHANGE_CLASSES,
+    ChangeFilter,
+    change_pieces,
+    fold_anomalies,
+    unfolded,
+)
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.pending_list import PendingList
 
@@ -87,7 +93,9 @@ class ChangeLogView(CursorLines, can_focus=True):
             changes = changes[rewound + 1 :]
             self._all_changes.clear()
             self._show_matching()
-        new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
+        new = fold_anomalies(
+            change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
+        )
         self._all_changes.extend(new)
         shown = self._matching(new)
         if shown:
@@ -112,8 +120,8 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     @property
     def shown_changes(self) -> Sequence[UploadChange]:
-        """The changes that match the filter, oldest first."""
-        return tuple(self._shown_changes)
+        """The changes that match the filter, oldest first; anomalies follow the change that they are folded into."""
+        return tuple(one for change in self._shown_changes for one in unfolded(change))
 
     def _matching(self, changes: Iterable[UploadChange]) -> Sequence[UploadChange]:
         row_of = cache(self._row_of)  # an upload has several changes

@@ -1,6 +1,6 @@
 """A change as one line of the change log, and which changes the change log shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -26,7 +26,36 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
-__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces"]
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_anomalies", "unfolded"]
+
+
+class StageWithAnomalies(StageReached, frozen=True, kw_only=True):
+    """A stage that was reached, and the anomalies that the same reading showed: one line of the change log."""
+
+    anomalies: tuple[AnomalyNoticed, ...]
+
+
+def fold_anomalies(changes: Iterable[UploadChange]) -> list[UploadChange]:
+    """Fold anomalies into the stage that the same reading of the upload showed before them."""
+    folded: list[UploadChange] = []
+    stages: dict[tuple[str, str], int] = {}
+    for change in changes:
+        key = change.upload.service, change.upload.id
+        stage = folded[stages[key]] if key in stages else None
+        if isinstance(change, AnomalyNoticed) and isinstance(stage, StageReached) and stage.at == change.at:
+            before = stage.anomalies if isinstance(stage, StageWithAnomalies) else ()
+            fields = {name: getattr(stage, name) for name in StageReached.__struct_fields__}
+            folded[stages[key]] = StageWithAnomalies(**fields, anomalies=(*before, change))
+            continue
+        if isinstance(change, StageReached):
+            stages[key] = len(folded)
+        folded.append(change)
+    return folded
+
+
+def unfolded(change: UploadChange) -> Sequence[UploadChange]:
+    """A change, and the anomalies that are folded into it."""
+    return (change, *change.anomalies) if isinstance(change, StageWithAnomalies) else (change,)
 
 
 class ChangeFilter(Struct, frozen=True):
@@ -55,7 +84,7 @@ class ChangeFilter(Struct, frozen=True):
         if self.where.tree == EVERYTHING:
             return True
         row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
-        return matches_change(self.where.tree, change, row, now)
+        return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
 
     def is_recent(self, change: UploadChange, now: datetime) -> bool:
         """True if the change is of the last seconds."""
@@ -82,6 +111,10 @@ def change_pieces(
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
+    if isinstance(change, StageWithAnomalies):
+        names = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in change.anomalies)
+        note = f"{note} {glyphs.warning} {', '.join(names)}".strip()
+    note_class = _ERROR if component_class == _ERROR or isinstance(change, StageWithAnomalies) else _QUIET
     name, note = _fit_name(change.upload.name or change.upload.id, note, room, glyphs)
     return (
         (time, _QUIET),
@@ -89,7 +122,7 @@ def change_pieces(
         (fit_to_width(label, label_cells), component_class if component_class == _ERROR else _QUIET),
         (name, ""),
         (f" {glyphs.dot} " if note else "", _QUIET),
-        (note, component_class if component_class == _ERROR else _QUIET),
+        (note, note_class),
     )
 
 
