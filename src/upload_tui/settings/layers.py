@@ -79,10 +79,10 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
     if not name and not names and has_ddsclient:
         name = DDSCLIENT_PROFILE
     if not name:
-        return "", Layer("no profile", {})
+        shared = known.shared_values() if known else {}
+        return "", Layer(str(file) if shared else "no profile", shared)
     if known and name in known.profiles:
-        values = known.profiles[name].model_dump(exclude_unset=True)
-        return name, Layer(f"{file}, profile {name}", values)
+        return name, Layer(f"{file}, profile {name}", known.profile_values(name))
     if name == DDSCLIENT_PROFILE and has_ddsclient:
         from upload_tui.settings.profiles import read_ddsclient
 
@@ -158,7 +158,9 @@ def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requ
         url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
     ):
         return list(layers)
-    safe = {key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects"}}
+    safe = {
+        key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects", "upload_url"}
+    }
     return [Layer(profile.source, safe) if layer is profile else layer for layer in layers]
 
 

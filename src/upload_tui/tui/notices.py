@@ -16,7 +16,6 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Alerts",
-    "CommandResult",
     "VisitSummary",
     "desktop_notification",
     "overdue_ids",
@@ -39,13 +38,6 @@ class AlertSettings(Struct, frozen=True):
     bell: bool = False
     desktop: bool = False
     quiet_seconds: float = 60.0
-
-
-class CommandResult(Struct, frozen=True):
-    """How a command that ran because of failures ended: one line with the command and its end, not sanitized."""
-
-    text: str
-    is_ok: bool
 
 
 _ALERTED_TROUBLES = {Trouble.CONTRADICTORY: "verified but not whole", Trouble.STUCK: "stuck"}

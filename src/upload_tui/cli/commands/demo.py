@@ -100,8 +100,9 @@ async def _run(options: DemoOptions) -> int:
 
     demo = _DemoService(options)
     session = DeferredSession("demo", SystemClock(), lambda changes: demo.open(changes, session.set_title))
-    preferences = dashboard_preferences(effective_display_settings())
-    return await run_dashboard(UploadApp(session, controls=demo, preferences=preferences))
+    settings = effective_display_settings()
+    app = UploadApp(session, controls=demo, preferences=dashboard_preferences(settings))
+    return await run_dashboard(app, settings)
 
 
 class DemoClock:

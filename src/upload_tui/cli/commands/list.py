@@ -12,6 +12,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
+from upload_tui.cli.support.service import echo_failure_hint
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
@@ -79,8 +80,9 @@ def command(
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
     printer.print_records(map(upload_record, details))
-    is_failure = fail_on_error and any(has_failed(detail.row) for detail in details)
-    return snapshot.exit_code(has_failed=is_failure)
+    failed = [detail.upload.id for detail in details if fail_on_error and has_failed(detail.row)]
+    echo_failure_hint(settings, failed)
+    return snapshot.exit_code(has_failed=bool(failed))
 
 
 async def _details(

@@ -14,7 +14,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
-from upload_tui.cli.support.service import service_of
+from upload_tui.cli.support.service import echo_failure_hint, service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.settings import Flags, ServiceSettings
@@ -42,11 +42,11 @@ class _ProjectSnapshot(Struct, frozen=True):
     as_of: datetime
 
     @property
-    def has_failed(self) -> bool:
-        """Whether any upload is in error, or verified but not whole."""
+    def failed_ids(self) -> Sequence[str]:
+        """The uploads in error, and those verified but not whole."""
         from upload_tui.monitor import has_failed
 
-        return any(has_failed(detail.row) for detail in self.details)
+        return [detail.upload.id for detail in self.details if has_failed(detail.row)]
 
     def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
         """Each project that is shown, with its uploads."""
@@ -93,7 +93,9 @@ def command(
         printer.print_records([record])
     if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
-    return snapshot.snapshot.exit_code(has_failed=fail_on_error and snapshot.has_failed)
+    failed = snapshot.failed_ids if fail_on_error else ()
+    echo_failure_hint(settings, failed)
+    return snapshot.snapshot.exit_code(has_failed=bool(failed))
 
 
 async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:

@@ -5,6 +5,7 @@ Commands that print and exit read one round; offline they get what the last visi
 
 import asyncio
 import os
+import shlex
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -21,7 +22,7 @@ from upload_tui.errors import (
     UnreachableError,
 )
 from upload_tui.files import cache_folder, expand_home, read_text
-from upload_tui.settings import ServiceSettings
+from upload_tui.settings import COMMAND_LINE, ServiceSettings
 
 if TYPE_CHECKING:
     import ssl
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionReporter",
     "cached_projects",
     "client_for",
+    "echo_failure_hint",
     "OFFLINE_ERRORS",
     "Retries",
     "find_projects",
@@ -58,6 +60,25 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+
+
+_MAX_HINTED = 3
+
+
+def echo_failure_hint(settings: ServiceSettings, upload_ids: Sequence[str]) -> None:
+    """Print the command that shows why uploads failed, with the first of their ids; nothing if there are none."""
+    if not upload_ids:
+        return
+    words = ["--profile", settings.profile] if settings.profile else []
+    if settings.sources.get("url") == COMMAND_LINE:
+        words += ["--url", settings.url]
+    if settings.sources.get("command") == COMMAND_LINE:
+        words += ["--command", shlex.join(settings.command)]
+    ids = upload_ids[:_MAX_HINTED]
+    is_option = any(upload_id.startswith("-") for upload_id in ids)
+    echo_err(
+        f"upload-tui: to see why: {shlex.join(['upload-tui', 'show', *words, *(['--'] if is_option else []), *ids])}"
+    )
 
 
 @asynccontextmanager

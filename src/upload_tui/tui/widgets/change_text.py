@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from upload_tui.monitor import (
     EVERYTHING,
     AnomalyNoticed,
+    CommandEnded,
     Row,
     StageReached,
     UploadChange,
@@ -63,23 +64,31 @@ class ChangeFilter(Struct, frozen=True):
     Attributes:
         where: what the user searches for.
         stage: only changes to this stage; None means all.
+        recent_seconds: only changes of the last seconds; None means all.
     """
 
     where: Where = Where()
     stage: Stage | None = None
+    recent_seconds: int | None = None
 
     def __bool__(self) -> bool:
         """True if the filter can exclude a change."""
-        return self.where.tree != EVERYTHING or self.stage is not None
+        return self.where.tree != EVERYTHING or self.stage is not None or self.recent_seconds is not None
 
     def matches(self, change: UploadChange, now: datetime, row_of: Callable[[str], Row | None]) -> bool:
         """True if the change is shown; `row_of` is called only if the change itself does not have what is searched."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
+        if not self.is_recent(change, now):
+            return False
         if self.where.tree == EVERYTHING:
             return True
         row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
         return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
+
+    def is_recent(self, change: UploadChange, now: datetime) -> bool:
+        """True if the change is of the last seconds."""
+        return self.recent_seconds is None or (now - change.happened_on).total_seconds() <= self.recent_seconds
 
 
 _LABEL_CELLS = 11
@@ -141,6 +150,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
             return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
+        case CommandEnded():
+            return glyphs.unreached, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:
