@@ -193,9 +193,10 @@ def live_session(
     title: str,
     changes: "ChangeBroadcaster | None" = None,
 ) -> "LiveSession":
-    """Make a live session over some projects, with the refresh interval and the limits of the settings."""
+    """Make a live session over some projects, with the refresh interval, the budget and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
 
+    client.gate.requests_per_minute = settings.requests_per_minute
     session = LiveSession(
         client,
         projects,
