@@ -16,6 +16,7 @@ from tests.e2e.programs import PROGRAM, TIMEOUT_SECONDS, Served, run, serving, s
 from tests.e2e.terminal import Terminal
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
+from upload_tui.monitor import METRICS
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.profiles import Profile
 from upload_tui.tui import action_ids
@@ -39,8 +40,8 @@ COMMON = {
     "-h",
 }
 NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion"}
-RECIPES_OF_SOURCES = {"s3", "ocis", "api", "folder"}
-"""Tested in `test_sources` and `test_s3`."""
+RECIPES_ELSEWHERE = {"s3", "ocis", "api", "folder", "prometheus", "rules"}
+"""Tested in `test_sources`, `test_s3` and `test_metrics`."""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -105,6 +106,16 @@ def test_subcommands_and_choices_are_in_the_readme() -> None:
     assert documented["completions"][0].split("|") == list(completions.choices)
 
 
+def test_metrics_are_described_as_in_the_code() -> None:
+    documented = [
+        (code(name)[0], kind, tuple(code(labels)), meaning) for name, kind, labels, meaning in rows("Metrics")
+    ]
+    assert documented == [
+        (metric.name, metric.kind, tuple(label for label in metric.labels if label != "project_name"), metric.help)
+        for metric in METRICS
+    ]
+
+
 def test_exit_codes_are_described_as_in_the_help() -> None:
     documented = {int(number): meaning for number, meaning in rows("Exit codes")}
     assert set(documented) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
@@ -119,6 +130,7 @@ def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
     values = {
         "url": "https://dds.test",
         "refresh": "2",
+        "requests_per_minute": "7",
         "stuck_after": "2",
         "timezone": "UTC",
         "signs": "ascii",
@@ -168,7 +180,7 @@ def test_every_documented_key_is_in_the_readme() -> None:
 
 
 def test_every_recipe_has_a_test() -> None:
-    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_OF_SOURCES
+    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_ELSEWHERE
 
 
 def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
@@ -220,7 +232,7 @@ def test_recipe_wait(service: Served, tmp_path: Path, is_corrupt: bool, expected
 
 def test_recipe_alert(service: Served, tmp_path: Path) -> None:
     noted = tmp_path / "failures.jsonl"
-    environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1"}
+    environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1", "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000"}
     with shell(recipe("alert").replace("My project", "Demo project"), tmp_path, environment) as process:
         try:
             while not noted.exists():  # only failures after the first poll are alerted

@@ -211,6 +211,7 @@ def test_no_command_writes_a_secret(
     monkeypatch.setitem(sys.modules, "keyring", _keyring_with(SECRET))
     monkeypatch.setitem(sys.modules, "keyring.errors", sys.modules["keyring"])
     monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.1")
+    monkeypatch.setenv("UPLOAD_TUI_REQUESTS_PER_MINUTE", "100000")
     for name, value in place(home, service.url).items():
         monkeypatch.setenv(name, value)
     inputs = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}

@@ -43,6 +43,14 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.in_memory_picture import InMemoryPicture
+    from upload_tui.monitor.metrics import (
+        METRICS,
+        ProjectFigures,
+        ServiceFigures,
+        figures_of_uploads,
+        project_figures,
+        write_metrics,
+    )
     from upload_tui.monitor.model import (
         Acknowledgement,
         CauseGroup,
@@ -115,6 +123,7 @@ __all__ = [
     "FIELDS",
     "Expression",
     "MAX_RETRIES",
+    "METRICS",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "UPLOAD_PATHS",
@@ -144,6 +153,7 @@ __all__ = [
     "Picture",
     "PictureChanged",
     "Playback",
+    "ProjectFigures",
     "ProjectRef",
     "Query",
     "RecordingHeader",
@@ -152,6 +162,7 @@ __all__ = [
     "ReplaySession",
     "Row",
     "Schedule",
+    "ServiceFigures",
     "Session",
     "SnapshotSynchroniser",
     "SortKey",
@@ -181,6 +192,7 @@ __all__ = [
     "all_of",
     "change_record",
     "estimate_retries",
+    "figures_of_uploads",
     "flat_change",
     "flat_upload",
     "full_upload_record",
@@ -191,6 +203,7 @@ __all__ = [
     "needs_marks",
     "needs_upload",
     "parse_query",
+    "project_figures",
     "read_last_visit",
     "read_query",
     "read_recording",
@@ -202,6 +215,7 @@ __all__ = [
     "text_terms",
     "upload_record",
     "visit_of",
+    "write_metrics",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -216,6 +230,7 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
+        "metrics": "figures_of_uploads METRICS project_figures ProjectFigures ServiceFigures write_metrics",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
             "ProjectRef Row StageSummary Trouble WaitsFor Window"

@@ -154,10 +154,9 @@ def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
     token_file = values.get("token_file")
-    command = tuple(values.get("command") or ())
     return ServiceSettings(
-        url="" if command else values.get("url") or "",
-        command=command,
+        url="" if values.get("command") else values.get("url") or "",
+        command=tuple(values.get("command") or ()),
         timeout_seconds=values.get("timeout") or DEFAULTS["timeout"],
         projects=tuple(values.get("projects") or ()),
         token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),

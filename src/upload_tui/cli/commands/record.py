@@ -1,4 +1,4 @@
-"""`upload-tui record`: writes every change and the outcome of every request to a recording."""
+"""`upload-tui record` writes every change and the outcome of every request to a recording; `upload-tui replay` plays it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import FilePath, effective_settings, service_options
+from upload_tui.cli.support.options import FilePath, effective_display_settings, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import (
     ConnectionReporter,
     client_for,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
         Store,
     )
 
-__all__ = ["command"]
+__all__ = ["command", "replay"]
 
 
 @click.command(help="Record every change in FILE, as JSON lines, until interrupted.")
@@ -112,3 +114,31 @@ async def _report(session: "LiveSession | SourceSession") -> None:
                 reporter.report(change.project, change.connection)
             if session.lost_projects and len(session.lost_projects) == len(session.projects):
                 raise lost_error(session.lost_projects)
+
+
+@click.command(help="Play the recording FILE in the dashboard: Space pauses, [ and ] change the speed, . steps.")
+@click.argument("file", type=FilePath())
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
+@click.option(
+    "--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Start this many seconds into the recording."
+)
+def replay(file: Path, speed: float, from_seconds: float) -> int:
+    """Play a recording in the dashboard."""
+    require_terminal()
+    return run_async(_replay(file, speed, from_seconds))
+
+
+async def _replay(file: Path, speed: float, from_seconds: float) -> int:
+    from datetime import timedelta
+
+    from upload_tui.monitor import ReplaySession, read_recording
+    from upload_tui.tui import UploadApp
+
+    header, lines = read_recording(file)
+    session = ReplaySession(header, lines, speed=speed)
+    try:
+        session.seek(header.began_on + timedelta(seconds=from_seconds))
+        preferences = dashboard_preferences(effective_display_settings())
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session))
+    finally:
+        session.close()
