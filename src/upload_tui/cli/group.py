@@ -47,9 +47,9 @@ _LOCATIONS = {"replay": ("record", "replay")}
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
-    EXIT_OK: "done; for `wait`: all verified",
+    EXIT_OK: "done; for `wait` and `tail ID`: all verified",
     EXIT_FAILED_UPLOAD: (
-        "at least one upload in error, or verified but not whole (`wait`; `list` and `report` with `--fail-on-error`)"
+        "at least one upload in error, or verified but not whole (`wait`, `tail ID`; `list` and `report` with `--fail-on-error`)"
     ),
     EXIT_USAGE: "usage or configuration error",
     EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
