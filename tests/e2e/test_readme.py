@@ -39,7 +39,7 @@ COMMON = {
     "--help",
     "-h",
 }
-NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion"}
+NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion", "record"}
 RECIPES_ELSEWHERE = {"s3", "ocis", "api", "folder", "prometheus", "rules"}
 """Tested in `test_sources`, `test_s3` and `test_metrics`."""
 
@@ -260,6 +260,18 @@ def test_recipe_serve(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], TIMEOUT_SECONDS)[0]
         assert '"url": "http://127.0.0.1:' in process.stdout.readline()
+
+
+def test_recipe_record(service: Served, tmp_path: Path) -> None:
+    upload_id = service.begin("secret-name.bin")
+    with shell(recipe("record"), tmp_path, service.environment) as process:
+        shared = tmp_path / "shared.jsonl"
+        while '"to":"live"' not in (shared.read_text() if shared.exists() else ""):
+            assert process.poll() is None
+        os.killpg(process.pid, 15)
+    text = shared.read_text()
+    assert '"kind":"kept"' in text
+    assert not [secret for secret in ("secret-name", upload_id, "Demo project", "127.0.0.1", "ada") if secret in text]
 
 
 def test_recipe_completion(home: Path, tmp_path: Path) -> None:

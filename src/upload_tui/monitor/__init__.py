@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.in_memory_picture import InMemoryPicture
+    from upload_tui.monitor.masking import RecordingMask
     from upload_tui.monitor.metrics import (
         METRICS,
         ProjectFigures,
@@ -157,6 +158,7 @@ __all__ = [
     "ProjectRef",
     "Query",
     "RecordingHeader",
+    "RecordingMask",
     "RecordingStore",
     "RecordingWriter",
     "ReplaySession",
@@ -230,6 +232,7 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
+        "masking": "RecordingMask",
         "metrics": "figures_of_uploads METRICS project_figures ProjectFigures ServiceFigures write_metrics",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "

@@ -40,14 +40,19 @@ __all__ = ["command", "replay"]
 
 @click.command(help="Record every change in FILE, as JSON lines, until interrupted.")
 @click.argument("file", type=FilePath())
+@click.option(
+    "--mask",
+    type=click.Choice(["names"]),
+    help="Replace names, ids, people, paths and messages, always in the same way, so that FILE can be shared.",
+)
 @service_options
-def command(file: Path, *, flags: Flags) -> int:
+def command(file: Path, mask: str | None, *, flags: Flags) -> int:
     """Record until interrupted."""
-    run_async(_record(effective_settings(flags), file))
+    run_async(_record(effective_settings(flags), file, is_masked=mask is not None))
     return EXIT_OK
 
 
-async def _record(settings: ServiceSettings, file: Path) -> None:
+async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> None:
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import RecordingHeader
 
@@ -60,7 +65,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         def open_source(store: "Store", changes: "ChangeBroadcaster", _: "RecordingWriter") -> "SourceSession":
             return source_session(settings, store, clock, changes=changes, ends_on_refusal=True)
 
-        await _record_session(file, header, open_source)
+        await _record_session(file, header, open_source, is_masked=is_masked)
         return
     async with client_for(settings) as client:
         projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
@@ -71,18 +76,20 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
             client.on_request(recording.write_request)
             return live_session(settings, client, projects, store, title=title, changes=changes)
 
-        await _record_session(file, header, open_session)
+        await _record_session(file, header, open_session, is_masked=is_masked)
 
 
 async def _record_session(
     file: Path,
     header: "RecordingHeader",
     open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], LiveSession | SourceSession]",
+    *,
+    is_masked: bool,
 ) -> None:
     """Run a session until interrupted, and write what it reads and publishes."""
-    from upload_tui.monitor import ChangeBroadcaster, RecordingStore, RecordingWriter
+    from upload_tui.monitor import ChangeBroadcaster, RecordingMask, RecordingStore, RecordingWriter
 
-    with RecordingWriter(file, header) as recording:
+    with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
         store = RecordingStore(recording)
         session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
         echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
