@@ -81,9 +81,8 @@ class Scene:
     def from_recording(cls, file: Path | str, *, until: float | None = None, **options: Any) -> Self:
         """A scene that goes on from a recording of `upload-tui record`: its end is second 0.
 
-        Uploads that have ended are known to the service with their sizes and times. Pending ones were sent by a client that goes
-        on only as far as the scene says, with `SMALL_BYTES` at most each, and those that are completed are verified from second 0 on,
-        unless the worker is stopped. All of them are in one project.
+        Uploads that have ended are known to the service. Pending ones are sent again, each with `SMALL_BYTES` at most; those that
+        are completed are verified soon, unless the worker is stopped. All are in one project.
 
         Args:
             file: the recording; one made with `--mask names` as well.
@@ -111,13 +110,11 @@ class Scene:
             tuple(_finished_upload(row) for row in rows if row.stage.is_final),
         )
         for row in pending:
-            at, completes = (-_seconds_before(now, row.initiated_on), None)
-            if row.completed_on is not None:
-                completes = -_seconds_before(now, row.completed_on)
+            completes = None if row.completed_on is None else -_seconds_before(now, row.completed_on)
             total = max(1, row.chunk_count or 0) if completes is not None else 2 * (row.chunk_count or 0) + 1
             self.upload(
                 row.name,
-                at=at,
+                at=-_seconds_before(now, row.initiated_on),
                 completes=completes,
                 chunks=min(total, _MAX_CHUNKS),
                 chunks_sent=None if completes is not None else min(row.chunk_count or 0, _MAX_CHUNKS),
@@ -236,13 +233,7 @@ class Scene:
 
 
 class _Beginning(Struct, frozen=True):
-    """What a scene goes on from.
-
-    Attributes:
-        now: second 0.
-        lead_seconds: how long before that the first pending upload was initiated.
-        finished: the uploads that have ended.
-    """
+    """What a scene goes on from: second 0, the seconds before it that pending uploads need, and the uploads that have ended."""
 
     now: datetime = NOW
     lead_seconds: float = 0.0
@@ -256,6 +247,9 @@ def _seconds_before(now: datetime, on: datetime | None) -> float:
 def _finished_upload(row: Row) -> FinishedUpload:
     """The record of an upload that has ended; its times are as well as they are known."""
     initiated, completed, ended = row.initiated_on, row.completed_on or row.initiated_on, row.ended_on or row.read_on
+    initiated_ms, completed_ms, ended_ms = (
+        round((on or ended).timestamp() * 1000) for on in (initiated, completed, ended)
+    )
     is_failed = row.stage is Stage.ERROR
     return FinishedUpload(
         id=row.id,
@@ -263,18 +257,13 @@ def _finished_upload(row: Row) -> FinishedUpload:
         name=row.name,
         content_type=row.content_type,
         size_bytes=row.size_bytes or 0,
-        initiated_ms=_milliseconds(initiated or ended),
-        completed_ms=_milliseconds(completed or ended),
-        verified_ms=None if is_failed else _milliseconds(ended),
-        error_ms=_milliseconds(ended) if is_failed else None,
+        initiated_ms=initiated_ms,
+        completed_ms=completed_ms,
+        verified_ms=None if is_failed else ended_ms,
+        error_ms=ended_ms if is_failed else None,
         error_message=row.error_message if is_failed else None,
         md5=md5(row.id.encode()),
     )
-
-
-def _milliseconds(on: datetime) -> int:
-    """Milliseconds since 1970."""
-    return round(on.timestamp() * 1000)
 
 
 class _UploadPlan(Struct, frozen=True):
