@@ -131,14 +131,25 @@ class ServiceFigures(Struct, frozen=True):
     errors: int = 0
 
 
-def project_figures(picture: Picture, service: str, project: ProjectRef, read_on: datetime) -> ProjectFigures:
-    """The figures of a project as of now; `read_on` is when its uploads were read."""
+def project_figures(
+    picture: Picture, service: str, project: ProjectRef, read_on: datetime, before: ProjectFigures | None = None
+) -> ProjectFigures:
+    """The figures of a project as of now.
+
+    Args:
+        picture: the uploads.
+        service: the value of the label.
+        project: the project.
+        read_on: when its uploads were read.
+        before: its last figures, whose durations are those of now while no upload has ended: they are costly with many uploads.
+    """
     project_ids, now = frozenset({project.id}), picture.now()
     funnel = picture.funnel(project_ids)
+    stages = {str(summary.stage): summary.count for summary in funnel.stages}
     return ProjectFigures(
         service=service,
         project=project,
-        stages={summary.stage: summary.count for summary in funnel.stages},
+        stages=stages,
         oldest_pending_seconds={
             summary.stage: max(0.0, (now - summary.oldest_since).total_seconds())
             for summary in funnel.stages
@@ -146,7 +157,7 @@ def project_figures(picture: Picture, service: str, project: ProjectRef, read_on
         },
         troubles={trouble: funnel.troubles.get(trouble, 0) for trouble in Trouble},
         acknowledged=picture.window(Query(where=parse_query("is:acknowledged"), project_ids=project_ids), 0, 0).total,
-        durations=picture.latencies(project_ids),
+        durations=before.durations if before and before.stages == stages else picture.latencies(project_ids),
         age_seconds=max(0.0, (now - read_on).total_seconds()),
     )
 

@@ -36,6 +36,7 @@ def test_the_figures_of_a_picture_are_those_of_its_uploads() -> None:
     details = [detail for row in rows if (detail := picture.detail(row.id)) is not None]
     own = project_figures(picture, "https://dds.test", PROJECT, read_on)
     assert own == figures_of_uploads(details, "https://dds.test", PROJECT, NOW, read_on)
+    assert project_figures(picture, "https://dds.test", PROJECT, read_on, own) == own
     assert own.age_seconds == 40
     assert own.acknowledged == len(stuck[:1]) > 0
     assert {*own.oldest_pending_seconds} == {"initiated", "completed"}

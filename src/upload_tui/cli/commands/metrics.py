@@ -85,6 +85,7 @@ class _Exporter:
         self._responses: Counter[str] | None = None if settings.command else Counter()
         self._errors = 0
         self._read_on: dict[str, datetime] = {}
+        self._figures: dict[str, ProjectFigures] = {}
         self.session = deferred_session(settings, stores, clock, can_retry=True, on_request=self._count)
         self.session.set_watched(is_watched=False)  # as rarely as for a dashboard that is not watched
 
@@ -119,8 +120,12 @@ class _Exporter:
         from upload_tui.monitor import project_figures
 
         times = [(project, self._read_on.get(project.id, self._read_on.get(""))) for project in self.session.projects]
-        picture = self.session.picture
-        return [project_figures(picture, self.service, project, on) for project, on in times if on is not None]
+        self._figures = {
+            project.id: project_figures(self.session.picture, self.service, project, on, self._figures.get(project.id))
+            for project, on in times
+            if on is not None
+        }
+        return [*self._figures.values()]
 
     def problem(self) -> str:
         """Why the picture is not current; empty if it is."""
