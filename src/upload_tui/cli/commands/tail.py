@@ -10,17 +10,14 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, exit_code_of, output_option, report_unread
 from upload_tui.cli.support.service import (
     ConnectionReporter,
     Retries,
     client_for,
-    exit_code_of,
     find_projects,
     live_session,
     lost_error,
-    report_missing,
-    report_unreadable,
     ride_out,
     run_alongside,
     service_of,
@@ -281,8 +278,8 @@ class _Follower(Struct):
         for upload_id in ended:
             outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
             if outcome is Outcome.UNREADABLE:
-                report_unreadable(upload_id, self.waiter.reason(upload_id))
+                report_unread(upload_id, self.waiter.reason(upload_id))
             elif outcome is Outcome.GONE or detail is None:
-                report_missing(upload_id)
+                report_unread(upload_id, "")
             elif (detail.upload.id, detail.row.stage) not in self._printed:
                 echo_err(f"upload-tui: {detail.upload.id} has ended before: {detail.row.stage}.")

@@ -14,7 +14,15 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.output import Printer, ProgressBar, echo_err, output_option, progress_bar
+from upload_tui.cli.support.output import (
+    Printer,
+    ProgressBar,
+    echo_err,
+    exit_code_of,
+    output_option,
+    progress_bar,
+    report_unread,
+)
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     combined_error,
@@ -22,16 +30,7 @@ from upload_tui.cli.support.project_readings import (
     read_projects_once,
     resolve_projects,
 )
-from upload_tui.cli.support.service import (
-    Retries,
-    client_for,
-    exit_code_of,
-    report_missing,
-    report_unreadable,
-    ride_out,
-    service_of,
-    trouble_limits,
-)
+from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
@@ -319,9 +318,9 @@ class _WaitLoop(Struct):
         for upload_id in ended:
             outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
             if outcome is Outcome.UNREADABLE:
-                report_unreadable(upload_id, self.waiter.reason(upload_id))
+                report_unread(upload_id, self.waiter.reason(upload_id))
             elif outcome is Outcome.GONE or detail is None:
-                report_missing(upload_id)
+                report_unread(upload_id, "")
             else:
                 self._print_detail(detail)
 

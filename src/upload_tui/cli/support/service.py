@@ -5,7 +5,7 @@ Commands that print and exit read one round; offline they get what the last visi
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
 from hashlib import sha256
@@ -14,10 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import (
-    EXIT_FAILED_UPLOAD,
-    EXIT_NOT_FOUND,
-    EXIT_OK,
-    EXIT_UNREACHABLE,
     InvalidResponseError,
     NotFoundError,
     ServerError,
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
         ChangeBroadcaster,
         Connection,
         LiveSession,
-        Outcome,
         ProjectRef,
         Session,
         SourceSession,
@@ -50,9 +45,6 @@ __all__ = [
     "ConnectionReporter",
     "cached_projects",
     "client_for",
-    "exit_code_of",
-    "report_missing",
-    "report_unreadable",
     "deferred_session",
     "OFFLINE_ERRORS",
     "Retries",
@@ -221,29 +213,6 @@ def live_session(
     if not settings.projects:  # otherwise all that are watched were found
         session.notice = client.projects_notice
     return session
-
-
-def exit_code_of(outcomes: "Iterable[Outcome]") -> int:
-    """The exit code of uploads that were waited for: one that failed has priority over one that is not there."""
-    from upload_tui.monitor import Outcome
-
-    codes = {
-        Outcome.MISSED: EXIT_FAILED_UPLOAD,
-        Outcome.GONE: EXIT_NOT_FOUND,
-        Outcome.UNREADABLE: EXIT_UNREACHABLE,
-    }
-    known = {*outcomes}
-    return next((code for outcome, code in codes.items() if outcome in known), EXIT_OK)
-
-
-def report_missing(upload_id: str) -> None:
-    """Report that there is no such upload."""
-    echo_err(f"upload-tui: no such upload: {upload_id!a}.")
-
-
-def report_unreadable(upload_id: str, reason: str) -> None:
-    """Report that an upload's responses cannot be read."""
-    echo_err(f"upload-tui: {upload_id!a} cannot be read: {reason}.")
 
 
 async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:
