@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.error_reporting import run_until_signal
+from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.cli.support.service import deferred_session, service_of
+from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def command(listen: tuple[str, int], *, flags: Sequence[Flags]) -> int:
     with open_listener(*listen, option="--listen") as listener:
         host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
         click.echo(f"http://{host}:{listener.getsockname()[1]}/metrics")
-        return run_until_signal(_serve(all_settings, listener))
+        run_async(_serve(all_settings, listener))
+        return EXIT_OK
 
 
 async def _serve(all_settings: Sequence[ServiceSettings], listener: socket.socket) -> None:
