@@ -15,7 +15,6 @@ from typing import Any
 from platformdirs import user_cache_path, user_config_path, user_log_path, user_state_path
 
 __all__ = [
-    "MAX_BYTES",
     "cache_folder",
     "config_file",
     "config_folder",
@@ -24,6 +23,7 @@ __all__ = [
     "failure_reason",
     "home_folder",
     "is_readable_by_others",
+    "is_utf8",
     "log_folder",
     "make_private_folder",
     "parse_json",
@@ -33,6 +33,7 @@ __all__ = [
     "restrict_to_owner",
     "state_folder",
     "working_folder",
+    "write_hint",
     "write_private_file",
 ]
 
@@ -97,7 +98,7 @@ def log_folder() -> Path:
     return _folder(user_log_path)
 
 
-MAX_BYTES = 4_000_000
+_MAX_BYTES = 4_000_000
 """More than any file of settings, certificates or choices has."""
 
 
@@ -111,10 +112,15 @@ def read_text(file: Path) -> str:
     if "\0" in str(file):
         raise OSError(errno.EINVAL, "the path contains a null character", str(file))
     with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+        content = opened.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
     return content.decode("utf-8-sig")
+
+
+def is_utf8(text: str) -> bool:
+    """False if Python found bytes that are not UTF-8 in an argument or a variable."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def parse_json(text: str) -> Any:
@@ -150,6 +156,13 @@ def failure_reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+
+
+def write_hint(error: OSError) -> str:
+    """What to do when a file cannot be written."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "Free some space."
+    return "Check the folder." if error.errno in {errno.ENOENT, errno.ENOTDIR} else "Check its permissions."
 
 
 _FILE_MODE = 0o600

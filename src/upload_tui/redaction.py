@@ -129,19 +129,29 @@ _ADDRESS = re.compile(r"[^\s\"'<>]*/[^\s\"'<>]*")
 _QUERY_START = re.compile(r"[?#]")
 _BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
 _WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
-_ASSIGNMENT = re.compile(
-    r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?P<value>[^\s\"'&;,()]+)"
-)
+_ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?=[^\s\"'&;,()])")
+_VALUE = re.compile(r"[^\s\"'&;,()]+")
+_LONGEST_PROSE = 300
 _PROSE_VALUE = re.compile(r"\D*|.{0,7}")
 """After another name than that of a header, and a colon, this is no secret: `token: expired`."""
+_MAX_ROUNDS = 4
 
 
 def hide_secrets_in_text(text: str) -> str:
     """Hide what has the form of a secret in a text for people."""
+    for _ in range(_MAX_ROUNDS):
+        hidden = _hide_once(text)
+        if hidden == text:
+            break
+        text = hidden  # what is left may have such a form only now
+    return text
+
+
+def _hide_once(text: str) -> str:
     if "/" in text:
         text = _ADDRESS.sub(_hide_in_address, text)
     if "=" in text or ":" in text:
-        text = _ASSIGNMENT.sub(_hide_assigned, text)
+        text = _hide_assigned(text)
     return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
 
 
@@ -159,22 +169,34 @@ def _hide_in_address(match: re.Match[str]) -> str:
     return f"{address[: start.end()]}{HIDDEN}"
 
 
-def _hide_assigned(match: re.Match[str]) -> str:
-    name, sign, value = match["name"], match["sign"], match["value"]
+def _hide_assigned(text: str) -> str:
+    """Hide `password=…` and `X-Auth-Token: …`, also where they are the value of another name: `error:password=…`."""
+    parts, at, shown_to = [], 0, 0
+    while match := _ASSIGNED.search(text, at):
+        at = match.end()
+        if is_secret_key(match["name"]) and _is_secret_value(text, match):
+            parts += [text[shown_to:at], HIDDEN]
+            shown_to = at = _VALUE.match(text, at).end()  # type: ignore[union-attr]  # the pattern has looked ahead
+    return "".join([*parts, text[shown_to:]])
+
+
+def _is_secret_value(text: str, match: re.Match[str]) -> bool:
+    name, at = match["name"], match.end()
+    value = _VALUE.match(text, at, at + _LONGEST_PROSE)[0]  # type: ignore[index]  # the pattern has looked ahead
+    if value.lower() in {"bearer", "basic"}:
+        return False
     is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
-    is_prose = "=" not in sign and not is_header and _PROSE_VALUE.fullmatch(value)
-    if is_prose or value.lower() in {"bearer", "basic"} or not is_secret_key(name):
-        return match[0]
-    return f"{name}{sign}{HIDDEN}"
+    may_be_prose = "=" not in match["sign"] and not is_header and len(value) < _LONGEST_PROSE
+    return not (may_be_prose and _PROSE_VALUE.fullmatch(value))
 
 
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _MARKS = {
-    word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b\W{0,3}[=:]' % (word.encode(), word.encode())
+    word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b[\w-]{0,80}\W{0,3}[=:]' % (word.encode(), word.encode())
     for word in sorted(_SECRET_WORDS)
 } | {
-    b"key": rb'key[^"\\]{0,100}"\s*:',
+    b"key": rb'key[^"\\]{0,100}"\s*:|key[\w-]{0,80}\W{0,3}[=:]',
     b"eyj": rb"eyj[\w-]{1,300}\.",
     b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
     b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",

@@ -1,5 +1,6 @@
 """The structure of the code: what a package imports, sizes, documentation, where style is."""
 
+import ast
 import subprocess
 import sys
 from collections import Counter
@@ -148,6 +149,18 @@ def test_modules_and_public_functions_are_documented() -> None:
 
 def test_no_css_is_in_python() -> None:
     assert [module.name for module in MODULES if "DEFAULT_CSS" in module.source] == []
+
+
+def test_no_module_imports_itself() -> None:
+    """A name that it has is there; imported again in a function, it looks like one that is loaded late."""
+    imports = {
+        (module.name, node.module)
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom)
+    }
+    packages = {module.name for module in MODULES if module.is_package}
+    assert {name for name, imported in imports if name == imported and name not in packages} == set()
 
 
 def test_one_place_runs_event_loops_and_ends_them_at_signals() -> None:

@@ -39,7 +39,9 @@ from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.schema import compress_page
 from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, FrozenClock, an_upload
+from upload_tui.testing import NOW, FrozenClock, an_upload, dashboard
+from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import StatusShape
 
 CHUNKS = tuple(enumerate(FILE, 1))
@@ -186,6 +188,42 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
         assert picture_of(replay) == picture
     replay.seek(header.began_on - timedelta(days=1))
     assert replay.picture.now() == header.began_on
+    replay.seek(replay.ends_on)
+    positions = []
+    while replay.position > header.began_on:
+        replay.step_back()
+        positions.append(replay.position)
+        assert picture_of(replay) == times.get(replay.position, picture_of(replay))
+    assert positions == sorted(
+        {line.at for line in lines if line.at < replay.ends_on} | {header.began_on}, reverse=True
+    )
+    replay.close()
+
+
+async def test_the_dashboard_goes_back_in_a_replay(tmp_path: Path) -> None:
+    file = tmp_path / "recording.jsonl"
+    async with serving() as caller, recording(caller, file) as live:
+        await run_uploads(caller, live)
+    replay = ReplaySession(*read_recording(file), base=FrozenClock())
+    replay.seek(replay.ends_on)
+    app = dashboard(replay, controls=replay)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        log = app.screen.query_one(ChangeLogView)
+        shown = log.shown_changes
+        await pilot.press("g", *"-1h", "enter")
+        await pilot.pause()
+        assert replay.position == replay.began_on
+        assert (log.total, app.screen.query_one(UploadTable).total) == (0, 0)
+        await pilot.press("g", *"+1h", "enter")
+        await pilot.pause()
+        assert replay.position == replay.ends_on
+        assert log.shown_changes == shown
+        await pilot.press("comma")
+        await pilot.pause()
+        assert replay.position < replay.ends_on
+        await pilot.press("home")
+        assert app.screen.query_one(UploadTable).cursor_row == 0
     replay.close()
 
 

@@ -1,7 +1,6 @@
 """Scenarios: the same seed gives the same uploads and times; a history is imported at once."""
 
 import asyncio
-import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -46,13 +45,12 @@ async def test_the_same_seed_gives_the_same_uploads(name: str) -> None:
 
 
 async def test_a_history_follows_the_state_model_and_is_imported_at_once() -> None:
+    """The clock stands still: an import that waited would never end."""
     async with serving() as caller:
         clock = PacedClock(0.0, start_on=NOW)
-        started = time.perf_counter()
         await SCENARIOS["history"].history_script(
             SCENARIOS["history"].create_runner(caller.service, clock, 902, 20_000)
         )
-        assert time.perf_counter() - started < 5
         page = await caller.call("GET", f"/projects/{caller.service.project.id}/uploads", params={"per_page": 1000})
         assert page.headers["x-total"] == "20000"
         _check_history(caller, page.json()["results"])

@@ -54,6 +54,8 @@ async def test_web_socket_delivers_frames(site: str) -> None:
             assert page.status == 200
             assert "'self'" in page.headers["Content-Security-Policy"]
             assert "upload-tui demo" in await page.text()
+        async with http.get(f"{site}/?fontsize=28") as page:
+            assert 'data-font-size="28"' in await page.text()
         painted = b""
         async with asyncio.timeout(60), http.ws_connect(f"{site}/ws?width=120&height=40") as socket:
             while not (b"verified" in painted and b"live" in painted):

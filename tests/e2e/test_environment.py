@@ -1,21 +1,24 @@
 """Whatever the variables, folders and files are that the program reads: no internal error, and an error that names the cause."""
 
 import io
+import json
 import os
 import resource
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.programs import Served, started
+from tests.e2e.programs import Response, Served, scripted_service, started
 from upload_tui.cli.group import run
 from upload_tui.cli.support.error_reporting import run_reported
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.keys import VARIABLES
-from upload_tui.testing import UploadServer
+from upload_tui.testing import UploadServer, an_upload
 
 pytestmark = pytest.mark.e2e
 
@@ -472,6 +475,58 @@ def test_a_device_without_space(
     assert "Traceback" not in err.getvalue()
     assert "File too large" in err.getvalue() or not code
     assert [file for file in home.rglob("*") if file.suffix in {".toml", ".jsonl", ".json", ".part"}] == []
+
+
+ON_A_FULL_DISK = """
+import contextlib, io, json, os, subprocess, sys
+from upload_tui.cli.group import run
+folder, *lines = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", folder], check=True)
+for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+    os.environ[name] = folder
+print("mounted", flush=True)
+for free in (0, 16384):
+    with open(f"{folder}/filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)): pass
+    os.truncate(f"{folder}/filler", os.path.getsize(f"{folder}/filler") - free)
+    for line in lines:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:
+            try: run(line.format(folder=folder).split())
+            except SystemExit as ended: code = ended.code
+        print(json.dumps([line, free, code, err.getvalue()]), flush=True)
+"""
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without space, and with some at first: what is written and no more."""
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare")
+    uploads = [an_upload(f"reads-{number}.fastq", id=f"u-{number}") for number in range(20)]
+    project = {"kind": "dds-project", "id": "p-1", "name": "Genome"}
+    responses = {
+        "/projects": [Response({"results": [project]})],
+        "/projects/p-1/uploads": [Response({"results": uploads})],
+    }
+    codes = {"record {folder}/recording": 2, "config init": 2, "report --since last": 2, "list --debug": 0, "doctor": 0}
+    with scripted_service(responses) as service:
+        done = subprocess.run(
+            ["unshare", "-rm", sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path), *codes],
+            env={**os.environ, **service.environment, "UPLOAD_TUI_REFRESH": "0.1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if not done.stdout:
+        pytest.skip("no file system can be mounted here")
+    found = {(line, free): (code, err) for line, free, code, err in map(json.loads, done.stdout.splitlines()[1:])}
+    assert not done.returncode, done.stderr
+    assert {cell: code for cell, (code, _) in found.items()} == {
+        (line, free): code for free in (0, 16384) for line, code in codes.items()
+    }
+    for (line, free), (code, err) in found.items():
+        assert "Traceback" not in err
+        assert ("No space left on device.\n  Free some space.\n" in err) == bool(code), (line, free, err)
+    assert "wrote" in found["record {folder}/recording", 16384][1]  # and not that the file exists
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077], ids=oct)

@@ -1,6 +1,8 @@
 """Text that a service controls reaches no output of a command with control characters, and is no formula in a CSV."""
 
 import csv
+import json
+import shlex
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tests.e2e.in_process import interrupting_at_request, run_here
 from tests.e2e.programs import Response, ScriptedService, scripted_service
+from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -93,6 +96,36 @@ def test_an_error_quotes_the_service_without_control_characters(
     for log in logs:
         assert "owned" in log.read_text()
         assert_safe(log.read_text())
+
+
+COMMANDS = (
+    "list -o table", "list -o csv", "show u-1 -o table", "show u-1 -o csv", "projects -o table", "report -o table",
+    "report --prometheus", "wait u-1 -o table --timeout 9s", "doctor -o table", "source check -o table --",
+)  # fmt: skip
+FIELDS = [field.name for field in LINE_FIELDS if "string" in str(field.schema) and field.name not in {"id", "stage"}]
+
+
+@pytest.mark.parametrize("failure", ["", "error line", "standard error"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_source_writes_no_control_character(
+    command: str, failure: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither by a field of an upload, nor by an unknown one, nor by its errors."""
+    line = {"id": "u-1", "stage": "error", **dict.fromkeys(FIELDS, HOSTILE), HOSTILE: HOSTILE}
+    state = {"id": f"u-2{HOSTILE}", "stage": HOSTILE, "name": HOSTILE}
+    error = {"type": "error", "kind": "transient", "message": HOSTILE}
+    lines = [line, state, error] if failure == "error line" else [line, state]
+    (tmp_path / "lines").write_text("".join(f"{json.dumps(one)}\n" for one in lines))
+    (tmp_path / "errors").write_text(HOSTILE if failure == "standard error" else "")
+    script = f"cat {tmp_path}/lines; cat {tmp_path}/errors >&2; exit {3 if failure == 'standard error' else 0}"
+    words = ["sh", "-c", script]
+    is_check = command.startswith("source")
+    result = run_here(capfd, *command.split(), *(words if is_check else ["--command", shlex.join(words)]))
+    assert result.code != 70
+    assert result.out + result.err
+    if failure and not command.startswith("wait"):
+        assert "forged" in result.out + result.err
+    assert_safe(result.out + result.err)
 
 
 def test_the_offline_line_of_list_has_no_control_character(

@@ -75,6 +75,7 @@ CASES = (
     Case("doctor"),
     Case("doctor --url http://127.0.0.1:9", 3),
     Case("record {missing_folder}/file", 2, prints=False),
+    Case("record {folder}/recording --command {folder}/source", 130, prints=False),
     Case("config show"),
     Case("config init"),
     Case("completions bash"),
@@ -139,6 +140,15 @@ def exit_code(arguments: Sequence[str]) -> int:
     return ended.value.code
 
 
+@pytest.fixture(autouse=True)
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that interrupts its parent, this process, in its second run: what records until interrupted has recorded."""
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.01")
+    file = tmp_path / "source"
+    file.write_text(f"#!/bin/sh\nif [ -e {file}.ran ]; then kill -INT $PPID; else touch {file}.ran; fi\n")
+    file.chmod(0o700)
+
+
 @pytest.fixture
 def service_environment(words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPLOAD_TUI_URL", words["url"])
@@ -158,7 +168,7 @@ def test_exit_code_survives_lost_output(
     with working, broken(failure) as out, broken(failure) as err:
         monkeypatch.setattr(sys, "stdout", working if stream == "stderr" else out)
         monkeypatch.setattr(sys, "stderr", working if stream == "stdout" else err)
-        code = exit_code(case.line.format_map(words).split())
+        code = exit_code(case.line.format_map({**words, "folder": str(tmp_path)}).split())
         monkeypatch.undo()
         working.seek(0)
         text = working.read()
@@ -192,9 +202,9 @@ def test_what_a_report_could_not_print_is_new_in_the_next_one(
 @pytest.mark.usefixtures("service_environment")
 @pytest.mark.parametrize("case", [case for case in CASES if not case.runs_on], ids=lambda case: case.line)
 def test_exit_code_of_a_command_whose_output_arrives(
-    case: Case, words: Mapping[str, str], capfd: pytest.CaptureFixture[str]
+    case: Case, words: Mapping[str, str], capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert exit_code(case.line.format_map(words).split()) == case.code
+    assert exit_code(case.line.format_map({**words, "folder": str(tmp_path)}).split()) == case.code
     assert bool(capfd.readouterr().out) == case.prints
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,7 +131,13 @@ def _initiated(upload: dict[str, Any]) -> datetime:
 
 def test_fail_on_error_is_exit_code_1(served: Served) -> None:
     assert served.run("list").code == 0
-    assert served.run("list", "--fail-on-error").code == 1
+    failed = served.run("list", "--fail-on-error", "--url", served.environment["UPLOAD_TUI_URL"])
+    assert failed.code == 1
+    command = failed.err.removeprefix("upload-tui: to see why: upload-tui ")
+    assert f"show --url {served.environment['UPLOAD_TUI_URL']} " in command
+    shown = served.run(*shlex.split(command))
+    assert shown.code == 0
+    assert all(record["stage"] == "error" for record in shown.records)
     assert served.run("list", "--fail-on-error", "--stage", "verified").code == 0
     assert served.run("report", "--fail-on-error").code == 1
 

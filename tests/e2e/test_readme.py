@@ -8,18 +8,21 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from tests.e2e.programs import PROGRAM, TIMEOUT_SECONDS, Served, run, serving, started
 from tests.e2e.terminal import Terminal
+from tests.tui.dashboards import mixed, names_in, opened, until
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.monitor import METRICS
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.profiles import Profile
-from upload_tui.tui import action_ids
+from upload_tui.tui import CommandResult, Preferences, ProgramRun, action_ids
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS, key_label
 
 pytestmark = pytest.mark.e2e
@@ -39,7 +42,19 @@ COMMON = {
     "--help",
     "-h",
 }
-NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "talk", "serve", "completion", "record"}
+NAMES_OF_RECIPES = {
+    "watch",
+    "wait",
+    "alert",
+    "query",
+    "acknowledged",
+    "view",
+    "open",
+    "talk",
+    "serve",
+    "completion",
+    "record",
+}
 RECIPES_ELSEWHERE = {"s3", "ocis", "api", "folder", "prometheus", "rules"}
 """Tested in `test_sources`, `test_s3` and `test_metrics`."""
 
@@ -58,7 +73,7 @@ def code(cell: str) -> list[str]:
 
 
 def recipe(name: str) -> str:
-    found = re.search(rf"<!-- recipe: {name} -->\n```sh\n(.*?)```", README, re.DOTALL)
+    found = re.search(rf"<!-- recipe: {name} -->\n```(?:sh|toml)\n(.*?)```", README, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -167,7 +182,7 @@ def test_every_action_id_is_in_the_readme() -> None:
 
 
 SURFACE = (
-    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W a c J ^c "
+    "j k ↓ ↑ / g G Home End Esc PgUp PgDn ^u ^d 1 2 3 4 Enter ! Tab s S f p Space r y Y w e m C l t d ? ^p q n N E W a c J ^c v o "
     "u x [ ] ."
 )
 
@@ -211,6 +226,46 @@ def test_recipe_watch(service: Served) -> None:
         terminal.wait_until(lambda text: "watched.bin" in text and "live" in text)
         terminal.press("q")
         assert terminal.wait_for_end() == 0
+
+
+def preferences_of(name: str, folder: Path, profile: str = "") -> Preferences:
+    """The preferences of a settings file with a recipe; `profile` is written before it."""
+    file = folder / "config.toml"
+    file.write_text(f"{profile}{recipe(name)}")
+    settings = read_settings({}, Flags(url="https://dds.example.org"), SettingsPaths(file, folder / "none"))
+    return dashboard_preferences(settings)
+
+
+async def test_recipe_view(tmp_path: Path) -> None:
+    preferences = preferences_of("view", tmp_path)
+    async with opened(mixed(), views=preferences.views) as (pilot, _, table):
+        await pilot.press("f2")
+        await pilot.pause()
+        assert "view night" in str(table.border_title)
+        assert [str(column) for column in table.column_specs] == ["name", "since", "note"]
+        assert names_in(table) == ["d-error", "e-stuck"]
+
+
+async def test_recipe_open(tmp_path: Path) -> None:
+    runs: list[ProgramRun] = []
+
+    async def run_program(name: str, run: ProgramRun) -> CommandResult:
+        runs.append(run)
+        return CommandResult(f"{name}: exit code 0", is_ok=True)
+
+    found = preferences_of("open", tmp_path)
+    options: dict[str, Any] = {"commands": found.commands, "upload_url": found.upload_url, "run_program": run_program}
+    async with opened(mixed(), **options) as (pilot, _, table):
+        await pilot.press("o")
+        await until(pilot, lambda: len(runs) == 1)
+        row = table.row_at(0)
+        assert row is not None
+        assert runs[0].arguments[1:] == (f"https://dds.example.org/ui/{row.project_id}/{row.id}",)
+        await pilot.press("E", "b", "j", "enter")
+        await until(pilot, lambda: len(runs) == 2)
+        assert runs[1].arguments == ("notify-send", "--", "d-error", "reported size does not match")
+    (hook,) = found.on_change
+    assert hook.where.text == "stage:verified name:.bam"
 
 
 @pytest.mark.parametrize("name", ["query", "acknowledged"])

@@ -68,8 +68,9 @@ def test_replay_speed_can_be_changed(recording: Path) -> None:
     assert b"Traceback" not in terminal.painted
 
 
-def test_replay_starts_later(recording: Path) -> None:
-    with Terminal("replay", str(recording), "--from", "3600") as terminal:
+@pytest.mark.parametrize("start", ["3600", "2099-01-01"])
+def test_replay_starts_later(recording: Path, start: str) -> None:
+    with Terminal("replay", str(recording), "--from", start) as terminal:
         terminal.wait_until(_shows_failure_at_end)
         terminal.press("q")
         assert terminal.wait_for_end() == 0

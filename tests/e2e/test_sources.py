@@ -338,7 +338,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         "line 5: the end has no number of uploads",
         "unknown field inited_on. Did you mean initiated_on?",
     ]
-    assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\ncareful\n")
+    assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
 
 
 def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) -> None:

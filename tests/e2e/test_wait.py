@@ -47,6 +47,7 @@ def test_failed_upload_is_exit_code_1(service: Served) -> None:
     result = service.run("wait", good, bad, *QUICK)
     assert result.code == 1
     assert stages(result) == {good: "verified", bad: "error"}
+    assert result.err == f"upload-tui: to see why: upload-tui show {bad}\n"
 
 
 def test_unknown_upload_is_exit_code_5(service: Served) -> None:

@@ -1,22 +1,28 @@
 """Every state and screen of the dashboard at every size. Each caption says what its pictures must show."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+from pytest_textual_snapshot import SVGImageExtension  # type: ignore[import-untyped]
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
 from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
-from upload_tui.tui import ASCII, THEMES, UploadApp
+from upload_tui.testing.animation import animate, take_frames
+from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
 from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+
+RECORDING = Path(__file__).parent / "recordings" / "corrupt.jsonl"
 
 every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
@@ -87,6 +93,44 @@ def offline() -> InMemorySession:
     )
 
 
+def started_offline() -> InMemorySession:
+    """The picture that yesterday's session left."""
+    yesterday = NOW - timedelta(hours=17)
+    uploads = [
+        an_upload("brain_062_T1.nii.gz", initiated=200, chunks=(1, 2), now=yesterday),
+        an_upload("aligned_S217.bam", initiated=180, completed=8, now=yesterday),
+        an_upload("plate-12-well-3.czi", initiated=900, completed=840, error=800, message=CHUNK_ERROR, now=yesterday),
+        an_upload("simulation-00044.h5", initiated=9000, completed=3660, now=yesterday),
+        *(
+            an_upload(
+                f"scan-{n:02d}.tiff", initiated=600 * n, completed=600 * n - 30, verified=600 * n - 44, now=yesterday
+            )
+            for n in range(1, 12)
+        ),
+    ]
+    return connected(
+        Connection(
+            state=ConnectionState.OFFLINE,
+            since=NOW - timedelta(seconds=20),
+            read_on=yesterday,
+            next_try_on=NOW + timedelta(seconds=8),
+            reason="https://example.org cannot be reached",
+        ),
+        InMemorySession(uploads),
+    )
+
+
+def frozen() -> InMemorySession:
+    return connected(
+        Connection(
+            state=ConnectionState.RETRYING,
+            since=NOW,
+            read_on=NOW - timedelta(seconds=7),
+            reason="No answer for 5s",
+        )
+    )
+
+
 def not_allowed() -> InMemorySession:
     return connected(
         Connection(
@@ -100,13 +144,6 @@ def not_allowed() -> InMemorySession:
 
 def paused() -> InMemorySession:
     return connected(Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)))
-
-
-def stale() -> InMemorySession:
-    session = live()
-    for row in session.picture.pending(10):
-        session.picture.mark(row.id, stale=True)
-    return session
 
 
 def errors_only() -> InMemorySession:
@@ -196,11 +233,15 @@ STATES: Mapping[str, State] = {
     "offline": State(
         "Offline: the red alarm line says since when and why; the age of the data is in the header.", offline
     ),
+    "started-offline": State(
+        "Started offline: the table is of yesterday, its pending uploads are faint and as late as they were then.",
+        started_offline,
+    ),
+    "frozen": State("The service has not answered for a while: no longer live, and how old the data are.", frozen),
     "not-allowed": State(
         "The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed
     ),
     "paused": State("Paused by the user; the data is three minutes old.", paused),
-    "stale": State("Rows whose refresh failed are faint but for their badges.", stale),
     "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
     "errors-only": State("Only failed uploads: every row has a short cause.", errors_only),
     "worker-stopped": State(
@@ -236,13 +277,22 @@ def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> Non
 @every_size
 def test_replay(snap_compare: Compare, size: tuple[int, int]) -> None:
     """A recording, paused at six seconds: the header shows the position and that it is paused."""
-    header, lines = read_recording(Path(__file__).parent / "recordings" / "corrupt.jsonl")
+    header, lines = read_recording(RECORDING)
     session = ReplaySession(header, lines, base=FrozenClock())
     session.seek(header.began_on + timedelta(seconds=6))
     session.set_speed(0)
     app = testing.dashboard(session, controls=session)
     assert snap_compare(app, terminal_size=size)
     session.close()
+
+
+@pytest.mark.slow
+def test_animation(snapshot: SnapshotAssertion) -> None:
+    """The moving picture of the README: a recording, every two seconds of it. Lines that stay are stored once."""
+    picture = animate(asyncio.run(take_frames(RECORDING)))
+    assert picture.encode().count(b"@keyframes") > 10
+    assert len(picture.encode()) < 1_000_000
+    assert picture == snapshot.use_extension(SVGImageExtension)
 
 
 @pytest.mark.parametrize("size", [(20, 5), *SIZES.values()], ids=["20x5", *SIZES])
@@ -347,10 +397,13 @@ def test_projects_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 @every_size
 def test_services(snap_compare: Compare, size: tuple[int, int]) -> None:
-    """Two services, one of them offline: its alarm line is red, and the projects of the same name are told apart."""
-    east, west = live(), offline()
-    east.title, west.title = "east", "west"
-    assert snap_compare(dashboard(CombinedSession([east, west])), terminal_size=size)
+    """Two services, one of them offline: its alarm line is red, its rows are faint, and each row has the name of its service."""
+    names = {f"https://{name}.example.org": name for name in ("east", "west")}
+    east, west = (InMemorySession(sample_uploads(), title=name, service=root) for root, name in names.items())
+    west.set_connection(offline().connection())
+    options = DisplayOptions(zone=UTC, services=tuple(names.items()))
+    app = testing.dashboard(CombinedSession([east, west]), display_options=options)
+    assert snap_compare(app, terminal_size=size)
     east.close()
     west.close()
 

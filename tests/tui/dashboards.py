@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from upload_tui.monitor import LastVisit, SortKey
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui import DisplayOptions, Fault, Preferences, TableOrder
+from upload_tui.tui import DisplayOptions, Fault, Preferences, ScreenState, TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 _MAX_STEPS = 500
@@ -73,7 +73,7 @@ async def opened(
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
     """Run the dashboard over these uploads, the newest first; `options` are preferences."""
     session = InMemorySession(uploads)
-    options.setdefault("order", NEWEST_FIRST)
+    options.setdefault("state", ScreenState(options.pop("order", NEWEST_FIRST)))
     preferences = Preferences(display_options=DisplayOptions(zone=UTC), **options)
     app = dashboard(session, controls=controls, preferences=preferences, last_visit=last_visit)
     async with app.run_test(size=size) as pilot:

@@ -20,7 +20,7 @@ def test_keys_are_grouped_with_problems_first_and_movement_last() -> None:
         "Problems",
         "Find, filter and sort",
         "Inspect",
-        "Copy and export",
+        "Copy, export and run",
         "Demo and replay",
         "Panes",
         "Move",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.tui.dashboards import opened, toasts, until
 from upload_tui.monitor import LastVisit, StageReached
+from upload_tui.monitor.store import trouble_first
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
@@ -133,12 +134,16 @@ class Wrong:
         self.session.picture.update(*(self.upload(age, is_wrong=is_wrong) for age in ages))
 
     def alerted(self) -> list[str]:
+        """The alerts of a comparison."""
         self.alerts.compare(self.session.picture)
         return [alert.text for alert in self.alerts.due(self.session.picture.now())]
 
 
 @pytest.mark.parametrize(("kind", "word"), [("stuck", "stuck"), ("contradictory", "verified but not whole")])
-def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(kind: str, word: str) -> None:
+def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(
+    monkeypatch: pytest.MonkeyPatch, kind: str, word: str
+) -> None:
+    monkeypatch.setattr(trouble_first, "_SLOW_SECONDS", 1e9)  # otherwise a slow machine compares later
     wrong = Wrong(kind, range(10_000, 10_330))
     wrong.update(9000)
     assert wrong.alerted() == [f"9000.bin {word}"]
@@ -146,11 +151,23 @@ def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(kind: str,
     wrong.update(*range(10_000, 10_100), is_wrong=False)  # older ones take their place among those that are compared
     assert wrong.alerted() == []
     wrong.update(*range(10_000, 10_100))
-    assert wrong.alerted() == [f"100 uploads {word}"]
+    assert wrong.alerted() == [f"100 uploads newly {word}"]
     wrong.update(20_000, 20_001)  # beyond those that are compared
-    assert wrong.alerted() == [f"2 uploads {word}"]
+    assert wrong.alerted() == [f"2 uploads newly {word}"]
     wrong.update(8000, 20_002)
-    assert wrong.alerted() == [f"2 uploads {word}"]
+    assert wrong.alerted() == [f"2 uploads newly {word}"]
+    assert wrong.alerted() == []
+    wrong.session.close()
+
+
+def test_an_order_that_is_older_than_the_numbers_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Wrong("stuck", range(10_000, 10_003))
+    with monkeypatch.context() as patch:
+        patch.setattr(trouble_first, "_SLOW_SECONDS", 0.0)
+        patch.setattr(trouble_first, "_REFRESH_FACTOR", 1e9)
+        wrong.update(9000)
+        assert wrong.alerted() == []
+    assert wrong.alerted() == ["9000.bin stuck"]
     assert wrong.alerted() == []
     wrong.session.close()
 

@@ -55,8 +55,6 @@ def create_app(context: ServiceContext, status_shape: StatusShape) -> Starlette:
 
     @cache  # slow to build, always the same
     def openapi_page(base_url: str) -> Response:
-        from upload_tui.backend.app import openapi_document  # the demo never needs it
-
         return json_response(openapi_document(endpoints, base_url))
 
     async def show_page(_: Request) -> Response:

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
         UPLOAD_PATHS,
         AnomalyNoticed,
         Change,
+        CommandEnded,
         ConnectionChanged,
         PictureChanged,
+        Rewound,
         StageReached,
         SyncProgressed,
         UploadChange,
         UploadGone,
         UploadPurged,
+        UploadRef,
         UploadSeen,
         change_record,
         flat_change,
@@ -68,7 +71,7 @@ if TYPE_CHECKING:
         Window,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
-    from upload_tui.monitor.queries.completion import Completion, complete_query
+    from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.query import Query, SortKey
@@ -134,6 +137,7 @@ __all__ = [
     "Change",
     "ChangeBroadcaster",
     "CombinedSession",
+    "CommandEnded",
     "Completion",
     "complete_query",
     "Connection",
@@ -162,6 +166,7 @@ __all__ = [
     "RecordingStore",
     "RecordingWriter",
     "ReplaySession",
+    "Rewound",
     "Row",
     "Schedule",
     "ServiceFigures",
@@ -185,8 +190,10 @@ __all__ = [
     "UploadChange",
     "UploadGone",
     "UploadPurged",
+    "UploadRef",
     "UploadSeen",
     "UploadWaiter",
+    "ValueCounts",
     "WaitsFor",
     "WatchedSource",
     "Where",
@@ -194,6 +201,7 @@ __all__ = [
     "all_of",
     "change_record",
     "estimate_retries",
+    "field_values",
     "figures_of_uploads",
     "flat_change",
     "flat_upload",
@@ -227,9 +235,9 @@ __getattr__, __dir__ = lazy_names(
         "analysis.statistics": "statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
-            "AnomalyNoticed Change CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
-            "full_upload_record PictureChanged StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS upload_record "
-            "UploadChange UploadGone UploadPurged UploadSeen"
+            "AnomalyNoticed Change CommandEnded CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
+            "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS upload_record "
+            "UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
         "masking": "RecordingMask",
@@ -239,7 +247,7 @@ __getattr__, __dir__ = lazy_names(
             "ProjectRef Row StageSummary Trouble WaitsFor Window"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
-        "queries.completion": "complete_query Completion",
+        "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": "Query SortKey",

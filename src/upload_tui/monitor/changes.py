@@ -21,9 +21,11 @@ __all__ = [
     "CHANGE_FIELDS",
     "CHANGE_PATHS",
     "Change",
+    "CommandEnded",
     "ConnectionChanged",
     "PictureChanged",
     "Record",
+    "Rewound",
     "StageReached",
     "SyncProgressed",
     "UPLOAD_FIELDS",
@@ -107,6 +109,17 @@ class UploadPurged(UploadChange, frozen=True, kw_only=True):
 
 class UploadGone(UploadChange, frozen=True, kw_only=True):
     """The service no longer lists the upload."""
+
+
+class CommandEnded(UploadChange, frozen=True, kw_only=True):
+    """A command of the user ran for an upload, or for several of which this is the last; `text` says which one and how it ended."""
+
+    text: str
+    is_ok: bool
+
+
+class Rewound(Change, frozen=True, kw_only=True):
+    """A replay went back: all changes before this one are void, and follow again up to its time."""
 
 
 class ConnectionChanged(Change, frozen=True, kw_only=True):
@@ -243,6 +256,8 @@ def _kind_fields(change: Change) -> Record:
             return {"kind": "purged", "on": format_optional_time(change.on)}
         case UploadGone():
             return {"kind": "gone"}
+        case CommandEnded():
+            return {"kind": "command", "detail": change.text}
         case ConnectionChanged():
             return {
                 "kind": "connection",

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from upload_tui.client import RequestOutcome
 from upload_tui.errors import StorageError
-from upload_tui.files import failure_reason, parse_json, private_opener
+from upload_tui.files import failure_reason, parse_json, private_opener, write_hint
 from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
@@ -92,7 +92,7 @@ class RecordingWriter:
                 f"{file} already exists", "Choose another name; recordings are never overwritten."
             ) from None
         except OSError as error:
-            raise StorageError(f"{file} cannot be written: {error.strerror}", "Check the folder.") from error
+            raise StorageError(f"{file} cannot be written: {error.strerror}", write_hint(error)) from error
         self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", buffering=1)
         self.line_count = 0
         self.is_discarded = False
@@ -167,7 +167,7 @@ class RecordingWriter:
         try:
             self._file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
         except OSError as error:
-            raise StorageError(f"{self._path} cannot be written: {error.strerror}", "Check the disk.") from error
+            raise StorageError(f"{self._path} cannot be written: {error.strerror}", write_hint(error)) from error
         self.line_count += 1
 
 

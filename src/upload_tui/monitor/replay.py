@@ -3,6 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
     PictureChanged,
+    Rewound,
     StageReached,
     UploadGone,
     UploadPurged,
@@ -61,7 +63,7 @@ class ReplaySession:
         self.title = f"replay {header.title}".strip()
         self.projects = header.projects
         self.changes = ChangeBroadcaster()
-        self._began_on = header.began_on
+        self.began_on = header.began_on
         self.ends_on = lines[-1].at if lines else header.began_on
         self._lines = lines
         self._next = 0
@@ -76,7 +78,7 @@ class ReplaySession:
         self.picture = StorePicture(self._store, self._clock, header.service, limits, freshness=self._recorded)
 
     def _first_connection(self) -> Connection:
-        return Connection(state=ConnectionState.CONNECTING, since=self._began_on)
+        return Connection(state=ConnectionState.CONNECTING, since=self.began_on)
 
     def close(self) -> None:
         """Discard the picture."""
@@ -121,17 +123,29 @@ class ReplaySession:
         if self._next < len(self._lines):
             self.seek(self._lines[self._next].at)
 
+    def step_back(self) -> None:
+        """Go back to the time of the last line before the present position, also while paused."""
+        now = self._clock.now()
+        before = bisect_left(self._lines, now, key=lambda line: line.at)
+        self.seek(self._lines[before - 1].at if before else self.began_on)
+
+    @property
+    def position(self) -> datetime:
+        """The time that is shown."""
+        return self._clock.now()
+
     def refresh(self) -> None:
         """Do the same as `step`."""
         self.step()
 
     def seek(self, on: datetime) -> None:
         """Go to a time, forwards or back, within the recording."""
-        on = min(max(on, self._began_on), self.ends_on)
+        on = min(max(on, self.began_on), self.ends_on)
         if on < self._clock.now():
             self._rewind()
         self._clock.set_time(on)
         self._apply_due_lines(on)
+        self.changes.publish(PictureChanged(at=on))  # also without a line: ages and the position differ
         self._position_changed.set()
 
     def _rewind(self) -> None:
@@ -141,6 +155,7 @@ class ReplaySession:
         self._recorded.of_projects.clear()
         self.changes.clear_history()
         self._store_lines.clear()
+        self.changes.publish(Rewound(at=self.began_on))
 
     async def run(self) -> None:
         """Apply each line when its time comes, until cancelled."""
@@ -165,14 +180,14 @@ class ReplaySession:
     def connection(self) -> Connection:
         """The position of the replay and the state that the connection had then."""
         recorded = self.recorded_connection
-        length_seconds = (self.ends_on - self._began_on).total_seconds()
-        position_seconds = (self._clock.now() - self._began_on).total_seconds()
+        length_seconds = (self.ends_on - self.began_on).total_seconds()
+        position_seconds = (self._clock.now() - self.began_on).total_seconds()
         if position_seconds < length_seconds:  # whole seconds, so that it changes once a second
             position_seconds = floor(position_seconds)
         return replace(
             recorded,
             state=ConnectionState.PAUSED if self._is_paused else ConnectionState.REPLAYING,
-            since=self._began_on,
+            since=self.began_on,
             next_try_on=None,
             playback=Playback(position_seconds, length_seconds, recorded.state),
         )

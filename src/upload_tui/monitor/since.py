@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.errors import StorageError
-from upload_tui.files import parse_json, read_text, write_private_file
+from upload_tui.files import parse_json, read_text, write_hint, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query, SortKey
@@ -82,7 +82,7 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
     try:
         write_private_file(file, json.dumps(fields))
     except OSError as error:
-        raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", "Check its permissions.") from error
+        raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", write_hint(error)) from error
 
 
 def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None) -> LastVisit:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.settings.keys import PER_SERVICE_KEYS
+    from upload_tui.settings.keys import DEFAULTS, PER_SERVICE_KEYS
     from upload_tui.settings.layers import COMMAND_LINE, Flags, SettingsPaths
     from upload_tui.settings.profiles import settings_schema
     from upload_tui.settings.service_settings import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMMAND_LINE",
+    "DEFAULTS",
     "PER_SERVICE_KEYS",
     "Flags",
     "ServiceSettings",
@@ -34,7 +35,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "keys": "PER_SERVICE_KEYS",
+        "keys": "DEFAULTS PER_SERVICE_KEYS",
         "layers": "COMMAND_LINE Flags SettingsPaths",
         "profiles": "settings_schema",
         "service_settings": "read_display_settings read_settings read_token_file ServiceSettings",

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from upload_tui.errors import SettingsError
+from upload_tui.files import is_utf8
 from upload_tui.settings.keys import CREDENTIAL_KEYS, DEFAULTS, ENV_PREFIX, VARIABLES, Key
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
     if not name and not names and has_ddsclient:
         name = DDSCLIENT_PROFILE
     if not name:
-        return "", Layer("no profile", {})
+        shared = known.shared_values() if known else {}
+        return "", Layer(str(file) if shared else "no profile", shared)
     if known and name in known.profiles:
-        values = known.profiles[name].model_dump(exclude_unset=True)
-        return name, Layer(f"{file}, profile {name}", values)
+        return name, Layer(f"{file}, profile {name}", known.profile_values(name))
     if name == DDSCLIENT_PROFILE and has_ddsclient:
         from upload_tui.settings.profiles import read_ddsclient
 
@@ -121,15 +122,10 @@ def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
     """
     for name, key in VARIABLES.items():
         text = environment.get(name, "").strip()
-        if _has_surrogates(text):
+        if not is_utf8(text):
             raise SettingsError(f"{name} is not UTF-8 text", "Set it again.")
         if text:
             yield Layer(name, _parse_variable(name, key, text))
-
-
-def _has_surrogates(text: str) -> bool:
-    """True if Python found bytes that are not UTF-8."""
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:
@@ -162,7 +158,9 @@ def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requ
         url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
     ):
         return list(layers)
-    safe = {key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects"}}
+    safe = {
+        key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects", "upload_url"}
+    }
     return [Layer(profile.source, safe) if layer is profile else layer for layer in layers]
 
 

@@ -5,7 +5,7 @@ Used by `layers` only if there is something to validate, since it imports pydant
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -49,6 +49,12 @@ def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
     return command
 
 
+def _check_web_address(address: str) -> str:
+    if not re.match(r"https?://[^\s/{}]+(/|$)", address):
+        raise ValueError("it does not start with https:// or http:// and a host")
+    return address
+
+
 def _as_tuple(value: object) -> object:
     """Accept a single string for a list."""
     return (value,) if isinstance(value, str) else value
@@ -60,11 +66,38 @@ Command = Annotated[str, AfterValidator(_check_command)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
-class Profile(BaseModel):
-    """A service, and how to watch it. All keys are optional."""
-
+class _Table(BaseModel):
     # A value may be a secret, so pydantic's errors must not contain it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ViewSettings(_Table):
+    """A view of the dashboard, under its name."""
+
+    query: str = Field(default="", description="which uploads, in the language of the search")
+    order: str | None = Field(default=None, description="a sort key, - before it for the other direction")
+    columns: Strings = Field(default=(), description="columns of the table, each as name or name:width")
+    key: str = Field(default="", description="key that shows the view")
+
+
+class CommandSettings(_Table):
+    """A command on uploads, under its name."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)] = Field(
+        description="a program with arguments (a list; no shell); {name} and other fields of an upload are replaced"
+    )
+    key: str = Field(default="", description="key that runs the command")
+    confirm: bool = Field(default=False, description="ask before it runs: true, false")
+    output: Literal["discard", "notice", "show"] = Field(
+        default="discard", description="where its output goes: discard, notice (a notification), show (a dialog)"
+    )
+    timeout: Seconds | None = Field(
+        default=None, description="seconds after which it is killed; 60 if not set, never if its output is discarded"
+    )
+
+
+class Profile(_Table):
+    """A service, and how to watch it. All keys are optional."""
 
     url: str | None = Field(None, description="URL of the service, with or without /api/v1")
     command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)] | None = Field(
@@ -105,9 +138,24 @@ class Profile(BaseModel):
     )
     columns: Strings | None = Field(None, description="columns of the table, each as name or name:width")
     keys: dict[str, str] | None = Field(None, description="key bindings, by action id")
+    views: dict[str, ViewSettings] | None = Field(
+        None,
+        description="tables by name, each a view with query, order, columns and key; [views.NAME] for all",
+    )
+    commands: dict[str, CommandSettings] | None = Field(
+        None,
+        description="tables by name, each a command on uploads with command, key, confirm, output, timeout; [commands.NAME] for all",
+    )
+    upload_url: Annotated[str, AfterValidator(_check_web_address)] | None = Field(
+        None, description="address of an upload's page, which o opens: https://…/{project_id}/{id}"
+    )
     on_error: Command | None = Field(
         None,
         description="a program with arguments (no shell) to run when uploads fail; reads them as JSON lines on standard input",
+    )
+    on_change: dict[str, Command] | None = Field(
+        None,
+        description="programs with arguments (no shell) by query: each runs on matching changes, which it reads as JSON lines",
     )
     alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
         None, description="how to alert when uploads fail, besides the alert line: bell, desktop"
@@ -119,19 +167,31 @@ class Profile(BaseModel):
     ca_bundle: Path | None = Field(None, description="trusted certificates, instead of the default ones")
 
 
-class SettingsFile(BaseModel):
+class SettingsFile(_Table):
     """The content of `config.toml`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     default_profile: str | None = Field(None, description="the profile to use if none is chosen")
     profiles: dict[str, Profile] = Field(default_factory=dict, description="by name")
+    views: dict[str, ViewSettings] = Field(default_factory=dict, description="of every profile, by name")
+    commands: dict[str, CommandSettings] = Field(default_factory=dict, description="of every profile, by name")
+
+    def shared_values(self) -> dict[str, Any]:
+        """What every profile has."""
+        return {key: value for key, value in (("views", self.views), ("commands", self.commands)) if value}
+
+    def profile_values(self, name: str) -> dict[str, Any]:
+        """The values of a profile that the file has, and the shared ones."""
+        values = {key: getattr(self.profiles[name], key) for key in self.profiles[name].model_fields_set}
+        return {
+            **values,
+            **{key: {**shared, **(values.get(key) or {})} for key, shared in self.shared_values().items()},
+        }
 
 
 def settings_schema() -> Mapping[str, Any]:
     """The JSON schema of the settings file, for editors. TOML has no null, so no value may be null."""
     schema = SettingsFile.model_json_schema()
-    for model in (schema, schema["$defs"]["Profile"]):
+    for model in (schema, *schema["$defs"].values()):
         model["properties"] = {key: _without_null(value) for key, value in model["properties"].items()}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Settings of upload-tui"}
 
@@ -185,15 +245,37 @@ def _validation_error(error: ValidationError, source: str, text: str = "") -> Se
     """The first problem. Never contains the value, which may be a secret."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     names = [str(part) for part in problem["loc"] if isinstance(part, str)]
-    key = names[0] if names[:1] != ["profiles"] else names[min(2, len(names) - 1)]
+    key = _key_of(names)
     line = _find_line(names, text)
     where = f"{source}, line {line}" if line else source
     if problem["type"] == "extra_forbidden":
-        known = list(SettingsFile.model_fields if len(names) == 1 and text else Profile.model_fields)
-        hint = did_you_mean(key, known, otherwise=f"Known keys: {', '.join(known)}.")
+        known = list(_known_keys(names, is_file=bool(text)))
+        hint = did_you_mean(names[-1], known, otherwise=f"Known keys: {', '.join(known)}.")
         return SettingsError(f"{where}: unknown key {key}", hint)
     reason = problem["msg"].removeprefix("Value error, ")
     return SettingsError(f"{where}: invalid {key}: {reason}", "Correct the value, or remove the key.")
+
+
+_TABLES: Mapping[str, type[BaseModel]] = {"views": ViewSettings, "commands": CommandSettings}
+"""Keys of a profile that hold tables by name."""
+
+
+def _key_of(names: list[str]) -> str:
+    """How an error names the place in a settings file: the key of the profile, or that of a table in it."""
+    inner = names[2:] if names[:1] == ["profiles"] and len(names) > 2 else names
+    return (
+        ".".join(inner)
+        if inner[0] in _TABLES
+        else inner[0]
+        if inner is not names or names[:1] != ["profiles"]
+        else names[-1]
+    )
+
+
+def _known_keys(names: list[str], *, is_file: bool) -> Iterable[str]:
+    """The keys where an unknown one was found."""
+    table = next((_TABLES[name] for name in names[-3:-2] if name in _TABLES), None)
+    return (table or (SettingsFile if len(names) == 1 and is_file else Profile)).model_fields
 
 
 def _find_line(names: list[str], text: str) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from upload_tui.addresses import has_user_info, is_loopback, safe_origin
@@ -26,6 +26,9 @@ from upload_tui.settings.layers import (
     without_foreign_credentials,
 )
 
+if TYPE_CHECKING:
+    from upload_tui.settings.profiles import CommandSettings, ViewSettings
+
 __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
 
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
@@ -33,6 +36,9 @@ _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 _SOURCE_VARIABLE = f"{ENV_PREFIX}SOURCE_VERSION"
 """Set for the command of a source, which may run upload-tui itself."""
 _SOURCE_REFRESH_SECONDS = 15.0
+_TEXT_KEYS = ("token_command", "token_keyring", "theme", "signs", "upload_url", "on_error")
+"""Empty if they are not set."""
+_TABLE_KEYS = ("keys", "views", "commands", "on_change")
 _URL_HINT = "Use one like https://dds.example.org."
 
 
@@ -58,7 +64,11 @@ class ServiceSettings:
         animations: None if not set.
         columns: of the table, as `name` or `name:width`; empty means the default ones.
         keys: key bindings by action id.
+        views: views of the dashboard, by name.
+        commands: commands on uploads, by name.
+        upload_url: the address of an upload's page, with fields in it; empty if there is none.
         on_error: a command to run when an upload fails.
+        on_change: commands to run when uploads change, by the query of the changes.
         alerts: how to alert when uploads fail: `bell`, `desktop`.
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
         ca_bundle: trusted certificates; None means the default ones.
@@ -69,7 +79,7 @@ class ServiceSettings:
 
     url: str
     command: tuple[str, ...] = ()
-    timeout_seconds: float = 30.0
+    timeout_seconds: float = DEFAULTS["timeout"]
     projects: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
     token_command: str = ""
@@ -77,19 +87,23 @@ class ServiceSettings:
     token_keyring: str = ""
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
-    refresh_seconds: float = 1.0
-    requests_per_minute: int = 60
-    stuck_after_seconds: float = 900.0
-    failures_for_seconds: float = 86400.0
+    refresh_seconds: float = DEFAULTS["refresh"]
+    requests_per_minute: int = DEFAULTS["requests_per_minute"]
+    stuck_after_seconds: float = DEFAULTS["stuck_after"]
+    failures_for_seconds: float = DEFAULTS["failures_for"]
     zone: tzinfo | None = None
     theme: str = ""
     signs: str = ""
     animations: bool | None = None
     columns: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    views: "Mapping[str, ViewSettings]" = field(default_factory=dict)
+    commands: "Mapping[str, CommandSettings]" = field(default_factory=dict)
+    upload_url: str = ""
     on_error: str = ""
+    on_change: Mapping[str, str] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
-    alert_repeat_seconds: float = 60.0
+    alert_repeat_seconds: float = DEFAULTS["alert_repeat"]
     ca_bundle: Path | None = None
     profile: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -153,16 +167,18 @@ def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) 
 def _build_settings(
     values: Mapping[str, Any], sources: Mapping[str, str], profile: str, warnings: tuple[str, ...]
 ) -> ServiceSettings:
-    token_file = values.get("token_file")
+    command = tuple(values.get("command") or ())
+    texts: dict[str, Any] = {key: values.get(key) or "" for key in _TEXT_KEYS}
+    tables: dict[str, Any] = {key: MappingProxyType(dict(values.get(key) or {})) for key in _TABLE_KEYS}
     return ServiceSettings(
-        url="" if values.get("command") else values.get("url") or "",
-        command=tuple(values.get("command") or ()),
+        **texts,
+        **tables,
+        url="" if command else values.get("url") or "",
+        command=command,
         timeout_seconds=values.get("timeout") or DEFAULTS["timeout"],
         projects=tuple(values.get("projects") or ()),
-        token=read_token_file(token_file) if token_file else _secret_text(values.get("token")),
-        token_command=values.get("token_command") or "",
-        token_file=token_file,
-        token_keyring=values.get("token_keyring") or "",
+        token=_token(values),
+        token_file=values.get("token_file"),
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
         refresh_seconds=_refresh_seconds(values, sources),
@@ -170,12 +186,8 @@ def _build_settings(
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),
-        theme=values.get("theme") or "",
-        signs=values.get("signs") or "",
         animations=values.get("animations"),
         columns=tuple(values.get("columns") or ()),
-        keys=MappingProxyType(dict(values.get("keys") or {})),
-        on_error=values.get("on_error") or "",
         alerts=tuple(values.get("alerts") or ()),
         alert_repeat_seconds=values["alert_repeat"],
         ca_bundle=values.get("ca_bundle"),
@@ -183,6 +195,11 @@ def _build_settings(
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )
+
+
+def _token(values: Mapping[str, Any]) -> str:
+    file = values.get("token_file")
+    return read_token_file(file) if file else _secret_text(values.get("token"))
 
 
 def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:

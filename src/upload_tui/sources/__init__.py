@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         parse_line,
     )
     from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
-    from upload_tui.sources.process import DEFAULT_TIMEOUT_SECONDS, CommandSource, source_environment
+    from upload_tui.sources.process import CommandSource, source_environment
     from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.source import LineBatch, LineReceiver, Listing, SnapshotSource, listing_error
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from upload_tui.sources.uploads import parse_upload
 
 __all__ = [
-    "DEFAULT_TIMEOUT_SECONDS",
     "MAX_LINE_BYTES",
     "CommandSource",
     "EndLine",
@@ -71,7 +70,7 @@ __getattr__, __dir__ = lazy_names(
             "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line MAX_LINE_BYTES parse_line UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
-        "process": "CommandSource DEFAULT_TIMEOUT_SECONDS source_environment",
+        "process": "CommandSource source_environment",
         "records": "has_ended read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
         "source": "LineBatch LineReceiver Listing listing_error SnapshotSource",

@@ -17,9 +17,8 @@ from upload_tui.processes import (
 from upload_tui.sources.contract import MAX_LINE_BYTES
 from upload_tui.sources.source import LineBatch, LineReceiver, Listing
 
-__all__ = ["DEFAULT_TIMEOUT_SECONDS", "CommandSource", "source_environment"]
+__all__ = ["CommandSource", "source_environment"]
 
-DEFAULT_TIMEOUT_SECONDS = 30.0
 _READ_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PREFIX = "UPLOAD_TUI_"
@@ -47,7 +46,7 @@ class CommandSource:
         self,
         command: Sequence[str],
         *,
-        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        timeout_seconds: float,
         environment: Mapping[str, str] | None = None,
         terminate_seconds: float = TERMINATE_SECONDS,
     ) -> None:

@@ -12,7 +12,8 @@ upload. The product never imports it. Importing it is cheap: each name is import
   is current; `deterministic` makes another app the same at every run.
 
 `upload_tui.testing.plugin` has pytest fixtures of these (`pip install 'upload-tui[testing]'`), and
-`python -m upload_tui.testing.gallery` shows the widgets.
+`python -m upload_tui.testing.gallery` shows the widgets; `python -m upload_tui.testing.animation` makes an animated SVG of a
+recording.
 
 >>> from upload_tui.testing import NOW, FrozenClock
 >>> FrozenClock().now() == NOW

@@ -65,6 +65,7 @@ class InMemorySession(_BaseSession):
         title: shown in the header.
         projects: ids and names.
         stuck_after_seconds: the age from which a pending upload is stuck.
+        service: the URL of the service that the rows name.
 
     Attributes:
         picture: an `InMemoryPicture`.
@@ -86,6 +87,7 @@ class InMemorySession(_BaseSession):
         title: str = "example.org",
         projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
+        service: str = "https://example.org",
     ) -> None:
         super().__init__(clock or FrozenClock(), title, projects)
         self.refresh_count = 0
@@ -93,7 +95,7 @@ class InMemorySession(_BaseSession):
         self.picture = InMemoryPicture(
             uploads,
             clock=self.clock,
-            service="https://example.org",
+            service=service,
             stuck_after_seconds=stuck_after_seconds,
             freshness=self._freshness,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         duration_text,
         event_text,
         parse_duration,
+        parse_moment,
         parse_since,
         parse_size,
         plural,
@@ -39,6 +40,7 @@ __all__ = [
     "fold",
     "is_folded_by_case_alone",
     "parse_duration",
+    "parse_moment",
     "parse_since",
     "parse_size",
     "plural",
@@ -58,7 +60,7 @@ __getattr__, __dir__ = lazy_names(
         "causes": "detailed_short_cause failed_chunk short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "age_text clock_text duration_text event_text parse_duration parse_since parse_size plural "
+            "age_text clock_text duration_text event_text parse_duration parse_moment parse_since parse_size plural "
             "short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from upload_tui.status import Certainty, Event
 
@@ -12,6 +12,7 @@ __all__ = [
     "duration_text",
     "event_text",
     "parse_duration",
+    "parse_moment",
     "parse_since",
     "parse_size",
     "plural",
@@ -21,6 +22,7 @@ __all__ = [
     "sparkline_text",
 ]
 
+_CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d)?")
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -145,6 +147,31 @@ def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate
     if event.latest is None:
         return f"after {clock_text(event.earliest, now, zone)}"
     return f"{clock_text(event.earliest, now, zone)}-{clock_text(event.latest, now, zone)}"
+
+
+def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime | None:
+    """A point in time as a user types it on screen; None if it is none.
+
+    `5m` and `-5m` are before now, `+5m` is after it, `13:05` and `13:05:30` are the nearest such times.
+
+    Args:
+        text: what was typed.
+        now: the present, or the position in a recording.
+        zone: the time zone of times without an offset; None means the local zone.
+    """
+    text = text.strip()
+    seconds = parse_duration(text.lstrip("+-"))
+    try:
+        if seconds is not None:
+            return now + timedelta(seconds=seconds if text.startswith("+") else -seconds)
+        if _CLOCK.fullmatch(text):
+            local, clock = now.astimezone(zone), time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))
+            days = (datetime.combine(local.date() + timedelta(days=day), clock, local.tzinfo) for day in (-1, 0, 1))
+            return min(days, key=lambda on: abs(on - now)).astimezone(UTC)
+        on = datetime.fromisoformat(text)
+        return (on.replace(tzinfo=zone) if on.tzinfo is None and zone else on).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def parse_since(text: str) -> datetime | None:

@@ -15,10 +15,27 @@ if TYPE_CHECKING:
     from upload_tui.tui.appearance.display_options import DisplayOptions
     from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, AsciiFilter, Glyphs, glyphs_for
     from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, check_stylesheets, read_theme, stylesheet_paths
+    from upload_tui.tui.bindings import free_key
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.notices import AlertSettings, CommandResult, overdue_ids
-    from upload_tui.tui.preferences import DemoControls, Fault, PlaybackControls, Preferences, TableOrder
+    from upload_tui.tui.notices import AlertSettings, overdue_ids
+    from upload_tui.tui.preferences import (
+        DemoControls,
+        Fault,
+        PlaybackControls,
+        Preferences,
+        ScreenState,
+        TableOrder,
+        View,
+    )
+    from upload_tui.tui.upload_commands import (
+        ChangeHook,
+        CommandOutput,
+        CommandResult,
+        ProgramRun,
+        UploadCommand,
+        check_fields,
+    )
 
 __all__ = [
     "ASCII",
@@ -28,6 +45,8 @@ __all__ = [
     "AlertSettings",
     "AsciiFilter",
     "ColumnSpec",
+    "ChangeHook",
+    "CommandOutput",
     "CommandResult",
     "DemoControls",
     "PlaybackControls",
@@ -35,12 +54,18 @@ __all__ = [
     "Fault",
     "Glyphs",
     "Preferences",
+    "ProgramRun",
+    "ScreenState",
     "TableOrder",
     "UploadApp",
+    "UploadCommand",
+    "View",
     "ViewKind",
     "action_ids",
+    "check_fields",
     "check_stylesheets",
     "fit_to_width",
+    "free_key",
     "glyphs_for",
     "overdue_ids",
     "parse_columns",
@@ -58,9 +83,11 @@ __getattr__, __dir__ = lazy_names(
         "appearance.display_options": "DisplayOptions",
         "appearance.glyphs": "ASCII AsciiFilter Glyphs glyphs_for UNICODE",
         "appearance.theme": "check_stylesheets DEFAULT_THEME read_theme stylesheet_paths THEMES",
+        "bindings": "free_key",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
-        "notices": "AlertSettings CommandResult overdue_ids",
-        "preferences": "DemoControls Fault PlaybackControls Preferences TableOrder",
+        "notices": "AlertSettings overdue_ids",
+        "preferences": "DemoControls Fault PlaybackControls Preferences ScreenState TableOrder View",
+        "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },
 )

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
@@ -11,23 +11,19 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Session, StageReached
-from upload_tui.text import sanitize
-from upload_tui.tui.base_app import BaseApp
-from upload_tui.tui.bindings import APP_KEYS, DEMO_ACTIONS, PLAYBACK_ACTIONS
+from upload_tui.monitor import LastVisit, Rewound, Session
+from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
-from upload_tui.tui.notices import Alerts, CommandResult, count_since_visit, desktop_notification
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences
+from upload_tui.tui.command_app import CommandApp, FailureHook
+from upload_tui.tui.notices import Alerts, count_since_visit, desktop_notification
+from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
 
-__all__ = ["FailureHook", "UploadApp"]
-
-FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
-"""Called with uploads that failed of one cause, for example to run the user's command."""
+__all__ = ["UploadApp"]
 
 
-class UploadApp(BaseApp):
+class UploadApp(CommandApp):
     """The dashboard.
 
     Args:
@@ -52,24 +48,25 @@ class UploadApp(BaseApp):
         last_visit: LastVisit | None = None,
         update_interval_seconds: float = 0.1,
     ) -> None:
-        super().__init__(preferences or Preferences())
-        self.session = session
-        self.controls = controls
+        super().__init__(session, preferences or Preferences(), controls, on_failures)
         self.failure: UploadTuiError | None = None
+        self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts)
-        self._on_failures = on_failures
-        self._last_result: CommandResult | None = None
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
         self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
-        dashboard = DashboardScreen(
-            self.session, self._initial_display_options, self.controls, order=self._preferences.order
-        )
+        dashboard = DashboardScreen(self.session, self._initial_display_options, self._preferences, self.controls)
         dashboard.set_classes(self.size_classes())
+        self._dashboard = dashboard
         return dashboard
+
+    @property
+    def screen_state(self) -> ScreenState | None:
+        """How the dashboard is, or was left; None if it was never shown."""
+        return None if self._dashboard is None else self._dashboard.state
 
     def on_mount(self) -> None:
         """Start the session after the first frame."""
@@ -107,7 +104,9 @@ class UploadApp(BaseApp):
             self.exit(self.failure.exit_code)
 
     def _dispatch(self, batch: ChangeBatch) -> None:
-        self._alerts.add(batch.changes)
+        if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures
+            self._alerts.add(batch.changes)
+            self.queue_changes(batch.changes)
         self._deliver_alerts()
         connection = self.session.connection()
         if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
@@ -116,6 +115,10 @@ class UploadApp(BaseApp):
         for screen in self.live_screens():  # another reads the session when it is mounted
             if isinstance(screen, CopyScreen | LiveDialog):
                 screen.apply_changes(batch.changes)
+
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+        self._dispatch(ChangeBatch(()))
 
     def _deliver_alerts(self) -> None:
         """Show the alerts that are due, and send them where the settings say."""
@@ -130,16 +133,7 @@ class UploadApp(BaseApp):
                 self.bell()
             if self._alerts.settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
-            if self._on_failures is not None and alert.failures:
-                run = self._run_on_failures(self._on_failures, alert.failures)
-                self.run_worker(run, group="on failures", exit_on_error=False)
-
-    async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
-        """Run the user's command and show what ran and how it ended, unless it ended like the last time."""
-        result = await on_failures(failures)
-        if result != self._last_result:
-            self._last_result = result
-            self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
+            self.run_on_failures(alert.failures)
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
@@ -158,46 +152,6 @@ class UploadApp(BaseApp):
                 "Since your last visit", "Count new, verified, failed and newly overdue uploads", self._show_summary
             )
         yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the actions of the demo and of playback where there are none."""
-        if action in DEMO_ACTIONS:
-            return isinstance(self.controls, DemoControls)
-        return self.controls is not None if action in PLAYBACK_ACTIONS else True
-
-    def action_start_upload(self) -> None:
-        """Start an upload in the demo."""
-        if isinstance(self.controls, DemoControls):
-            self.controls.start_upload()
-
-    def action_start_fault(self) -> None:
-        """Choose a fault of the demo in a menu."""
-        from upload_tui.tui.screens.menu import MenuScreen, fault_menu
-
-        if isinstance(self.controls, DemoControls) and not isinstance(self.screen, MenuScreen):
-            self.push_screen(fault_menu(self.controls.faults), self._start_fault)
-
-    def _start_fault(self, fault_name: str | None) -> None:
-        if isinstance(self.controls, DemoControls) and fault_name is not None:
-            self.controls.start_fault(fault_name)
-            self._dispatch(ChangeBatch(()))
-
-    def action_slower(self) -> None:
-        """Slow the playback down."""
-        if self.controls is not None:
-            self.controls.slower()
-            self._dispatch(ChangeBatch(()))
-
-    def action_faster(self) -> None:
-        """Speed the playback up."""
-        if self.controls is not None:
-            self.controls.faster()
-            self._dispatch(ChangeBatch(()))
-
-    def action_step(self) -> None:
-        """Advance the playback by one step."""
-        if self.controls is not None:
-            self.controls.step()
 
 
 def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:

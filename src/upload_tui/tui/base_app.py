@@ -29,8 +29,8 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
 from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, stylesheet_paths, theme_for
 from upload_tui.tui.bindings import key_label
-from upload_tui.tui.bridge import ColumnsChosen, ExportReady, OrderChosen, ThemeChosen
-from upload_tui.tui.preferences import Preferences, TableOrder
+from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
+from upload_tui.tui.preferences import Preferences
 
 __all__ = ["BaseApp"]
 
@@ -209,10 +209,10 @@ class BaseApp(ExportApp):
         if (save := self._preferences.save_columns) is not None:
             self._save(partial(save, message.view), message.columns)
 
-    @on(OrderChosen)
-    def save_order(self, message: OrderChosen) -> None:
-        """Save the order of the table."""
-        self._save(self._preferences.save_order, TableOrder(message.sort, message.descending))
+    @on(ViewsChanged)
+    def save_views(self, message: ViewsChanged) -> None:
+        """Save the views."""
+        self._save(self._preferences.save_views, message.views)
 
     def _save(self, save: Callable[[Choice], None] | None, choice: Choice) -> None:
         if save is None:

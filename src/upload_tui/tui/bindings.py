@@ -1,9 +1,11 @@
 """The keys of the dashboard and its panes, and how they are written on screen. Settings change a key by its binding's id."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual.binding import ActiveBinding, Binding
+from textual.keys import _character_to_key
 from textual.screen import Screen
 
 from upload_tui.status import Stage
@@ -19,9 +21,13 @@ __all__ = [
     "HELP_KEY",
     "HISTORY_KEY",
     "PLAYBACK_ACTIONS",
+    "RECENT_SPANS",
+    "REPLAY_KEYMAP",
+    "SEEK_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
     "TIMELINE_KEYS",
+    "free_key",
     "key_label",
     "key_of",
     "keys_of",
@@ -42,6 +48,18 @@ def _key(
         show=footer_key is not None,
         key_display=footer_key or None,
     )
+
+
+RECENT_SPANS = {60: "minute", 300: "5 minutes", 900: "15 minutes", 3600: "hour", 86400: "day"}
+"""The filters of what changed last: how many seconds, and how that is written after `last`."""
+
+
+def _recent_keys(prefix: str, what: str) -> Sequence[Binding]:
+    return [
+        _key(f"{key}", f"recent({seconds})", f"Last {span}", f"{what} in the last {span} (toggle)", name)
+        for key, (seconds, span) in enumerate(RECENT_SPANS.items(), 5)
+        for name in [f"{prefix}.{span.replace(' ', '_')}"]
+    ]
 
 
 TABLE_KEYS = (
@@ -76,7 +94,8 @@ TAIL_KEYS = (
         _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
         for number, stage in enumerate(Stage, 1)
     ),
-    _key("escape", "clear", "Clear", "Clear the search, then the stage filter", "tail.clear"),
+    *_recent_keys("tail.last", "Changes"),
+    _key("escape", "clear", "Clear", "Clear the search, then the filters", "tail.clear"),
 )
 """The keys of the change log in the activity pane. Settings know it as `tail`."""
 
@@ -113,6 +132,7 @@ DASHBOARD_KEYS = (
     _key("2", "stage('completed')", "Completed", "Show only completed (toggle)", "stage.completed"),
     _key("3", "stage('verified')", "Verified", "Show only verified (toggle)", "stage.verified"),
     _key("4", "stage('error')", "Error", "Show only failed (toggle)", "stage.error"),
+    *_recent_keys("last", "What changed"),
     _key("E", "next_failed", "Next failed", "Go to the next failed upload", "next.failed"),
     _key("W", "next_late", "Next late", "Go to the next overdue or stuck upload", "next.stuck"),
     _key("s", "sort", "Sort", "Sort by the next column", "sort", footer_key="s"),
@@ -126,7 +146,9 @@ DASHBOARD_KEYS = (
     _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
+    _key("T", "go_to_time", "Go to time", "Go to a time in Activity: 13:05, 5m ago", "activity.time"),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
+    _key("v", "views", "Views", "Choose a view, save or remove one", "views"),
     _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),
     _key("r", "refresh", "Refresh", "Refresh now", "refresh"),
     _key("t", "times", "Times", "Relative or absolute times", "times"),
@@ -156,6 +178,9 @@ APP_KEYS = (
     _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
     _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
     _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("o", "run_command('open')", "Open page", "Open the upload's page (upload_url of the profile)", "open.page"),
+    _key("comma", "step_back", "Step back", "Replay: one step back", "story.back"),
+    _key("g", "seek", "Go to time", "Replay: go to a time: 13:05, -5m, +30s", "story.seek"),
     _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),
     Binding(
         "ctrl+c",
@@ -206,6 +231,12 @@ FOOTER_LAST = ("help", "quit", "palette")
 PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
 """Actions that need `PlaybackControls`: the demo and replays."""
 
+SEEK_ACTIONS = frozenset({"step_back", "seek"})
+"""Actions that need `SeekControls`: replays."""
+
+REPLAY_KEYMAP = {"table.first": "home", "tail.first": "home", "timeline.first": "home"}
+"""Keys that change in a replay, where `g` goes to a time."""
+
 DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})
 """Actions that need `DemoControls`: a replay cannot change what was recorded."""
 
@@ -227,6 +258,7 @@ _LABELS = {
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "full_stop": ".",
+    "comma": ",",
     "plus": "+",
     "minus": "-",
 }
@@ -262,3 +294,33 @@ def keys_text(keys: Sequence[str]) -> str:
 def key_of(screen: Screen[Any], binding_id: str) -> str:
     """The label of the first active key of a binding; empty if it has none."""
     return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")
+
+
+_NAMED_KEY = re.compile(
+    r"(?:(?:ctrl|alt|shift)\+)*(?:f(?:[1-9]|1\d|2[0-4])|[a-z0-9]|left|right|insert|delete|backspace)"
+)
+
+
+def free_key(text: str, keymap: Mapping[str, str], taken: Mapping[str, str]) -> str:
+    """The key that a user wrote for a view or a command, such as `b`, `#`, `f5` or `ctrl+t`, as Textual names it.
+
+    Args:
+        text: what the user wrote.
+        keymap: the user's keys by binding id.
+        taken: who has other keys, such as `the view night`, by key.
+
+    Raises:
+        ValueError: there is no such key, or it is taken.
+    """
+    if len(text) == 1 and text.isprintable():
+        key = _character_to_key(text)
+    elif _NAMED_KEY.fullmatch(text.lower()):
+        key = text.lower()
+    else:
+        raise ValueError(f"there is no key {text}")
+    owners = {
+        each.strip(): one.id for one in reversed(ALL_KEYS) for each in keymap.get(one.id or "", one.key).split(",")
+    }
+    if owner := taken.get(key, owners.get(key)):
+        raise ValueError(f"the key {text} belongs to {owner}")
+    return key

@@ -4,16 +4,17 @@ However fast the service changes, there are at most `1 / interval_seconds` batch
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TextIO
 
 from msgspec import Struct
 from textual.message import Message
 
-from upload_tui.monitor import Change, PictureChanged, Session, SortKey, SyncProgressed
+from upload_tui.monitor import Change, PictureChanged, Session, SyncProgressed
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
+from upload_tui.tui.preferences import View
 
-__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "OrderChosen", "ThemeChosen"]
+__all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen", "ViewsChanged"]
 
 
 class ChangeBatch(Struct, frozen=True):
@@ -31,15 +32,6 @@ class ColumnsChosen(Message):
         self.columns = columns
 
 
-class OrderChosen(Message):
-    """The user chose this order of the table."""
-
-    def __init__(self, sort: SortKey, *, descending: bool) -> None:
-        super().__init__()
-        self.sort = sort
-        self.descending = descending
-
-
 class ExportReady(Message):
     """A text to save under this file name."""
 
@@ -55,6 +47,14 @@ class ThemeChosen(Message):
     def __init__(self, theme: str) -> None:
         super().__init__()
         self.theme = theme
+
+
+class ViewsChanged(Message):
+    """The user saved or removed a view; these remain."""
+
+    def __init__(self, views: Sequence[View]) -> None:
+        super().__init__()
+        self.views = views
 
 
 class Bridge:

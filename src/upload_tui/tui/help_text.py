@@ -13,12 +13,15 @@ __all__ = ["KeyGroup", "KeyHelp", "grouped", "help_lines", "key_helps"]
 
 _OTHER_TITLE = "More"
 _GROUPS: tuple[tuple[str, str], ...] = (
-    ("Problems", "trouble next.failed next.stuck failures"),
-    ("Find, filter and sort", "search stage. projects sort reverse follow clear table.next_match table.previous_match"),
-    ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.clear"),
+    ("Problems", "trouble next.failed next.stuck failures acknowledge"),
+    (
+        "Find, filter and sort",
+        "search views view. stage. last. projects sort reverse follow activity.time clear table.next_match table.previous_match",
+    ),
+    ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.last. tail.clear"),
     ("Find, filter and sort", "tail.next_match tail.previous_match"),
-    ("Inspect", "table.open tail.open raw shapes latencies times density columns pause refresh"),
-    ("Copy and export", "table.mark copy.id copy.json copy.curl tail.copy copy. export"),
+    ("Inspect", "table.open tail.open raw shapes history latencies times density columns pause refresh"),
+    ("Copy, export and run", "open.page command. table.mark copy.id copy.json copy.curl tail.copy copy. export"),
     ("Demo and replay", "story."),
     ("Panes", "pane. help quit quit. upload.back suspend"),
     ("Move", "table.down table.up table. tail.down tail.up tail. timeline.down timeline.up timeline."),

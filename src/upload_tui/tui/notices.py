@@ -16,7 +16,6 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Alerts",
-    "CommandResult",
     "VisitSummary",
     "desktop_notification",
     "overdue_ids",
@@ -39,13 +38,6 @@ class AlertSettings(Struct, frozen=True):
     bell: bool = False
     desktop: bool = False
     quiet_seconds: float = 60.0
-
-
-class CommandResult(Struct, frozen=True):
-    """How a command that ran because of failures ended: one line with the command and its end, not sanitized."""
-
-    text: str
-    is_ok: bool
 
 
 _ALERTED_TROUBLES = {Trouble.CONTRADICTORY: "verified but not whole", Trouble.STUCK: "stuck"}
@@ -84,8 +76,10 @@ class Alert(Struct, frozen=True):
             names = [failure.upload.name or failure.upload.id for failure in self.failures]
             what = f"failed: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
         count = len(names) + self.others
-        subject = truncate_middle(names[0], _NAME_CELLS) if count == len(names) == 1 else plural(count, "upload")
-        return f"{subject} {what}"
+        if count == len(names) == 1:
+            return f"{truncate_middle(names[0], _NAME_CELLS)} {what}"
+        # The count of all that are stuck stands beside it.
+        return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}"
 
 
 class _Compared(Struct, frozen=True):
@@ -126,15 +120,15 @@ class Alerts(Struct):
         """
         troubles = picture.funnel().troubles
         contradictory, stuck = (troubles.get(trouble, 0) for trouble in _ALERTED_TROUBLES)
-        end = (
-            contradictory + stuck
-        )  # in this order, the newest contradictory upload is first, the newest stuck one last
-        for trouble, total, start, limit in (
-            (Trouble.CONTRADICTORY, contradictory, 0, min(contradictory, _MAX_COMPARED)),
-            (Trouble.STUCK, stuck, max(contradictory, end - _MAX_COMPARED), min(stuck, _MAX_COMPARED)),
+        # In this order the newest contradictory upload is the first of its kind, and the newest stuck one the last.
+        end = contradictory + stuck
+        for trouble, total, start, group_end in (
+            (Trouble.CONTRADICTORY, contradictory, 0, contradictory),
+            (Trouble.STUCK, stuck, max(contradictory, end - _MAX_COMPARED), end),
         ):
-            rows = picture.window(_IN_TROUBLE, start, limit).rows if limit else ()
-            self._compare(trouble, [row for row in rows if row.trouble is trouble], total)
+            if total == 0 or _ends_with(picture, trouble, group_end):
+                rows = picture.window(_IN_TROUBLE, start, min(total, _MAX_COMPARED)).rows if total else ()
+                self._compare(trouble, rows, total)
 
     def _compare(self, trouble: Trouble, rows: Sequence[Row], total: int) -> None:
         before, is_cut = self._compared.get(trouble), total > len(rows)
@@ -167,6 +161,12 @@ class Alerts(Struct):
             self._waiting_rows.pop(cause) if isinstance(cause, Trouble) else Alert(tuple(self._waiting.pop(cause)))
             for cause in due
         ]
+
+
+def _ends_with(picture: Picture, trouble: Trouble, end: int) -> bool:
+    """Whether the uploads with a trouble end there in the order; otherwise it is older than the numbers, as a long one may be."""
+    rows = picture.window(_IN_TROUBLE, end - 1, 2).rows
+    return [row.trouble is trouble for row in rows] in ([True], [True, False])
 
 
 def desktop_notification(text: str, *, in_tmux: bool) -> str:

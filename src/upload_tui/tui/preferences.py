@@ -1,18 +1,36 @@
-"""What `cli` hands to the dashboard: the user's preferences, and the controls of a demo or a replay."""
+"""What `cli` hands to the dashboard: the user's preferences, views and last state, and the controls of a demo or a replay."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct, field
 from textual.theme import Theme
 
-from upload_tui.monitor import SortKey
+from upload_tui.monitor import Query, SortKey, read_query
+from upload_tui.status import Stage
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.notices import AlertSettings
+from upload_tui.tui.upload_commands import ChangeHook, CommandResult, ProgramRun, UploadCommand
 
-__all__ = ["DemoControls", "Fault", "PlaybackControls", "Preferences", "TableOrder"]
+__all__ = [
+    "DESCENDING_KEYS",
+    "DemoControls",
+    "Fault",
+    "PlaybackControls",
+    "Preferences",
+    "ScreenState",
+    "SeekControls",
+    "TableOrder",
+    "View",
+]
+
+DESCENDING_KEYS = frozenset(
+    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
+)
+"""Sorted from the newest, largest or longest; the others from A or from the least."""
 
 
 class TableOrder(Struct, frozen=True):
@@ -23,16 +41,85 @@ class TableOrder(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "TableOrder":
-        """The order written as text: `size`, or `-size` for ascending; the default for an unknown one."""
+        """The order written as text: a key for its usual direction (largest size, first name), `-` before it for the other one.
+
+        Raises:
+            ValueError: there is no such key.
+        """
         name = text.strip()
-        try:
-            return cls(SortKey(name.removeprefix("-")), not name.startswith("-"))
-        except ValueError:
-            return cls()
+        sort = SortKey(name.removeprefix("-"))
+        return cls(sort, (sort in DESCENDING_KEYS) is not name.startswith("-"))
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
-        return self.sort if self.descending else f"-{self.sort}"
+        return self.sort if self.descending is (self.sort in DESCENDING_KEYS) else f"-{self.sort}"
+
+
+class View(Struct, frozen=True):
+    """A query, an order and columns under a name.
+
+    Attributes:
+        query: as the user writes it.
+        order: None keeps the order that the table has.
+        columns: empty for the usual ones.
+        key: that shows the view; empty if there is none.
+        is_saved: saved from the screen, so that it can be removed there; False for a view of the settings.
+    """
+
+    name: str
+    query: str = ""
+    order: TableOrder | None = None
+    columns: tuple[ColumnSpec, ...] = ()
+    key: str = ""
+    is_saved: bool = False
+
+
+class ScreenState(Struct, frozen=True):
+    """How the dashboard was left.
+
+    Attributes:
+        query: the search, as the user wrote it.
+        stages, trouble_only, late_only, recent_seconds: the filters.
+        view: the name of the view; empty if there was none.
+        is_roomy: each row of the table has a second line.
+    """
+
+    order: TableOrder = TableOrder()
+    query: str = ""
+    stages: frozenset[Stage] = frozenset()
+    trouble_only: bool = False
+    late_only: bool = False
+    recent_seconds: int | None = None
+    view: str = ""
+    is_roomy: bool = False
+
+    @classmethod
+    def of(cls, query: Query, view: str, *, is_roomy: bool) -> "ScreenState":
+        """The state of a table with this query."""
+        order = TableOrder(query.sort, query.descending)
+        return cls(
+            order,
+            query.where.text,
+            query.stages,
+            query.attention_only,
+            query.late_only,
+            query.recent_seconds,
+            view,
+            is_roomy,
+        )
+
+    @property
+    def rows_query(self) -> Query:
+        """The query of the table."""
+        return Query(
+            stages=self.stages,
+            where=read_query(self.query),
+            attention_only=self.trouble_only,
+            late_only=self.late_only,
+            recent_seconds=self.recent_seconds,
+            sort=self.order.sort,
+            descending=self.order.descending,
+        )
 
 
 class Preferences(Struct, frozen=True):
@@ -49,8 +136,13 @@ class Preferences(Struct, frozen=True):
         alerts: how to alert when uploads fail.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
-        order: the order of the table.
-        save_order: saves the order that the user chose for the next time; None does not save it.
+        state: how the dashboard was left; it comes back so.
+        views: the views of the settings, and those saved from the screen.
+        commands: the user's commands on uploads.
+        upload_url: the address of an upload's page, with fields; empty if there is none.
+        on_change: what runs for changes that match a query.
+        run_program: runs a program of a command, whose name is the first argument; None runs none.
+        save_views: saves the views that were saved from the screen; None does not save them.
         is_animated: enable animations.
     """
 
@@ -64,8 +156,13 @@ class Preferences(Struct, frozen=True):
     alerts: AlertSettings = field(default_factory=AlertSettings)
     save_columns: Callable[[ViewKind, Sequence[ColumnSpec]], None] | None = None
     save_theme: Callable[[str], None] | None = None
-    order: TableOrder = TableOrder()
-    save_order: Callable[[TableOrder], None] | None = None
+    state: ScreenState = ScreenState()
+    views: Sequence[View] = ()
+    commands: Sequence[UploadCommand] = ()
+    upload_url: str = ""
+    on_change: Sequence[ChangeHook] = ()
+    run_program: Callable[[str, ProgramRun], Coroutine[None, None, CommandResult]] | None = None
+    save_views: Callable[[Sequence[View]], None] | None = None
     is_animated: bool = True
 
 
@@ -94,6 +191,27 @@ class PlaybackControls(Protocol):
 
     def step(self) -> None:
         """Go one step forward, also while paused: a second of a demo, a line of a recording."""
+        ...
+
+
+@runtime_checkable
+class SeekControls(PlaybackControls, Protocol):
+    """What the dashboard's keys do to a replay, and not to a demo."""
+
+    began_on: datetime
+    ends_on: datetime
+
+    @property
+    def position(self) -> datetime:
+        """The time that is shown."""
+        ...
+
+    def seek(self, on: datetime) -> None:
+        """Go to a time, forwards or back, within the recording."""
+        ...
+
+    def step_back(self) -> None:
+        """Go back to the line of the recording before the present position."""
         ...
 
 

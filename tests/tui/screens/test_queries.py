@@ -7,7 +7,7 @@ from textual.widgets import Input, Label
 from tests.tui.dashboards import names_in, opened, toasts, until
 from upload_tui.monitor import Query, Trouble, parse_query
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
-from upload_tui.tui.screens.acknowledge import parse_acknowledgement
+from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.wire import CHUNK_HASH_DIFFERS
 
@@ -39,7 +39,7 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]
         await search(pilot, "bin -stage:verified,error size>")
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]
-        assert note(pilot).startswith("size needs a value")
+        assert note(pilot).startswith("2 matches  size needs a value")
         await search(pilot, "bin stage:verifed done")
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]  # the last good result
         assert "Did you mean verified?" in note(pilot)
@@ -68,13 +68,39 @@ async def test_a_query_with_a_mistake_stays_open_on_enter(text: str) -> None:
 async def test_a_field_is_completed_and_explained_and_the_history_comes_first() -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
         await pilot.press("slash", *"is:tr")
-        assert "is: stuck, overdue" in note(pilot)
+        assert note(pilot) == "4 matches  is: pending 2, trouble 2, stuck 1, overdue 1, failed 1"
         await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble")
         await pilot.press("right")
         assert pilot.app.screen.query_one(Input).value == "is:trouble"
         await search(pilot, "is:trouble -bin")
         await pilot.press("enter", "escape", "slash", *"is:t")
         await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble -bin")
+
+
+async def test_values_are_completed_with_the_number_of_uploads_that_have_them() -> None:
+    async with opened(UPLOADS) as (pilot, _, table):
+        await pilot.press("slash", *"by:a")
+        assert note(pilot) == f"{len(UPLOADS)} matches  by: Ada Lovelace {len(UPLOADS)}"
+        await until(
+            pilot,
+            lambda: pilot.app.screen.query_one(Input)._suggestion == "by:ada",
+        )
+        await search(pilot, "error:")
+        assert "error: " in note(pilot)
+        assert note(pilot).endswith(" 1")
+        await search(pilot, "done")
+        assert note(pilot) == "1 match  Enter apply, Esc cancel"
+        assert names_in(table) == ["done.bin"]
+
+
+async def test_matches_are_highlighted_in_the_id() -> None:
+    async with opened(UPLOADS[3:], size=(115, 40)) as (pilot, _, table):
+        row = table.row_at(0)
+        assert row is not None
+        await pilot.press("d", "slash")
+        await search(pilot, row.id[:6])
+        underlined = [part.text for part in table.render_line(2) if part.style and part.style.underline]
+        assert underlined == [row.id[:6]]
 
 
 async def test_the_activity_understands_the_same_queries() -> None:

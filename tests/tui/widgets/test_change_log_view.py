@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.monitor import StageReached
+from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
@@ -17,6 +19,7 @@ from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.change_text import ChangeFilter
 
 
 @asynccontextmanager
@@ -216,3 +219,58 @@ async def test_moving_the_cursor_repaints_two_lines() -> None:
         await pilot.press("k")
         assert sorted(region.y for region in painted) == [2, 3]
         assert {region.height for region in painted} == {1}
+
+
+async def test_changes_of_the_last_minutes_are_shown_until_they_are_older() -> None:
+    async with opened_log(100) as (pilot, _, log):
+        await pilot.press("8")  # the changes are 1900 to 2000 seconds old
+        assert log.total == 100
+        assert "last hour" in str(log.border_title)
+        now = log.now
+        assert now is not None
+        log.now = now + timedelta(seconds=3600 - 1950)
+        assert [log.shown_changes[0].upload.name, log.total] == ["up-050", 50]
+        await pilot.press("8", "6")
+        assert log.total == 0
+        await pilot.press("escape")
+        assert log.total == 100
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("1950s", "up-050"), ("33m", "up-020"), ("9d", "up-000"), ("+1h", "up-099"), ("{clock}", "up-030")],
+)
+async def test_the_cursor_goes_to_a_time(typed: str, name: str) -> None:
+    async with opened_log(100) as (pilot, _, log):
+        on = log.shown_changes[30].on  # type: ignore[attr-defined]
+        await pilot.press("T")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = typed.format(clock=f"{on:%H:%M:%S}")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert log.shown_changes[log.cursor_row].upload.name == name
+
+
+async def test_a_text_that_is_no_time_moves_nothing() -> None:
+    async with opened_log(100) as (pilot, _, log):
+        await pilot.press("T", *"nonsense", "enter")
+        await pilot.pause()
+        assert toasts(pilot) == ["Not a time: nonsense"]
+        assert name_under_cursor(log) == "up-099"
+
+
+async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_exported() -> None:
+    async with opened([]) as (pilot, session, _):
+        log = pilot.app.screen.query_one(ChangeLogView)
+        session.publish(
+            an_upload("half.bin", initiated=60, completed=30, verified=20, chunks=(1, 3, 4)),
+            an_upload("fine.bin", initiated=60, completed=30, verified=20),
+        )
+        await until(pilot, lambda: log.total == 6)
+        assert [type(change) for change in log.shown_changes].count(AnomalyNoticed) == 2
+        lines = [log.line(y).text for y in range(log.total)]
+        (line,) = [line for line in lines if "▲" in line]
+        assert "● half.bin" in line
+        assert "chunks missing, chunk sizes differ" in line
+        log.change_filter = ChangeFilter(where=read_query("missing"))
+        assert log.total == 1

@@ -117,16 +117,6 @@ async def test_without_trouble_the_keys_say_so() -> None:
         assert toasts(pilot) == ["Nothing failed or contradictory.", "No overdue or stuck uploads."]
 
 
-async def test_the_order_is_saved_and_comes_back() -> None:
-    saved: list[TableOrder] = []
-    async with opened(FEW, order=TableOrder(), save_order=saved.append) as (pilot, _, _):
-        await pilot.press("s", "S", "f")
-        await pilot.pause()
-    assert [str(order) for order in saved] == ["initiated", "-initiated"]
-    assert TableOrder.parse(str(saved[-1])) == saved[-1]
-    assert TableOrder.parse("nonsense") == TableOrder()
-
-
 async def test_gone_uploads_are_counted_apart() -> None:
     async with opened(many(5), order=TableOrder()) as (pilot, session, table):
         ids = [row.id for number in (1, 2) if (row := table.row_at(number))]
@@ -135,3 +125,11 @@ async def test_gone_uploads_are_counted_apart() -> None:
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
         assert title(table) == "Uploads 3 · 2 gone · trouble first"
+
+
+async def test_trouble_gets_the_rows_that_others_leave() -> None:
+    async with opened([*many(2), *FAILED[:5]], size=(80, 24), order=TableOrder()) as (pilot, session, table):
+        assert len(lines(pilot, table)) == 8
+        assert rules(pilot, table) == [5]
+        session.publish(*many(4))
+        await until(pilot, lambda: rules(pilot, table) == [4])

@@ -25,6 +25,9 @@ from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
+TABLES = {"views", "commands"}
+VALID = {"views": "", "commands": "command = ['x']\n"}
+"""What each table needs besides optional keys."""
 SOURCES = st.sampled_from(["default", "profile", "variable", "flag"])
 # All examples share one folder; each writes its own file into it.
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -96,13 +99,39 @@ def test_a_secret_is_not_in_an_error(read: Reader, key: str, text: str) -> None:
 
 
 @in_one_folder
-@given(key=st.sampled_from(sorted(Profile.model_fields)), value=st.text(string.ascii_lowercase, min_size=12))
+@given(
+    key=st.sampled_from(sorted({*Profile.model_fields} - TABLES)), value=st.text(string.ascii_lowercase, min_size=12)
+)
 def test_an_invalid_value_is_reported_with_file_line_and_key(tmp_path: Path, key: str, value: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(f"# a comment\n\n[profiles.{value}]\n{key} = {{ {value} = {{}} }}\n")
     with pytest.raises(SettingsError) as caught:
         read_settings_file(file)
     assert f"{file}, line 4: invalid {key}" in caught.value.title
+
+
+@pytest.mark.parametrize("heading", ["[{table}.night]", "[profiles.a.{table}.night]"])
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_mistake_in_a_table_is_reported_with_line_and_key(tmp_path: Path, heading: str, table: str) -> None:
+    file = tmp_path / "config.toml"
+    for key, message in (("ky", "unknown key {table}.night.ky"), ("key", "invalid {table}.night.key: ")):
+        file.write_text(f"{heading.format(table=table)}\n{key} = 1\n{VALID[table]}")
+        with pytest.raises(SettingsError) as caught:
+            read_settings_file(file)
+        assert f"{file}, line 2: {message.format(table=table)}" in caught.value.title
+    file.write_text(f"{heading.format(table=table)}\nky = 1\n{VALID[table]}")
+    with pytest.raises(SettingsError, match="unknown key") as caught:
+        read_settings_file(file)
+    assert caught.value.hint == "Did you mean key?"
+
+
+@pytest.mark.parametrize("table", sorted(TABLES))
+def test_a_table_outside_the_profiles_is_in_each_of_them(read: Reader, table: str) -> None:
+    shared = f"[{table}.night]\n{VALID[table]}[{table}.day]\n{VALID[table]}key = 'f3'\n"
+    own = f"[profiles.a]\nurl = '{URL}'\n[profiles.a.{table}.day]\n{VALID[table]}key = 'f2'\n"
+    found = getattr(read(shared + own), table)
+    assert {name: one.key for name, one in found.items()} == {"night": "", "day": "f2"}
+    assert set(getattr(read(shared, url=URL), table)) == {"night", "day"}
 
 
 @in_one_folder

@@ -40,7 +40,7 @@ class Lines:
 
 
 def python(script: str, **options: float) -> CommandSource:
-    return CommandSource([sys.executable, "-I", "-c", script], **options)  # type: ignore[arg-type]
+    return CommandSource([sys.executable, "-I", "-c", script], **{"timeout_seconds": 30.0, **options})  # type: ignore[arg-type]
 
 
 async def read(source: CommandSource) -> tuple[Listing, Sequence[bytes | None]]:
@@ -62,7 +62,9 @@ async def wait_until_gone(pid: int) -> None:
 
 async def test_arguments_reach_the_program_without_a_shell() -> None:
     listing, lines = await read(
-        CommandSource([sys.executable, "-I", "-c", "import sys; print(sys.argv[1:])", "$HOME; ls", "*"])
+        CommandSource(
+            [sys.executable, "-I", "-c", "import sys; print(sys.argv[1:])", "$HOME; ls", "*"], timeout_seconds=30.0
+        )
     )
     assert (listing.failure, lines) == ("", [b"['$HOME; ls', '*']"])
 
@@ -114,7 +116,7 @@ async def test_a_failed_command_says_how_it_ended_and_keeps_the_end_of_its_stand
 
 async def test_a_command_that_cannot_be_run_is_misconfigured() -> None:
     for command in (["/no/such/program"], ["/"], ["a\0b"]):
-        listing, _ = await read(CommandSource(command))
+        listing, _ = await read(CommandSource(command, timeout_seconds=30.0))
         assert (listing.is_misconfigured, "cannot be run" in listing.failure) == (True, True)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.status import Certainty, Event, Stage
-from upload_tui.text import clock_text, event_text, parse_since, short_clock_text
+from upload_tui.text import clock_text, event_text, parse_moment, parse_since, short_clock_text
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 
@@ -78,3 +78,28 @@ def test_any_text_is_a_time_or_none(text: str) -> None:
 @pytest.mark.parametrize("text", ["999999999d", "0001-01-01T00:00+14:00", "2026-13-01", "yesterday", ""])
 def test_other_texts_are_not_times(text: str) -> None:
     assert parse_since(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5m", "2026-03-14T00:05:00+00:00"),
+        (" -5m ", "2026-03-14T00:05:00+00:00"),
+        ("+1h30m", "2026-03-14T01:40:00+00:00"),
+        ("1:15", "2026-03-14T00:15:00+00:00"),
+        ("01:15:30", "2026-03-14T00:15:30+00:00"),
+        ("23:50", "2026-03-13T22:50:00+00:00"),
+        ("2026-03-01", "2026-02-28T23:00:00+00:00"),
+        ("2026-03-01 13:05", "2026-03-01T12:05:00+00:00"),
+        ("2026-03-01T13:05Z", "2026-03-01T13:05:00+00:00"),
+        ("25:00", None),
+        ("", None),
+        ("noon", None),
+        ("99999999999d", None),
+        ("0001-01-01", None),
+    ],
+)
+def test_a_moment_is_relative_a_clock_time_or_complete(text: str, expected: str | None) -> None:
+    now = datetime(2026, 3, 14, 0, 10, tzinfo=UTC)
+    moment = parse_moment(text, now, timezone(timedelta(hours=1)))
+    assert moment == (None if expected is None else datetime.fromisoformat(expected))

@@ -15,7 +15,7 @@ from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
 from upload_tui.files import create_private_file, restrict_to_owner
 
-__all__ = ["Database", "UPLOADS_IN_MEMORY", "check_owner", "migrate"]
+__all__ = ["Database", "UPLOADS_IN_MEMORY", "migrate"]
 
 _INITIAL = """
 CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), value BLOB NOT NULL);
@@ -106,7 +106,7 @@ CREATE INDEX versions_of_upload ON versions (upload_id);
 _MIGRATIONS = (_INITIAL, _TREE, _WORKER)
 
 
-def check_owner(db: sqlite3.Connection) -> None:
+def _check_owner(db: sqlite3.Connection) -> None:
     """Check that a database is empty or a service's, before anything is written.
 
     Raises:
@@ -213,7 +213,7 @@ class Database:
 
 def _prepare(db: sqlite3.Connection) -> None:
     """Lock and migrate the database. A second service would treat this one's running jobs as abandoned."""
-    check_owner(db)
+    _check_owner(db)
     for setting in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         db.execute(f"PRAGMA {setting}")
     migrate(db)

@@ -1,6 +1,5 @@
 """`upload-tui config`: the path of the settings file, the effective settings with their sources, a template, the schema."""
 
-import errno
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ import click
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.errors import SettingsError
-from upload_tui.files import make_private_folder, private_opener
+from upload_tui.files import make_private_folder, private_opener, write_hint
 from upload_tui.redaction import HIDDEN
 from upload_tui.settings import Flags, ServiceSettings
 
@@ -48,8 +47,24 @@ _TEMPLATE = """\
 # columns = ["stage", "name:40", "size", "since", "note"]
 # alerts = ["bell", "desktop"]         # how to alert you when uploads fail
 # alert_repeat = 60                    # seconds until failures of the same cause are alerted again; 0 alerts each
+# upload_url = "https://dds.example.org/ui/{project_id}/{id}"    # the page that o opens
 # on_error = "mail -s failed me"       # program to run when uploads fail; reads JSON lines; no shell: for pipes, sh -c '…'
 # ca_bundle = "/etc/ssl/own-ca.pem"
+#
+# [profiles.work.views.night]          # a view of the dashboard; [views.night] for every profile
+# query = "is:trouble -by:robot"       # as in the search
+# order = "since"                      # or "-since": the other direction
+# columns = ["name", "since", "note"]
+# key = "f2"
+#
+# [profiles.work.commands.page]        # a command on uploads; [commands.page] for every profile
+# command = ["notify-send", "--", "{name}", "{error_message}"]    # no shell; {id}, {stage} and others: see the README
+# key = "b"
+# confirm = true                       # ask first
+# output = "notice"                    # or "show", "discard"
+#
+# [profiles.work.on_change]            # programs by query; they read the changes as JSON lines
+# "stage:verified name:.bam" = "~/bin/publish"
 #
 # [profiles.work.keys]                 # keys of actions; the ids are in the README
 # quit = "q,x"
@@ -108,6 +123,12 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "animations": lambda settings: settings.animations,
     "columns": lambda settings: list(settings.columns),
     "keys": lambda settings: dict(settings.keys),
+    "views": lambda settings: {name: view.model_dump(exclude_unset=True) for name, view in settings.views.items()},
+    "commands": lambda settings: {
+        name: _without_arguments(command.command) for name, command in settings.commands.items()
+    },
+    "upload_url": lambda settings: settings.upload_url,
+    "on_change": lambda settings: {query: _program_of(command) for query, command in settings.on_change.items()},
     "on_error": lambda settings: _program_of(settings.on_error),
     "alerts": lambda settings: list(settings.alerts),
     "alert_repeat": lambda settings: settings.alert_repeat_seconds,
@@ -159,5 +180,4 @@ def init() -> None:
 
 
 def _write_error(file: Path, error: OSError) -> SettingsError:
-    hint = "Free some space." if error.errno in {errno.ENOSPC, errno.EDQUOT} else "Check its permissions."
-    return SettingsError(f"{file} cannot be written: {error.strerror}", hint)
+    return SettingsError(f"{file} cannot be written: {error.strerror}", write_hint(error))

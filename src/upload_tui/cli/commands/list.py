@@ -12,11 +12,12 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
+from upload_tui.cli.support.service import echo_failure_hint
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
-from upload_tui.text import plural
+from upload_tui.text import fold, plural
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Detail, Expression, Query, Where
@@ -79,8 +80,9 @@ def command(
     printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
     printer.print_records(map(upload_record, details))
-    is_failure = fail_on_error and any(has_failed(detail.row) for detail in details)
-    return snapshot.exit_code(has_failed=is_failure)
+    failed = [detail.upload.id for detail in details if fail_on_error and has_failed(detail.row)]
+    echo_failure_hint(settings, failed)
+    return snapshot.exit_code(has_failed=bool(failed))
 
 
 async def _details(
@@ -114,7 +116,6 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
 def _tree(criteria: _Criteria) -> "Expression":
     """The query of `--where`, with `--search` and `--since` joined onto it."""
     from upload_tui.monitor import TextTerm, TimeTerm, all_of
-    from upload_tui.text import fold
 
     search = [TextTerm("", (fold(criteria.search),))] if criteria.search else []
     since = [TimeTerm(None, criteria.since)] if criteria.since else []

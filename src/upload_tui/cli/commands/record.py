@@ -1,6 +1,7 @@
 """`upload-tui record` writes every change and the outcome of every request to a recording; `upload-tui replay` plays it."""
 
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ from upload_tui.cli.support.service import (
     run_alongside,
     service_of,
 )
-from upload_tui.errors import EXIT_OK, ServiceError
+from upload_tui.errors import EXIT_OK, ServiceError, UsageError
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.text import plural
+from upload_tui.text import parse_duration, parse_moment, plural
 
 if TYPE_CHECKING:
     from upload_tui.monitor import (
@@ -123,29 +124,41 @@ async def _report(session: "LiveSession | SourceSession") -> None:
                 raise lost_error(session.lost_projects)
 
 
-@click.command(help="Play the recording FILE in the dashboard: Space pauses, [ and ] change the speed, . steps.")
+@click.command(
+    help="Play the recording FILE in the dashboard: Space pauses, [ and ] set the speed, . and , step, g goes to a time."
+)
 @click.argument("file", type=FilePath())
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
-@click.option(
-    "--from", "from_seconds", default=0.0, type=click.FloatRange(0), help="Start this many seconds into the recording."
-)
-def replay(file: Path, speed: float, from_seconds: float) -> int:
+@click.option("--from", "start", default="0", metavar="TIME", help="Start there: 90, 5m, 13:05, or a date and time.")
+def replay(file: Path, speed: float, start: str) -> int:
     """Play a recording in the dashboard."""
     require_terminal()
-    return run_async(_replay(file, speed, from_seconds))
+    return run_async(_replay(file, speed, start))
 
 
-async def _replay(file: Path, speed: float, from_seconds: float) -> int:
-    from datetime import timedelta
-
+async def _replay(file: Path, speed: float, start: str) -> int:
     from upload_tui.monitor import ReplaySession, read_recording
     from upload_tui.tui import UploadApp
 
     header, lines = read_recording(file)
     session = ReplaySession(header, lines, speed=speed)
     try:
-        session.seek(header.began_on + timedelta(seconds=from_seconds))
-        preferences = dashboard_preferences(effective_display_settings())
-        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session))
+        settings = effective_display_settings()
+        session.seek(_start_time(start, header.began_on, settings.zone))
+        preferences = dashboard_preferences(settings)
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), settings)
     finally:
         session.close()
+
+
+def _start_time(text: str, began_on: datetime, zone: tzinfo | None) -> datetime:
+    """A time in a recording, given as the time since its beginning or as a time.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    is_length = parse_duration(text) is not None
+    on = parse_moment(f"+{text.strip()}" if is_length else text, began_on, zone)
+    if on is None:
+        raise UsageError(f"--from: {text} is not a time", "Use one like 90, 5m, 13:05 or 2026-03-14T13:05.")
+    return on

@@ -13,11 +13,10 @@ from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.project_readings import ProjectReading, open_snapshot
-from upload_tui.cli.support.service import service_of
+from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
+from upload_tui.cli.support.service import echo_failure_hint, service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
-from upload_tui.errors import EXIT_FAILED_UPLOAD
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -38,22 +37,21 @@ class _ProjectSnapshot(Struct, frozen=True):
     """The uploads of some projects at one moment."""
 
     service: str
-    readings: Sequence[ProjectReading]
+    snapshot: Snapshot
     details: "Sequence[Detail]"
     as_of: datetime
     now: datetime
-    service_exit_code: int
 
     @property
-    def has_failed(self) -> bool:
-        """Whether any upload is in error, or verified but not whole."""
+    def failed_ids(self) -> Sequence[str]:
+        """The uploads in error, and those verified but not whole."""
         from upload_tui.monitor import has_failed
 
-        return any(has_failed(detail.row) for detail in self.details)
+        return [detail.upload.id for detail in self.details if has_failed(detail.row)]
 
     def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
         """Each project that is shown, with its uploads."""
-        for project in (reading.project for reading in self.readings if reading.is_shown):
+        for project in (reading.project for reading in self.snapshot.readings if reading.is_shown):
             yield project, [detail for detail in self.details if detail.upload.project_id == project.id]
 
 
@@ -96,8 +94,9 @@ def command(
         printer.print_records([record])
     if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
-    is_failure = fail_on_error and snapshot.has_failed
-    return EXIT_FAILED_UPLOAD if is_failure else snapshot.service_exit_code
+    failed = snapshot.failed_ids if fail_on_error else ()
+    echo_failure_hint(settings, failed)
+    return snapshot.snapshot.exit_code(has_failed=bool(failed))
 
 
 async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:
@@ -107,7 +106,7 @@ async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdic
         details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
         as_of, now = snapshot.picture.as_of(), snapshot.picture.now()
         service = settings.url or service_of(settings)
-        return _ProjectSnapshot(service, snapshot.readings, details, as_of, now, snapshot.service_exit_code)
+        return _ProjectSnapshot(service, snapshot, details, as_of, now)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
@@ -152,7 +151,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
     figures = statistics_of(snapshot.details)
     return {
         "service": snapshot.service,
-        "projects": [_project_record(reading) for reading in snapshot.readings],
+        "projects": [_project_record(reading) for reading in snapshot.snapshot.readings],
         "as_of": format_time(snapshot.as_of),
         "total": figures.total,
         "stages": dict(figures.counts),
@@ -176,7 +175,7 @@ def _metrics_text(snapshot: _ProjectSnapshot) -> str:
     """Metrics in the text format of Prometheus, as `metrics` serves them."""
     from upload_tui.monitor import ServiceFigures, figures_of_uploads, write_metrics
 
-    is_up = all(reading.error is None for reading in snapshot.readings)
+    is_up = all(reading.error is None for reading in snapshot.snapshot.readings)
     projects = [
         figures_of_uploads(details, snapshot.service, project, snapshot.now, snapshot.as_of)
         for project, details in snapshot.by_project()

@@ -12,6 +12,7 @@ from upload_tui.cli.support.options import parse_duration
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
+from upload_tui.settings import DEFAULTS
 from upload_tui.text import plural, sanitize
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ def schema() -> None:
     help="Run COMMAND twice; print what it listed, what breaks the contract, and what changed. "
     "Exits with 0 if nothing breaks it, 2 or 4 if the source says so itself, 3 otherwise.",
 )
-@click.option("--timeout", type=parse_duration, default="30s", show_default=True, help="Timeout of each run.")
+@click.option(
+    "--timeout",
+    type=parse_duration,
+    default=f"{DEFAULTS['timeout']:g}s",
+    show_default=True,
+    help="Timeout of each run.",
+)
 @output_option
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @continues_without_output
@@ -184,5 +191,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
 
 def _print_stderr(text: str) -> None:
     lines = text.strip().splitlines()[-_STDERR_LINES:]
-    for line in lines and ("upload-tui: standard error of the command:", *lines):
-        echo_err(sanitize(line))
+    if lines:
+        echo_err("upload-tui: standard error of the command:")
+    for line in lines:
+        echo_err(f"  {sanitize(line)}")  # indented, so that none looks like a message of the program

@@ -30,17 +30,10 @@ from upload_tui.cli.support.project_readings import (
     read_projects_once,
     resolve_projects,
 )
-from upload_tui.cli.support.service import Retries, client_for, ride_out, service_of, trouble_limits
+from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
-from upload_tui.errors import (
-    EXIT_OK,
-    EXIT_TIMED_OUT,
-    EXIT_UNREACHABLE,
-    ServiceError,
-    UnreachableError,
-    UsageError,
-)
+from upload_tui.errors import EXIT_OK, EXIT_TIMED_OUT, EXIT_UNREACHABLE, ServiceError, UnreachableError, UsageError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -160,7 +153,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                 echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
                 return options.timeout_exit_code
             with progress_bar(len(wanted.waiter.outcomes)) as bar:
-                loop = _WaitLoop(wanted.waiter, options, printer, wanted.picture, bar, started)
+                loop = _WaitLoop(wanted.waiter, options, printer, wanted.picture, bar, started, settings)
                 return await loop.run(deadline) or wanted.exit_code
     finally:
         store.close()
@@ -284,6 +277,7 @@ class _WaitLoop(Struct):
     picture: "StorePicture"
     bar: ProgressBar
     started: float
+    settings: ServiceSettings
     _has_clock_notice: bool = False
     _reported_states: set[tuple[str, str]] = field(default_factory=set)
 
@@ -295,7 +289,13 @@ class _WaitLoop(Struct):
                 await self._run_rounds()
         except TimeoutError:
             self._echo(f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}")
+        echo_failure_hint(self.settings, self._failed_ids())
         return self._exit_code()
+
+    def _failed_ids(self) -> Sequence[str]:
+        from upload_tui.monitor import Outcome
+
+        return [upload_id for upload_id, outcome in self.waiter.outcomes.items() if outcome is Outcome.MISSED]
 
     async def _run_rounds(self) -> None:
         interval, retries = self.options.interval_seconds or 1.0, Retries()

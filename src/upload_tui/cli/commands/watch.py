@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.failure_command import FailureCommand
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import deferred_session, service_of
+from upload_tui.cli.support.user_commands import HookCommand
 from upload_tui.settings import Flags, ServiceSettings
 
 __all__ = ["command"]
@@ -36,8 +36,8 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
 
     first, is_only_service = all_settings[0], len(all_settings) == 1
     services = [(service_of(settings), settings.title) for settings in all_settings]
-    preferences = dashboard_preferences(first, () if is_only_service else services)
-    on_failures = FailureCommand(first.on_error) if first.on_error else None
+    preferences = dashboard_preferences(_combined_settings(all_settings), () if is_only_service else services)
+    on_failures = HookCommand("on_error", first.on_error) if first.on_error else None
     clock = SystemClock()
     with ExitStack() as stores:
         sessions = [
@@ -46,7 +46,7 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
         session = sessions[0] if is_only_service else CombinedSession(sessions)
         async with record_visit(_combined_settings(all_settings), session) as last_visit:
             app = UploadApp(session, preferences=preferences, on_failures=on_failures, last_visit=last_visit)
-            return await run_dashboard(app)
+            return await run_dashboard(app, _combined_settings(all_settings))
 
 
 def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettings:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_tui.cli.support.error_reporting import current_signals, run_async
+from upload_tui.cli.support.preferences import save_state
 from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
 from upload_tui.files import failure_reason, state_folder
@@ -91,8 +92,8 @@ def _correct_variables(environment: MutableMapping[str, str]) -> None:
             environment.pop("LINES", None)
 
 
-async def run_dashboard(app: "UploadApp") -> int:
-    """Run the dashboard until it ends; return the exit code.
+async def run_dashboard(app: "UploadApp", settings: ServiceSettings) -> int:
+    """Run the dashboard until it ends, save how it was left, and return the exit code.
 
     Raises:
         UploadTuiError: the error that ended the dashboard.
@@ -100,6 +101,9 @@ async def run_dashboard(app: "UploadApp") -> int:
     signals = current_signals()
     with signals.responding(lambda: app.request_exit(signals.exit_code(EXIT_OK))):  # Textual swallows a cancellation
         code = await app.run_async()
+    if app.screen_state is not None:
+        with suppress(StorageError):  # the next session begins with the defaults
+            save_state(settings, app.screen_state)
     if app.failure is not None:
         raise app.failure
     return EXIT_OK if code is None else code

@@ -31,7 +31,6 @@ __all__ = [
     "DebugLog",
     "TerminationSignals",
     "current_signals",
-    "ending_signals",
     "run_async",
     "run_reported",
     "run_until_signal",
@@ -118,22 +117,21 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
 
 
 def _unexpected(error: Exception) -> UploadTuiError:
-    """The error of an unexpected exception: an internal one, unless an argument or a variable is not UTF-8 text."""
+    """The error of an unexpected exception: an internal one, unless a group has an error of ours, or a word is not UTF-8 text."""
+    from upload_tui.files import is_utf8
     from upload_tui.text import sanitize_line
 
     internal = InternalError.from_exception(error)
+    if isinstance(internal.__cause__, UploadTuiError):  # of a task group
+        return internal.__cause__
     if not isinstance(internal.__cause__, UnicodeEncodeError):
         return internal
-    numbers = [str(number) for number, word in enumerate(sys.argv) if number and not _is_text(word)]
-    names = [name for name, value in os.environ.items() if not _is_text(name + value)]
+    numbers = [str(number) for number, word in enumerate(sys.argv) if number and not is_utf8(word)]
+    names = [name for name, value in os.environ.items() if not is_utf8(name + value)]
     if not numbers and not names:
         return internal
     where = f"Argument {', '.join(numbers)}" if numbers else f"The variable {sanitize_line(names[0])}"
     return UsageError(f"{where} is not UTF-8 text", "Check the encoding of the terminal.")
-
-
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _report(error: UploadTuiError, log: DebugLog | None) -> int:
@@ -180,7 +178,7 @@ _NOT_ENDING = frozenset({
 instruction, which a handler would return to."""
 
 
-def ending_signals() -> Sequence[int]:
+def _ending_signals() -> Sequence[int]:
     """The signals that end a program which does not handle them; not all systems have the same."""
     others = {getattr(signal, name) for name in _NOT_ENDING if hasattr(signal, name)}
     return sorted(signal.valid_signals() - others)
@@ -238,7 +236,7 @@ def current_signals() -> TerminationSignals:
 def termination_signals(signals: TerminationSignals) -> Iterator[None]:
     """Handle the ending signals that are neither ignored nor handled by another; only the main thread can."""
     is_main = threading.current_thread() is threading.main_thread()
-    before = {number: signal.getsignal(number) for number in ending_signals() if is_main}
+    before = {number: signal.getsignal(number) for number in _ending_signals() if is_main}
     defaults = {number: handler for number, handler in before.items() if handler in _DEFAULT_HANDLERS}
     token = _current.set(signals)
     for number in defaults:

@@ -3,10 +3,18 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
+from upload_tui.cli.support.user_commands import (
+    change_hooks,
+    configured_commands,
+    naming_setting,
+    own_keys,
+    run_program,
+)
 from upload_tui.errors import SettingsError, StorageError, did_you_mean
 from upload_tui.files import (
     config_folder,
@@ -15,6 +23,7 @@ from upload_tui.files import (
     read_text,
     state_folder,
     working_folder,
+    write_hint,
     write_private_file,
 )
 from upload_tui.settings import ServiceSettings
@@ -22,23 +31,32 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from textual.theme import Theme
 
-    from upload_tui.tui import ColumnSpec, DisplayOptions, Glyphs, Preferences, TableOrder, ViewKind
+    from upload_tui.tui import (
+        AlertSettings,
+        ColumnSpec,
+        DisplayOptions,
+        Glyphs,
+        Preferences,
+        ScreenState,
+        TableOrder,
+        View,
+        ViewKind,
+    )
 
 __all__ = [
-    "configured_columns",
     "dashboard_preferences",
     "save_columns",
-    "save_order",
+    "save_state",
     "save_theme",
-    "saved_columns",
+    "save_views",
     "saved_theme",
 ]
 
 _THEME = "theme"
-_ORDER = "order"
+_VIEWS = "views"
 
 
-def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
+def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
     """The columns of the settings, for every kind of view; empty if the settings name none.
 
     Raises:
@@ -52,7 +70,7 @@ def configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
         raise SettingsError(f"{settings.sources['columns']}: {error.title}", error.hint) from error
 
 
-def saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
+def _saved_columns() -> "tuple[tuple[ViewKind, tuple[ColumnSpec, ...]], ...]":
     """The saved columns of each kind of view that has any."""
     from upload_tui.tui import ViewKind, parse_columns
 
@@ -97,13 +115,87 @@ def save_theme(name: str) -> None:
     _write_choice(_THEME, name)
 
 
-def save_order(order: "TableOrder") -> None:
-    """Save the order of the table.
+def save_views(views: "Sequence[View]") -> None:
+    """Save the views that were saved from the screen.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    _write_choice(_ORDER, str(order))
+    from msgspec import json
+
+    _write_choice(_VIEWS, json.encode(views).decode())
+
+
+def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
+    """Save how the dashboard was left, for these services and projects.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    from msgspec import json
+
+    _write_choice(_state_file(settings), json.encode(state).decode())
+
+
+def _state_file(settings: ServiceSettings) -> str:
+    """The name of the file; without a service it is that of the demo and of replays."""
+    key = " ".join([settings.url, *settings.command, *sorted(settings.projects)])
+    return f"screens/{sha256(key.encode()).hexdigest()[:24]}.json"
+
+
+def _saved_state(settings: ServiceSettings) -> "ScreenState":
+    """How the dashboard was left; the demo and replays only keep order and density. The default if there is no valid file."""
+    from msgspec import DecodeError, json
+
+    from upload_tui.tui import ScreenState
+
+    try:
+        state = json.decode(_read_choice(_state_file(settings)), type=ScreenState)
+    except DecodeError:
+        return ScreenState()
+    return state if settings.url or settings.command else ScreenState(state.order, is_roomy=state.is_roomy)
+
+
+def _views(settings: ServiceSettings) -> "Sequence[View]":
+    """The views of the settings, and those that were saved from the screen, which replace them."""
+    from msgspec import DecodeError, json
+
+    from upload_tui.tui import View
+
+    try:
+        saved = json.decode(_read_choice(_VIEWS), type=list[View])
+    except DecodeError:
+        saved = []
+    names = {view.name for view in saved}
+    return (*(view for view in _configured_views(settings) if view.name not in names), *saved)
+
+
+def _configured_views(settings: ServiceSettings) -> "Iterator[View]":
+    """Yield the views of the settings.
+
+    Raises:
+        SettingsError: a query, an order, a column or a key is invalid.
+    """
+    from upload_tui.monitor import parse_query
+    from upload_tui.tui import View, parse_columns
+
+    keys = own_keys(settings)
+    for name, view in settings.views.items():
+        with naming_setting(settings, "views", name):
+            parse_query(view.query)
+            order = _parse_order(view.order) if view.order else None
+            yield View(name, view.query, order, parse_columns(view.columns), keys["view", name])
+
+
+def _parse_order(text: str) -> "TableOrder":
+    from upload_tui.monitor import SortKey
+    from upload_tui.tui import TableOrder
+
+    try:
+        return TableOrder.parse(text)
+    except ValueError:
+        hint = did_you_mean(text.removeprefix("-"), [*SortKey], otherwise=f"Known orders: {', '.join(SortKey)}.")
+        raise SettingsError(f"there is no order {text}", hint) from None
 
 
 def _read_choice(name: str) -> str:
@@ -120,9 +212,7 @@ def _write_choice(name: str, text: str) -> None:
     try:
         write_private_file(file, text)
     except OSError as error:
-        raise StorageError(
-            f"The {name} cannot be saved in {file}: {error.strerror}", "Check its permissions."
-        ) from error
+        raise StorageError(f"The {name} cannot be saved in {file}: {error.strerror}", write_hint(error)) from error
 
 
 def _default_preferences() -> "Preferences":
@@ -151,8 +241,6 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
     """
     from msgspec.structs import replace
 
-    from upload_tui.tui import AlertSettings, TableOrder
-
     defaults = _default_preferences()
     _check_keys(settings)
     themes = _known_themes(defaults.themes)
@@ -165,15 +253,23 @@ def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[st
         keymap=settings.keys,
         save_columns=save_columns,
         save_theme=save_theme,
-        order=TableOrder.parse(_read_choice(_ORDER)),
-        save_order=save_order,
+        state=_saved_state(settings),
+        views=_views(settings),
+        commands=tuple(configured_commands(settings)),
+        upload_url=settings.upload_url,
+        on_change=tuple(change_hooks(settings)),
+        run_program=run_program,
+        save_views=save_views,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
-        alerts=AlertSettings(
-            bell="bell" in settings.alerts,
-            desktop="desktop" in settings.alerts,
-            quiet_seconds=settings.alert_repeat_seconds,
-        ),
+        alerts=_alerts(settings),
     )
+
+
+def _alerts(settings: ServiceSettings) -> "AlertSettings":
+    from upload_tui.tui import AlertSettings
+
+    alerts = settings.alerts
+    return AlertSettings("bell" in alerts, "desktop" in alerts, settings.alert_repeat_seconds)
 
 
 def _is_over_ssh() -> bool:
@@ -187,9 +283,9 @@ def _display_options(settings: ServiceSettings, services: tuple[tuple[str, str],
     return DisplayOptions(
         _glyphs(settings.signs),
         zone=settings.zone,
-        columns=configured_columns(settings),
+        columns=_configured_columns(settings),
         services=services,
-        view_columns=() if settings.columns else saved_columns(),
+        view_columns=() if settings.columns else _saved_columns(),
     )
 
 

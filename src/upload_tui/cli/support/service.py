@@ -5,6 +5,7 @@ Commands that print and exit read one round; offline they get what the last visi
 
 import asyncio
 import os
+import shlex
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from functools import partial
@@ -22,8 +23,8 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.files import read_text
-from upload_tui.settings import ServiceSettings
+from upload_tui.files import cache_folder, expand_home, read_text
+from upload_tui.settings import COMMAND_LINE, ServiceSettings
 
 if TYPE_CHECKING:
     import ssl
@@ -46,6 +47,7 @@ __all__ = [
     "cached_projects",
     "client_for",
     "deferred_session",
+    "echo_failure_hint",
     "OFFLINE_ERRORS",
     "Retries",
     "find_projects",
@@ -62,6 +64,25 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+
+
+_MAX_HINTED = 3
+
+
+def echo_failure_hint(settings: ServiceSettings, upload_ids: Sequence[str]) -> None:
+    """Print the command that shows why uploads failed, with the first of their ids; nothing if there are none."""
+    if not upload_ids:
+        return
+    words = ["--profile", settings.profile] if settings.profile else []
+    if settings.sources.get("url") == COMMAND_LINE:
+        words += ["--url", settings.url]
+    if settings.sources.get("command") == COMMAND_LINE:
+        words += ["--command", shlex.join(settings.command)]
+    ids = upload_ids[:_MAX_HINTED]
+    is_option = any(upload_id.startswith("-") for upload_id in ids)
+    echo_err(
+        f"upload-tui: to see why: {shlex.join(['upload-tui', 'show', *words, *(['--'] if is_option else []), *ids])}"
+    )
 
 
 @asynccontextmanager
@@ -92,8 +113,6 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
     if settings.ca_bundle is None:
         return True
     import ssl
-
-    from upload_tui.files import expand_home
 
     try:
         return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)))
@@ -174,7 +193,6 @@ def service_of(settings: ServiceSettings) -> str:
 
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
-    from upload_tui.files import cache_folder
     from upload_tui.monitor import Store
     from upload_tui.wire import service_root
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Change, ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
     from upload_tui.sources import CommandSource, Inspection
 
-__all__ = ["command_source", "read_source", "source_finding", "source_session", "source_synchroniser"]
+__all__ = ["read_source", "source_finding", "source_session", "source_synchroniser"]
 
 _MAX_NAMES = 8
 
 
-def command_source(settings: ServiceSettings) -> "CommandSource":
+def _command_source(settings: ServiceSettings) -> "CommandSource":
     """The command of the settings; `~` at the start of the program is the home folder."""
     from pathlib import Path
 
@@ -37,7 +37,7 @@ def _watched(settings: ServiceSettings) -> "WatchedSource":
     from upload_tui.monitor import WatchedSource
 
     projects = frozenset(settings.projects)
-    return WatchedSource(command_source(settings), service_of(settings), settings.title, projects)
+    return WatchedSource(_command_source(settings), service_of(settings), settings.title, projects)
 
 
 def source_session(
@@ -108,7 +108,7 @@ async def source_finding(settings: ServiceSettings) -> Finding:
     """
     from upload_tui.sources import inspect_source
 
-    inspection = await inspect_source(command_source(settings))
+    inspection = await inspect_source(_command_source(settings))
     if inspection.error is not None:
         raise inspection.error
     problems = [*inspection.problems, *inspection.misspelt_fields()]

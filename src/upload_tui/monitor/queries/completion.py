@@ -1,17 +1,40 @@
 """Completion of a query while it is typed: earlier queries first, then fields and the values of fields."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from upload_tui.monitor.queries.terms import FIELDS, NUMBER_FIELDS, STAGE_NAMES, State
+from upload_tui.monitor.model import ProjectRef, Row
+from upload_tui.monitor.queries.query import Query
+from upload_tui.monitor.queries.terms import (
+    FIELDS,
+    NUMBER_FIELDS,
+    STAGE_NAMES,
+    Expression,
+    StageTerm,
+    State,
+    StateTerm,
+    TextTerm,
+    Where,
+)
+from upload_tui.text import fold
 
-__all__ = ["Completion", "complete_query"]
+if TYPE_CHECKING:
+    from upload_tui.monitor.picture import Picture
+
+__all__ = ["Completion", "ValueCounts", "complete_query", "field_values"]
 
 _LAST_TERM = re.compile(r"(?:^|[\s(])-?(?:([A-Za-z]+)(?:!=|[:=]))?([^\s(),:=<>\"]*)$")
 _LAST_VALUE = re.compile(r"(?:^|[\s(])-?([A-Za-z]+)(?:!=|>=|<=|[:=<>])[^\s()\"]*$")
 _VALUES: Mapping[str, Sequence[str]] = {"stage": STAGE_NAMES, "is": tuple(State)}
+
+
+ValueCounts: TypeAlias = "Sequence[tuple[str, int | None]]"
+"""Values of a field, each with the number of uploads that have it; None if that is not known."""
 
 
 class Completion(Struct, frozen=True):
@@ -21,22 +44,93 @@ class Completion(Struct, frozen=True):
     help: str = ""
 
 
-def complete_query(text: str, history: Sequence[str] = ()) -> Completion:
-    """Complete a text; `history` are earlier queries, the last one first."""
+def _no_values(field: str) -> ValueCounts:
+    return [(value, None) for value in _VALUES.get(field, ())]
+
+
+def complete_query(
+    text: str, history: Sequence[str] = (), values_of: Callable[[str], ValueCounts] = _no_values
+) -> Completion:
+    """Complete a text.
+
+    Args:
+        text: what was typed.
+        history: earlier queries, the last one first; they come before fields and values.
+        values_of: the values of a field.
+    """
     earlier = next((one for one in history if text and one.startswith(text) and one != text), "")
     value = _LAST_VALUE.search(text)
     name = value[1].lower() if value else ""
     match = _LAST_TERM.search(text)
-    found = next(_candidates(match[1], match[2]), "") if match else ""
+    values = values_of(name) if name in FIELDS else ()
+    names = [value for value, _ in values] if match and match[1] else _FIELD_NAMES
+    found = _continuation(names, match[2], is_field=not match[1]) if match else ""
+    completed = text + found
     if name not in FIELDS:
-        name = re.split(r"[:>]", found)[0] if match and not match[1] else ""
-    completed = text + found[len(match[2]) :] if match and found else ""
-    return Completion(earlier or completed, f"{name}: {FIELDS[name]}" if name in FIELDS else "")
+        name = re.split(r"[:>]", completed.split()[-1].lstrip("(-"))[0] if found else ""
+    counted = ", ".join(f"{value} {count:,}" for value, count in values if count)
+    return Completion(
+        earlier or (completed if found else ""), f"{name}: {counted or FIELDS[name]}" if name in FIELDS else ""
+    )
 
 
-def _candidates(field: str | None, beginning: str) -> Iterator[str]:
-    """The field names, or the values of a field, that begin so."""
-    names = [f"{name}{'>' if name in NUMBER_FIELDS else ':'}" for name in FIELDS]
-    candidates = names if field is None else _VALUES.get(field.lower(), ())
-    is_enough = len(beginning) > (field is None)  # one letter begins many words
-    return (one for one in candidates if is_enough and one.startswith(beginning.lower()) and one != beginning)
+_FIELD_NAMES = [f"{name}{'>' if name in NUMBER_FIELDS else ':'}" for name in FIELDS]
+_WORD_END = re.compile(r"[\s(),\"]")
+
+
+def _continuation(candidates: Sequence[str], beginning: str, *, is_field: bool) -> str:
+    """How the first candidate that begins so goes on, up to a character that would need quotation marks; empty if none does."""
+    words = (_WORD_END.split(one, maxsplit=1)[0] for one in candidates)
+    is_enough = not is_field or len(beginning) > 1  # one letter begins many fields
+    starts = (one for one in words if is_enough and one.lower().startswith(beginning.lower()))
+    return next((rest for one in starts if (rest := one[len(beginning) :])), "")
+
+
+_MAX_VALUES = 8
+_SAMPLED_ROWS = 200
+_COUNT_SECONDS = 0.01
+"""How long one value is counted; among very many uploads it has no number then."""
+_OF_ROW: Mapping[str, Callable[[Row], str]] = {
+    "by": lambda row: row.uploader,
+    "storage": lambda row: row.storage_provider,
+    "type": lambda row: row.content_type,
+    "service": lambda row: row.service,
+}
+
+
+def field_values(picture: "Picture", scope: Query, projects: Sequence[ProjectRef], field: str) -> ValueCounts:
+    """The values of a field that uploads in the scope of a query (its projects) have, the most frequent first.
+
+    Texts are those of the newest uploads and, for `error`, the causes of all failures.
+    """
+    scope = Query(project_ids=scope.project_ids, marked=scope.marked)
+    counts = [(value, _count(picture, scope, field, value)) for value in _values(picture, scope, projects, field)]
+    return sorted(counts, key=lambda one: -(one[1] or 0))
+
+
+def _values(picture: "Picture", scope: Query, projects: Sequence[ProjectRef], field: str) -> Sequence[str]:
+    if field in _VALUES:
+        return _VALUES[field]
+    if field == "project":
+        found = [project.name or project.id for project in projects]
+    elif field == "error":
+        found = [group.cause for group in picture.causes(scope.project_ids)]
+    elif field in _OF_ROW:
+        rows = picture.window(scope, 0, _SAMPLED_ROWS, _COUNT_SECONDS).rows
+        found = [value for value, _ in Counter(map(_OF_ROW[field], rows)).most_common()]
+    else:
+        return ()
+    return [*dict.fromkeys(filter(None, found))][:_MAX_VALUES]
+
+
+def _count(picture: "Picture", scope: Query, field: str, value: str) -> int | None:
+    """The number of uploads with a value; None if counting takes too long."""
+    term: Expression
+    if field == "stage":
+        term = StageTerm(frozenset({value}))
+    elif field == "is":
+        term = StateTerm(frozenset({State(value)}))
+    else:
+        term = TextTerm(field, (fold(value),), is_exact=True)
+    window = picture.window(replace(scope, where=Where(tree=term)), 0, 1, _COUNT_SECONDS)
+    return window.total if window.is_settled else None

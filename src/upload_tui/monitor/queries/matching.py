@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
-from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone
+from upload_tui.monitor.changes import AnomalyNoticed, CommandEnded, StageReached, UploadChange, UploadGone
 from upload_tui.monitor.model import ProjectRef, Row, Trouble
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
@@ -84,6 +84,8 @@ def matches_change(
             stage, message = str(change.after), change.error_message or ""
         case AnomalyNoticed():
             message = f"{change.anomaly.name}: {change.anomaly.detail}"
+        case CommandEnded():
+            message = change.text
     is_gone = isinstance(change, UploadGone)
     row = row or _unknown_row(change)
     return _matches(tree, _Subject(row, stage, message, is_gone, change.happened_on, now, marked))

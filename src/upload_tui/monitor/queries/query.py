@@ -43,6 +43,7 @@ class Query(Struct, frozen=True):
         marked: the ids of the uploads that are marked, for `is:marked`.
         attention_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
+        recent_seconds: only uploads that reached their stage within this time; None means any.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
         max_in_trouble: with the order `trouble`, at most this many uploads in trouble come first; None means all of them.
     """
@@ -52,6 +53,7 @@ class Query(Struct, frozen=True):
     marked: frozenset[str] = frozenset()
     attention_only: bool = False
     late_only: bool = False
+    recent_seconds: int | None = None
     cause: str | None = None
     storage_provider: str | None = None
     uploader: str | None = None

@@ -132,11 +132,8 @@ def _shifted(time_ms: str, thresholds: StuckThresholds) -> Condition:
     """A time of an upload, later by as much as its project is behind."""
     if not thresholds.behind_ms:
         return time_ms, ()
-    case = "WHEN project = (SELECT project FROM projects WHERE id = ?) THEN ?"
-    return (
-        f"({time_ms} + CASE {' '.join([case] * len(thresholds.behind_ms))} ELSE 0 END)",
-        tuple(value for one in thresholds.behind_ms for value in one),
-    )
+    cases = " ".join(["WHEN project = (SELECT project FROM projects WHERE id = ?) THEN ?"] * len(thresholds.behind_ms))
+    return f"({time_ms} + CASE {cases} ELSE 0 END)", tuple(value for one in thresholds.behind_ms for value in one)
 
 
 def failed_condition(since: datetime) -> Condition:

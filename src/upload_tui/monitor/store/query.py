@@ -17,6 +17,7 @@ from upload_tui.monitor.queries.terms import (
     AnyOf,
     Expression,
     Not,
+    NumberTerm,
     StageTerm,
     State,
     StateTerm,
@@ -192,6 +193,8 @@ def _joined_tree(query: Query) -> Expression:
         filters.append(StateTerm(frozenset({State.TROUBLE})))
     if query.late_only:
         filters.append(StateTerm(frozenset({State.OVERDUE})))
+    if query.recent_seconds is not None:
+        filters.append(NumberTerm("age", "<=", (query.recent_seconds * 1000,)))
     if query.is_by_failure:
         filters.append(StateTerm(frozenset({State.FAILED})))
     return all_of(*filters, query.where.tree)

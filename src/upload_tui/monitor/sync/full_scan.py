@@ -8,17 +8,15 @@ page must follow the previous one without a gap.
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import nullcontext
 
 from msgspec import Struct
 
 from upload_tui.client import gather_all
 from upload_tui.errors import ServerError
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, PageFetcher, RemainingRows
-from upload_tui.monitor.sync.recorder import ChangeRecorder, ScanRecorder
-from upload_tui.monitor.sync.state import ProjectUploads, SyncState
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
+from upload_tui.monitor.sync.recorder import ScanRecorder
+from upload_tui.monitor.sync.state import ProjectUploads
 from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]
@@ -62,26 +60,15 @@ class FullScan:
     """The full scan of one project.
 
     Args:
-        fetcher: fetches pages.
-        recorder: records changes of uploads that were known before.
-        store: where readings are written.
-        state: the project's stored facts.
-        on_progress: called with the number of uploads read and the service's total (None if it reports none).
+        pages: fetches and records the pages.
     """
 
-    def __init__(
-        self,
-        fetcher: PageFetcher,
-        recorder: ChangeRecorder,
-        store: Store,
-        state: SyncState,
-        on_progress: Callable[[int, int | None], None],
-    ) -> None:
-        self._fetcher = fetcher
-        self._recorder = recorder
-        self._store = store
-        self._order = ProjectUploads(store, state.project_id)
-        self._pages = ScanRecorder(fetcher, recorder, store, state, on_progress)
+    def __init__(self, pages: ScanRecorder) -> None:
+        self._pages = pages
+        self._fetcher = pages.fetcher
+        self._recorder = pages.recorder
+        self._store = pages.store
+        self._order = ProjectUploads(pages.store, pages.state.project_id)
         self._clock_offset_ms = 0
         self._unread = RemainingRows()
         self._has_read_every_row = False
@@ -241,14 +228,18 @@ class FullScan:
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """
         for _ in range(_MAX_PASSES):
-            seen = {*_ids(page), *_ids(following)}
-            if not following.readings or set(_ids(page)[-1:]) & set(_ids(following)):
+            if set(_ids(page)[-1:]) & set(_ids(following)):
                 return True
             edge = await self._fetcher.fetch_page((following.page - 1) * self._fetcher.largest_page, 1)
-            if seen.issuperset(_ids(edge)):
+            # A row of the following page is no proof: uploads may have been deleted before and after that was read.
+            if edge.readings and set(_ids(edge)) <= set(_ids(page)):
+                return True
+            if edge.unreadable and page.unreadable:  # rows without an id cannot be told apart
                 return True
             page = await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
             await self._pages.record_parsed(page)
+            if not (edge.readings or edge.unreadable):  # the list ends before it now
+                return True
         return False
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:

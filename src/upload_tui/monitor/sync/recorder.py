@@ -189,7 +189,7 @@ def _event_times(changes: Sequence[UploadChange]) -> Sequence[datetime]:
 
 
 class ScanRecorder:
-    """Records the pages of one project's full scan.
+    """Records the pages of one project's full scan; its arguments are attributes.
 
     Args:
         fetcher: fetches pages.
@@ -207,11 +207,11 @@ class ScanRecorder:
         state: SyncState,
         on_progress: Callable[[int, int | None], None],
     ) -> None:
-        self._fetcher = fetcher
+        self.fetcher = fetcher
         self._client = fetcher.client
-        self._recorder = recorder
-        self._store = store
-        self._state = state
+        self.recorder = recorder
+        self.store = store
+        self.state = state
         self._on_progress = on_progress
         self._workers: PageWorkers | None = None
         self.read_count = 0
@@ -233,44 +233,44 @@ class ScanRecorder:
         Args:
             uploads: about how many uploads there are.
         """
-        self._store.bulk.begin()
+        self.store.bulk.begin()
         try:
             async with PageWorkers(uploads) as self._workers:
                 with _gc_disabled():
                     yield
         except Exception:  # what was inserted stays; a cancelled load is finished by the next session instead
-            await self._store.bulk.finish()
+            await self.store.bulk.finish()
             raise
         finally:
             self._workers = None
-        await self._store.bulk.finish()
+        await self.store.bulk.finish()
 
     async def fetch(self, number: int, per_page: int) -> RawPage | UploadPage:
         """Fetch a page without parsing it; a page that fails is fetched, and parsed, in pieces.
 
         A page whose total does not count is parsed as well.
         """
-        before = self._fetcher.answer_count
+        before = self.fetcher.answer_count
         try:
-            page = await self._client.raw_page(self._state.project_id, number, per_page)
-            is_counted = page.total is None or self._fetcher.checked_total(page) is not None
+            page = await self._client.raw_page(self.state.project_id, number, per_page)
+            is_counted = page.total is None or self.fetcher.checked_total(page) is not None
             return page if is_counted else await self.parse(page)
         except NotFoundError:
             raise
         except ServiceError as error:
-            await self._fetcher.raise_if_service_down(error, before)
-        return await self._fetcher.fetch_in_pieces((number - 1) * per_page, per_page)
+            await self.fetcher.raise_if_service_down(error, before)
+        return await self.fetcher.fetch_in_pieces((number - 1) * per_page, per_page)
 
     async def parse(self, raw_page: RawPage) -> UploadPage:
         """Parse a page; a page that cannot be parsed is fetched in pieces."""
-        before = self._fetcher.answer_count
+        before = self.fetcher.answer_count
         try:
             page = await self._client.read_page_in_batches(raw_page)
         except InvalidResponseError as error:
-            await self._fetcher.raise_if_service_down(error, before)
-            return await self._fetcher.fetch_in_pieces((raw_page.page - 1) * raw_page.per_page, raw_page.per_page)
-        page = replace(page, total=self._fetcher.checked_total(page))
-        self._fetcher.record_answer(page.total, raw_page.page, min(raw_page.per_page, page.per_page))
+            await self.fetcher.raise_if_service_down(error, before)
+            return await self.fetcher.fetch_in_pieces((raw_page.page - 1) * raw_page.per_page, raw_page.per_page)
+        page = replace(page, total=self.fetcher.checked_total(page))
+        self.fetcher.record_answer(page.total, raw_page.page, min(raw_page.per_page, page.per_page))
         return page
 
     async def record(self, page: RawPage | UploadPage) -> str | None:
@@ -278,7 +278,7 @@ class ScanRecorder:
         if isinstance(page, RawPage):
             snapshot = await self._workers.parse(page.body, page.read_on, page.project_id) if self._workers else b""
             if snapshot:
-                self._fetcher.record_answer(page.total, page.page, page.per_page)
+                self.fetcher.record_answer(page.total, page.page, page.per_page)
                 return self._bulk_insert(page, snapshot)
             page = await self.parse(page)
         await self.record_parsed(page)
@@ -297,15 +297,15 @@ class ScanRecorder:
         What exists during a full scan is no change. But if another process has finished its scan meanwhile, uploads newer than that
         are published as new ones.
         """
-        known = self._store.known([reading.upload.id for reading in readings])
-        scanned_until_ms = self._state.scanned_until_ms
+        known = self.store.known([reading.upload.id for reading in readings])
+        scanned_until_ms = self.state.scanned_until_ms
         published = [one for one in readings if one.upload.id in known or _is_new_reading(one, scanned_until_ms)]
-        self.possibly_outdated.extend(self._recorder.record(published)[1])
+        self.possibly_outdated.extend(self.recorder.record(published)[1])
         silent = [one for one in readings if one not in published]
-        ingest(self._store, silent, self._client.root, is_logged=False)
+        ingest(self.store, silent, self._client.root, is_logged=False)
 
     def _bulk_insert(self, raw_page: RawPage, snapshot: bytes) -> str | None:
-        inserted = self._store.bulk.insert_page(snapshot)
+        inserted = self.store.bulk.insert_page(snapshot)
         others: Sequence[UploadReading] = ()
         if inserted.unparsed_places:
             page = self._client.read_page(raw_page, inserted.unparsed_places)

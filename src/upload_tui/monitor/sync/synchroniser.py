@@ -18,7 +18,7 @@ from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan
 from upload_tui.monitor.sync.pending_uploads import NewUploads, PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
-from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.recorder import ChangeRecorder, ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.text import plural
 
@@ -157,7 +157,7 @@ class Synchroniser:
         return changed | self._recorder.collect_changes_of_others()
 
     async def _scan_all(self) -> None:
-        scan = FullScan(self._fetcher, self._recorder, self._store, self._state, self._on_progress)
+        scan = FullScan(ScanRecorder(self._fetcher, self._recorder, self._store, self._state, self._on_progress))
         await scan.run()
         self._listed_total = scan.total
         if scan.total is not None:

@@ -284,9 +284,6 @@ def check_stylesheets(paths: Sequence[Path]) -> None:
     from textual.css.errors import StylesheetError
     from textual.css.stylesheet import Stylesheet, StylesheetParseError
     from textual.css.tokenizer import TokenError
-    from textual.theme import BUILTIN_THEMES
-
-    from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS
 
     variables = {**TOKEN_DEFAULTS, **BUILTIN_THEMES["ansi-dark"].to_color_system().generate()}
     variables |= THEMES[0].to_color_system().generate()

@@ -15,13 +15,11 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange
-from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
-from upload_tui.tui.bridge import ColumnsChosen
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, TableOrder
-from upload_tui.tui.screens.query_screen import QueryScreen
+from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences
+from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
@@ -45,14 +43,14 @@ class _TableAndTimeline(Horizontal):
     BLANK = True  # shows only its background, which Textual then paints faster
 
 
-class DashboardScreen(QueryScreen):
+class DashboardScreen(ViewScreen):
     """One session on one screen.
 
     Args:
         session: the session to show.
         display_options: how to show it.
+        preferences: the views, and how the dashboard was left.
         controls: the controls of a demo or a replay; None for a service.
-        order: the order of the table at first.
     """
 
     AUTO_FOCUS = "UploadTable"
@@ -74,12 +72,10 @@ class DashboardScreen(QueryScreen):
         self,
         session: Session,
         display_options: DisplayOptions,
+        preferences: Preferences,
         controls: PlaybackControls | None = None,
-        *,
-        order: TableOrder = TableOrder(),  # noqa: B008  # frozen
     ) -> None:
-        super().__init__(session, display_options)
-        self.set_reactive(DashboardScreen.rows_query, Query(sort=order.sort, descending=order.descending))
+        super().__init__(session, display_options, preferences)
         self._controls = controls
         self._shown_facts: tuple[object, ...] = ()
         self._refreshed_on: datetime | None = None
@@ -93,7 +89,14 @@ class DashboardScreen(QueryScreen):
         yield AlarmBar().data_bind(cls.connection, cls.funnel, cls.now, cls.display_options)
         with _TableAndTimeline(id="middle"):
             yield TitledTable(self._session.picture, id="uploads").data_bind(
-                cls.rows_query, cls.projects, cls.connection, cls.is_known, cls.display_options, cls.now, cls.funnel
+                cls.rows_query,
+                cls.projects,
+                cls.connection,
+                cls.is_known,
+                cls.display_options,
+                cls.now,
+                cls.funnel,
+                cls.view,
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -248,19 +251,6 @@ class DashboardScreen(QueryScreen):
         self._refresh_picture()
 
     # Display options
-
-    def action_columns(self) -> None:
-        """Choose columns."""
-        from upload_tui.tui.screens.columns import ColumnScreen
-
-        table = self.query_one(UploadTable)
-        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
-
-    def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
-        if columns is not None:
-            view = self.query_one(UploadTable).view_kind
-            self.display_options = self.display_options.with_columns(view, columns)
-            self.post_message(ColumnsChosen(view, columns))
 
     def watch_display_options(self) -> None:
         """Show the new display options."""

@@ -23,7 +23,7 @@ from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
 from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
-__all__ = ["HelpScreen", "ShapesScreen"]
+__all__ = ["HelpScreen", "OutputScreen", "ShapesScreen"]
 
 _STATE_MODEL = (
     ("initiated", "the client is sending chunks"),
@@ -125,6 +125,26 @@ class HelpScreen(Dialog[None]):
     def action_scroll(self, lines: int) -> None:
         """Scroll by this many lines."""
         self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+class OutputScreen(HelpScreen):
+    """The output of a command.
+
+    Args:
+        title: what ran.
+        text: what it printed; it is sanitized here.
+    """
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__(())
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        with VerticalScroll(id="help") as box:
+            box.border_title = Content(sanitize(self._title))
+            yield Static(Content("\n".join(map(sanitize, self._text.splitlines()))), id="help-text")
 
 
 _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}

@@ -248,6 +248,7 @@ def _project_head(project: ProjectRef, shares_name: bool) -> Content:
 
 def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
     if counts is not None:
-        yield f"  {plural(counts[0], 'upload'):>14}", "$quiet"
+        number, _, word = plural(counts[0], "upload").partition(" ")
+        yield f"  {number:>6} {word:<7}", "$quiet"  # digits below digits
         if counts[1]:
             yield f"  {counts[1]:,} in trouble", "$stage-error bold"

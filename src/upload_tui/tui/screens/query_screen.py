@@ -1,4 +1,4 @@
-"""The base class of screens with a table of uploads and a change log: it owns their query, and acknowledges uploads."""
+"""The base class of screens with a table of uploads and a change log: it owns their query."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,23 +8,22 @@ from textual import on
 from textual.reactive import reactive
 
 from upload_tui.monitor import (
-    Acknowledgement,
     CauseGroup,
     Change,
     Picture,
-    PictureChanged,
     Query,
     Row,
     SortKey,
     Where,
+    field_values,
     needs_marks,
     read_query,
 )
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import plural
+from upload_tui.text import parse_moment, sanitize
 from upload_tui.tui.appearance.columns import sort_keys
-from upload_tui.tui.bridge import OrderChosen
-from upload_tui.tui.screens.session_screen import ExportScreen, SessionScreen
+from upload_tui.tui.preferences import DESCENDING_KEYS
+from upload_tui.tui.screens.session_screen import AcknowledgeScreen, ExportScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar, SearchTarget
 from upload_tui.tui.widgets.funnel import StageCell
@@ -34,22 +33,13 @@ from upload_tui.tui.widgets.table.upload_table import UploadTable
 __all__ = ["QueryScreen"]
 
 
-_DESCENDING_KEYS = frozenset(
-    {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
-)
-"""Sorted from the newest, largest or longest; the others from A or from the least."""
-
-
 _ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
-class QueryScreen(SessionScreen, ExportScreen):
-    """A screen with a table of uploads and a change log, which a search bar, keys and clicks filter and sort."""
+class SearchScreen(AcknowledgeScreen, ExportScreen):
+    """A screen with a table of uploads and a change log, which a search bar filters."""
 
     rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
-
-    _order_before_follow: tuple[SortKey, bool] | None = None
-    """The sort key and whether it was descending, when the table last began to follow the newest upload."""
 
     def visible_query(self) -> tuple[Picture, Query]:
         """The picture, and the query of the table."""
@@ -72,10 +62,11 @@ class QueryScreen(SessionScreen, ExportScreen):
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
         log = self.query_one(ChangeLogView)
-        if log.has_focus:
-            self.query_one(SearchBar).open(SearchTarget.CHANGES, log.change_filter.where.text)
-        else:
-            self.query_one(SearchBar).open(SearchTarget.UPLOADS, self.rows_query.where.text)
+        is_log = log.has_focus
+        target = SearchTarget.CHANGES if is_log else SearchTarget.UPLOADS
+        text = log.change_filter.where.text if is_log else self.rows_query.where.text
+        values_of = partial(field_values, self._session.picture, self.rows_query, self._session.projects)
+        self.query_one(SearchBar).open(target, text, values_of)
 
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
@@ -87,7 +78,23 @@ class QueryScreen(SessionScreen, ExportScreen):
         else:
             where = read_query(message.value, self.rows_query.where)
             self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
-        self.query_one(SearchBar).show_note(where.note)
+        self._show_search_note(message.target)
+
+    def _show_search_note(self, target: SearchTarget) -> None:
+        """Show the number of matches, and the note of the query."""
+        log, table = self.query_one(ChangeLogView), self.query_one(UploadTable)
+        is_log = target is SearchTarget.CHANGES
+        total, where = (log.total, log.change_filter.where) if is_log else (table.total, self.rows_query.where)
+        more = "" if is_log or table.is_settled else " so far"
+        matches = "1 match" if total == 1 else f"{total:,} matches"
+        self.query_one(SearchBar).show_note(where.note, f"{matches}{more}")
+
+    @on(UploadTable.TitleChanged)
+    def update_matches(self) -> None:
+        """Show the number of matches that a search of many uploads found since."""
+        bar = self.query_one(SearchBar)
+        if bar.is_open and bar.target is SearchTarget.UPLOADS:
+            self._show_search_note(bar.target)
 
     def _marked_for(self, where: Where) -> frozenset[str]:
         """The marked uploads if the query compares them."""
@@ -117,6 +124,13 @@ class QueryScreen(SessionScreen, ExportScreen):
         else:
             self.query_one(UploadTable).marked = frozenset()
 
+
+class QueryScreen(SearchScreen):
+    """A screen with a table of uploads and a change log, which keys and clicks also filter and sort."""
+
+    _order_before_follow: tuple[SortKey, bool] | None = None
+    """The sort key and whether it was descending, when the table last began to follow the newest upload."""
+
     # Filters
 
     def action_trouble(self) -> None:
@@ -127,6 +141,28 @@ class QueryScreen(SessionScreen, ExportScreen):
         """Toggle the filter of a stage."""
         stages = frozenset({Stage(stage)})
         self.rows_query = replace(self.rows_query, stages=frozenset() if self.rows_query.stages == stages else stages)
+
+    def action_recent(self, seconds: int) -> None:
+        """Toggle the filter of what changed in the last seconds."""
+        query = self.rows_query
+        self.rows_query = replace(query, recent_seconds=None if query.recent_seconds == seconds else seconds)
+
+    def action_go_to_time(self) -> None:
+        """Go to a time in the change log, which the user types."""
+        from upload_tui.tui.screens.prompts import time_prompt
+
+        self.app.push_screen(time_prompt("Go to time in Activity"), self._go_to_time)
+
+    def _go_to_time(self, text: str | None) -> None:
+        if not text:
+            return
+        on = parse_moment(text, self._session.picture.now(), self.display_options.zone)
+        if on is None:
+            self.notify(sanitize(f"Not a time: {text}"), severity="warning", markup=False, timeout=4)
+        else:
+            log = self.query_one(ChangeLogView)
+            log.focus()
+            log.go_to_time(on)
 
     @on(StageCell.Picked)
     def filter_by_stage(self, message: StageCell.Picked) -> None:
@@ -176,35 +212,6 @@ class QueryScreen(SessionScreen, ExportScreen):
         )
         self.query_one(UploadTable).select(group.last_id)
 
-    # Acknowledgement
-
-    def action_acknowledge(self) -> None:
-        """Acknowledge what is wrong with the selection, with a note; take it back if all that was wrong is acknowledged."""
-        from upload_tui.tui.screens.acknowledge import AcknowledgeScreen
-
-        selected = self.selection()
-        wrong = [detail for detail in selected if detail.row.trouble is not None]
-        acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
-        if wrong:
-            names = [detail.upload.name or detail.upload.id for detail in wrong]
-            dialog = AcknowledgeScreen(names, self._session.picture.now())
-            self.app.push_screen(dialog, partial(self._acknowledge_if_given, [detail.upload.id for detail in wrong]))
-        elif acknowledged:
-            self._acknowledge(acknowledged, None)
-        elif selected:
-            self.notify("Nothing is wrong with the selection.", timeout=2)
-
-    def _acknowledge_if_given(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
-        if acknowledgement is not None:
-            self._acknowledge(upload_ids, acknowledgement)
-
-    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
-        picture = self._session.picture
-        picture.acknowledge(upload_ids, acknowledgement)
-        self._session.changes.publish(PictureChanged(at=picture.now()))
-        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
-        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
-
     # Sort order
 
     def action_sort(self) -> None:
@@ -223,17 +230,15 @@ class QueryScreen(SessionScreen, ExportScreen):
             self._sort_by(message.sort)
 
     def _sort_by(self, sort: SortKey) -> None:
-        self._set_order(sort, descending=sort in _DESCENDING_KEYS)
+        self._set_order(sort, descending=sort in DESCENDING_KEYS)
 
     def action_reverse(self) -> None:
         """Reverse the order."""
         self._set_order(self.rows_query.sort, descending=not self.rows_query.descending)
 
     def _set_order(self, sort: SortKey, *, descending: bool) -> None:
-        """Sort, also the next time."""
         self._order_before_follow = None
         self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
-        self.post_message(OrderChosen(sort, descending=descending))
 
     def action_follow(self) -> None:
         """Follow the newest upload, or end that and return to the order before."""

@@ -5,6 +5,7 @@ import io
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -14,10 +15,12 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 from upload_tui.monitor import (
+    Acknowledgement,
     Change,
     Connection,
     Detail,
     Picture,
+    PictureChanged,
     ProjectRef,
     Query,
     Session,
@@ -29,7 +32,7 @@ from upload_tui.tui.bridge import ExportReady
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "SessionScreen"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "SessionScreen"]
 
 
 class CopyScreen(Screen[None]):
@@ -161,6 +164,39 @@ class SessionScreen(CopyScreen):
     def action_density(self) -> None:
         """Toggle one and two lines for each upload."""
         self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
+
+
+class AcknowledgeScreen(SessionScreen):
+    """A screen that acknowledges what is wrong with its selection."""
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge what is wrong with the selection, with a note; take it back if all that was wrong is acknowledged."""
+        from upload_tui.tui.screens.prompts import acknowledge_prompt
+
+        selected = self.selection()
+        wrong = [detail for detail in selected if detail.row.trouble is not None]
+        acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
+        if wrong:
+            names = [detail.upload.name or detail.upload.id for detail in wrong]
+            ids = [detail.upload.id for detail in wrong]
+            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, ids))
+        elif acknowledged:
+            self._acknowledge(acknowledged, None)
+        elif selected:
+            self.notify("Nothing is wrong with the selection.", timeout=2)
+
+    def _acknowledge_with_note(self, upload_ids: Sequence[str], note: str | None) -> None:
+        from upload_tui.tui.screens.prompts import parse_acknowledgement
+
+        if note is not None:
+            self._acknowledge(upload_ids, parse_acknowledgement(note, self._session.picture.now()))
+
+    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+        picture = self._session.picture
+        picture.acknowledge(upload_ids, acknowledgement)
+        self._session.changes.publish(PictureChanged(at=picture.now()))
+        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
+        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
 
 
 Result = TypeVar("Result")

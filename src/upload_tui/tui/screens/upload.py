@@ -17,7 +17,7 @@ from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
 from upload_tui.tui.fitting import json_line
-from upload_tui.tui.screens.session_screen import SessionScreen
+from upload_tui.tui.screens.session_screen import AcknowledgeScreen
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.timeline_view import TimelinePane
 
@@ -26,7 +26,7 @@ __all__ = ["UploadScreen"]
 _MAX_RAW_LINES = 2000
 
 
-class UploadScreen(SessionScreen):
+class UploadScreen(AcknowledgeScreen):
     """The upload with this id.
 
     Args:
@@ -42,6 +42,14 @@ class UploadScreen(SessionScreen):
         Binding("escape,enter", "app.leave", "Back", id="upload.back", tooltip="Back to the dashboard"),
         Binding("w", "shapes", "Formats", id="shapes", tooltip="Status in three formats: Option A, Option B, deployed"),
         *(replace(key, show=True) for key in (HISTORY_KEY, *COPY_KEYS)),
+        Binding(
+            "a",
+            "acknowledge",
+            "Acknowledge",
+            show=False,
+            id="acknowledge",
+            tooltip="Acknowledge what is wrong, with a note; again: take it back",
+        ),
         Binding("r", "refresh", "Refresh", id="refresh", tooltip="Refresh now"),
     ]
 

@@ -17,12 +17,18 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import EVERYTHING, Change, Row, UploadChange, UploadSeen, Where
+from upload_tui.monitor import EVERYTHING, Change, Rewound, Row, UploadChange, UploadSeen, Where
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import TAIL_KEYS
-from upload_tui.tui.widgets.change_text import CHANGE_CLASSES, ChangeFilter, change_pieces
+from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
+from upload_tui.tui.widgets.change_text import (
+    CHANGE_CLASSES,
+    ChangeFilter,
+    change_pieces,
+    fold_anomalies,
+    unfolded,
+)
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.pending_list import PendingList
 
@@ -53,8 +59,6 @@ class ChangeLogView(CursorLines, can_focus=True):
     is_scrolled_back: reactive[bool] = reactive(False, init=False, repaint=False)
     """True while the cursor is on an older change than the newest."""
 
-    watch_now = CursorLines.refresh_changed
-
     class TitleChanged(Message):
         """The filter or `is_scrolled_back` changed, which a title may show."""
 
@@ -79,8 +83,19 @@ class ChangeLogView(CursorLines, can_focus=True):
         self._cursor = 0
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same."""
-        new = [change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)]
+        """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same.
+
+        `Rewound` removes all changes before it.
+        """
+        changes = list(changes)
+        rewound = max((index for index, change in enumerate(changes) if isinstance(change, Rewound)), default=None)
+        if rewound is not None:
+            changes = changes[rewound + 1 :]
+            self._all_changes.clear()
+            self._show_matching()
+        new = fold_anomalies(
+            change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
+        )
         self._all_changes.extend(new)
         shown = self._matching(new)
         if shown:
@@ -105,8 +120,8 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     @property
     def shown_changes(self) -> Sequence[UploadChange]:
-        """The changes that match the filter, oldest first."""
-        return tuple(self._shown_changes)
+        """The changes that match the filter, oldest first; anomalies follow the change that they are folded into."""
+        return tuple(one for change in self._shown_changes for one in unfolded(change))
 
     def _matching(self, changes: Iterable[UploadChange]) -> Sequence[UploadChange]:
         row_of = cache(self._row_of)  # an upload has several changes
@@ -116,6 +131,15 @@ class ChangeLogView(CursorLines, can_focus=True):
             if (not self.project_ids or change.upload.project_id in self.project_ids)
             and self.change_filter.matches(change, self.now or change.at, row_of)
         ]
+
+    def watch_now(self, now: datetime | None) -> None:
+        """Repaint ages, and remove the changes that are no longer recent enough."""
+        if now is not None and self.change_filter.recent_seconds is not None:
+            recent = [change for change in self._shown_changes if self.change_filter.is_recent(change, now)]
+            if dropped := len(self._shown_changes) - len(recent):
+                self._shown_changes = deque(recent, maxlen=self._max_changes)
+                self._update_lines(dropped)
+        self.refresh_changed()
 
     def watch_project_ids(self) -> None:
         """Show the changes of the new projects."""
@@ -154,6 +178,16 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Toggle the filter of a stage."""
         new_stage = None if self.change_filter.stage == stage else Stage(stage)
         self.change_filter = replace(self.change_filter, stage=new_stage)
+
+    def action_recent(self, seconds: int) -> None:
+        """Toggle the filter of the changes of the last seconds."""
+        is_off = self.change_filter.recent_seconds == seconds
+        self.change_filter = replace(self.change_filter, recent_seconds=None if is_off else seconds)
+
+    def go_to_time(self, on: datetime) -> None:
+        """Move the cursor to the first change at a time or after it; to the newest if there is none."""
+        rows = (row for row, change in enumerate(self._shown_changes) if change.happened_on >= on)
+        self._move_cursor(next(rows, self.total - 1))
 
     def action_clear(self) -> None:
         """Clear the search; if there is none, the filter."""
@@ -233,7 +267,7 @@ class ChangeLogView(CursorLines, can_focus=True):
             return "No changes yet." if self.change_filter else "Changes appear here as they happen."
         if not self.change_filter:
             return "No changes in this project yet."
-        has_both = self.change_filter.where.tree != EVERYTHING and self.change_filter.stage is not None
+        has_both = self.change_filter.where.tree != EVERYTHING and bool(replace(self.change_filter, where=Where()))
         return f"No matching changes. Esc {'clears the search' if has_both else 'shows all'}."
 
 
@@ -254,6 +288,8 @@ class ActivityPane(Vertical):
         parts = ["Activity"]
         if log.change_filter.stage is not None:
             parts.append(log.change_filter.stage)
+        if log.change_filter.recent_seconds is not None:
+            parts.append(f"last {RECENT_SPANS[log.change_filter.recent_seconds]}")
         if log.change_filter.where.text:
             parts.append(f'matching "{sanitize(log.change_filter.where.text)}"')
         if log.is_scrolled_back:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
+from itertools import islice
 
 from msgspec import Struct
 from textual.content import Content
@@ -23,7 +24,7 @@ __all__ = ["AlarmBar"]
 
 _ALERT_SECONDS = 20.0
 _MAX_CAUSES = 3
-_CAUSE_CELLS = 24
+_CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
 _NAME_CELLS = 24
 _WORKER_NOTICE = "verification worker appears down"
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
@@ -162,13 +163,19 @@ def _retry_text(connection: Connection, now: datetime) -> str:
 
 
 def _causes_texts(failures: Mapping[str, int]) -> Iterator[str]:
-    """Yield `: 3 bad file hash, 3 wrong size, 1 bad chunk hash` with fewer and fewer causes, at last an empty text."""
+    """Yield `: 3 bad file hash, 3 wrong size, 1 bad chunk hash` with shorter, then fewer causes, at last an empty text."""
+    yield from islice(_counts_texts(failures, _LONG_CAUSE_CELLS), 1)
+    yield from _counts_texts(failures, _CAUSE_CELLS)
+    yield ""
+
+
+def _counts_texts(failures: Mapping[str, int], cause_cells: int) -> Iterator[str]:
+    """Yield the causes with their counts, then fewer and fewer."""
     counts: Counter[str] = Counter()
     for cause, count in failures.items():
-        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", _CAUSE_CELLS)] += count
+        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
     causes = counts.most_common()
     for shown in range(min(_MAX_CAUSES, len(causes)), 0, -1):
         others = sum(count for _, count in causes[shown:])
         texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
         yield f": {', '.join([*texts, *([f'{others:,} more'] if others else [])])}"
-    yield ""

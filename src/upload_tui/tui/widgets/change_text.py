@@ -1,6 +1,6 @@
 """A change as one line of the change log, and which changes the change log shows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from upload_tui.monitor import (
     EVERYTHING,
     AnomalyNoticed,
+    CommandEnded,
     Row,
     StageReached,
     UploadChange,
@@ -25,7 +26,36 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
-__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces"]
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_anomalies", "unfolded"]
+
+
+class StageWithAnomalies(StageReached, frozen=True, kw_only=True):
+    """A stage that was reached, and the anomalies that the same reading showed: one line of the change log."""
+
+    anomalies: tuple[AnomalyNoticed, ...]
+
+
+def fold_anomalies(changes: Iterable[UploadChange]) -> list[UploadChange]:
+    """Fold anomalies into the stage that the same reading of the upload showed before them."""
+    folded: list[UploadChange] = []
+    stages: dict[tuple[str, str], int] = {}
+    for change in changes:
+        key = change.upload.service, change.upload.id
+        stage = folded[stages[key]] if key in stages else None
+        if isinstance(change, AnomalyNoticed) and isinstance(stage, StageReached) and stage.at == change.at:
+            before = stage.anomalies if isinstance(stage, StageWithAnomalies) else ()
+            fields = {name: getattr(stage, name) for name in StageReached.__struct_fields__}
+            folded[stages[key]] = StageWithAnomalies(**fields, anomalies=(*before, change))
+            continue
+        if isinstance(change, StageReached):
+            stages[key] = len(folded)
+        folded.append(change)
+    return folded
+
+
+def unfolded(change: UploadChange) -> Sequence[UploadChange]:
+    """A change, and the anomalies that are folded into it."""
+    return (change, *change.anomalies) if isinstance(change, StageWithAnomalies) else (change,)
 
 
 class ChangeFilter(Struct, frozen=True):
@@ -34,23 +64,31 @@ class ChangeFilter(Struct, frozen=True):
     Attributes:
         where: what the user searches for.
         stage: only changes to this stage; None means all.
+        recent_seconds: only changes of the last seconds; None means all.
     """
 
     where: Where = Where()
     stage: Stage | None = None
+    recent_seconds: int | None = None
 
     def __bool__(self) -> bool:
         """True if the filter can exclude a change."""
-        return self.where.tree != EVERYTHING or self.stage is not None
+        return self.where.tree != EVERYTHING or self.stage is not None or self.recent_seconds is not None
 
     def matches(self, change: UploadChange, now: datetime, row_of: Callable[[str], Row | None]) -> bool:
         """True if the change is shown; `row_of` is called only if the change itself does not have what is searched."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
+        if not self.is_recent(change, now):
+            return False
         if self.where.tree == EVERYTHING:
             return True
         row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
-        return matches_change(self.where.tree, change, row, now)
+        return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
+
+    def is_recent(self, change: UploadChange, now: datetime) -> bool:
+        """True if the change is of the last seconds."""
+        return self.recent_seconds is None or (now - change.happened_on).total_seconds() <= self.recent_seconds
 
 
 _LABEL_CELLS = 11
@@ -73,6 +111,10 @@ def change_pieces(
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
+    if isinstance(change, StageWithAnomalies):
+        names = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in change.anomalies)
+        note = f"{note} {glyphs.warning} {', '.join(names)}".strip()
+    note_class = _ERROR if component_class == _ERROR or isinstance(change, StageWithAnomalies) else _QUIET
     name, note = _fit_name(change.upload.name or change.upload.id, note, room, glyphs)
     return (
         (time, _QUIET),
@@ -80,7 +122,7 @@ def change_pieces(
         (fit_to_width(label, label_cells), component_class if component_class == _ERROR else _QUIET),
         (name, ""),
         (f" {glyphs.dot} " if note else "", _QUIET),
-        (note, component_class if component_class == _ERROR else _QUIET),
+        (note, note_class),
     )
 
 
@@ -108,6 +150,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
             return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
+        case CommandEnded():
+            return glyphs.unreached, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
         case UploadSeen():
             return glyphs.unreached, "seen", _QUIET, "a new upload"
         case _:

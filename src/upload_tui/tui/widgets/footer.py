@@ -1,7 +1,8 @@
 """The bottom line: the keys that work now, the most important first, or the line in which the user types a search."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from typing import ClassVar
 
 from textual import on
@@ -16,7 +17,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
 from upload_tui.errors import QueryError
-from upload_tui.monitor import complete_query, parse_query
+from upload_tui.monitor import Completion, ValueCounts, complete_query, parse_query
 from upload_tui.text import sanitize
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -94,10 +95,19 @@ class _QuerySuggester(Suggester):
     def __init__(self) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
         self.history: list[str] = []
+        self.values_of: Callable[[str], ValueCounts] | None = None
 
     async def get_suggestion(self, value: str) -> str | None:
         """The text with its continuation."""
-        return complete_query(value, self.history).text or None
+        return self.complete(value).text or None
+
+    def complete(self, value: str) -> Completion:
+        """How a text may go on."""
+        return (
+            complete_query(value, self.history, self.values_of)
+            if self.values_of
+            else complete_query(value, self.history)
+        )
 
 
 class SearchBar(Horizontal):
@@ -126,7 +136,8 @@ class SearchBar(Horizontal):
             super().__init__()
             self.target = target
 
-    _target = SearchTarget.UPLOADS
+    target = SearchTarget.UPLOADS
+    """What is searched."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,9 +156,10 @@ class SearchBar(Horizontal):
         """True while the line is visible."""
         return self.has_class("-open")
 
-    def open(self, target: SearchTarget, value: str) -> None:
-        """Show the line with a text to edit."""
-        self._target = target
+    def open(self, target: SearchTarget, value: str, values_of: Callable[[str], ValueCounts]) -> None:
+        """Show the line with a text to edit; `values_of` is called once for each field that is typed."""
+        self.target = target
+        self._suggester.values_of = cache(values_of)
         self.add_class("-open")
         field = self.query_one(Input)
         field.placeholder = target
@@ -155,17 +167,20 @@ class SearchBar(Horizontal):
         field.value = value
         field.focus()
 
-    def show_note(self, note: str) -> None:
-        """Show what is wrong with the query, or a suggestion; else help for what is typed, or the keys."""
-        help_text = complete_query(self.query_one(Input).value).help
-        self.query_one("#search-keys", Label).update(Content(sanitize(note or help_text or _SEARCH_KEYS)))
+    def show_note(self, note: str, matches: str) -> None:
+        """Show the number of matches, and help for a field or value that may go on, what is wrong with the query, or the keys."""
+        value = self.query_one(Input).value
+        completion = self._suggester.complete(value)
+        help_text = completion.help if completion.text else note or completion.help
+        texts = filter(None, [matches if value else "", help_text or _SEARCH_KEYS])
+        self.query_one("#search-keys", Label).update(Content(sanitize("  ".join(texts))))
 
     @on(Input.Changed)
     def post_change(self, event: Input.Changed) -> None:
         """Post `Changed` for every key typed."""
         event.stop()
         # The current text, not that of the event: it may have been cleared since.
-        self.post_message(self.Changed(self._target, self.query_one(Input).value))
+        self.post_message(self.Changed(self.target, self.query_one(Input).value))
 
     @on(Input.Submitted)
     def submit_search(self, event: Input.Submitted) -> None:
@@ -182,7 +197,7 @@ class SearchBar(Horizontal):
         """Clear the text and close."""
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
-        self.post_message(self.Changed(self._target, ""))
+        self.post_message(self.Changed(self.target, ""))
         self.action_apply()
 
     def action_apply(self) -> None:
@@ -193,4 +208,4 @@ class SearchBar(Horizontal):
             self._suggester.history = [text, *earlier][:_MAX_HISTORY]
         self.remove_class("-open")
         self.query_one(Input).can_focus = False
-        self.post_message(self.Closed(self._target))
+        self.post_message(self.Closed(self.target))

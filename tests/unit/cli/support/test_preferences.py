@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.preferences import dashboard_preferences, save_state
 from upload_tui.errors import SettingsError
 from upload_tui.files import config_folder, state_folder
+from upload_tui.monitor import SortKey
 from upload_tui.settings import ServiceSettings
-from upload_tui.tui import ASCII, UNICODE, ViewKind, parse_columns
+from upload_tui.settings.profiles import ViewSettings
+from upload_tui.tui import ASCII, UNICODE, ScreenState, TableOrder, View, ViewKind, parse_columns
 
 
 def settings(**fields: Any) -> ServiceSettings:
@@ -157,10 +159,59 @@ def test_error_names_the_file_that_is_invalid(files: Mapping[str, str], message:
         ({"keys": {"table.dwn": "x"}}, "unknown action table.dwn"),
         ({"theme": "upload-drak"}, "no theme upload-drak"),
         ({"columns": ("nmae",)}, "no column 'nmae'"),
+        ({"views": {"night": ViewSettings(columns=("nmae",))}}, "views.night: columns: there is no column 'nmae'"),
+        ({"views": {"night": ViewSettings(query="stge:error")}}, "views.night: query: "),
+        ({"views": {"night": ViewSettings(order="sise")}}, "views.night: there is no order sise"),
     ],
-    ids=["action", "theme", "column"],
+    ids=["action", "theme", "column", "column of a view", "query of a view", "order of a view"],
 )
 def test_error_suggests_the_nearest_name(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         dashboard_preferences(settings(**fields))
     assert "Did you mean" in caught.value.hint
+
+
+def test_a_dashboard_is_left_and_comes_back_for_the_same_services_and_projects() -> None:
+    left = ScreenState(TableOrder(SortKey.SIZE), "is:trouble", view="night", is_roomy=True)
+    save_state(settings(), left)
+    assert dashboard_preferences(settings()).state == left
+    assert dashboard_preferences(settings(projects=("other",))).state == ScreenState()
+    demo = ServiceSettings(url="")
+    save_state(demo, left)
+    assert dashboard_preferences(demo).state == ScreenState(TableOrder(SortKey.SIZE), is_roomy=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"order": {"sort": "sise"}}', "\x00"])
+def test_a_damaged_file_of_views_or_of_the_last_state_is_ignored(content: str) -> None:
+    save_state(settings(), ScreenState(query="scan"))
+    for file in (state_folder() / "views", *(state_folder() / "screens").iterdir()):
+        file.write_text(content)
+    preferences = dashboard_preferences(settings())
+    assert (preferences.state, preferences.views) == (ScreenState(), ())
+
+
+def test_views_saved_on_screen_replace_those_of_the_settings() -> None:
+    night, day = ViewSettings(query="is:trouble", order="-size", key="#"), ViewSettings(columns=("name:20",))
+    configured = settings(views={"night": night, "day": day})
+    preferences = dashboard_preferences(configured)
+    by_name = {view.name: view for view in preferences.views}
+    order = TableOrder(SortKey.SIZE, False)
+    assert by_name["night"] == View("night", "is:trouble", order, (), "number_sign")
+    assert by_name["day"].columns == parse_columns(["name:20"])
+    assert preferences.save_views is not None
+    saved = View("night", "is:stuck", TableOrder(), parse_columns(["name"]), "f2", is_saved=True)
+    preferences.save_views([saved])
+    assert dashboard_preferences(configured).views == (by_name["day"], saved)
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        ({"a": ViewSettings(key="f2"), "b": ViewSettings(key="f2")}, "views.b: the key f2 belongs to the view a"),
+        ({"a": ViewSettings(key="v")}, "views.a: the key v belongs to views"),
+        ({"a": ViewSettings(key="f99")}, "views.a: there is no key f99"),
+    ],
+)
+def test_a_view_has_a_key_of_its_own(views: Mapping[str, ViewSettings], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        dashboard_preferences(settings(views=views))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from pathlib import Path
 
 import httpx
@@ -76,6 +76,19 @@ async def test_none_is_missing_when_some_are_deleted_during_the_scan(headers: fr
     assert service.requests < 60
     if "X-Total" in headers:  # otherwise the reconciler finds the deleted ones later
         assert harness.picture() == harness.expected()
+
+
+@pytest.mark.parametrize("index", [0, 3])
+@pytest.mark.parametrize("uploads", [11, 13])
+async def test_none_is_missing_when_two_are_deleted_between_pages_of_an_unknown_number(
+    uploads: int, index: int
+) -> None:
+    for first, second in combinations_with_replacement(range(2, 8), 2):
+        service = a_service(uploads, 5, frozenset())
+        remove_before(service, {first, second}.__contains__, index)
+        harness = SyncHarness(service)
+        await harness.synchroniser.sync()
+        assert {upload.name for upload in service.uploads} <= harness.names(), (first, second)
 
 
 async def test_all_are_known_when_pages_are_smaller_than_the_service_reports() -> None:

@@ -232,7 +232,7 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     full = int(share * _BAR_CELLS)
     bar = glyphs.bar_full * full, glyphs.bar_empty * (_BAR_CELLS - full)
     pieces = (bar[0][:width], stage_class(Stage.INITIATED)), (bar[1][: max(width - full, 0)], _QUIET)
-    percent = f" {share:4.0%}"
+    percent = f" {int(share * 100):3}%"  # 100% only if all was received, as in the list of what waits
     left = time_left_text(row)
     has_left = bool(left) and _BAR_CELLS + len(percent) + 1 + len(left) <= width
     room = max(width - _BAR_CELLS, 0)

@@ -163,9 +163,12 @@ class RowList(CursorLines, can_focus=True):
             self.set_reactive(RowList.now, now)
         top, query = self._top_row(), self.rows_query
         is_trouble_first = query.sort is SortKey.TROUBLE
-        if is_trouble_first:  # at most half of what is visible
-            query = replace(query, max_in_trouble=max(1, self._visible_rows() // 2))
+        if is_trouble_first:
+            query = replace(query, max_in_trouble=self._max_in_trouble())
         self._window.fetch(query, top, self._visible_rows() + 1)  # the last may be visible in part
+        if is_trouble_first and query.max_in_trouble != self._max_in_trouble():  # there are more or fewer others
+            query = replace(query, max_in_trouble=self._max_in_trouble())
+            self._window.fetch(query, top, self._visible_rows() + 1)
         rows_from_top = None if top else self._visible_rows()
         row = self._cursor.target_row(self._window, rows_from_top, stays_on_top=is_trouble_first)
         row = 0 if self.follow else row
@@ -178,6 +181,11 @@ class RowList(CursorLines, can_focus=True):
         if not self.is_settled:
             self._search_tasks.schedule(self._search_steps())
         self._handle_reloaded()
+
+    def _max_in_trouble(self) -> int:
+        """How many rows in trouble come first: half of what is visible, and what the other rows leave."""
+        visible, others = self._visible_rows(), self._window.total - self._window.total_in_trouble
+        return max(1, visible // 2, visible - 1 - others)
 
     # Lines: a rule parts the rows in trouble, which come first, from the others
 

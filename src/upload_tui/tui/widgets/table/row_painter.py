@@ -159,7 +159,10 @@ class RowPainter:
     def _detail_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
         """Details, indented to the second column."""
         indent = " " * (self.columns[0].width + 1 if len(self.columns) > 1 else 0)
-        return [(indent, ""), *second_line(row, now, self._display_options, self._width - len(indent) - 2)]
+        pieces = second_line(row, now, self._display_options, self._width - len(indent) - 2)
+        if self._view.words:
+            pieces = [part for piece in pieces for part in highlighted(*piece, self._view.words) if part[0]]
+        return [(indent, ""), *pieces]
 
     def _strip(self, pieces: Sequence[Piece], row: Row, background: Background) -> Strip:
         """Join the pieces of one style to one segment: Textual's work on a line grows with its segments.

@@ -14,10 +14,10 @@ from textual.strip import Strip
 
 from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where, text_terms
 from upload_tui.status import Stage
-from upload_tui.text import age_text, sanitize
+from upload_tui.text import age_text, sanitize, span_text
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import TABLE_KEYS, key_of
+from upload_tui.tui.bindings import RECENT_SPANS, TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_list import RowList
@@ -243,6 +243,8 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
         parts.append("in trouble")
     if query.late_only:
         parts.append("overdue or stuck")
+    if query.recent_seconds is not None:
+        parts.append(f"last {RECENT_SPANS.get(query.recent_seconds) or span_text(query.recent_seconds)}")
     if query.cause:
         parts.append(f"failed: {cause_text(query.cause, _CAUSE_CELLS, ellipsis)}")
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
@@ -278,6 +280,8 @@ class TitledTable(UploadTable):
     connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
+    view: reactive[str] = reactive("", init=False, repaint=False)
+    """The name of the view that is shown; empty if none is."""
 
     _titles: tuple[Content, Content] = (Content(), Content())
 
@@ -299,6 +303,8 @@ class TitledTable(UploadTable):
     def watch_is_known(self) -> None:
         """Update the titles."""
         self.update_titles()
+
+    watch_view = watch_is_known
 
     def watch_funnel(self, before: Funnel, after: Funnel) -> None:
         """Update the titles, which show the number of gone uploads."""
@@ -343,6 +349,8 @@ class TitledTable(UploadTable):
         parts = [f"Uploads {self.total - gone:,}{'' if self.is_settled else ' so far'}"]
         if gone:
             parts.append(f"{gone:,} gone")
+        if self.view:
+            parts.append(f"view {sanitize(self.view)}")
         parts.extend(query_parts(self.rows_query, self.projects, self.display_options.glyphs.ellipsis))
         if self.marked:
             parts.append(f"{len(self.marked)} marked")

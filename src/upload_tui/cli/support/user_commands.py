@@ -1,0 +1,206 @@
+"""Programs of the user, from the settings: how they run (without a shell, without the terminal), and when.
+
+No data of a service becomes a program or an option.
+"""
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+from upload_tui.errors import QueryError, SettingsError
+from upload_tui.processes import CommandEnd, end_text, run_command
+from upload_tui.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import UploadChange
+    from upload_tui.tui import ChangeHook, CommandResult, ProgramRun, UploadCommand
+
+__all__ = ["HookCommand", "change_hooks", "configured_commands", "naming_setting", "own_keys", "run_program"]
+
+_TIMEOUT_SECONDS = 60.0
+_FIRST_CHECK_SECONDS = 0.01
+_LAST_CHECK_SECONDS = 0.5
+_ERROR_BYTES = 4096
+_detached: "list[subprocess.Popen[bytes]]" = []
+_SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", "<", ">", ">>", "2>", "2>&1"})
+_SHELL_HINT = "It runs without a shell: for pipes and redirections, use sh -c '...'."
+
+
+async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str] | None = None) -> "CommandResult":
+    """Run a program and return what ran and how it ended; the result begins with `title`.
+
+    It has a session of its own, so that it cannot read from the terminal. With a timeout it is ended when that is over, and when the
+    dashboard is left; without one it goes on, and its output is discarded.
+    """
+    from upload_tui.tui import CommandResult
+
+    environment = {**os.environ, **(variables or {})}
+    try:
+        if run.timeout_seconds is None:
+            ended = await _run_detached(run, environment)
+        else:
+            ended = await run_command(
+                run.arguments, timeout_seconds=run.timeout_seconds, data=run.data.encode(), environment=environment
+            )
+    except (OSError, ValueError) as error:  # no such file, not executable, too long, or an argument with a NUL in it
+        end, is_ok, output = f"not started: {getattr(error, 'strerror', None) or error}", False, ""
+    else:
+        is_ok, output = ended.code == 0, ended.stdout.decode("utf-8", "replace")
+        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+        end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
+    hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f" {_SHELL_HINT}"
+    # The arguments may be secrets.
+    return CommandResult(f"{title}: {run.arguments[0]}: {end}.{hint}", is_ok, output if run.keeps_output else "")
+
+
+async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:
+    """Run a program such as a browser, which goes on when the dashboard is left. asyncio would kill it, and close its pipes."""
+    with TemporaryFile() as data, TemporaryFile() as errors:
+        data.write(run.data.encode())
+        data.seek(0)
+        process = subprocess.Popen(  # noqa: ASYNC220, S603
+            run.arguments,
+            stdin=data,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
+        seconds = _FIRST_CHECK_SECONDS
+        _detached.append(process)  # without a reference, Python would warn of it
+        while (code := process.poll()) is None:
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _LAST_CHECK_SECONDS)
+        _detached.remove(process)
+        errors.seek(0)
+        return CommandEnd(code, b"", errors.read(_ERROR_BYTES))
+
+
+class HookCommand:
+    """The command of the setting `on_error` or of an entry of `on_change`.
+
+    Standard input gets the changes as JSON lines, like those of `upload-tui tail`; the environment gets `UPLOAD_TUI_ID`,
+    `UPLOAD_TUI_NAME`, `UPLOAD_TUI_PROJECT` and `UPLOAD_TUI_ERROR` of the last one. Output is discarded, because the terminal
+    shows the dashboard; the first line on standard error is part of the result. One run at a time; after a
+    minute, and when the dashboard is left, it is ended with all that it has started.
+
+    Args:
+        setting: the name of the setting.
+        command: the command and its arguments, quoted as in a shell.
+
+    Raises:
+        SettingsError: the command is empty, or a quotation is not closed.
+    """
+
+    def __init__(self, setting: str, command: str) -> None:
+        self._setting = setting
+        try:
+            self._arguments = tuple(shlex.split(command))
+        except ValueError as error:
+            raise SettingsError(f"{setting}: {error}", "Close the quotation.") from error
+        if not self._arguments:
+            raise SettingsError(f"{setting}: the command is empty", "Set a command, or remove the key.")
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, changes: "Sequence[UploadChange]") -> "CommandResult":
+        """Run the command for some changes, and return what ran and how it ended."""
+        from upload_tui.monitor import change_record
+        from upload_tui.tui import ProgramRun
+
+        lines = "".join(f"{json.dumps(change_record(change))}\n" for change in changes)
+        run = ProgramRun(self._arguments, lines, timeout_seconds=_TIMEOUT_SECONDS)
+        async with self._lock:
+            return await run_program(self._setting, run, _environment(changes[-1]))
+
+
+def _environment(change: "UploadChange") -> dict[str, str]:
+    variables = {
+        "UPLOAD_TUI_ID": change.upload.id,
+        "UPLOAD_TUI_NAME": change.upload.name,
+        "UPLOAD_TUI_PROJECT": change.upload.project_name or change.upload.project_id,
+        "UPLOAD_TUI_ERROR": getattr(change, "error_message", None) or "",
+    }
+    # The environment can hold neither NUL nor a lone surrogate.
+    return {name: text.replace("\0", "\ufffd").encode("utf-8", "replace").decode() for name, text in variables.items()}
+
+
+def configured_commands(settings: ServiceSettings) -> "Iterator[UploadCommand]":
+    """Yield the commands of the settings, and the one that opens an upload's page, unless the settings have one of that name.
+
+    Raises:
+        SettingsError: a field or a key is invalid.
+    """
+    from upload_tui.tui import CommandOutput, UploadCommand, check_fields
+
+    keys = own_keys(settings)
+    for name, each in settings.commands.items():
+        with naming_setting(settings, "commands", name):
+            check_fields(each.command)
+            default = None if each.output == "discard" else _TIMEOUT_SECONDS
+            timeout = each.timeout or default
+            arguments = (os.path.expanduser(each.command[0]), *each.command[1:])  # noqa: PTH111  # a Path drops `./`
+            yield UploadCommand(
+                name, arguments, keys["command", name], each.confirm, CommandOutput(each.output), timeout
+            )
+    if "open" not in settings.commands:
+        yield UploadCommand("open", ("open" if sys.platform == "darwin" else "xdg-open", "{upload_url}"))
+    with naming_setting(settings, "upload_url"):
+        check_fields([settings.upload_url])
+
+
+def change_hooks(settings: ServiceSettings) -> "Iterator[ChangeHook]":
+    """Yield what runs on changes of a service; nothing in the demo and in a replay.
+
+    Raises:
+        SettingsError: a query is invalid.
+    """
+    from upload_tui.monitor import parse_query
+    from upload_tui.tui import ChangeHook
+
+    for query, command in settings.on_change.items() if settings.url or settings.command else ():
+        with naming_setting(settings, "on_change", query):
+            yield ChangeHook(parse_query(query), HookCommand("on_change", command))
+
+
+def own_keys(settings: ServiceSettings) -> Mapping[tuple[str, str], str]:
+    """The keys of views and commands, by kind and name.
+
+    Raises:
+        SettingsError: a key does not exist, or is taken.
+    """
+    from upload_tui.tui import free_key
+
+    keys: dict[tuple[str, str], str] = {}
+    for kind, entries in (("view", settings.views), ("command", settings.commands)):
+        for name, entry in entries.items():
+            taken = {key: f"the {other_kind} {other}" for (other_kind, other), key in keys.items() if key}
+            is_usual = not entry.key or (kind == "command" and (name, entry.key) == ("open", "o"))
+            with naming_setting(settings, f"{kind}s", name):
+                keys[kind, name] = "" if is_usual else free_key(entry.key, settings.keys, taken)
+    return keys
+
+
+@contextmanager
+def naming_setting(settings: ServiceSettings, key: str, name: str = "") -> "Iterator[None]":
+    """Name the place in the settings in errors.
+
+    Raises:
+        SettingsError: instead of any error about a value.
+    """
+    where = f"{settings.sources.get(key, key)}: {key}{f'.{name}' if name else ''}"
+    try:
+        yield
+    except QueryError as error:
+        raise SettingsError(f"{where}: query: {error.title}", error.hint) from error
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error.title}", error.hint) from error
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}", "Correct the value, or remove the key.") from error

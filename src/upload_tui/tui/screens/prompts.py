@@ -1,0 +1,84 @@
+"""Dialogs with one line to type: a prompt, and the note with which the user acknowledges what is wrong with uploads."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label
+
+from upload_tui.monitor import Acknowledgement
+from upload_tui.text import parse_duration, sanitize
+from upload_tui.tui.bindings import key_of
+
+__all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
+
+_FOR = re.compile(r"(?:^|\s)for\s+(\S*[^\W\d])\s*$")
+"""A duration at the end of a note has a unit: `asked for 12` is no time."""
+
+
+class PromptScreen(ModalScreen[str | None]):
+    """A dialog that returns the text that was typed; None if it was cancelled.
+
+    Args:
+        title: what the text is for.
+        verb: what Enter does, in the imperative.
+        placeholder: an example, shown while nothing is typed.
+        note: a line of help.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="prompt.cancel", tooltip="Close without doing it"),
+    ]
+
+    def __init__(self, title: str, verb: str, placeholder: str, note: str) -> None:
+        super().__init__()
+        self._title = title
+        self._verb = verb
+        self._placeholder = placeholder
+        self._note = note
+
+    def compose(self) -> ComposeResult:
+        """Add the widgets."""
+        with Vertical(id="prompt") as dialog:
+            dialog.border_title = Content(self._title)
+            dialog.border_subtitle = f"Enter {self._verb}, {key_of(self, 'prompt.cancel')} cancel"
+            yield Input(placeholder=self._placeholder, compact=True)
+            yield Label(Content(self._note))
+
+    @on(Input.Submitted)
+    def finish(self, event: Input.Submitted) -> None:
+        """Close the dialog with what was typed."""
+        self.dismiss(event.value)
+
+
+def acknowledge_prompt(names: Sequence[str]) -> PromptScreen:
+    """A prompt for the note of an acknowledgement of uploads with these names."""
+    which = sanitize(names[0]) if len(names) == 1 else f"{len(names):,} uploads"
+    note = "Until its stage changes; for a time if the note ends with `for 2h`"
+    return PromptScreen(f"Acknowledge {which}", "acknowledge", "note, such as: known, ticket 12", note)
+
+
+def time_prompt(title: str) -> PromptScreen:
+    """A prompt for a time, which `parse_moment` parses."""
+    return PromptScreen(
+        title, "go", "13:05, 13:05:30, 5m, 2026-03-14 13:05", "`5m` is five minutes ago, `+5m` is later"
+    )
+
+
+def parse_acknowledgement(text: str, now: datetime) -> Acknowledgement:
+    """The acknowledgement that a user typed: a note, which may end with `for` and a duration."""
+    end = _FOR.search(text)
+    seconds = parse_duration(end[1]) if end else None
+    if end is None or seconds is None:
+        return Acknowledgement(text.strip())
+    try:
+        return Acknowledgement(text[: end.start()].strip(), now + timedelta(seconds=seconds))
+    except OverflowError:  # for ever
+        return Acknowledgement(text[: end.start()].strip())

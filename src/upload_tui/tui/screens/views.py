@@ -1,0 +1,234 @@
+"""Views: queries with an order and columns, shown by a key or from a menu, and saved from the screen."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import OptionList
+
+from upload_tui.monitor import Query, Session, read_query
+from upload_tui.status import Stage
+from upload_tui.text import sanitize
+from upload_tui.tui.appearance.columns import ColumnSpec
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.bindings import free_key, key_of
+from upload_tui.tui.bridge import ColumnsChosen, ViewsChanged
+from upload_tui.tui.preferences import Preferences, ScreenState, TableOrder, View
+from upload_tui.tui.screens.menu import MenuScreen
+from upload_tui.tui.screens.prompts import PromptScreen
+from upload_tui.tui.screens.query_screen import QueryScreen
+from upload_tui.tui.widgets.table.upload_table import UploadTable
+
+__all__ = ["ViewMenu", "ViewScreen", "query_text"]
+
+_SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
+_QUOTED = re.compile(r'(["\\])')
+
+
+class ViewMenu(MenuScreen):
+    """A menu that returns what to do: `all`, `save`, or `show` or `remove` with a blank and the name of a view.
+
+    Args:
+        views: the views.
+        current: the name of the one that is shown.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "save", "Save", id="views.save", tooltip="Save the query, order and columns on screen as a view"),
+        Binding("x", "remove", "Remove", id="views.remove", tooltip="Remove a view that was saved on screen"),
+    ]
+
+    def __init__(self, views: Sequence[View], current: str) -> None:
+        lines = [(f"{_SHOW} {view.name}", _line(view, is_current=view.name == current)) for view in views]
+        super().__init__("Views", "show", [(_ALL, Content("All uploads")), *lines])
+        self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
+
+    def on_mount(self) -> None:
+        """Name the keys."""
+        save, remove, close = (key_of(self, name) for name in ("views.save", "views.remove", "menu.close"))
+        self.query_one(OptionList).border_subtitle = f"Enter show, {save} save this, {remove} remove, {close} close"
+
+    def action_save(self) -> None:
+        """Save what is on screen."""
+        self.dismiss(_SAVE)
+
+    def action_remove(self) -> None:
+        """Remove the view at the cursor; one of the settings stays."""
+        chosen = self._lines[self.query_one(OptionList).highlighted or 0][0]
+        if chosen in self._saved:
+            self.dismiss(f"{_REMOVE} {chosen.removeprefix(f'{_SHOW} ')}")
+        else:
+            self.notify("Only views that were saved here can be removed here.", timeout=4)
+
+
+def _line(view: View, *, is_current: bool) -> Content:
+    order = [f"by {view.order}"] if view.order else []
+    what = "  ".join([sanitize(view.query) or "all uploads", *order])
+    name = sanitize(view.name)
+    return Content.assemble(
+        (f"{name:<16}", "bold underline" if is_current else "bold"), (f" {view.key:<6} ", "$primary"), (what, "$quiet")
+    )
+
+
+class ViewScreen(QueryScreen):
+    """A screen with views, which comes back as it was left.
+
+    Args:
+        session: the session to show.
+        display_options: how to show it.
+        preferences: the views, and how the screen was left.
+    """
+
+    view: reactive[str] = reactive("", init=False, repaint=False)
+    """The name of the view that is shown; empty if its query was changed since."""
+
+    def __init__(self, session: Session, display_options: DisplayOptions, preferences: Preferences) -> None:
+        state = preferences.state
+        super().__init__(session, replace(display_options, is_roomy=display_options.is_roomy or state.is_roomy))
+        self._views = tuple(preferences.views)
+        self._keymap = preferences.keymap
+        self._usual_columns = (display_options.columns, display_options.view_columns)
+        self.set_reactive(ViewScreen.rows_query, state.rows_query)
+        shown = next((view for view in self._views if view.name == state.view and view.query == state.query), None)
+        if shown is not None:
+            self.set_reactive(ViewScreen.view, shown.name)
+            self.set_reactive(ViewScreen.display_options, self._with_columns_of(shown))
+        self._bind_views()
+
+    def on_mount(self) -> None:
+        """Leave a view when its query is changed."""
+        self.watch(self, "rows_query", self._leave_changed_view, init=False)
+
+    @property
+    def state(self) -> ScreenState:
+        """How the screen is now, with the order before it followed the newest upload."""
+        query = self.rows_query
+        if self.is_running and self.query_one(UploadTable).follow and self._order_before_follow is not None:
+            sort, descending = self._order_before_follow
+            query = replace(query, sort=sort, descending=descending)
+        return ScreenState.of(query, self.view, is_roomy=self.display_options.is_roomy)
+
+    @property
+    def has_view_columns(self) -> bool:
+        """True while the columns are those of a view."""
+        return any(view.columns for view in self._views if view.name == self.view)
+
+    def _bind_views(self) -> None:
+        """Bind the keys of the views, in place of those before."""
+        bound = self._bindings.key_to_bindings
+        for key, bindings in list(bound.items()):
+            bound[key] = [one for one in bindings if not (one.id or "").startswith("view.")]
+        for view in self._views:
+            if view.key:
+                help_text = f"Show the view {sanitize(view.name)}"
+                action = f"show_view({view.name!r})"
+                binding = Binding(view.key, action, view.name, False, id=f"view.{view.name}", tooltip=help_text)
+                bound.setdefault(view.key, []).append(binding)
+
+    def action_show_view(self, name: str) -> None:
+        """Show a view."""
+        view = next((view for view in self._views if view.name == name), None)
+        if view is None:
+            return
+        order = view.order or TableOrder(self.rows_query.sort, self.rows_query.descending)
+        where = read_query(view.query)
+        query = Query(where=where, project_ids=self.rows_query.project_ids, marked=self._marked_for(where))
+        self.rows_query = replace(query, sort=order.sort, descending=order.descending)
+        self.view = name
+        self.display_options = self._with_columns_of(view)
+
+    def _with_columns_of(self, view: View) -> DisplayOptions:
+        columns, view_columns = (view.columns, ()) if view.columns else self._usual_columns
+        return replace(self.display_options, columns=columns, view_columns=view_columns)
+
+    def _leave_changed_view(self, query: Query) -> None:
+        """Return to the usual columns when the query is no longer that of the view."""
+        if self.view and query.where.text not in (view.query for view in self._views if view.name == self.view):
+            self.display_options = self._with_columns_of(View(""))
+            self.view = ""
+
+    def action_columns(self) -> None:
+        """Choose columns."""
+        from upload_tui.tui.screens.columns import ColumnScreen
+
+        table = self.query_one(UploadTable)
+        self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
+
+    def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
+        if columns is not None:
+            view = self.query_one(UploadTable).view_kind
+            self.display_options = self.display_options.with_columns(view, columns)
+            if not self.has_view_columns:
+                self.post_message(ColumnsChosen(view, columns))
+
+    def action_views(self) -> None:
+        """Choose, save or remove a view in a menu."""
+        self.app.push_screen(ViewMenu(self._views, self.view), self._do_with_views)
+
+    def _do_with_views(self, choice: str | None) -> None:
+        what, _, name = (choice or "").partition(" ")
+        if what == _ALL:
+            self.rows_query = Query(project_ids=self.rows_query.project_ids, **_order_fields(TableOrder()))
+        elif what == _SHOW:
+            self.action_show_view(name)
+        elif what == _REMOVE:
+            self._change_views([view for view in self._views if view.name != name])
+        elif what == _SAVE:
+            note = "A key may follow after a comma: night, f5"
+            self.app.push_screen(PromptScreen("Save view", "save", "name, such as: night", note), self._save_view)
+
+    def _save_view(self, text: str | None) -> None:
+        """Save what is on screen under a name, and the key that may follow it."""
+        name, _, key = (part.strip() for part in (text or "").partition(","))
+        if not name:
+            return
+        others = [view for view in self._views if view.name != name]
+        try:
+            key = free_key(key, self._keymap, {view.key: f"the view {view.name}" for view in others}) if key else ""
+        except ValueError as error:
+            self.notify(sanitize(f"Not saved: {error}."), severity="warning", markup=False)
+            return
+        table, query = self.query_one(UploadTable), self.rows_query
+        columns = () if table.column_specs == table.default_specs else table.column_specs
+        order = TableOrder(query.sort, query.descending)
+        self._change_views([*others, View(name, query_text(query), order, columns, key, is_saved=True)])
+        self.action_show_view(name)
+
+    def _change_views(self, views: Sequence[View]) -> None:
+        """Use other views, and save those that are not of the settings."""
+        self._views = tuple(views)
+        self._bind_views()
+        self._leave_changed_view(self.rows_query)
+        self.post_message(ViewsChanged([view for view in self._views if view.is_saved]))
+
+
+def _order_fields(order: TableOrder) -> Mapping[str, Any]:
+    return {"sort": order.sort, "descending": order.descending}
+
+
+def query_text(query: Query) -> str:
+    """The search and the filters of a query as the text of one query."""
+    filters = list(_filter_texts(query))
+    text = f"({query.where.text})" if filters and re.search(r"\bOR\b", query.where.text) else query.where.text
+    return " ".join(filter(None, (text, *filters)))
+
+
+def _filter_texts(query: Query) -> Iterator[str]:
+    if query.stages:
+        yield f"stage:{','.join(stage for stage in Stage if stage in query.stages)}"
+    if query.attention_only:
+        yield "is:trouble"
+    if query.late_only:
+        yield "is:overdue"
+    if query.recent_seconds is not None:
+        yield f"age<={query.recent_seconds}s"
+    if query.is_by_failure:
+        yield "is:failed"
+    for name, value in (("error", query.cause), ("storage", query.storage_provider), ("by", query.uploader)):
+        if value is not None:
+            quoted = _QUOTED.sub(r"\\\1", value)
+            yield f'{name}="{quoted}"'

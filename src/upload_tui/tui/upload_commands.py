@@ -1,0 +1,163 @@
+"""Commands of the user on uploads: their arguments with values of an upload in them, and the page of an upload.
+
+All values come from a service, so they may be hostile: each stays in its argument, and none becomes an option or another address.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from upload_tui.errors import did_you_mean
+from upload_tui.monitor import UPLOAD_FIELDS, Detail, UploadChange, Where, flat_upload, upload_record
+from upload_tui.status import Origin
+
+__all__ = [
+    "ChangeHook",
+    "CommandOutput",
+    "CommandResult",
+    "ProgramRun",
+    "UploadCommand",
+    "argument_values",
+    "check_fields",
+    "rendered_arguments",
+]
+
+_FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+"""`{{name}}` is the text `{name}`, `{name}` a field."""
+_ADDED_FIELDS = ("by", "upload_url")
+_OPTIONS_END = "--"
+
+
+class CommandResult(Struct, frozen=True):
+    """How a program of the user ended.
+
+    Attributes:
+        text: one line with the program and its end, not sanitized.
+        is_ok: it was started and ended with exit code 0.
+        output: its standard output, not sanitized; empty if it was discarded.
+    """
+
+    text: str
+    is_ok: bool
+    output: str = ""
+
+
+class CommandOutput(StrEnum):
+    """Where the standard output of a command goes."""
+
+    DISCARD = "discard"
+    NOTICE = "notice"
+    """Its first lines are shown as a notification."""
+    SHOW = "show"
+    """A dialog shows it."""
+
+
+class UploadCommand(Struct, frozen=True):
+    """A command that the user runs on uploads.
+
+    Attributes:
+        arguments: the program and its arguments, with `{field}` for values of an upload.
+        key: that runs it; empty if there is none.
+        needs_confirmation: ask before it runs.
+        timeout_seconds: after which it is killed; None means never.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    key: str = ""
+    needs_confirmation: bool = False
+    output: CommandOutput = CommandOutput.DISCARD
+    timeout_seconds: float | None = None
+
+    @property
+    def is_for_each(self) -> bool:
+        """True if it runs once for each upload; without a field it runs once for all."""
+        return any(list(_fields_of(argument)) for argument in self.arguments)
+
+
+class ProgramRun(Struct, frozen=True):
+    """What runs: a program with arguments, standard input, whether its output is kept, and after which time it is killed."""
+
+    arguments: tuple[str, ...]
+    data: str
+    keeps_output: bool = False
+    timeout_seconds: float | None = None
+
+
+class ChangeHook(Struct, frozen=True):
+    """What runs for changes that match a query, oldest first."""
+
+    where: Where
+    run: Callable[[Sequence[UploadChange]], Coroutine[None, None, CommandResult]]
+
+
+def _fields_of(template: str) -> Iterator[str]:
+    return (match[2] for match in _FIELD.finditer(template) if match[2])
+
+
+def check_fields(templates: Sequence[str]) -> None:
+    """Check the fields of arguments, the first of which is the program, or of an address.
+
+    Raises:
+        ValueError: a field does not exist, or the program has one.
+    """
+    known = (*UPLOAD_FIELDS, *_ADDED_FIELDS)
+    for name in (name for template in templates for name in _fields_of(template)):
+        if name not in known:
+            hint = did_you_mean(name, known, otherwise=f"Fields: {', '.join(known)}.")
+            raise ValueError(f"uploads have no field {name}. {hint}")
+    if len(templates) > 1 and list(_fields_of(templates[0])):
+        raise ValueError("the program is a field of the upload")
+
+
+def argument_values(detail: Detail, url_template: str) -> Mapping[str, str]:
+    """The fields of an upload as texts; unknown ones are empty. `url_template` is the setting `upload_url`."""
+    record: Mapping[str, Any] = {**flat_upload(upload_record(detail)), "by": detail.row.uploader}
+    values = {name: _text(value) for name, value in record.items()}
+    return {**values, "upload_url": _page(detail, values, url_template)}
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    # An argument can hold neither NUL nor a lone surrogate.
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _page(detail: Detail, values: Mapping[str, str], url_template: str) -> str:
+    """The address of an upload's page: the one that a source gave, else that of the setting; empty if there is none.
+
+    Values in it are quoted, so that they stay within their part of the path or the query.
+    """
+    if detail.upload.origin is Origin.SOURCE:
+        line = json.loads(detail.raw or "{}")
+        url = _text(line.get("url")) if isinstance(line, dict) else ""
+        if url.startswith(("https://", "http://")) and url.isprintable() and " " not in url:
+            return url
+    used = [values[name] for name in _fields_of(url_template) if name in values]
+    if any(value in {"", ".", ".."} for value in used):  # these would be another page
+        return ""
+    return _FIELD.sub(lambda match: quote(values[match[2]], safe="") if match[2] else f"{{{match[1]}}}", url_template)
+
+
+def rendered_arguments(arguments: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
+    """The arguments with the values of an upload.
+
+    Raises:
+        ValueError: the upload has no page, or a value would become an option of the program.
+    """
+    rendered: list[str] = []
+    for template in arguments:
+        if "upload_url" in _fields_of(template) and not values["upload_url"]:
+            raise ValueError("it has no page; set upload_url in the profile")
+        text = _FIELD.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
+        if text.startswith("-") and not template.startswith("-") and _OPTIONS_END not in arguments[: len(rendered)]:
+            raise ValueError(f"{text[:40]} would be an option of {arguments[0]}; put -- before {template}")
+        rendered.append(text)
+    return tuple(rendered)
