@@ -19,7 +19,7 @@ from tests.benchmarks.figures import Figure
 Benchmark = Callable[..., Sequence[Figure]]
 
 _EXTRA_RUNS = 2
-_MODULES = ("commands", "screen", "queries", "load", "memory", "monitor", "throughput", "service", "peers")
+_MODULES = ("commands", "screen", "queries", "load", "memory", "monitor", "budget", "throughput", "service", "peers")
 """Each has a tuple `BENCHMARKS` of functions with a parameter `quick` that return figures."""
 
 

@@ -30,6 +30,8 @@ from upload_tui.monitor import (
     Synchroniser,
     WatchedSource,
     ingest,
+    project_figures,
+    write_metrics,
 )
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
@@ -266,6 +268,7 @@ def _costs(count: int) -> Mapping[str, float]:
         picture = StorePicture(store, FrozenClock(NEWEST + timedelta(hours=1)), "https://example.org")
         by_size = Query(sort=SortKey.SIZE)
         upload_id = picture.window(Query(), 10, 1).rows[0].id
+        figures = project_figures(picture, "https://example.org", PROJECT, NEWEST)
         queries: Mapping[str, Callable[[], object]] = {
             "first rows": lambda: picture.window(Query(), 0, 50),
             "last rows": lambda: picture.window(Query(), count - 50, 50),
@@ -273,6 +276,9 @@ def _costs(count: int) -> Mapping[str, float]:
             "last rows by size": lambda: picture.window(by_size, count - 50, 50),
             "search": lambda: picture.window(Query(where=parse_query("sample_7")), 0, 50),
             "funnel": picture.funnel,
+            "scrape": lambda: write_metrics(
+                [], [project_figures(picture, "https://example.org", PROJECT, NEWEST, figures)]
+            ),
             "one upload": lambda: picture.detail(upload_id),
         }
         costs = {name: median(_milliseconds(query) for _ in range(40)) for name, query in queries.items()}

@@ -64,6 +64,7 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -
         "alert_repeat": "0",
         "failures_for": "3600",
         "timeout": "20",
+        "requests_per_minute": "7",
         "command": '["list-uploads"]',
     }
     settings_file.write_text(f"[profiles.a]\n{key} = {values.get(key, json.dumps(URL))}\n")

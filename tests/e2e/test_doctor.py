@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.e2e.in_process import run_here
 from tests.e2e.programs import Response, Result, ScriptedService, run, scripted_service, serving
 from tests.e2e.terminal import Terminal
 
@@ -62,7 +63,7 @@ def test_invalid_settings_fail(home: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("[profiles.a]\nrefesh = 1\n")
     result = run("doctor")
-    first = result.records[0]
+    first = result.records[1]
     assert (result.code, first["check"], first["state"]) == (2, "settings", "failed")
     assert "line 2" in first["says"]
     assert "refresh" in first["mend"]
@@ -71,7 +72,7 @@ def test_invalid_settings_fail(home: Path) -> None:
 def test_missing_settings_have_a_hint() -> None:
     result = run("doctor")
     assert result.code == 2
-    assert "upload-tui demo" in result.records[0]["mend"]
+    assert "upload-tui demo" in result.records[1]["mend"]
 
 
 def test_settings_file_that_others_can_read_is_a_warning(home: Path) -> None:
@@ -82,7 +83,7 @@ def test_settings_file_that_others_can_read_is_a_warning(home: Path) -> None:
         file.chmod(0o644)
         result = run("doctor")
     (warning,) = [record for record in result.records if record["state"] == "warning"]
-    assert f"chmod 600 {file}" in warning["mend"]
+    assert f"chmod 600 ~/{file.relative_to(home)}" in warning["mend"]
     assert result.code == 0
     assert "s3cret" not in result.out
 
@@ -162,7 +163,7 @@ def test_unreachable_proxy_fails() -> None:
     environment = {"HTTPS_PROXY": "http://user:s3cret@127.0.0.1:9"}
     result = run("doctor", "--url", "https://dds.test", environment=environment)
     assert_only_failure(result, "port", code=3, message="127.0.0.1:9", hint="")
-    assert "(HTTPS_PROXY)" in result.records[1]["says"]
+    assert "(HTTPS_PROXY)" in result.records[2]["says"]
     assert "s3cret" not in result.out
 
 
@@ -224,3 +225,25 @@ def test_tiny_terminal_is_a_warning() -> None:
     with Terminal("doctor", "--url", "http://127.0.0.1:9", columns=50, lines=30) as terminal:
         assert terminal.wait_for_end() == 3
         assert "warning  terminal" in terminal.text
+
+
+@pytest.mark.parametrize("output", ["table", "jsonl"])
+def test_the_output_can_be_pasted_into_a_report(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    """It names versions, and neither secrets nor the home folder, also of a source and of what is wrong with the settings."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    file = home / ".config" / "upload-tui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        '[profiles.service]\nurl = "http://127.0.0.1:9"\ntoken = "s3cr3t-token"\n'
+        '[profiles.source]\ncommand = ["false", "--password", "hunter2-hunter2"]\n'
+    )
+    file.chmod(0o644)
+    for profile in ("service", "source"):
+        result = run_here(capsys, "doctor", "--profile", profile, "-o", output)
+        text = result.out + result.err
+        assert [word for word in ("upload-tui 0.", "Textual", "SQLite") if word not in text] == []
+        assert "~/.config/upload-tui/config.toml" in text
+        assert not [secret for secret in ("s3cr3t", "hunter2", str(home)) if secret in text]

@@ -49,7 +49,11 @@ def service() -> Iterator[ScriptedService]:
 
 @pytest.fixture(autouse=True)
 def environment(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**service.environment, "UPLOAD_TUI_REFRESH": "0.1"}.items():
+    for name, value in {
+        **service.environment,
+        "UPLOAD_TUI_REFRESH": "0.1",
+        "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000",
+    }.items():
         monkeypatch.setenv(name, value)
 
 

@@ -81,6 +81,7 @@ CASES = (
     Case("completions bash"),
     Case("serve --port 0", runs_on=True),
     Case("serve --host 192.0.2.1", 2, prints=False),
+    Case("metrics --listen 192.0.2.1:0", 2, prints=False),
     Case("watch", 2, prints=False),
     Case("demo", 2, prints=False),
     Case("replay {missing_folder}/file", 2, prints=False),

@@ -229,13 +229,6 @@ def test_report_since_a_time(served: Served, uploads: list[dict[str, Any]]) -> N
     assert set(record["news"]["failed"]) < {upload["id"] for upload in uploads if upload["stage"] == "error"}
 
 
-def test_report_prints_prometheus_metrics(served: Served) -> None:
-    lines = served.run("report", "--prometheus").out.splitlines()
-    sample = re.compile(r'upload_tui_\w+\{(\w+="[^"]*",?)+\} \d+(\.\d+)?')
-    assert lines
-    assert all(line.startswith(("# HELP ", "# TYPE ")) or sample.fullmatch(line) for line in lines)
-
-
 def test_list_shows_the_cache_while_offline() -> None:
     with serving() as served:
         upload_id = served.begin("kept.bin")

@@ -19,6 +19,7 @@ from tests.tui.dashboards import mixed, names_in, opened, until
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
 from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.monitor import METRICS
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.settings.profiles import Profile
 from upload_tui.tui import CommandResult, Preferences, ProgramRun, action_ids
@@ -41,9 +42,21 @@ COMMON = {
     "--help",
     "-h",
 }
-NAMES_OF_RECIPES = {"watch", "wait", "alert", "query", "acknowledged", "view", "open", "talk", "serve", "completion"}
-RECIPES_OF_SOURCES = {"s3", "ocis", "api", "folder"}
-"""Tested in `test_sources` and `test_s3`."""
+NAMES_OF_RECIPES = {
+    "watch",
+    "wait",
+    "alert",
+    "query",
+    "acknowledged",
+    "view",
+    "open",
+    "talk",
+    "serve",
+    "completion",
+    "record",
+}
+RECIPES_ELSEWHERE = {"s3", "ocis", "api", "folder", "prometheus", "rules"}
+"""Tested in `test_sources`, `test_s3` and `test_metrics`."""
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -108,6 +121,16 @@ def test_subcommands_and_choices_are_in_the_readme() -> None:
     assert documented["completions"][0].split("|") == list(completions.choices)
 
 
+def test_metrics_are_described_as_in_the_code() -> None:
+    documented = [
+        (code(name)[0], kind, tuple(code(labels)), meaning) for name, kind, labels, meaning in rows("Metrics")
+    ]
+    assert documented == [
+        (metric.name, metric.kind, tuple(label for label in metric.labels if label != "project_name"), metric.help)
+        for metric in METRICS
+    ]
+
+
 def test_exit_codes_are_described_as_in_the_help() -> None:
     documented = {int(number): meaning for number, meaning in rows("Exit codes")}
     assert set(documented) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
@@ -122,6 +145,7 @@ def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
     values = {
         "url": "https://dds.test",
         "refresh": "2",
+        "requests_per_minute": "7",
         "stuck_after": "2",
         "timezone": "UTC",
         "signs": "ascii",
@@ -171,7 +195,7 @@ def test_every_documented_key_is_in_the_readme() -> None:
 
 
 def test_every_recipe_has_a_test() -> None:
-    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_OF_SOURCES
+    assert set(re.findall(r"<!-- recipe: (\w+) -->", README)) == NAMES_OF_RECIPES | RECIPES_ELSEWHERE
 
 
 def shell(script: str, folder: Path, environment: dict[str, str]) -> "subprocess.Popen[str]":
@@ -263,7 +287,7 @@ def test_recipe_wait(service: Served, tmp_path: Path, is_corrupt: bool, expected
 
 def test_recipe_alert(service: Served, tmp_path: Path) -> None:
     noted = tmp_path / "failures.jsonl"
-    environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1"}
+    environment = {**service.environment, "UPLOAD_TUI_REFRESH": "0.1", "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000"}
     with shell(recipe("alert").replace("My project", "Demo project"), tmp_path, environment) as process:
         try:
             while not noted.exists():  # only failures after the first poll are alerted
@@ -291,6 +315,18 @@ def test_recipe_serve(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], TIMEOUT_SECONDS)[0]
         assert '"url": "http://127.0.0.1:' in process.stdout.readline()
+
+
+def test_recipe_record(service: Served, tmp_path: Path) -> None:
+    upload_id = service.begin("secret-name.bin")
+    with shell(recipe("record"), tmp_path, service.environment) as process:
+        shared = tmp_path / "shared.jsonl"
+        while '"to":"live"' not in (shared.read_text() if shared.exists() else ""):
+            assert process.poll() is None
+        os.killpg(process.pid, 15)
+    text = shared.read_text()
+    assert '"kind":"kept"' in text
+    assert not [secret for secret in ("secret-name", upload_id, "Demo project", "127.0.0.1", "ada") if secret in text]
 
 
 def test_recipe_completion(home: Path, tmp_path: Path) -> None:

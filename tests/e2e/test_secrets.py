@@ -69,6 +69,8 @@ COMMANDS = (
 )
 """Without those that go on (`ENDLESS`), and those that know no service."""
 ENDLESS = ("record {home}/recording.jsonl --debug", "tail --debug")
+SERVING = ("metrics --listen 127.0.0.1:0 --debug",)
+"""Those that try again whatever fails."""
 OFFLINE = {"demo", "serve", "replay"}
 _UNREACHABLE = ("list --debug", "config show", "doctor")
 """The commands to run behind a proxy that is not there: each retries its requests."""
@@ -211,6 +213,7 @@ def test_no_command_writes_a_secret(
     monkeypatch.setitem(sys.modules, "keyring", _keyring_with(SECRET))
     monkeypatch.setitem(sys.modules, "keyring.errors", sys.modules["keyring"])
     monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.1")
+    monkeypatch.setenv("UPLOAD_TUI_REQUESTS_PER_MINUTE", "100000")
     for name, value in place(home, service.url).items():
         monkeypatch.setenv(name, value)
     inputs = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
@@ -220,7 +223,7 @@ def test_no_command_writes_a_secret(
         assert SECRET not in result.out + result.err, command
         assert result.code != 70, result.err
         assert "please report" not in result.err.lower()
-    for command in ENDLESS:
+    for command in (*ENDLESS, *SERVING):
         with interrupting_at_request(service, 4):
             result = run_here(capfd, *command.format(home=home).split())
         assert SECRET not in result.out + result.err, command
@@ -228,7 +231,7 @@ def test_no_command_writes_a_secret(
 
 
 def test_every_command_is_in_the_matrix() -> None:
-    named = {line.split()[0] for line in (*COMMANDS, *ENDLESS)}
+    named = {line.split()[0] for line in (*COMMANDS, *ENDLESS, *SERVING)}
     assert named == {*upload_tui.list_commands(click.Context(upload_tui))} - OFFLINE
 
 
@@ -378,7 +381,7 @@ def test_a_service_on_loopback_is_asked_without_the_proxy(
         monkeypatch.setenv(variable, proxy.url)
         url = service.url.replace("localhost", host)
         assert run_here(capfd, "projects", "--url", url).code == 0
-        (_, decision, *_) = map(json.loads, run_here(capfd, "doctor", "--url", url).out.splitlines())
+        (_, _, decision, *_) = map(json.loads, run_here(capfd, "doctor", "--url", url).out.splitlines())
         assert (decision["check"], decision["says"]) == ("proxy", "none")
         assert service.requests
         assert proxy.requests == []

@@ -3,20 +3,24 @@
 import csv
 import json
 import select
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.in_process import run_here
 from tests.e2e.programs import Response, Served, run, scripted_service, serving, started
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
 
 CHANGE_FIELDS = ["at", "kind", "upload", "from", "to", "on", "certainty", "error_message", "detail"]
-QUICK = {"UPLOAD_TUI_REFRESH": "0.1"}
+QUICK = {"UPLOAD_TUI_REFRESH": "0.1", "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000"}
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +173,75 @@ def test_table_has_one_line_per_change() -> None:
     assert "completed → error" in result.out
     assert "reported chunk hash does not match" in result.out
     assert run("tail", "--help").code == 0
+
+
+# Single uploads, to their end
+
+
+def lives(upload_id: str, *lives: dict[str, Any]) -> list[Response]:
+    """What the service answers, one after the other; the last answer is repeated."""
+    return [Response(an_upload(upload_id, id=upload_id, **facts)) for facts in lives]
+
+
+GOOD = lives("good", {}, {"completed": 60}, {"completed": 60, "verified": 30})
+BAD = lives("bad", {"completed": 50}, {"completed": 50, "error": 20, "message": "reported hash differs"})
+NEW = [
+    Response({"error": 404, "code": "resource_not_consistent", "reason": "wait", "suggestion": "retry"}, 404),
+    *lives("new", {}, {"completed": 60, "verified": 30}),
+]
+OVER = lives("over", {"completed": 60, "verified": 30})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "printed", "reported"),
+    [
+        (["good"], 0, ["good completed", "good verified"], ""),
+        (["good", "bad"], 1, ["bad error", "good completed", "good verified"], ""),
+        (["new"], 0, ["new initiated", "new completed", "new verified"], ""),
+        (["over"], 0, [], "over has ended before: verified"),
+        (["over", "--since", "1h"], 0, ["over initiated", "over completed", "over verified"], ""),
+        (["good", "none"], 5, ["good completed", "good verified"], "no such upload: 'none'"),
+        (["none", "bad"], 1, ["bad error"], "no such upload: 'none'"),
+        (["good", "bad", "--stage", "error"], 1, ["bad error"], ""),
+        (["good", "--count", "1"], 0, ["good completed"], ""),
+        (["good", "bad", "--where", "-bad"], 1, ["good completed", "good verified"], ""),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_uploads_are_followed_to_their_end(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    printed: list[str],
+    reported: str,
+) -> None:
+    answers = {"/uploads/good": GOOD, "/uploads/bad": BAD, "/uploads/new": NEW, "/uploads/over": OVER}
+    since_ever = ["9999d" if word == "1h" else word for word in arguments]
+    with scripted_service(answers) as service:
+        for name, value in {**service.environment, **QUICK, "UPLOAD_TUI_REFRESH": "0.01"}.items():
+            monkeypatch.setenv(name, value)
+        result = run_here(capsys, "tail", *since_ever)
+    found = [record for record in result.records if record["kind"] == "stage"]
+    found.sort(
+        key=lambda record: str(record["upload"]["id"])
+    )  # the order of two uploads in one round is that of the answers
+    assert (result.code, [f"{record['upload']['id']} {record['to']}" for record in found]) == (code, printed)
+    assert reported in result.err
+    assert bool(result.err) is bool(reported or "new" in arguments)
+
+
+def test_an_upload_of_a_source_is_followed_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each run of the source lists the upload in its next stage."""
+    program = (
+        "import json, pathlib, sys; file = pathlib.Path(sys.argv[1]); file.touch(); runs = file.stat().st_size; "
+        "file.write_text('x' * (runs + 1)); stage = ['initiated', 'completed', 'verified'][min(runs, 2)]; "
+        "print(json.dumps({'id': '1', 'name': 'a', 'stage': stage})); print(json.dumps({'id': '2', 'name': 'b', 'stage': stage}))"
+    )
+    monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.01")
+    command = shlex.join([sys.executable, "-c", program, str(tmp_path / "runs")])
+    result = run_here(capsys, "tail", "1", "--command", command)
+    stages = [(record["upload"]["id"], record["to"]) for record in result.records]
+    assert (result.code, stages, result.err) == (0, [("1", "completed"), ("1", "verified")], "")

@@ -71,7 +71,12 @@ def recording(folder: Path) -> str:
 
 
 def environment(folder: Path, url: str) -> Mapping[str, str]:
-    variables = {"UPLOAD_TUI_URL": url, "UPLOAD_TUI_TOKEN": "t", "UPLOAD_TUI_REFRESH": "1"}
+    variables = {
+        "UPLOAD_TUI_URL": url,
+        "UPLOAD_TUI_TOKEN": "t",
+        "UPLOAD_TUI_REFRESH": "1",
+        "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000",
+    }
     folders = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"), str(folder))
     return {**os.environ, **folders, **variables, "FROZEN_CLOCK": str(folder / "clock"), "TZ": "UTC"}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upload_tui.backend.scenarios.scripts import SCENARIOS, Scenario
     from upload_tui.backend.server import http_server
     from upload_tui.backend.service import EmbeddedService, ServiceOptions
+    from upload_tui.backend.store.records import FinishedUpload
     from upload_tui.backend.worker import RETRY_SECONDS
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "EmbeddedService",
     "FaultName",
     "Faults",
+    "FinishedUpload",
     "Scenario",
     "ScenarioRunner",
     "ServiceOptions",
@@ -49,6 +51,7 @@ __getattr__, __dir__ = lazy_names(
         "scenarios.scripts": "Scenario SCENARIOS",
         "server": "http_server",
         "service": "EmbeddedService ServiceOptions",
+        "store.records": "FinishedUpload",
         "worker": "RETRY_SECONDS",
     },
 )

@@ -34,6 +34,7 @@ _COMMANDS = {
     "wait": "Wait until uploads are verified or in error.",
     "projects": "List the projects that the account can see.",
     "report": "Print statistics: stages, latencies, stuck and failed uploads.",
+    "metrics": "Serve metrics of the uploads to Prometheus.",
     "doctor": "Check settings, credentials, connection, clock and terminal.",
     "record": "Record every change in a file.",
     "replay": "Play a recording in the dashboard.",
@@ -41,12 +42,14 @@ _COMMANDS = {
     "config": "Show, locate or create the settings.",
     "completions": "Print the completion script of a shell.",
 }
+_LOCATIONS = {"replay": ("record", "replay")}
+"""The module and the name of a command that is not the `command` of the module with its name."""
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
-    EXIT_OK: "done; for `wait`: all verified",
+    EXIT_OK: "done; for `wait` and `tail ID`: all verified",
     EXIT_FAILED_UPLOAD: (
-        "at least one upload in error, or verified but not whole (`wait`; `list` and `report` with `--fail-on-error`)"
+        "at least one upload in error, or verified but not whole (`wait`, `tail ID`; `list` and `report` with `--fail-on-error`)"
     ),
     EXIT_USAGE: "usage or configuration error",
     EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
@@ -69,8 +72,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"upload_tui.cli.commands.{cmd_name}")
-        command: click.Command = module.command
+        module, name = _LOCATIONS.get(cmd_name, (cmd_name, "command"))
+        command: click.Command = getattr(import_module(f"upload_tui.cli.commands.{module}"), name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         proxy_for,
         resolve,
     )
-    from upload_tui.client.requester import RequestOutcome, batches, gather_all
+    from upload_tui.client.requester import RequestOutcome, batches, gather_all, unlimited_requests
     from upload_tui.client.service_client import ServiceClient
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "handshake",
     "proxy_for",
     "resolve",
+    "unlimited_requests",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -44,7 +45,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "credentials": "Credentials",
         "probes": "Address address_of connect default_certificates handshake Proxy proxy_for resolve",
-        "requester": "batches gather_all RequestOutcome",
+        "requester": "batches gather_all RequestOutcome unlimited_requests",
         "service_client": "ServiceClient",
     },
 )

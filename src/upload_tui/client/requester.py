@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from statistics import median_low
 from typing import Any, TypeVar, cast
@@ -25,17 +27,40 @@ from upload_tui.errors import (
 from upload_tui.redaction import redact_json
 from upload_tui.wire import parse_body
 
-__all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches", "gather_all"]
+__all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches", "gather_all", "unlimited_requests"]
+
+_MINUTE_SECONDS = 60.0
+_BUDGET_SECONDS = 61.0
+"""The minute of the budget is a little longer: a request is sent a moment after the gate, and another may be sent sooner."""
+_is_unlimited = ContextVar("_is_unlimited", default=False)
+
+
+@contextmanager
+def unlimited_requests() -> Iterator[None]:
+    """Send the requests of this context, and of tasks that are created in it, without regard to the budget."""
+    token = _is_unlimited.set(True)
+    try:
+        yield
+    finally:
+        _is_unlimited.reset(token)
 
 
 class RequestGate:
-    """Holds back all requests of one client, so that a `Retry-After` for one request holds for all.
+    """Holds back all requests of one client: while it is paused or throttled, and so that they stay within the budget.
+
+    A `Retry-After` for one request holds for all.
 
     Args:
         clock: measures the time until the service may be asked again.
+
+    Attributes:
+        requests_per_minute: the most requests in any minute, first come, first served; None if there is no limit.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.requests_per_minute: int | None = None
+        self._sent: deque[float] = deque()
+        self._turn = asyncio.Lock()
         self._clock = clock
         self._resumed = asyncio.Event()
         self._resumed.set()
@@ -63,10 +88,29 @@ class RequestGate:
             ThrottledError: the time that the service gave is not over. No request is sent, so `status` is None.
         """
         await self._resumed.wait()
+        if self.requests_per_minute is not None and not _is_unlimited.get():
+            await self._wait_for_budget(self.requests_per_minute)
         left_seconds = self._throttled_until - self._clock.monotonic()
         if self._throttled is not None and left_seconds > 0:
             raise ThrottledError(self._throttled.title, self._throttled.hint, retry_after_seconds=left_seconds)
         self._throttled = None
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether a request waits because the budget is used up."""
+        return self._turn.locked()
+
+    async def _wait_for_budget(self, limit: int) -> None:
+        """Wait until fewer than `limit` requests were sent in the last minute, and count one."""
+        async with self._turn:
+            while len(self._sent) >= limit:
+                left_seconds = self._sent[0] + _BUDGET_SECONDS - self._clock.monotonic()
+                if left_seconds <= 0:
+                    self._sent.popleft()
+                else:
+                    await self._clock.sleep(left_seconds)
+                    await self._resumed.wait()
+            self._sent.append(self._clock.monotonic())
 
 
 _MAX_BODY_BYTES = 256 * 1024 * 1024
@@ -218,7 +262,7 @@ class Requester:
         return bytes(body)
 
     def _drop_old_requests(self) -> None:
-        while self._request_times and self._request_times[0] <= self.clock.monotonic() - 60:
+        while self._request_times and self._request_times[0] <= self.clock.monotonic() - _MINUTE_SECONDS:
             self._request_times.popleft()
 
 

@@ -130,6 +130,12 @@ class ServiceClient:
         return self._requester.requests_last_minute
 
     @property
+    def is_budget_short(self) -> bool:
+        """Whether more than half of the requests that the budget allows were sent in the last minute."""
+        limit = self.gate.requests_per_minute
+        return limit is not None and self.requests_last_minute > limit / 2
+
+    @property
     def median_response_seconds(self) -> float | None:
         """The median duration of the last few requests with a response of normal size; None if there were too few."""
         return self._requester.median_response_seconds

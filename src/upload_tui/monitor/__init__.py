@@ -46,6 +46,15 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.in_memory_picture import InMemoryPicture
+    from upload_tui.monitor.masking import RecordingMask
+    from upload_tui.monitor.metrics import (
+        METRICS,
+        ProjectFigures,
+        ServiceFigures,
+        figures_of_uploads,
+        project_figures,
+        write_metrics,
+    )
     from upload_tui.monitor.model import (
         Acknowledgement,
         CauseGroup,
@@ -118,6 +127,7 @@ __all__ = [
     "FIELDS",
     "Expression",
     "MAX_RETRIES",
+    "METRICS",
     "TROUBLE_WORDS",
     "UPLOAD_FIELDS",
     "UPLOAD_PATHS",
@@ -148,15 +158,18 @@ __all__ = [
     "Picture",
     "PictureChanged",
     "Playback",
+    "ProjectFigures",
     "ProjectRef",
     "Query",
     "RecordingHeader",
+    "RecordingMask",
     "RecordingStore",
     "RecordingWriter",
     "ReplaySession",
     "Rewound",
     "Row",
     "Schedule",
+    "ServiceFigures",
     "Session",
     "SnapshotSynchroniser",
     "SortKey",
@@ -189,6 +202,7 @@ __all__ = [
     "change_record",
     "estimate_retries",
     "field_values",
+    "figures_of_uploads",
     "flat_change",
     "flat_upload",
     "full_upload_record",
@@ -199,6 +213,7 @@ __all__ = [
     "needs_marks",
     "needs_upload",
     "parse_query",
+    "project_figures",
     "read_last_visit",
     "read_query",
     "read_recording",
@@ -210,6 +225,7 @@ __all__ = [
     "text_terms",
     "upload_record",
     "visit_of",
+    "write_metrics",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -224,6 +240,8 @@ __getattr__, __dir__ = lazy_names(
             "UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
+        "masking": "RecordingMask",
+        "metrics": "figures_of_uploads METRICS project_figures ProjectFigures ServiceFigures write_metrics",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
             "ProjectRef Row StageSummary Trouble WaitsFor Window"

@@ -97,6 +97,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         reason: why it is not live, in one sentence; empty if it is live and nothing is missing.
         known, total: while catching up, the uploads known so far and in all; total is None if unknown.
         requests_last_minute: requests to the service; None if they are not counted.
+        requests_per_minute: how many of them the budget allows; None if there is no limit.
         playback: the position of a replay; None if this is no replay.
     """
 
@@ -111,6 +112,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     known: int = 0
     total: int | None = None
     requests_last_minute: int | None = None
+    requests_per_minute: int | None = None
     playback: Playback | None = None
 
     @property

@@ -35,6 +35,7 @@ from upload_tui.monitor.changes import (
     change_record,
     format_optional_time,
 )
+from upload_tui.monitor.masking import RecordingMask
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.bulk import BulkLoad, SnapshotInfo
 from upload_tui.monitor.store.rows import from_ms
@@ -75,13 +76,15 @@ class RecordingWriter:
     Args:
         file: the path; must not exist yet.
         header: the first line.
+        mask: replaces names, ids and texts; None keeps them.
 
     Raises:
         StorageError: the file exists or cannot be written.
     """
 
-    def __init__(self, file: Path, header: RecordingHeader) -> None:
+    def __init__(self, file: Path, header: RecordingHeader, mask: RecordingMask | None = None) -> None:
         self._path = file
+        self._mask = mask
         try:
             descriptor = private_opener(str(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
@@ -153,7 +156,14 @@ class RecordingWriter:
         if not isinstance(change, PictureChanged | SyncProgressed):
             self._write({**change_record(change), "replay": _replay_fields(change)})
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether names, ids and texts are replaced."""
+        return self._mask is not None
+
     def _write(self, fields: Mapping[str, Any]) -> None:
+        if self._mask is not None:
+            fields = self._mask.mask(fields)
         try:
             self._file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
         except OSError as error:
@@ -229,6 +239,8 @@ class RecordingStore(Store):
     def __init__(self, writer: RecordingWriter) -> None:
         super().__init__()
         self._writer = writer
+        if writer.is_masked:  # each upload has a line of its own, which can be masked
+            self.can_bulk_load = False
         self.bulk = _RecordingBulkLoad(writer, self._db, self.transaction, self.partitions)
 
     def put(self, uploads: Iterable[Entry]) -> None:

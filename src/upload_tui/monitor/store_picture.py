@@ -71,6 +71,7 @@ class StorePicture:
 
     Attributes:
         queue: the service's verification queue, to be updated by the session.
+        visible_projects: the projects of the rows that were last asked for, as a table does.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class StorePicture:
         self._limits = limits
         self._trouble_rules = TroubleRules(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
+        self.visible_projects = frozenset[str]()
 
     @property
     def revision(self) -> int:
@@ -146,6 +148,8 @@ class StorePicture:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
+        if limit > 1:
+            self.visible_projects = frozenset(stored.project_id for stored in result.uploads)
         return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
 
     def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:

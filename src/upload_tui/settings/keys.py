@@ -55,6 +55,7 @@ KEYS = (
     Key("agent_key", is_credential=True, is_free_text=True),
     Key("user_key", is_credential=True, is_free_text=True),
     Key("refresh", 1.0),
+    Key("requests_per_minute", 60),
     Key("stuck_after", 900.0),
     Key("failures_for", 86400.0),
     Key("timezone"),

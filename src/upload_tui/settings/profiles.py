@@ -117,6 +117,9 @@ class Profile(_Table):
     refresh: Seconds | None = Field(
         None, description="shortest time between two updates, in seconds; 15 between two runs of command if not set"
     )
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="the most requests in a minute; quiet projects are read more rarely so that it is enough"
+    )
     stuck_after: Seconds | None = Field(
         None, description="age at which a pending upload is stuck, in seconds; less if similar uploads are much faster"
     )

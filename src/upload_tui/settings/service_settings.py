@@ -55,6 +55,7 @@ class ServiceSettings:
         token_file: the file that the token was read from; None if there is none.
         token_keyring: the user name of the token in the keyring.
         refresh_seconds: the shortest time between two updates.
+        requests_per_minute: the most requests to the service in a minute.
         stuck_after_seconds: the age at which a pending upload is stuck; less if similar uploads are much faster.
         failures_for_seconds: how long a failed upload counts as trouble.
         zone: of displayed times; None means the local zone.
@@ -87,6 +88,7 @@ class ServiceSettings:
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
     refresh_seconds: float = DEFAULTS["refresh"]
+    requests_per_minute: int = DEFAULTS["requests_per_minute"]
     stuck_after_seconds: float = DEFAULTS["stuck_after"]
     failures_for_seconds: float = DEFAULTS["failures_for"]
     zone: tzinfo | None = None
@@ -180,6 +182,7 @@ def _build_settings(
         agent_key=_secret_text(values.get("agent_key")),
         user_key=_secret_text(values.get("user_key")),
         refresh_seconds=_refresh_seconds(values, sources),
+        requests_per_minute=values["requests_per_minute"],
         stuck_after_seconds=values["stuck_after"],
         failures_for_seconds=values["failures_for"],
         zone=_zone(values.get("timezone")),

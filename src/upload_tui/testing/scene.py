@@ -7,19 +7,24 @@ on purpose (hostile names, contradictions), use `InMemorySession`.
 
 import asyncio
 import heapq
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import count
 from json import JSONDecodeError
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 from msgspec import Struct, field
 
-from upload_tui.backend import RETRY_SECONDS, FaultName
+from upload_tui.backend import RETRY_SECONDS, FaultName, FinishedUpload
 from upload_tui.errors import UsageError
-from upload_tui.testing.clock import FrozenClock
+from upload_tui.monitor import Query, Row, SortKey
+from upload_tui.status import Stage
+from upload_tui.testing.clock import NOW, FrozenClock
 from upload_tui.testing.service import UploadService, md5, parse_fault_name, split_content
-from upload_tui.testing.sessions import ManualSession
+from upload_tui.testing.sessions import ManualSession, replay_of
 
 if TYPE_CHECKING:
     from upload_tui.tui import UploadApp
@@ -30,6 +35,9 @@ _CLIENT_RETRY_SECONDS = 2.0
 _CHUNK_SECONDS = 2.0
 _RETRIED_STATUSES = frozenset({401, 403, 429, 500, 503})
 _KILOBYTE = 1024
+SMALL_BYTES = 64 * _KILOBYTE
+"""The size of an upload, unless another is given, and the most that one of a recording is sent with."""
+_MAX_CHUNKS = 100
 
 
 class Scene:
@@ -63,10 +71,56 @@ class Scene:
         self._options: dict[str, Any] = {"title": title}
         if stuck_after_seconds is not None:
             self._options["stuck_after_seconds"] = stuck_after_seconds
+        self._beginning = _Beginning()
         self._steps: list[tuple[float, _Step]] = []
         self._opens_at = 0.0
         self._last_step_at = 0.0
         self._ends_at: float | None = None
+
+    @classmethod
+    def from_recording(cls, file: Path | str, *, until: float | None = None, **options: Any) -> Self:
+        """A scene that goes on from a recording of `upload-tui record`: its end is second 0.
+
+        Uploads that have ended are known to the service. Pending ones are sent again, each with `SMALL_BYTES` at most; those that
+        are completed are verified soon, unless the worker is stopped. All are in one project.
+
+        Args:
+            file: the recording; one made with `--mask names` as well.
+            until: the position of second 0, in seconds after the recording's start; None for its end.
+            options: those of a scene.
+
+        Raises:
+            StorageError: the file cannot be read or is not a recording.
+        """
+        replay = replay_of(file, until=until)
+        try:
+            rows = replay.picture.window(Query(sort=SortKey.INITIATED), 0, sys.maxsize).rows
+            known = [row for row in rows if row.initiated_on is not None and not row.is_gone and not row.unknown_state]
+            scene = cls(**options)
+            scene._begin_with(known, replay.picture.now())  # of this class
+        finally:
+            replay.close()
+        return scene
+
+    def _begin_with(self, rows: Sequence[Row], now: datetime) -> None:
+        pending = [row for row in rows if not row.stage.is_final]
+        self._beginning = _Beginning(
+            now,
+            max((_seconds_before(now, row.initiated_on) for row in pending), default=0.0),
+            tuple(_finished_upload(row) for row in rows if row.stage.is_final),
+        )
+        for row in pending:
+            completes = None if row.completed_on is None else -_seconds_before(now, row.completed_on)
+            total = max(1, row.chunk_count or 0) if completes is not None else 2 * (row.chunk_count or 0) + 1
+            self.upload(
+                row.name,
+                at=-_seconds_before(now, row.initiated_on),
+                completes=completes,
+                chunks=min(total, _MAX_CHUNKS),
+                chunks_sent=None if completes is not None else min(row.chunk_count or 0, _MAX_CHUNKS),
+                size_bytes=min(row.size_bytes or 0, SMALL_BYTES),
+                verification_seconds=2.0 - (completes or 0.0),
+            )
 
     def upload(
         self,
@@ -76,7 +130,7 @@ class Scene:
         completes: float | None = None,
         chunks: int = 4,
         chunks_sent: int | None = None,
-        size_bytes: int = 64 * _KILOBYTE,
+        size_bytes: int = SMALL_BYTES,
         verification_seconds: float = 2.0,
         digest: str | None = None,
     ) -> Self:
@@ -144,10 +198,12 @@ class Scene:
 
     async def play(self) -> ManualSession:
         """Play the scene and return a session that shows its end; the caller closes it."""
-        clock = FrozenClock()
+        beginning = self._beginning
+        clock = FrozenClock(beginning.now - timedelta(seconds=beginning.lead_seconds))
         async with UploadService(clock=clock, status_shape=self._status_shape) as service:
+            service.embedded.import_uploads([one._replace(project_id=service.project_id) for one in beginning.finished])
             session = ManualSession(service, **self._options)
-            player = _Player(service, session, self._opens_at)
+            player = _Player(service, session, self._opens_at, beginning.lead_seconds)
             for at, step in [(self._opens_at, _do_nothing), *self._steps]:
                 player.schedule(at, step)
             await player.run(self._last_step_at if self._ends_at is None else self._ends_at)
@@ -174,6 +230,40 @@ class Scene:
         from upload_tui.testing.dashboards import dashboard
 
         return dashboard(self, **options)
+
+
+class _Beginning(Struct, frozen=True):
+    """What a scene goes on from: second 0, the seconds before it that pending uploads need, and the uploads that have ended."""
+
+    now: datetime = NOW
+    lead_seconds: float = 0.0
+    finished: Sequence[FinishedUpload] = ()
+
+
+def _seconds_before(now: datetime, on: datetime | None) -> float:
+    return 0.0 if on is None else max(0.0, (now - on).total_seconds())
+
+
+def _finished_upload(row: Row) -> FinishedUpload:
+    """The record of an upload that has ended; its times are as well as they are known."""
+    initiated, completed, ended = row.initiated_on, row.completed_on or row.initiated_on, row.ended_on or row.read_on
+    initiated_ms, completed_ms, ended_ms = (
+        round((on or ended).timestamp() * 1000) for on in (initiated, completed, ended)
+    )
+    is_failed = row.stage is Stage.ERROR
+    return FinishedUpload(
+        id=row.id,
+        project_id="",
+        name=row.name,
+        content_type=row.content_type,
+        size_bytes=row.size_bytes or 0,
+        initiated_ms=initiated_ms,
+        completed_ms=completed_ms,
+        verified_ms=None if is_failed else ended_ms,
+        error_ms=ended_ms if is_failed else None,
+        error_message=row.error_message if is_failed else None,
+        md5=md5(row.id.encode()),
+    )
 
 
 class _UploadPlan(Struct, frozen=True):
@@ -209,6 +299,7 @@ class _Player(Struct):
     service: UploadService
     session: ManualSession
     opens_at: float
+    lead_seconds: float = 0.0
     is_worker_stopped: bool = False
     unverified_count: int = 0
     _is_poll_due: bool = True
@@ -231,10 +322,14 @@ class _Player(Struct):
         await self._poll()
 
     def _move_to(self, second: float) -> None:
-        self.service.clock.advance(max(0.0, second - self.service.clock.monotonic()))
+        self.service.clock.advance(max(0.0, second - self.now()))
+
+    def now(self) -> float:
+        """The second of the scene."""
+        return self.service.clock.monotonic() - self.lead_seconds
 
     async def _poll(self) -> None:
-        if self.service.clock.monotonic() >= self.opens_at:
+        if self.now() >= self.opens_at:
             await self.service.clock.advance_until_done(self.session.poll())
 
     # Steps
@@ -253,7 +348,7 @@ class _Player(Struct):
             transfer.requests_done += 1
             wait_seconds = 0.0
         if transfer.requests_done < len(transfer.plan.request_at):
-            now = self.service.clock.monotonic()
+            now = self.now()
             next_at = max(transfer.plan.request_at[transfer.requests_done], now + wait_seconds)
             self.schedule(next_at, lambda player: player.send_next(transfer))
 
@@ -269,7 +364,7 @@ class _Player(Struct):
         else:
             digest = plan.digest or md5(b"".join(plan.chunks))
             (await self.service.complete(transfer.upload_id, digest)).raise_for_status()
-            self.schedule(self.service.clock.monotonic() + plan.verification_seconds, lambda player: player.verify(0))
+            self.schedule(self.now() + plan.verification_seconds, lambda player: player.verify(0))
 
     async def verify(self, attempts: int) -> None:
         """Verify one upload: later if the worker is stopped or dead, again if the storage failed."""
@@ -285,7 +380,7 @@ class _Player(Struct):
                 self._verify_in(RETRY_SECONDS[attempts], attempts + 1)
 
     def _verify_in(self, seconds: float, attempts: int) -> None:
-        self.schedule(self.service.clock.monotonic() + seconds, lambda player: player.verify(attempts))
+        self.schedule(self.now() + seconds, lambda player: player.verify(attempts))
 
     async def set_worker(self, *, is_stopped: bool) -> None:
         self.is_worker_stopped = is_stopped

@@ -25,15 +25,22 @@ async def test_active_faults_are_shown_until_they_end() -> None:
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
 
 
-@pytest.mark.parametrize(("columns", "is_shown"), [(80, False), (119, False), (120, True), (200, True)])
-async def test_the_number_of_requests_is_shown_in_a_wide_line(columns: int, is_shown: bool) -> None:
+@pytest.mark.parametrize(
+    ("columns", "budget", "is_shown"), [(119, None, False), (120, None, True), (120, 60, True), (200, 1200, True)]
+)
+async def test_the_number_of_requests_is_shown_in_a_wide_line(columns: int, budget: int | None, is_shown: bool) -> None:
     session = InMemorySession([an_upload("scan.tiff")])
-    session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048))
+    session.set_connection(
+        Connection(
+            state=ConnectionState.LIVE, since=NOW, read_on=NOW, requests_last_minute=1048, requests_per_minute=budget
+        )
+    )
     app = UploadApp(session)
     async with app.run_test(size=(columns, 40)) as pilot:
         bar = app.screen.query_one(StatusBar)
         await until(pilot, lambda: "live" in bar.render().plain)
-        assert ("1,048 requests/min" in bar.render().plain) is is_shown
+        text = "1,048 requests/min" if budget is None else f"1,048/{budget:,} requests/min"
+        assert (text in bar.render().plain) is is_shown
     session.close()
 
 

@@ -1,10 +1,11 @@
-"""The gate of all requests: while paused, and while the service is throttling."""
+"""The gate of all requests: while paused, while the service is throttling, and within the budget."""
 
 import asyncio
 
 import httpx
 import pytest
 
+from upload_tui.client import unlimited_requests
 from upload_tui.client.credentials import Credentials
 from upload_tui.client.service_client import ServiceClient
 from upload_tui.errors import ThrottledError
@@ -69,3 +70,24 @@ async def test_requests_wait_while_paused() -> None:
         client.gate.resume()
         await uploads
     assert sorted(service.requested) == ["one", "two"]
+
+
+async def test_requests_wait_when_the_budget_is_used_up_and_a_scan_does_not_count() -> None:
+    service = Service()
+    async with service.client() as client:
+        client.gate.requests_per_minute = 2
+        with unlimited_requests():
+            await asyncio.gather(*(client.upload(f"scan-{number}") for number in range(5)))
+        await client.upload("one")
+        service.clock.advance(30)
+        await client.upload("two")
+        assert (client.requests_last_minute, client.is_budget_short) == (7, True)
+        more = asyncio.gather(client.upload("three"), client.upload("four"))
+        for seconds, requested in ((0, 7), (29, 7), (2, 8), (29, 8), (2, 9)):
+            service.clock.advance(seconds)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(service.requested) == requested
+            assert client.gate.is_holding is (requested < 9)
+        await more
+        assert service.requested[5:] == ["one", "two", "three", "four"]

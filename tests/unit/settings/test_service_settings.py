@@ -54,7 +54,7 @@ def read(paths: SettingsPaths) -> Reader:
 
 
 def test_flags_come_before_variables_and_variables_before_the_profile(read: Reader) -> None:
-    text = f'[profiles.a]\nurl = "{URL}/profile"\nprojects = ["P"]\nrefresh = 2\nstuck_after = 60\n'
+    text = f'[profiles.a]\nurl = "{URL}/profile"\nprojects = ["P"]\nrefresh = 2\nrequests_per_minute = 7\nstuck_after = 60\n'
     found = read(
         text,
         {"UPLOAD_TUI_URL": f"{URL}/variable", "UPLOAD_TUI_REFRESH": "3"},
@@ -63,6 +63,7 @@ def test_flags_come_before_variables_and_variables_before_the_profile(read: Read
     )
     assert (found.url, found.projects, found.refresh_seconds) == (f"{URL}/flag", ("F",), 3.0)
     assert found.stuck_after_seconds == 60
+    assert found.requests_per_minute == 7
     assert found.sources["url"] == "command line"
     assert found.sources["refresh"] == "UPLOAD_TUI_REFRESH"
     assert found.sources["stuck_after"].endswith("profile a")

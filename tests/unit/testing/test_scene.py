@@ -2,13 +2,14 @@
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from upload_tui.errors import UploadTuiError
 from upload_tui.monitor import ConnectionState, Query, Row, StageReached
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, ManualSession, Scene
+from upload_tui.testing import NOW, ManualSession, Scene, replay_of
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS
 
 
@@ -141,3 +142,39 @@ async def test_a_dashboard_inside_a_running_event_loop_is_an_error_with_a_hint()
     with pytest.raises(UploadTuiError, match="running event loop") as raised:
         Scene().dashboard()
     assert "play()" in raised.value.hint
+
+
+RECORDING = Path(__file__).parents[2] / "formats" / "expected" / "recording.jsonl"
+
+
+async def test_a_scene_goes_on_from_a_recording_with_a_worker_and_faults() -> None:
+    replay = replay_of(RECORDING, until=22)
+    recorded = {row.name: row for row in replay.picture.window(Query(), 0, 99).rows if not row.is_gone}
+    began_on = replay.picture.now()
+    replay.close()
+    begun = await Scene.from_recording(RECORDING, until=22, title="bug").stop_worker(at=0).until(1).play()
+    found = rows(begun)
+    expected = {name for name, row in recorded.items() if row.initiated_on is not None and not row.unknown_state}
+    assert {*found} == expected
+    assert {name: found[name].stage for name in found} == {name: recorded[name].stage for name in found}
+    assert {name: found[name].initiated_on for name in found} == {name: recorded[name].initiated_on for name in found}
+    assert [row.name for row in found.values() if row.stage is Stage.COMPLETED]
+    assert begun.picture.now() == began_on + timedelta(seconds=1)
+    begun.close()
+    ended = (
+        await Scene.from_recording(RECORDING)
+        .upload("late.bin", at=1, completes=5)
+        .fault("outage", at=30)
+        .until(31)
+        .play()
+    )
+    assert not [name for name, row in rows(ended).items() if row.stage is Stage.COMPLETED]
+    assert rows(ended)["late.bin"].stage is Stage.VERIFIED
+    assert ended.connection().is_failing
+    ended.close()
+
+
+async def test_a_scene_begins_at_any_position_of_a_recording() -> None:
+    session = await Scene.from_recording(RECORDING, until=0).until(0).play()
+    assert session.picture.now() == NOW
+    session.close()

@@ -37,6 +37,7 @@ _TEMPLATE = """\
 # user_key = "…"
 #
 # refresh = 1.0                        # shortest polling interval, in seconds; 15 for a command
+# requests_per_minute = 60             # the most requests to the service in a minute
 # stuck_after = 900                    # age of a stuck upload while no usual times are known, in seconds
 # failures_for = 86400                # how long a failure counts as trouble, in seconds
 # timezone = "Europe/Berlin"           # time zone on screen; by default the system's
@@ -113,6 +114,7 @@ _VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
     "token_file": lambda settings: str(settings.token_file),
     "token_keyring": lambda settings: settings.token_keyring,
     "refresh": lambda settings: settings.refresh_seconds,
+    "requests_per_minute": lambda settings: settings.requests_per_minute,
     "stuck_after": lambda settings: settings.stuck_after_seconds,
     "failures_for": lambda settings: settings.failures_for_seconds,
     "timezone": lambda settings: str(settings.zone),

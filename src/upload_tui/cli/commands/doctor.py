@@ -1,5 +1,6 @@
 """`upload-tui doctor`: checks everything from the settings to the service to the terminal in one run; each problem has a hint."""
 
+import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
 from upload_tui.cli.support.error_reporting import run_async
@@ -32,7 +34,8 @@ _Check = Callable[[], Awaitable[Finding]]
 
 
 @click.command(
-    help="Check settings, proxy, DNS, TLS, credentials, clock and terminal; show problems and how to fix them."
+    help="Check settings, proxy, DNS, TLS, credentials, clock and terminal; show problems and how to fix them. "
+    "The output has no secrets and can be pasted into a report."
 )
 @service_options
 @output_option
@@ -47,6 +50,7 @@ def command(output: str | None, *, flags: Flags) -> int:
 async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
     findings = []
     async for finding in _findings(flags):
+        finding = _shareable(finding)  # noqa: PLW2901
         if printer.is_table:
             click.echo("\n".join(_lines(finding)))
         else:
@@ -55,15 +59,41 @@ async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
     return findings
 
 
+def _shareable(finding: Finding) -> Finding:
+    """The finding without secrets and without the path of the home folder, so that it can be pasted into a report."""
+    from upload_tui.files import home_folder
+
+    home = str(home_folder()).rstrip("/")
+
+    def shared(text: str) -> str:
+        text = sanitize_line(text)
+        return text.replace(f"{home}/", "~/") if home else text
+
+    return replace(finding, message=shared(finding.message), hint=shared(finding.hint) if finding.hint else "")
+
+
+def _program_finding() -> Finding:
+    """The versions that a report needs."""
+    import sqlite3
+    from importlib.metadata import version
+
+    from upload_tui import __version__
+
+    parts = f"upload-tui {__version__}", f"Python {platform.python_version()}", f"Textual {version('textual')}"
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return Finding("program", State.OK, ", ".join((*parts, f"SQLite {sqlite3.sqlite_version}", system)))
+
+
 def _lines(finding: Finding) -> Iterator[str]:
     label = _LABELS.get(finding.check, finding.check)
-    yield f"{finding.state:<8} {label:<12} {sanitize_line(finding.message)}"
+    yield f"{finding.state:<8} {label:<12} {finding.message}"
     if finding.hint:
-        yield f"{'':<21} {sanitize_line(finding.hint)}"
+        yield f"{'':<21} {finding.hint}"
 
 
 async def _findings(flags: Flags) -> AsyncIterator[Finding]:
-    """Check the settings; then each step to the service, until one fails; then this machine."""
+    """Name the versions; check the settings; then each step to the service, until one fails; then this machine."""
+    yield _program_finding()
     signs = ""
     try:
         settings = settings_from(flags)

@@ -1,14 +1,17 @@
-"""`upload-tui record`: writes every change and the outcome of every request to a recording."""
+"""`upload-tui record` writes every change and the outcome of every request to a recording; `upload-tui replay` plays it."""
 
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import FilePath, effective_settings, service_options
+from upload_tui.cli.support.options import FilePath, effective_display_settings, effective_settings, service_options
 from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import (
     ConnectionReporter,
     client_for,
@@ -19,9 +22,9 @@ from upload_tui.cli.support.service import (
     run_alongside,
     service_of,
 )
-from upload_tui.errors import EXIT_OK, ServiceError
+from upload_tui.errors import EXIT_OK, ServiceError, UsageError
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.text import plural
+from upload_tui.text import parse_duration, parse_moment, plural
 
 if TYPE_CHECKING:
     from upload_tui.monitor import (
@@ -33,19 +36,24 @@ if TYPE_CHECKING:
         Store,
     )
 
-__all__ = ["command"]
+__all__ = ["command", "replay"]
 
 
 @click.command(help="Record every change in FILE, as JSON lines, until interrupted.")
 @click.argument("file", type=FilePath())
+@click.option(
+    "--mask",
+    type=click.Choice(["names"]),
+    help="Replace names, ids, people, paths and messages, always in the same way, so that FILE can be shared.",
+)
 @service_options
-def command(file: Path, *, flags: Flags) -> int:
+def command(file: Path, mask: str | None, *, flags: Flags) -> int:
     """Record until interrupted."""
-    run_async(_record(effective_settings(flags), file))
+    run_async(_record(effective_settings(flags), file, is_masked=mask is not None))
     return EXIT_OK
 
 
-async def _record(settings: ServiceSettings, file: Path) -> None:
+async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> None:
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import RecordingHeader
 
@@ -58,7 +66,7 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
         def open_source(store: "Store", changes: "ChangeBroadcaster", _: "RecordingWriter") -> "SourceSession":
             return source_session(settings, store, clock, changes=changes, ends_on_refusal=True)
 
-        await _record_session(file, header, open_source)
+        await _record_session(file, header, open_source, is_masked=is_masked)
         return
     async with client_for(settings) as client:
         projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
@@ -69,18 +77,20 @@ async def _record(settings: ServiceSettings, file: Path) -> None:
             client.on_request(recording.write_request)
             return live_session(settings, client, projects, store, title=title, changes=changes)
 
-        await _record_session(file, header, open_session)
+        await _record_session(file, header, open_session, is_masked=is_masked)
 
 
 async def _record_session(
     file: Path,
     header: "RecordingHeader",
     open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], LiveSession | SourceSession]",
+    *,
+    is_masked: bool,
 ) -> None:
     """Run a session until interrupted, and write what it reads and publishes."""
-    from upload_tui.monitor import ChangeBroadcaster, RecordingStore, RecordingWriter
+    from upload_tui.monitor import ChangeBroadcaster, RecordingMask, RecordingStore, RecordingWriter
 
-    with RecordingWriter(file, header) as recording:
+    with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
         store = RecordingStore(recording)
         session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
         echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
@@ -112,3 +122,43 @@ async def _report(session: "LiveSession | SourceSession") -> None:
                 reporter.report(change.project, change.connection)
             if session.lost_projects and len(session.lost_projects) == len(session.projects):
                 raise lost_error(session.lost_projects)
+
+
+@click.command(
+    help="Play the recording FILE in the dashboard: Space pauses, [ and ] set the speed, . and , step, g goes to a time."
+)
+@click.argument("file", type=FilePath())
+@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
+@click.option("--from", "start", default="0", metavar="TIME", help="Start there: 90, 5m, 13:05, or a date and time.")
+def replay(file: Path, speed: float, start: str) -> int:
+    """Play a recording in the dashboard."""
+    require_terminal()
+    return run_async(_replay(file, speed, start))
+
+
+async def _replay(file: Path, speed: float, start: str) -> int:
+    from upload_tui.monitor import ReplaySession, read_recording
+    from upload_tui.tui import UploadApp
+
+    header, lines = read_recording(file)
+    session = ReplaySession(header, lines, speed=speed)
+    try:
+        settings = effective_display_settings()
+        session.seek(_start_time(start, header.began_on, settings.zone))
+        preferences = dashboard_preferences(settings)
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), settings)
+    finally:
+        session.close()
+
+
+def _start_time(text: str, began_on: datetime, zone: tzinfo | None) -> datetime:
+    """A time in a recording, given as the time since its beginning or as a time.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    is_length = parse_duration(text) is not None
+    on = parse_moment(f"+{text.strip()}" if is_length else text, began_on, zone)
+    if on is None:
+        raise UsageError(f"--from: {text} is not a time", "Use one like 90, 5m, 13:05 or 2026-03-14T13:05.")
+    return on

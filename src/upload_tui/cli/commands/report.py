@@ -40,6 +40,7 @@ class _ProjectSnapshot(Struct, frozen=True):
     snapshot: Snapshot
     details: "Sequence[Detail]"
     as_of: datetime
+    now: datetime
 
     @property
     def failed_ids(self) -> Sequence[str]:
@@ -86,7 +87,7 @@ def command(
     snapshot = run_async(_read_snapshot(settings, where, is_verdict=fail_on_error))
     record = _record(snapshot, _changes_since(settings, snapshot, since))
     if prometheus:
-        click.echo("\n".join(_prometheus_lines(record)))
+        click.echo(_metrics_text(snapshot), nl=False)
     elif printer.is_table:
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
@@ -103,9 +104,9 @@ async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdic
 
     async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
         details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
-        as_of = snapshot.picture.as_of()
+        as_of, now = snapshot.picture.as_of(), snapshot.picture.now()
         service = settings.url or service_of(settings)
-        return _ProjectSnapshot(service, snapshot, details, as_of)
+        return _ProjectSnapshot(service, snapshot, details, as_of, now)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
@@ -170,6 +171,18 @@ def _project_record(reading: ProjectReading) -> Mapping[str, Any]:
     return {"id": reading.project.id, "name": reading.project.name, "error": error}
 
 
+def _metrics_text(snapshot: _ProjectSnapshot) -> str:
+    """Metrics in the text format of Prometheus, as `metrics` serves them."""
+    from upload_tui.monitor import ServiceFigures, figures_of_uploads, write_metrics
+
+    is_up = all(reading.error is None for reading in snapshot.snapshot.readings)
+    projects = [
+        figures_of_uploads(details, snapshot.service, project, snapshot.now, snapshot.as_of)
+        for project, details in snapshot.by_project()
+    ]
+    return write_metrics([ServiceFigures(snapshot.service, is_up)], projects).body.decode()
+
+
 def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Flatten the statistics to one row of CSV."""
     latencies = {
@@ -210,36 +223,3 @@ def _since_lines(changes: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
     )
     for key in ("new", "verified", "failed", "newly_overdue"):
         yield f"  {key.replace('_', ' '):<14} {len(changes[key]):>6,}"
-
-
-def _prometheus_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield metrics in the text format of Prometheus."""
-    projects = ",".join(sorted(project["id"] for project in record["projects"]))
-    where = f"service={_quoted_label(record['service'])},projects={_quoted_label(projects)}"
-    yield "# HELP upload_tui_uploads Uploads in each stage."
-    yield "# TYPE upload_tui_uploads gauge"
-    for stage, count in record["stages"].items():
-        yield f'upload_tui_uploads{{{where},stage="{stage}"}} {count}'
-    for word in ("overdue", "stuck"):
-        yield f"# HELP upload_tui_{word}_uploads Pending uploads that are {word}."
-        yield f"# TYPE upload_tui_{word}_uploads gauge"
-        yield f"upload_tui_{word}_uploads{{{where}}} {len(record[word])}"
-    yield "# HELP upload_tui_trouble_uploads Uploads in trouble, each counted once."
-    yield "# TYPE upload_tui_trouble_uploads gauge"
-    for trouble, ids in record["trouble"].items():
-        yield f'upload_tui_trouble_uploads{{{where},trouble="{trouble}"}} {len(ids)}'
-    yield "# HELP upload_tui_stage_seconds Time between two stages."
-    yield "# TYPE upload_tui_stage_seconds summary"
-    for latency in record["latencies"]:
-        span = f'{where},from="{latency["after"]}",to="{latency["before"]}"'
-        for share, quantile in (("p50", "0.5"), ("p95", "0.95"), ("p99", "0.99")):
-            yield f'upload_tui_stage_seconds{{{span},quantile="{quantile}"}} {latency[f"{share}_seconds"]}'
-        yield f"upload_tui_stage_seconds_count{{{span}}} {latency['samples']}"
-
-
-def _quoted_label(text: str) -> str:
-    """Quote the value of a label."""
-    from upload_tui.text import sanitize
-
-    escaped = sanitize(text, len(text)).replace("\\", r"\\").replace('"', r"\"")
-    return f'"{escaped}"'

@@ -1,24 +1,27 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
-from msgspec import Struct
+from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.output import Printer, echo_err, exit_code_of, output_option, report_unread
 from upload_tui.cli.support.service import (
     ConnectionReporter,
+    Retries,
     client_for,
     find_projects,
     live_session,
     lost_error,
     ride_out,
     run_alongside,
+    service_of,
+    trouble_limits,
 )
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE
@@ -26,21 +29,37 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Change, LiveSession, SourceSession, StageReached, Where
+    from upload_tui.monitor import (
+        Change,
+        LiveSession,
+        Picture,
+        SourceSession,
+        SourceWaiter,
+        StageReached,
+        Store,
+        StorePicture,
+        UploadWaiter,
+        Where,
+    )
 
 __all__ = ["command"]
 
 
 class _Options(Struct, frozen=True):
-    """Which changes to print, and how many; None for no limit."""
+    """Which changes to print, and how many; None for no limit. With `upload_ids` only those of these uploads, to their ends."""
 
+    upload_ids: Sequence[str]
     stages: frozenset[Stage]
     since: datetime | None
     count: int | None
     where: "Where"
 
 
-@click.command(help="Print one line per stage change until interrupted; changes of the past only with --since.")
+@click.command(
+    help="Print one line per stage change until interrupted; changes of the past only with --since. With IDs, follow these uploads "
+    "until each is verified or in error, and exit with 0 if all are verified, 1 if one failed, 5 if one does not exist."
+)
+@click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
 @click.option(
     "--stage", "stages", multiple=True, type=click.Choice([*map(str, Stage)]), help="Only this stage; may be repeated."
@@ -50,6 +69,7 @@ class _Options(Struct, frozen=True):
 @click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
 @output_option
 def command(
+    upload_ids: Sequence[str],
     stages: tuple[str, ...],
     since: datetime | None,
     where: "Where",
@@ -59,12 +79,12 @@ def command(
     flags: Flags,
 ) -> int:
     """Print changes until interrupted."""
-    options = _Options(frozenset(map(Stage, stages)), since, count, where)
+    options = _Options(upload_ids, frozenset(map(Stage, stages)), since, count, where)
     settings = effective_settings(flags)
     from upload_tui.monitor import CHANGE_FIELDS, CHANGE_PATHS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS, CHANGE_PATHS)
-    return run_async(_tail(settings, options, printer))
+    return run_async(_follow(settings, options, printer) if upload_ids else _tail(settings, options, printer))
 
 
 @asynccontextmanager
@@ -123,13 +143,13 @@ async def _selected_changes(
             reporter.report(change.project, change.connection)
             if change.connection.is_live and change.project in without_past:
                 without_past.discard(change.project)
-                for past in _past_changes(session, options, change.project.id):
-                    if (past.upload.id, past.after) not in printed:
+                for past in _past_changes(session.picture, options):
+                    if past.upload.project_id == change.project.id and (past.upload.id, past.after) not in printed:
                         printed.add((past.upload.id, past.after))
                         yield past
         elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
             continue
-        elif _matches(change, session, options):
+        elif _matches(change, session.picture, options):
             if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
@@ -137,7 +157,7 @@ async def _selected_changes(
             raise lost_error(session.lost_projects)
 
 
-def _matches(change: "Change", session: "LiveSession | SourceSession", options: _Options) -> bool:
+def _matches(change: "Change", picture: "Picture", options: _Options) -> bool:
     from upload_tui.monitor import StageReached, UploadChange, matches_change, needs_upload
 
     if not isinstance(change, UploadChange):
@@ -145,17 +165,121 @@ def _matches(change: "Change", session: "LiveSession | SourceSession", options: 
     if options.stages and not (isinstance(change, StageReached) and change.after in options.stages):
         return False
     tree = options.where.tree
-    row = session.picture.row(change.upload.id) if needs_upload(tree) else None
-    return matches_change(tree, change, row, session.picture.now().replace(microsecond=0))
+    row = picture.row(change.upload.id) if needs_upload(tree) else None
+    return matches_change(tree, change, row, picture.now().replace(microsecond=0))
 
 
-def _past_changes(
-    session: "LiveSession | SourceSession", options: _Options, project_id: str
-) -> "Iterator[StageReached]":
-    """Yield the stages that a project's uploads have reached since `--since`, in the order of their times."""
+def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReached]":
+    """Yield the stages that uploads have reached since `--since`, in the order of their times."""
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(session.picture, options.since):
-        if change.upload.project_id == project_id and _matches(change, session, options):
+    for change in stages_since(picture, options.since):
+        if _matches(change, picture, options):
             yield change
+
+
+async def _follow(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    """Print the changes of single uploads until each has ended; return the exit code."""
+    from upload_tui.monitor import Store
+
+    changes: list[Change] = []
+    store = Store()
+    printer.print_header()
+    try:
+        async with _open_waiter(settings, options, store, changes.append) as (waiter, picture):
+            await _Follower(waiter, picture, options, printer, changes).run()
+            return exit_code_of(waiter.outcomes.values())
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def _open_waiter(
+    settings: ServiceSettings, options: _Options, store: "Store", publish: "Callable[[Change], None]"
+) -> "AsyncIterator[tuple[UploadWaiter | SourceWaiter, StorePicture]]":
+    """Open a waiter for the uploads of the service or of the source, and the picture of its store."""
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import Schedule, SourceWaiter, StorePicture, UploadWaiter, source_schedule
+
+    clock, goal = SystemClock(), Stage.VERIFIED
+    if settings.command:
+        from upload_tui.cli.support.sources import source_synchroniser
+
+        picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
+        synchroniser = source_synchroniser(settings, store, clock, publish)
+        schedule = source_schedule(settings.refresh_seconds)
+        yield (
+            SourceWaiter(synchroniser, picture, options.upload_ids, goal=goal, clock=clock, schedule=schedule),
+            picture,
+        )
+        return
+    async with client_for(settings) as client:
+        client.gate.requests_per_minute = settings.requests_per_minute
+        schedule = Schedule(settings.refresh_seconds)
+        picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
+        yield (
+            UploadWaiter(client, store, options.upload_ids, goal=goal, clock=clock, schedule=schedule, publish=publish),
+            picture,
+        )
+
+
+class _Follower(Struct):
+    """Prints the changes of uploads, and why one can be followed no longer."""
+
+    waiter: "UploadWaiter | SourceWaiter"
+    picture: "StorePicture"
+    options: _Options
+    printer: Printer
+    changes: "list[Change]"
+    _printed: set[tuple[str, Stage]] = field(default_factory=set)
+    _known: set[str] = field(default_factory=set)
+    _line_count: int = 0
+
+    async def run(self) -> None:
+        """Follow the uploads until each has ended, or until enough lines are printed."""
+        interval, retries = 1.0, Retries()
+        while True:
+            ended = await self.waiter.poll()
+            retries.report(self.waiter.last_error)
+            has_changed = bool(self.changes)
+            self._print_changes()
+            self._report(ended)
+            if not self.waiter.pending or self._line_count == self.options.count:
+                return
+            interval = await self.waiter.wait(interval, has_changed=has_changed)
+
+    def _print_changes(self) -> None:
+        """Print past changes of uploads that were read for the first time if `--since` asks for them, then new ones."""
+        from upload_tui.monitor import StageReached, UploadChange, change_record
+
+        ids = {self.waiter.known_id(upload_id) for upload_id in self.waiter.outcomes}
+        known = {upload_id for upload_id in ids if self.picture.detail(upload_id) is not None}
+        past: Sequence[StageReached] = ()
+        if self.options.since is not None and known > self._known:
+            past = [one for one in _past_changes(self.picture, self.options) if one.upload.id in known - self._known]
+        self._known = known
+        for change in [*past, *self.changes]:
+            if not (isinstance(change, UploadChange) and change.upload.id in ids):
+                continue
+            key = (change.upload.id, change.after) if isinstance(change, StageReached) else None
+            if key not in self._printed and self._line_count != self.options.count:
+                if _matches(change, self.picture, self.options):
+                    self.printer.print_record(change_record(change))
+                    self._line_count += 1
+                if key is not None:
+                    self._printed.add(key)
+        self.changes.clear()
+
+    def _report(self, ended: Sequence[str]) -> None:
+        """Report uploads that do not exist, that cannot be read, or that ended without a change that was printed."""
+        from upload_tui.monitor import Outcome
+
+        for upload_id in ended:
+            outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
+            if outcome is Outcome.UNREADABLE:
+                report_unread(upload_id, self.waiter.reason(upload_id))
+            elif outcome is Outcome.GONE or detail is None:
+                report_unread(upload_id, "")
+            elif (detail.upload.id, detail.row.stage) not in self._printed:
+                echo_err(f"upload-tui: {detail.upload.id} has ended before: {detail.row.stage}.")

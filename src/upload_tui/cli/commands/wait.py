@@ -14,7 +14,15 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.output import Printer, ProgressBar, echo_err, output_option, progress_bar
+from upload_tui.cli.support.output import (
+    Printer,
+    ProgressBar,
+    echo_err,
+    exit_code_of,
+    output_option,
+    progress_bar,
+    report_unread,
+)
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     combined_error,
@@ -25,16 +33,7 @@ from upload_tui.cli.support.project_readings import (
 from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
-from upload_tui.errors import (
-    EXIT_FAILED_UPLOAD,
-    EXIT_NOT_FOUND,
-    EXIT_OK,
-    EXIT_TIMED_OUT,
-    EXIT_UNREACHABLE,
-    ServiceError,
-    UnreachableError,
-    UsageError,
-)
+from upload_tui.errors import EXIT_OK, EXIT_TIMED_OUT, EXIT_UNREACHABLE, ServiceError, UnreachableError, UsageError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -147,6 +146,8 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                         wanted = await _wanted_of_source(settings, options, store)
                     else:
                         client = await stack.enter_async_context(client_for(settings))
+                        if options.interval_seconds is None:
+                            client.gate.requests_per_minute = settings.requests_per_minute
                         wanted = await _wanted_of_service(client, settings, options, store)
             except TimeoutError:
                 echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
@@ -317,9 +318,9 @@ class _WaitLoop(Struct):
         for upload_id in ended:
             outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
             if outcome is Outcome.UNREADABLE:
-                echo_err(f"upload-tui: {upload_id!a} cannot be read: {self.waiter.reason(upload_id)}.")
+                report_unread(upload_id, self.waiter.reason(upload_id))
             elif outcome is Outcome.GONE or detail is None:
-                echo_err(f"upload-tui: no such upload: {upload_id!a}.")
+                report_unread(upload_id, "")
             else:
                 self._print_detail(detail)
 
@@ -371,14 +372,9 @@ class _WaitLoop(Struct):
         """A failed upload has priority over an unknown one, that over an unreadable one, and that over a timeout."""
         from upload_tui.monitor import Outcome
 
-        outcomes = set(self.waiter.outcomes.values())
-        if Outcome.MISSED in outcomes:
-            return EXIT_FAILED_UPLOAD
-        if Outcome.GONE in outcomes:
-            return EXIT_NOT_FOUND
-        if Outcome.UNREADABLE in outcomes:
-            return EXIT_UNREACHABLE
-        return self.options.timeout_exit_code if is_over and Outcome.PENDING in outcomes else EXIT_OK
+        outcomes = self.waiter.outcomes.values()
+        code = exit_code_of(outcomes)
+        return self.options.timeout_exit_code if is_over and not code and Outcome.PENDING in outcomes else code
 
 
 @asynccontextmanager

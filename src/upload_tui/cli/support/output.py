@@ -13,20 +13,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
 
-from upload_tui.errors import UsageError, did_you_mean
+from upload_tui.errors import (
+    EXIT_FAILED_UPLOAD,
+    EXIT_NOT_FOUND,
+    EXIT_OK,
+    EXIT_UNREACHABLE,
+    UsageError,
+    did_you_mean,
+)
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import Outcome
 
 __all__ = [
     "Column",
     "Printer",
     "ProgressBar",
     "echo_err",
+    "exit_code_of",
     "output_option",
     "progress_bar",
+    "report_unread",
     "terminal_columns",
 ]
 
@@ -294,3 +306,22 @@ def progress_bar(total: int) -> Iterator[ProgressBar]:
         yield bar
     finally:
         bar.clear()
+
+
+def exit_code_of(outcomes: "Iterable[Outcome]") -> int:
+    """The exit code of uploads that were waited for: one that failed has priority over one that is not there."""
+    from upload_tui.monitor import Outcome
+
+    codes = {
+        Outcome.MISSED: EXIT_FAILED_UPLOAD,
+        Outcome.GONE: EXIT_NOT_FOUND,
+        Outcome.UNREADABLE: EXIT_UNREACHABLE,
+    }
+    known = {*outcomes}
+    return next((code for outcome, code in codes.items() if outcome in known), EXIT_OK)
+
+
+def report_unread(upload_id: str, reason: str) -> None:
+    """Report that an upload cannot be read; without a reason, that there is no such upload."""
+    what = f"{upload_id!a} cannot be read: {reason}" if reason else f"no such upload: {upload_id!a}"
+    echo_err(f"upload-tui: {what}.")

@@ -178,7 +178,7 @@ def history_progress(imported: int, total: int) -> str:
     return f"building past uploads: {imported:,} of {total:,}"
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """Open a port, so that its number is known before the server starts; 0 picks a free one.
 
     Raises:
@@ -198,5 +198,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         if listener is not None:
             listener.close()
         reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise UsageError(f"Port {port} of {host} cannot be opened: {reason}", "Choose another --port, or 0.") from error
+        raise UsageError(
+            f"Port {port} of {host} cannot be opened: {reason}", f"Choose another {option}, or port 0."
+        ) from error
     return listener

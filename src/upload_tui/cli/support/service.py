@@ -7,8 +7,10 @@ import asyncio
 import os
 import shlex
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
+from functools import partial
 from hashlib import sha256
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from upload_tui.cli.support.output import echo_err
@@ -27,7 +29,8 @@ from upload_tui.settings import COMMAND_LINE, ServiceSettings
 if TYPE_CHECKING:
     import ssl
 
-    from upload_tui.client import ServiceClient
+    from upload_tui.client import RequestOutcome, ServiceClient
+    from upload_tui.clock import Clock
     from upload_tui.monitor import (
         ChangeBroadcaster,
         Connection,
@@ -43,6 +46,7 @@ __all__ = [
     "ConnectionReporter",
     "cached_projects",
     "client_for",
+    "deferred_session",
     "echo_failure_hint",
     "OFFLINE_ERRORS",
     "Retries",
@@ -211,9 +215,10 @@ def live_session(
     title: str,
     changes: "ChangeBroadcaster | None" = None,
 ) -> "LiveSession":
-    """Make a live session over some projects, with the refresh interval and the limits of the settings."""
+    """Make a live session over some projects, with the refresh interval, the budget and the limits of the settings."""
     from upload_tui.monitor import LiveSession, Schedule
 
+    client.gate.requests_per_minute = settings.requests_per_minute
     session = LiveSession(
         client,
         projects,
@@ -325,3 +330,65 @@ async def projects_or_cached(
 def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects (ids or names), or all if none is named."""
     return [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+
+
+_NO_PROJECT = ""
+"""An id that no project has: shows nothing while none of the wanted projects is cached."""
+
+
+def deferred_session(
+    settings: ServiceSettings,
+    stores: ExitStack,
+    clock: "Clock",
+    *,
+    can_retry: bool,
+    on_request: "Callable[[RequestOutcome], None] | None" = None,
+) -> "Session":
+    """Make the session of one service, which shows what is cached until it is connected.
+
+    Args:
+        settings: the service, or the source.
+        stores: closes the store.
+        clock: the clock of this machine.
+        can_retry: whether to retry until the service can be reached; otherwise it fails.
+        on_request: called with the outcome of each request; None counts nothing.
+    """
+    from upload_tui.monitor import CachedFreshness, DeferredSession, StorePicture
+
+    root = service_of(settings)
+    store = stores.enter_context(closing(open_store(settings)))
+    names = () if settings.command else settings.projects  # the store of a source has only those that are watched
+    wanted = {project.id for project in cached_projects(store, names)}
+    cached = StorePicture(
+        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), CachedFreshness(clock.now())
+    )
+    opener = partial(_open_live_session, settings, store, on_request)
+    if settings.command:
+        opener = partial(_open_source_session, settings, store, clock)
+    return DeferredSession(settings.title, clock, opener, cached, can_retry=can_retry)
+
+
+@asynccontextmanager
+async def _open_source_session(
+    settings: ServiceSettings, store: "Store", clock: "Clock", changes: "ChangeBroadcaster"
+) -> "AsyncIterator[Session]":
+    """Open a session over a source."""
+    from upload_tui.cli.support.sources import source_session
+
+    yield source_session(settings, store, clock, changes=changes)
+
+
+@asynccontextmanager
+async def _open_live_session(
+    settings: ServiceSettings,
+    store: "Store",
+    on_request: "Callable[[RequestOutcome], None] | None",
+    changes: "ChangeBroadcaster",
+) -> "AsyncIterator[Session]":
+    """Open a live session over the projects of one service."""
+    await asyncio.to_thread(import_module, "upload_tui.client.service_client")
+    async with client_for(settings) as client:
+        if on_request is not None:
+            client.on_request(on_request)
+        projects = await projects_or_cached(client, store, settings)
+        yield live_session(settings, client, projects, store, title=settings.title, changes=changes)

@@ -1,6 +1,6 @@
 """Access to the source that the settings name: its session, one listing of it, and what `doctor` finds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import Finding, State
@@ -13,7 +13,7 @@ from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from upload_tui.clock import Clock
-    from upload_tui.monitor import ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
+    from upload_tui.monitor import Change, ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
     from upload_tui.sources import CommandSource, Inspection
 
 __all__ = ["read_source", "source_finding", "source_session", "source_synchroniser"]
@@ -62,11 +62,13 @@ def source_session(
     )
 
 
-def source_synchroniser(settings: ServiceSettings, store: "Store", clock: "Clock") -> "SnapshotSynchroniser":
-    """A synchroniser whose changes and progress are not published."""
+def source_synchroniser(
+    settings: ServiceSettings, store: "Store", clock: "Clock", publish: "Callable[[Change], None]" = lambda _: None
+) -> "SnapshotSynchroniser":
+    """A synchroniser whose progress is not published, and whose changes are not if nothing is to be called with them."""
     from upload_tui.monitor import SnapshotSynchroniser
 
-    return SnapshotSynchroniser(_watched(settings), store, clock, lambda _: None, lambda *_: None)
+    return SnapshotSynchroniser(_watched(settings), store, clock, publish, lambda *_: None)
 
 
 async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock") -> Snapshot:

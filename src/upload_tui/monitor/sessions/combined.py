@@ -336,7 +336,12 @@ class CombinedSession:
         """The worst connection, with the title of its session if it is not that of all."""
         connections = [(session.title, session.connection()) for session in self._sessions]
         requests = [one.requests_last_minute for _, one in connections if one.requests_last_minute is not None]
-        return replace(worst_connection(connections), requests_last_minute=sum(requests) if requests else None)
+        limits = [one.requests_per_minute for _, one in connections if one.requests_last_minute is not None]
+        return replace(
+            worst_connection(connections),
+            requests_last_minute=sum(requests) if requests else None,
+            requests_per_minute=None if None in limits or not limits else sum(limit or 0 for limit in limits),
+        )
 
     async def run(self) -> None:
         """Run all sessions until cancelled."""

@@ -14,7 +14,7 @@ from upload_tui.errors import AuthError, BusyStorageError, ServiceError, Throttl
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.text import age_text
 
-__all__ = ["ConnectionTracker", "Schedule", "WakeableTimer", "worst_connection"]
+__all__ = ["ConnectionTracker", "Demand", "Schedule", "WakeableTimer", "budgeted_seconds", "worst_connection"]
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
@@ -49,11 +49,15 @@ _STATES_BY_SEVERITY = (
 def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connection:
     """The worst of the connections of several projects or services, each with a name.
 
-    It has its name if it fails or has a reason, unless all the others are in the same state.
+    It has its name if it fails or has a reason, unless all the others are in the same state. While all are live it is as old as the
+    oldest of them.
     """
     if len(connections) == 1:
         return connections[0][1]
     name, worst = max(connections, key=lambda one: (_STATES_BY_SEVERITY.index(one[1].state), bool(one[1].reason)))
+    if worst.is_live:
+        times = [connection.read_on for _, connection in connections]
+        worst = replace(worst, read_on=min((on for on in times if on is not None), default=None))
     failing = [connection for _, connection in connections if connection.is_failing]
     is_that_of_all = all(
         not connection.name
@@ -157,18 +161,22 @@ class ConnectionTracker:
             state = ConnectionState.SLOW if self._is_slow else ConnectionState.LIVE
             self._enter(state, read_on=read_on, reason="")
 
-    def failed(self, error: ServiceError | BusyStorageError, *, is_partly_live: bool = False) -> float:
+    def failed(
+        self, error: ServiceError | BusyStorageError, *, is_partly_live: bool = False, budgeted_seconds: float = 0.0
+    ) -> float:
         """Note a failed round; return the seconds to wait before the next.
 
         Args:
             error: why it failed.
             is_partly_live: whether other projects of the service are live.
+            budgeted_seconds: the shortest wait that the budget allows.
         """
         if not (isinstance(error, ThrottledError) and error.status is None):  # otherwise no request was sent
             self._failures += 1
         now = self._clock.now()
         self._failing_since = self._failing_since or now
-        wait = self._wait_seconds(error, _LONGEST_WAIT_BESIDE_LIVE_SECONDS if is_partly_live else _LONGEST_WAIT_SECONDS)
+        longest = _LONGEST_WAIT_BESIDE_LIVE_SECONDS if is_partly_live else _LONGEST_WAIT_SECONDS
+        wait = self._wait_seconds(error, longest, budgeted_seconds)
         due = now + timedelta(seconds=wait)
         if self._is_paused:  # the single round of a refresh during a pause
             self._enter(ConnectionState.PAUSED, reason=error.title)
@@ -222,11 +230,14 @@ class ConnectionTracker:
         state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
         self._enter(state, reason="", known=before.known, total=before.total)
 
-    def _wait_seconds(self, error: ServiceError | BusyStorageError, longest_seconds: float) -> float:
+    def _wait_seconds(
+        self, error: ServiceError | BusyStorageError, longest_seconds: float, budgeted_seconds: float
+    ) -> float:
         if isinstance(error, ThrottledError) and error.retry_after_seconds is not None:
             # A little later, because all other clients retry at exactly that moment.
             return max(error.retry_after_seconds, _FIRST_WAIT_SECONDS) * (1 + self._jitter() / 10)
         longest: float = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, 10), longest_seconds)
+        longest = max(longest, min(budgeted_seconds, _LONGEST_WAIT_SECONDS))
         return longest * (0.5 + self._jitter() / 2)
 
     def _reset_failures(self) -> None:
@@ -298,6 +309,51 @@ class Schedule(Struct, frozen=True):
     def with_jitter(self, seconds: float) -> float:
         """The interval, up to a tenth longer or shorter."""
         return seconds * (0.9 + 0.2 * self.jitter())
+
+
+_PLANNED_SHARE = 0.9
+"""The part of the budget that rounds on schedule may use; the rest is for a refresh, for retries and for chance."""
+_QUIET_SHARE = 0.25
+"""The part of it that quiet projects out of view get at least."""
+
+
+class Demand(Struct, frozen=True):
+    """The requests of one project if there were no budget.
+
+    Attributes:
+        requests: of one round.
+        interval_seconds: between two rounds.
+        is_first: it has pending uploads or is on screen, so that its rounds become rarer only after those of all others.
+    """
+
+    requests: float
+    interval_seconds: float
+    is_first: bool
+
+    @property
+    def per_minute(self) -> float:
+        """The requests in a minute."""
+        return 60 * self.requests / self.interval_seconds
+
+
+def budgeted_seconds(own: Demand, all_demands: Sequence[Demand], budget: float) -> float:
+    """The interval between two rounds of a project with which all projects together stay within the budget.
+
+    Args:
+        own: the project's demand.
+        all_demands: those of all projects, this one included.
+        budget: the requests in a minute.
+    """
+    budget *= _PLANNED_SHARE
+    quiet = sum(demand.per_minute for demand in all_demands if not demand.is_first)
+    first = sum(demand.per_minute for demand in all_demands if demand.is_first)
+    for_quiet = min(quiet, max(budget - first, budget * _QUIET_SHARE))
+    wanted, allowed = (first, budget - for_quiet) if own.is_first else (quiet, for_quiet)
+    if wanted <= allowed:
+        return own.interval_seconds
+    # Projects that have just been busy want so much that the others, in proportion, would wait for them much too long.
+    in_turn = 60 * sum(demand.requests for demand in all_demands if demand.is_first is own.is_first) / allowed
+    return max(own.interval_seconds, min(own.interval_seconds * wanted / allowed, in_turn))
 
 
 class WakeableTimer:

@@ -12,7 +12,14 @@ from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
-from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer, worst_connection
+from upload_tui.monitor.sessions.connection import (
+    ConnectionTracker,
+    Demand,
+    Schedule,
+    WakeableTimer,
+    budgeted_seconds,
+    worst_connection,
+)
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
@@ -27,6 +34,14 @@ _MISSED_ROUNDS = 3
 _STALL_FACTOR = 4.0
 """A round is missed after the longest of this many usual response times, `_MISSED_ROUNDS` intervals, `_MIN_STALL_SECONDS`."""
 _LOST_AFTER_TRIES = 2
+_FAILING_SECONDS = 5.0
+"""Time between two tries of a project that fails while others are live."""
+_QUEUE_SECONDS = 15.0
+"""Time between two requests for the verification queue when requests are short."""
+_COST_WEIGHT = 0.2
+"""The weight of the last round in the number of requests that a round is expected to take."""
+_STALE_ROUNDS = 0.5
+"""A project whose rounds the budget delays is stale after one and a half of its intervals, not after three."""
 
 
 class LiveSession:
@@ -64,9 +79,12 @@ class LiveSession:
         self._client = client
         self._store = store
         self._has_queue_endpoint = True
+        self._queue_due = 0.0
         schedule = schedule or Schedule()
         self._pollers = [
-            _ProjectPoller(client, store, project, self.changes, schedule, self._fetch_queue_stats)
+            _ProjectPoller(
+                client, store, project, self.changes, schedule, self._fetch_queue_stats, self._budgeted_seconds
+            )
             for project in self.projects
         ]
         self.picture = StorePicture(
@@ -82,7 +100,7 @@ class LiveSession:
         """Poll all projects until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._resync_when_replaced(), name="watch the store")
-            for poller in self._pollers:
+            for poller in sorted(self._pollers, key=lambda poller: not poller.has_pending):
                 group.create_task(self._run(poller), name=f"poll {poller.project.id}")
 
     async def _run(self, poller: "_ProjectPoller") -> None:
@@ -94,6 +112,14 @@ class LiveSession:
             if was_failing and poller.tracker.current.is_live:
                 self._retry_others(poller)
             await poller.timer.wait(seconds)
+
+    def _budgeted_seconds(self, poller: "_ProjectPoller") -> float:
+        """The interval between two rounds of a project that the budget allows."""
+        limit, visible = self._client.gate.requests_per_minute, self.picture.visible_projects
+        own = poller.demand(visible)
+        if limit is None:
+            return own.interval_seconds
+        return budgeted_seconds(own, [one.demand(visible) for one in self._pollers if not one.is_lost], limit)
 
     def _is_live_beside(self, away: "_ProjectPoller") -> bool:
         return any(poller is not away and poller.tracker.current.is_live for poller in self._pollers)
@@ -144,7 +170,10 @@ class LiveSession:
 
     async def _fetch_queue_stats(self) -> None:
         """Fetch the verification queue's figures; not again if the service has no such endpoint."""
-        if self._has_queue_endpoint:
+        now = self._client.clock.monotonic()
+        if self._has_queue_endpoint and now >= self._queue_due:
+            is_short = any(poller.is_frugal for poller in self._pollers)
+            self._queue_due = now + _QUEUE_SECONDS * is_short
             with suppress(ServiceError):  # the figures are optional
                 stats = await self._client.queue()
                 self._has_queue_endpoint = stats is not None
@@ -168,7 +197,11 @@ class LiveSession:
         if self.notice and worst.is_live:
             reason = f"{worst.name}: {worst.reason}" if worst.name else worst.reason
             worst = replace(worst, name="", reason="; ".join(filter(None, (self.notice, reason))))
-        return replace(worst, requests_last_minute=self._client.requests_last_minute)
+        return replace(
+            worst,
+            requests_last_minute=self._client.requests_last_minute,
+            requests_per_minute=self._client.gate.requests_per_minute,
+        )
 
 
 class _LiveFreshness:
@@ -210,6 +243,7 @@ class _ProjectPoller:
         changes: ChangeBroadcaster,
         schedule: Schedule,
         fetch_queue_stats: Callable[[], Awaitable[None]],
+        budgeted_seconds: "Callable[[_ProjectPoller], float]",
     ) -> None:
         self._client = client
         self._fetch_queue_stats = fetch_queue_stats
@@ -224,6 +258,11 @@ class _ProjectPoller:
         self._interval_seconds = schedule.shortest_seconds
         self._synchroniser = Synchroniser(client, store, project, changes.publish, self._publish_progress)
         self._not_found_count = 0
+        self._budgeted_seconds = budgeted_seconds
+        self._delayed_seconds = 0.0
+        self._cost = 1.0
+        self._has_pending = self.has_pending
+        self.is_frugal = False
         self.tracker = ConnectionTracker(
             self._clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
         )
@@ -238,7 +277,18 @@ class _ProjectPoller:
 
         A live connection counts as old when no round has ended for a while: it hangs, or the machine was suspended.
         """
-        return self.tracker.current_on(now, self._seconds_between_polls)
+        return self.tracker.current_on(now, max(self._seconds_between_polls, self._delayed_seconds * _STALE_ROUNDS))
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether any upload of the project is pending."""
+        return bool(self._store.unfinished(frozenset({self.project.id})))
+
+    def demand(self, visible: frozenset[str]) -> Demand:
+        """The requests of its rounds if there were no budget; `visible` are the projects on screen."""
+        if self.tracker.current.is_failing:
+            return Demand(1.0, _FAILING_SECONDS, is_first=False)
+        return Demand(self._cost, self._seconds_between_polls, self._has_pending or self.project.id in visible)
 
     @property
     def is_complete(self) -> bool:
@@ -265,7 +315,10 @@ class _ProjectPoller:
             if self.is_lost:
                 self.tracker.deleted(error)
                 return None
-            return self.tracker.failed(error, is_partly_live=is_live_beside(self))
+            is_partly_live = is_live_beside(self)
+            return self.tracker.failed(
+                error, is_partly_live=is_partly_live, budgeted_seconds=self._budgeted_seconds(self) * is_partly_live
+            )
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
         if self._store.pending(frozenset({self.project.id}), limit=1):
@@ -273,26 +326,32 @@ class _ProjectPoller:
         self._store.detect_other_writers()
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         self._changes.publish(PictureChanged(at=self._clock.now()))
-        has_pending = bool(self._store.unfinished(frozenset({self.project.id})))
+        self._has_pending = self.has_pending
         self._interval_seconds = self._schedule.next_seconds(
-            self._interval_seconds, has_changed=has_changed, has_pending=has_pending
+            max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self._has_pending
         )
-        return self._schedule.with_jitter(self._seconds_between_polls)
+        self._delayed_seconds = self._budgeted_seconds(self) if self._client.is_budget_short else 0.0
+        return self._schedule.with_jitter(max(self._seconds_between_polls, self._delayed_seconds))
 
     async def _sync(self) -> bool:
         """Run a round; while no answer arrives, it counts as missed though it has not failed yet."""
-        round_ = asyncio.ensure_future(self._synchroniser.sync())
+        self.is_frugal = self._budgeted_seconds(self) > self._seconds_between_polls
+        is_full_scan = self._synchroniser.previous_read_on is None
+        round_ = asyncio.ensure_future(self._synchroniser.sync(is_frugal=self.is_frugal))
         began_on = answered_on = self._clock.now()
         answers = 0
         try:
             while not (await asyncio.wait({round_}, timeout=_STALL_CHECK_SECONDS))[0]:
-                if self._synchroniser.answer_count != answers or self.tracker.is_paused:
+                is_held = self.tracker.is_paused or self._client.gate.is_holding
+                if self._synchroniser.answer_count != answers or is_held:
                     answers, answered_on = self._synchroniser.answer_count, self._clock.now()
                 self.tracker.stalled(began_on, answered_on, self._stall_seconds)
         finally:
             if not round_.done():
                 round_.cancel()
                 await asyncio.gather(round_, return_exceptions=True)
+        if not is_full_scan:
+            self._cost += _COST_WEIGHT * (max(1, self._synchroniser.answer_count) - self._cost)
         return round_.result()
 
     @property

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
-from upload_tui.errors import InvalidResponseError, NotFoundError, ServerError, ServiceError, UnreachableError
+from upload_tui.errors import (
+    InvalidResponseError,
+    NotConsistentError,
+    NotFoundError,
+    ServerError,
+    ServiceError,
+    UnreachableError,
+)
 from upload_tui.monitor.analysis.trouble import is_contradictory
+from upload_tui.monitor.changes import Change
 from upload_tui.monitor.sessions.connection import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
@@ -48,6 +56,7 @@ class UploadWaiter:
         goal: the stage to reach.
         clock: for sleeping.
         schedule: the interval between rounds.
+        publish: called with each change of an upload. What it was when first read is no change, unless it did not exist before.
     """
 
     def __init__(
@@ -59,7 +68,10 @@ class UploadWaiter:
         goal: Stage,
         clock: Clock,
         schedule: Schedule,
+        publish: Callable[[Change], None] = lambda _: None,
     ) -> None:
+        self._publish = publish
+        self._awaited = set[str]()
         self._client = client
         self._store = store
         self._goal = goal
@@ -139,14 +151,20 @@ class UploadWaiter:
         try:
             async with self._semaphore:
                 reading = await self._client.upload(upload_id)
+        except NotConsistentError:
+            self._awaited.add(upload_id)
+            raise
         except NotFoundError:
             self._outcomes[upload_id] = Outcome.GONE
         else:
+            is_followed = upload_id in self._known_ids or upload_id in self._awaited
             self._known_ids[upload_id] = reading.upload.id
             self._unreadable_counts[upload_id] = 0
             state = reading.upload.timeline.unknown_state
             self._unknown_states[upload_id] = state.name if state else ""
-            ingest(self._store, [reading], self._client.root, now=self._client.now())
+            result = ingest(self._store, [reading], self._client.root, now=self._client.now())
+            for change in result.changes if is_followed else ():
+                self._publish(change)
             self._outcomes[upload_id] = outcome_of(reading.upload, self._goal)
         self._has_answered = True
 

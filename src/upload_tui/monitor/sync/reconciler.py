@@ -1,5 +1,7 @@
 """Compare the old pages of a project in turn, to find purged and deleted uploads."""
 
+from zlib import crc32
+
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
@@ -12,6 +14,7 @@ _PER_PAGE = 20
 _IDLE_PER_PAGE = (20, 50, 100, 200, 500)
 _IDLE_STEPS = 2000
 """Steps for a whole project when nothing else happens (some hours); the page size is chosen accordingly."""
+_FRUGAL_ROUNDS_PER_STEP = 8
 _MAX_SINGLE_REQUESTS = 500
 """The limit for one step; if more are missing, the totals still differ and the rest is checked in a later step."""
 
@@ -38,20 +41,27 @@ class Reconciler:
         self._position = state.reconciler
         self._has_mismatch_throughout = False
         self._unlisted_count = 0
+        # The steps of many projects do not fall into the same minute.
+        self._skipped = crc32(state.project_id.encode()) % _FRUGAL_ROUNDS_PER_STEP
 
     @property
     def difference(self) -> int:
         """The accepted difference of the service's total and ours."""
         return self._position.difference
 
-    async def step(self, total: int | None, *, is_idle: bool) -> bool:
+    async def step(self, total: int | None, *, is_idle: bool, is_frugal: bool = False) -> bool:
         """Check the next page; True if anything changed.
 
         Args:
             total: the service's total when the new uploads were read; None if it reports none.
             is_idle: nothing else changed in this round, so a larger page may be fetched.
+            is_frugal: skip most of the steps while the service's total agrees with ours.
         """
         has_mismatch = total is not None and total - self._order.count() != self.difference
+        self._skipped += 1
+        if is_frugal and not has_mismatch and self._skipped < _FRUGAL_ROUNDS_PER_STEP:
+            return False
+        self._skipped = 0
         position, now_ms = self._position, self._fetcher.local_ms()
         if position.row == 0 or position.began_ms > now_ms:  # the local clock was set back
             position.row, position.edge_ms, position.began_ms, position.unreadable = 0, None, now_ms, 0

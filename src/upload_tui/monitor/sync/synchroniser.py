@@ -9,7 +9,7 @@ differs from ours. One broken upload or page never hides the rest (`fetcher`).
 from collections.abc import Callable
 from datetime import datetime
 
-from upload_tui.client import ServiceClient
+from upload_tui.client import ServiceClient, unlimited_requests
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms, to_ms
@@ -113,41 +113,45 @@ class Synchroniser:
             unlisted = min(self._listed_total, latest) - self.order.count()
         return max(max(unlisted, 0) + stale, unreadable)
 
-    async def sync(self) -> bool:
+    async def sync(self, *, is_frugal: bool = False) -> bool:
         """Run one round; True if anything changed.
+
+        Args:
+            is_frugal: requests are short: compare old pages in few of the rounds. The full scan does not count against the budget.
 
         Raises:
             ServiceError: the service failed; what was read before that is recorded.
             BusyStorageError: another process is writing to the store, or the store was replaced.
         """
         try:
-            has_changed = await self._sync()
+            has_changed = await self._sync(is_frugal=is_frugal)
         finally:  # recorded uploads are no longer new in the next round
             self._recorder.publish_changes()
         self._recorder.clock_check.end_round(self._fetcher.client.now())
         return has_changed
 
-    async def _sync(self) -> bool:
+    async def _sync(self, *, is_frugal: bool) -> bool:
         await self._store.bulk.wait_until_idle()
         self._fetcher.begin_round()
         self._recorder.begin_round()
         # Read each round, as another process may have finished the scan.
         if not self._state.is_scanned:
-            await self._scan_all()
+            with unlimited_requests():
+                await self._scan_all()
             self._state.synced_ms = to_ms(self._fetcher.client.now())
             self._save_missing_count()
             return True
-        changed = await self._refresh()
+        changed = await self._refresh(is_frugal=is_frugal)
         self._save_missing_count()
         return changed
 
-    async def _refresh(self) -> bool:
+    async def _refresh(self, *, is_frugal: bool) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         self._listed_total = self._new_uploads.total
         if self._state.has_wrong_total and self._fetcher.agreeing_total == self.order.count():
             self._state.has_wrong_total = False
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
-        changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed)
+        changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed, is_frugal=is_frugal)
         changed |= await self._retry_unreadable()
         self._state.synced_ms = to_ms(self._fetcher.client.now())
         return changed | self._recorder.collect_changes_of_others()

@@ -167,7 +167,9 @@ class StatusBar(DiffedText):
             parts.append(Content.styled(age, "$quiet"))
         requests = self.connection.requests_last_minute
         if requests is not None and width >= _REQUESTS_FROM_WIDTH:
-            parts.append(Content.styled(f"{requests:,} requests/min", "$quiet"))
+            allowed = self.connection.requests_per_minute
+            of_budget = "" if allowed is None else f"/{allowed:,}"
+            parts.append(Content.styled(f"{requests:,}{of_budget} requests/min", "$quiet"))
         if self.speed is not None and (self.speed != 1 or width >= _SINCE_FROM_WIDTH):
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))
