@@ -1,9 +1,9 @@
 """One round of each project, for commands that print and exit; what cannot be read is reported, one outcome per project."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -43,7 +43,11 @@ __all__ = [
     "run_round",
 ]
 
+Result = TypeVar("Result")
+
 _PAGE_ROWS = 500
+_MAX_REPLACEMENTS = 2
+"""A store is replaced by a new file, then by memory."""
 _MAX_NAMED = 3
 """So many projects are named in the title of an error."""
 
@@ -118,6 +122,7 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
 
     Raises:
         ServiceError: nothing can be shown of any project.
+        StorageResetError: the store lost its data while they were used.
     """
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import CachedFreshness, StorePicture
@@ -127,11 +132,13 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
         if settings.command:
             from upload_tui.cli.support.sources import read_source
 
-            yield await read_source(settings, store, SystemClock())
+            snapshot = await _read_until_kept(store, lambda: read_source(settings, store, SystemClock()))
+            with _keeping_data(store):
+                yield snapshot
             return
         async with client_for(settings) as client:
             clock = client.service_clock(SystemClock())
-            readings = await _read_or_cached(client, store, settings)
+            readings = await _read_until_kept(store, lambda: _read_or_cached(client, store, settings))
             is_offline = all(reading.error for reading in readings)
             # Uploads of the cache are judged by the time of the cache.
             freshness = CachedFreshness(clock.now()) if is_offline else None
@@ -140,10 +147,29 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
             code = print_readings(readings)
             is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
             of_projects = [reading for reading in readings if reading.project.id]
-            yield Snapshot(picture, of_projects, EXIT_OK if is_accepted else code)
+            with _keeping_data(store):
+                yield Snapshot(picture, of_projects, EXIT_OK if is_accepted else code)
     finally:
         report_replacement(store)
         store.close()
+
+
+@contextmanager
+def _keeping_data(store: "Store") -> Iterator[None]:
+    """Raise StorageResetError if the store was replaced by an empty one inside the context: what was shown is not all."""
+    generation = store.generation
+    yield
+    if store.generation != generation:
+        raise StorageResetError(store.notice, "Run the command again.")
+
+
+async def _read_until_kept(store: "Store", read: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Read into a store; again if it was replaced by an empty one meanwhile: by a new file, then by memory, at most."""
+    for _ in range(_MAX_REPLACEMENTS):
+        generation, result = store.generation, await read()
+        if store.generation == generation:
+            return result
+    return await read()
 
 
 async def _read_or_cached(
@@ -251,8 +277,8 @@ def _new_synchroniser(client: "ServiceClient", store: "Store", project: "Project
 
 
 async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
-    """Run one round; start again if the store was replaced. That happens twice at most: by a new file, then by memory."""
-    for _ in range(2):
+    """Run one round; start again if the store was replaced."""
+    for _ in range(_MAX_REPLACEMENTS):
         with suppress(StorageResetError):
             await synchroniser.sync()
             return
