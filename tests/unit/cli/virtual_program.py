@@ -4,11 +4,12 @@ import asyncio
 import json
 import selectors
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -27,18 +28,29 @@ from upload_tui.tui.widgets.alarm_bar import AlarmBar
 
 __all__ = [
     "URL",
+    "Capture",
     "Dashboard",
     "Project",
     "Result",
     "VirtualClock",
     "World",
     "advance_virtually",
+    "restart_time",
     "run_virtually",
+    "virtual_time",
     "watch_virtually",
 ]
 
 URL = "https://uploads.example.org"
 _seconds = 0.0
+
+
+class Capture(Protocol):
+    """What pytest's `capfd` does."""
+
+    def readouterr(self) -> Any:
+        """The output since the last call, as `out` and `err`."""
+        ...
 
 
 class VirtualClock:
@@ -185,6 +197,17 @@ class World(Struct):
         return ServiceClient(URL, Credentials(token="t"), transport=transport, clock=VirtualClock())
 
 
+class Served(Protocol):
+    """What a command is run against, such as a `World`."""
+
+    requests: int
+    max_requests: int
+
+    def client(self) -> ServiceClient:
+        """A client of the service."""
+        ...
+
+
 class Result(Struct, frozen=True):
     """What a command did."""
 
@@ -198,7 +221,22 @@ class Result(Struct, frozen=True):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def run_virtually(capture: pytest.CaptureFixture[str], home: Path, world: World, *arguments: str) -> Result:
+def restart_time() -> None:
+    """Let virtual time begin at 0 again."""
+    global _seconds  # noqa: PLW0603
+    _seconds = 0.0
+
+
+@contextmanager
+def virtual_time() -> Iterator[None]:
+    """Let new event loops run in virtual time, with threads' work done at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
+        patch.setattr(asyncio, "to_thread", _call)
+        yield
+
+
+def run_virtually(capture: Capture, home: Path, world: Served, *arguments: str) -> Result:
     """Run a command to its end; what it keeps is in `home`."""
     capture.readouterr()
     world.requests, world.max_requests = 0, 80 if arguments[0] in {"tail", "record"} else 2000
@@ -260,7 +298,7 @@ def _dashboard(session: LiveSession) -> Dashboard:
     return Dashboard(rows, session.picture.funnel(), session.connection(), alarms)
 
 
-def _make_virtual(patch: pytest.MonkeyPatch, world: World) -> None:
+def _make_virtual(patch: pytest.MonkeyPatch, world: Served) -> None:
     patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
     patch.setattr(asyncio, "to_thread", _call)
     patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)

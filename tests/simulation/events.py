@@ -1,0 +1,268 @@
+"""The events of a simulation: what happens to services, watchers and the disk, each drawn from a seed of its own."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from tests.simulation.faults import STATEMENT_FAILURES
+from tests.simulation.world import Host, Options, SourceHost, Watcher, World
+from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
+from upload_tui.client import ServiceClient
+from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_OK
+from upload_tui.status import Stage
+from upload_tui.wire import StatusShape
+
+__all__ = ["EVENTS", "Event", "Simulation", "draw_events", "draw_options"]
+
+
+class Event(Struct, frozen=True):
+    """An event: when it happens, in seconds, and the seed of its details."""
+
+    number: int
+    at: float
+    name: str
+    seed: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name} at {self.at:.1f}s"
+
+
+class Simulation(Struct):
+    """What an event acts on; `capture` is for commands."""
+
+    world: World
+    capture: Capture
+    loop: asyncio.AbstractEventLoop
+
+
+Action: TypeAlias = Callable[[Simulation, Random], None]
+
+
+def _place(simulation: Simulation, rng: Random) -> Host | SourceHost:
+    return rng.choice([*simulation.world.places()])
+
+
+def _host(simulation: Simulation, rng: Random) -> Host:
+    return rng.choice(simulation.world.hosts)
+
+
+def _watcher(simulation: Simulation, rng: Random) -> Watcher:
+    return rng.choice(simulation.world.watchers)
+
+
+def _insert(simulation: Simulation, rng: Random) -> None:
+    place = _place(simulation, rng)
+    for _ in range(rng.choice((1, 1, 2, 5, 30))):
+        place.insert(rng)
+
+
+def _advance(simulation: Simulation, rng: Random) -> None:
+    place = _place(simulation, rng)
+    for _ in range(rng.choice((1, 1, 3, 8))):
+        place.advance(rng)
+
+
+def _delete(simulation: Simulation, rng: Random) -> None:
+    place = _place(simulation, rng)
+    for _ in range(rng.choice((1, 1, 1, 4))):
+        place.delete(rng)
+
+
+def _purge(simulation: Simulation, rng: Random) -> None:
+    _host(simulation, rng).purge(rng)
+
+
+def _shift(simulation: Simulation, rng: Random) -> None:
+    """Something happens before each of the next answers, so that pages shift while they are read."""
+    _host(simulation, rng).restless = rng.randrange(1, 20)
+
+
+def _fail(simulation: Simulation, rng: Random) -> None:
+    """A service fails in one way for a while."""
+    host = _host(simulation, rng)
+    mode = rng.choice(("down", "500", "503", "429", "garbage", "frozen", "lost", "slow"))
+    _during(simulation, host, mode, rng.choice((0.5, 3, 10, 40)))
+
+
+def _during(simulation: Simulation, place: Host | SourceHost, mode: str, seconds: float) -> None:
+    place.mode = mode
+    if mode in {"slow", "lost", "frozen"}:
+        place.slow_until = VirtualClock().monotonic() + seconds + 30
+
+    def end() -> None:
+        if place.mode == mode and not place.is_broken:
+            place.mode = "ok"
+
+    simulation.loop.call_later(seconds, end)
+
+
+def _fail_source(simulation: Simulation, rng: Random) -> None:
+    if simulation.world.source is not None:
+        _during(simulation, simulation.world.source, rng.choice(("cut", "failed")), rng.choice((3, 10, 40)))
+
+
+def _unreadable(simulation: Simulation, rng: Random) -> None:
+    """An upload cannot be rendered for a while: each page that lists it fails."""
+    host = _host(simulation, rng)
+    if host.uploads:
+        upload_id = rng.choice(host.uploads).id
+        host.unreadable.add(upload_id)
+        simulation.loop.call_later(rng.choice((1, 20, 90)), host.unreadable.discard, upload_id)
+
+
+def _skew(simulation: Simulation, rng: Random) -> None:
+    """The clock of a service jumps."""
+    _host(simulation, rng).skew_seconds += rng.choice((-90.0, -2.0, 2.0, 90.0))
+
+
+def _end_tokens(simulation: Simulation, rng: Random) -> None:
+    _host(simulation, rng).valid_token = ""
+
+
+def _kill(simulation: Simulation, rng: Random) -> None:
+    """A watcher is killed; it is started again later."""
+    watcher = _watcher(simulation, rng)
+    simulation.loop.run_until_complete(watcher.kill())
+    simulation.loop.call_later(rng.choice((0.0, 1.0, 20.0)), lambda: None if watcher.runs else watcher.start())
+
+
+def _fail_disk(simulation: Simulation, rng: Random) -> None:
+    disk = simulation.world.disk
+    disk.failure, disk.is_failing = rng.choice(STATEMENT_FAILURES), True
+
+    def end() -> None:
+        disk.is_failing = False
+
+    simulation.loop.call_later(rng.choice((0.0, 0.5, 5.0)), end)
+
+
+def _use(simulation: Simulation, rng: Random) -> None:
+    """A user refreshes, pauses for a moment, or looks away."""
+    watcher = _watcher(simulation, rng)
+    if not watcher.runs:
+        return
+    session, seconds = watcher.combined, rng.choice((1.0, 20.0))
+    match rng.choice(("refresh", "pause", "look away")):
+        case "refresh":
+            session.refresh()
+        case "pause":
+            session.pause()
+            simulation.loop.call_later(seconds, session.resume)
+        case _:
+            session.set_watched(is_watched=False)
+            simulation.loop.call_later(seconds, lambda: session.set_watched(is_watched=True))
+
+
+def _record(simulation: Simulation, rng: Random) -> None:
+    watcher = _watcher(simulation, rng)
+    if watcher.runs:
+        watcher.tasks.append(simulation.loop.create_task(watcher.record()))
+
+
+class _CommandWorld:
+    """One service, as `run_virtually` needs it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.requests = 0
+        self.max_requests = 0
+
+    def client(self) -> ServiceClient:
+        return self._host.client()
+
+
+def _run_command(simulation: Simulation, rng: Random) -> None:
+    """A command runs beside the watchers; its exit code follows from the truth."""
+    host = _host(simulation, rng)
+    arguments = rng.choice(
+        (("list",), ("list", "--fail-on-error"), ("report", "-o", "json"), ("wait", *_names(host), "--timeout", "20s"))
+    )
+    before = {upload.id: upload.stage for upload in host.uploads}
+    home = simulation.world.folder / f"home-{host.number}"
+    result = run_virtually(simulation.capture, home, _CommandWorld(host), *arguments)
+    simulation.world.trace.add(f"{' '.join(arguments)}: {result.code} {len(result.out)}")
+    assert result.code != EXIT_INTERNAL_ERROR, result.err
+    assert "Traceback" not in result.err, result.err
+    assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or result.err.startswith("upload-tui: "), result
+    if result.code == EXIT_OK:
+        _check_command(host, arguments, before, result.out, is_cached="cache" in result.err)
+
+
+def _names(host: Host) -> list[str]:
+    return [word for project_id in host.projects for word in ("--project", project_id)]
+
+
+def _check_command(
+    host: Host, arguments: tuple[str, ...], before: Mapping[str, Stage], out: str, *, is_cached: bool
+) -> None:
+    after = {upload.id: upload.stage for upload in host.uploads}
+    stayed = before.keys() & after.keys()
+    if arguments[0] == "list" and not is_cached:
+        shown = {record["id"]: record["stage"] for record in map(json.loads, out.splitlines())}
+        for upload_id in stayed:
+            assert upload_id in shown, f"list left {upload_id} out"
+            rank = Stage(shown[upload_id]).rank
+            assert before[upload_id].rank <= rank <= after[upload_id].rank, (upload_id, before, shown)
+    if "--fail-on-error" in arguments:
+        assert not any(before[upload_id] is Stage.ERROR for upload_id in stayed), "an error, and exit code 0"
+    if arguments[0] == "report" and not is_cached:
+        assert json.loads(out)[0]["total"] >= len(stayed)
+    if arguments[0] == "wait":
+        waited = [upload_id for upload_id in stayed if not before[upload_id].is_final]
+        assert all(after[upload_id] is Stage.VERIFIED for upload_id in waited), "wait ended too early"
+
+
+EVENTS: Mapping[str, tuple[Action, int]] = {
+    "insert": (_insert, 8),
+    "advance": (_advance, 10),
+    "delete": (_delete, 3),
+    "purge": (_purge, 1),
+    "shift": (_shift, 4),
+    "fail": (_fail, 5),
+    "fail source": (_fail_source, 2),
+    "unreadable": (_unreadable, 2),
+    "skew": (_skew, 1),
+    "end tokens": (_end_tokens, 1),
+    "kill": (_kill, 2),
+    "fail disk": (_fail_disk, 1),
+    "use": (_use, 2),
+    "record": (_record, 1),
+    "command": (_run_command, 2),
+}
+"""Each event, and how often it happens by default in relation to others."""
+
+
+def draw_options(seed: int) -> Options:
+    """Draw the options of a run, and the weights of its events; some events are off."""
+    rng = Random(f"{seed} options")
+    shapes = tuple(rng.choice([*StatusShape]) for _ in range(rng.choice((1, 1, 2, 3))))
+    return Options(
+        shapes=shapes,
+        has_source=rng.random() < 0.4,
+        largest_page=rng.choice((3, 7, 20, 1000)),
+        uploads=rng.choice((0, 3, 12, 25)),
+        watchers=rng.choice((1, 1, 2)),
+        minutes=rng.choice((1, 1, 2)),
+        broken=rng.randrange(len(shapes)) if rng.random() < 0.15 else None,
+        hides_headers=rng.random() < 0.2,
+        has_bulk=rng.random() < 0.4,
+        event_count=rng.choice((5, 20, 60)),
+        weights={
+            name: 0 if rng.random() < 0.3 else weight * rng.choice((1, 1, 3)) for name, (_, weight) in EVENTS.items()
+        },
+    )
+
+
+def draw_events(seed: int, options: Options) -> list[Event]:
+    """Draw the events of a run, by time."""
+    rng = Random(f"{seed} events")
+    weights = dict(options.weights) if any(options.weights.values()) else {"advance": 1}
+    times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
+    names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
+    return [
+        Event(number, at, name, f"{seed}/{number}") for number, (at, name) in enumerate(zip(times, names, strict=True))
+    ]

@@ -1,0 +1,206 @@
+"""One run of the simulation from its seed, and making a failing one smaller."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from traceback import format_exception
+
+import pytest
+from msgspec import Struct, field
+
+from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole
+from tests.simulation.events import EVENTS, Event, Simulation, draw_events, draw_options
+from tests.simulation.faults import failing_statements
+from tests.simulation.marks import Marks
+from tests.simulation.operations import IN_MEMORY
+from tests.simulation.world import Options, World
+from tests.unit.cli.virtual_program import Capture, VirtualClock, virtual_time
+from upload_tui.monitor.sync import full_scan
+from upload_tui.testing import NOW
+
+__all__ = ["Outcome", "run_seed", "shrink"]
+
+_ROUND_SECONDS = 20.0
+_QUICK_ROUND_SECONDS = 4.0
+"""Enough for a round of services that answer."""
+_CLOCK = VirtualClock()
+
+
+class Outcome(Struct):
+    """How a run ended; `failure` is empty if all held."""
+
+    seed: int
+    options: Options
+    events: Sequence[Event]
+    digest: str = ""
+    failure: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+    kinds: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
+    trace: Sequence[str] = ()
+
+    @property
+    def replay(self) -> str:
+        """The command that runs it again."""
+        return f"python -m tests.simulation --seed {self.seed} --events {_ranges([one.number for one in self.events])}"
+
+
+def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) -> Outcome:
+    """Run the simulation of a seed, with all events or with those of these numbers."""
+    options = draw_options(seed)
+    events = [event for event in draw_events(seed, options) if kept is None or event.number in kept]
+    outcome = Outcome(seed, options, events)
+    with _deterministic(seed, options) as folder, Marks() as marks:
+        world = World(options, seed, folder)
+        with failing_statements(world.disk):
+            try:
+                _play(capture, world, events, outcome)
+            except Exception as error:  # noqa: BLE001  # whatever it is, this seed has found it
+                outcome.failure = f"{type(error).__name__}: {error}"[:1000]
+                outcome.detail = "".join(format_exception(error))
+        outcome.digest, outcome.trace, outcome.marks = world.trace.digest, world.trace.lines, marks.met
+    return outcome
+
+
+@contextmanager
+def _deterministic(seed: int, options: Options) -> Iterator[Path]:
+    """Let time and chance be those of the seed; yield an empty folder."""
+    random.seed(seed)
+    with (
+        TemporaryDirectory(dir=IN_MEMORY) as folder,
+        virtual_time(),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("HOME", folder)
+        patch.setattr(time, "time", lambda: NOW.timestamp() + _CLOCK.monotonic())
+        if options.has_bulk:
+            patch.setattr(full_scan, "_BULK_THRESHOLD", 10)
+        yield Path(folder)
+
+
+def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outcome) -> None:
+    loop = asyncio.events.new_event_loop()  # the patched one
+    simulation, checkers = Simulation(world, capture, loop), all_checkers(world)
+    world.on_change.extend(checker.handle_change for checker in checkers)
+    # An error in a callback must fail the run and not be logged only.
+    errors: list[BaseException] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context.get("exception") or RuntimeError(str(context))))
+    try:
+        asyncio.set_event_loop(loop)
+        for watcher in world.watchers:
+            loop.call_soon(watcher.start)
+        for event in events:
+            _advance(world, loop, event.at, checkers, errors)
+            world.trace.add(f"event {event.name}")
+            outcome.kinds[event.name] += 1
+            EVENTS[event.name][0](simulation, Random(event.seed))
+            asyncio.set_event_loop(loop)  # a command has removed it
+        _advance(world, loop, world.options.minutes * 60, checkers, errors)
+        _recover(world, loop, checkers, errors)
+    finally:
+        asyncio.set_event_loop(loop)
+        outcome.seconds = _CLOCK.monotonic()
+        for watcher in world.watchers:
+            loop.run_until_complete(watcher.kill())
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _advance(
+    world: World,
+    loop: asyncio.AbstractEventLoop,
+    until: float,
+    checkers: Sequence[Checker],
+    errors: list[BaseException],
+) -> None:
+    """Let time pass, in steps of a few seconds, and check after each."""
+    while (left := until - _CLOCK.monotonic()) > 0:
+        loop.run_until_complete(asyncio.sleep(min(left, 5.0)))
+        for error in errors:
+            raise error
+        for watcher in world.watchers:
+            watcher.check_runs()
+        if not world.disk.is_failing:
+            for checker in checkers:
+                checker.check(world)
+
+
+def _recover(
+    world: World, loop: asyncio.AbstractEventLoop, checkers: Sequence[Checker], errors: list[BaseException]
+) -> None:
+    """End the faults, but for the service that is broken for good; three rounds later all others are live and whole."""
+    world.disk.is_failing = False
+    for place in world.places():
+        place.mode = "ok"
+    for host in world.hosts:
+        host.unreadable.clear()
+        host.restless = 0
+        host.is_broken = host.number == world.options.broken
+        host.mode = "down" if host.is_broken else "ok"
+    for watcher in world.watchers:
+        if not watcher.runs:
+            watcher.start()
+        watcher.combined.resume()
+    _rounds(world, loop, 3, _ROUND_SECONDS, checkers, errors)
+    for watcher in world.watchers:
+        check_recovery(world, watcher)
+    longest = max((len(uploads) for host in world.hosts for uploads in host.projects.values()), default=0)
+    count = 6 + 2 * -(-longest // min(20, world.options.largest_page))
+    _rounds(world, loop, count, _QUICK_ROUND_SECONDS, checkers, errors)
+    for watcher in world.watchers:
+        check_whole(world, watcher)
+
+
+def _rounds(
+    world: World,
+    loop: asyncio.AbstractEventLoop,
+    count: int,
+    seconds: float,
+    checkers: Sequence[Checker],
+    errors: list[BaseException],
+) -> None:
+    for _ in range(count):
+        for watcher in world.watchers:
+            watcher.combined.refresh()
+        _advance(world, loop, _CLOCK.monotonic() + seconds, checkers, errors)
+
+
+def shrink(capture: Capture, failed: Outcome, max_runs: int = 60) -> Outcome:
+    """Remove events while the run still fails, in ever smaller groups."""
+    best, size = failed, max(1, len(failed.events) // 2)
+    while max_runs > 0:
+        start, has_shrunk = 0, False
+        while start < len(best.events) and max_runs > 0:
+            left = [*best.events[:start], *best.events[start + size :]]
+            max_runs -= 1
+            outcome = run_seed(capture, best.seed, frozenset(event.number for event in left))
+            if outcome.failure:
+                best, has_shrunk = outcome, True
+            else:
+                start += size
+        if size == 1 and not has_shrunk:
+            break
+        size = max(1, size // 2)
+    return best
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Numbers as `0-3,7`; `none` if there are none."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][-1] == number - 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ",".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts) or "none"

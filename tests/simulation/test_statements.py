@@ -1,0 +1,26 @@
+"""Each operation with a few statements, or calls for files, that fail. `python -m tests.simulation --statements` tries all."""
+
+from zlib import crc32
+
+import pytest
+
+from tests.simulation.faults import FILE_FAILURES, STATEMENT_FAILURES
+from tests.simulation.operations import FILE_OPERATIONS, STATEMENT_OPERATIONS, try_one
+
+
+@pytest.mark.parametrize("operation", [*STATEMENT_OPERATIONS, *FILE_OPERATIONS])
+def test_an_operation_survives_failures_of_the_disk(capfd: pytest.CaptureFixture[str], operation: str) -> None:
+    is_file = operation in FILE_OPERATIONS
+    for failure in FILE_FAILURES if is_file else STATEMENT_FAILURES[::2]:
+        number = 1 + crc32(f"{operation} {failure}".encode()) % (5 if is_file else 40)
+        outcome, _ = try_one(capfd, operation, failure, number)
+        assert outcome
+
+
+def test_a_store_that_loses_its_data_while_a_command_reads_leaves_nothing_out(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The damage is found when one project has been read and another has not; at the end, between two pages of rows."""
+    damage = next(failure for failure in STATEMENT_FAILURES if failure.name == "CORRUPT")
+    for number in (150, 204, 215):
+        assert try_one(capfd, "list", damage, number)[1]

@@ -1,0 +1,514 @@
+"""The simulated world: services and a source whose uploads change, a network that fails, and watchers over stores on disk.
+
+All of it runs on one event loop in virtual time, so that a seed decides everything.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+from msgspec import Struct
+
+from tests.simulation.faults import Failure, Injector
+from tests.unit.cli.virtual_program import VirtualClock
+from upload_tui.client import Credentials, ServiceClient
+from upload_tui.monitor import (
+    Change,
+    ChangeBroadcaster,
+    CombinedSession,
+    LiveSession,
+    ProjectRef,
+    RecordingHeader,
+    RecordingStore,
+    RecordingWriter,
+    Schedule,
+    Session,
+    SourceSession,
+    Store,
+    WatchedSource,
+)
+from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.status import Stage
+from upload_tui.testing import NOW, an_upload
+from upload_tui.wire import StatusShape
+
+__all__ = ["Disk", "Host", "Options", "SimulatedUpload", "SourceHost", "Trace", "Watcher", "World"]
+
+_CLOCK = VirtualClock()
+_TOKEN_SECONDS = 600
+
+
+class Options(Struct, frozen=True):
+    """What a seed draws for a whole run.
+
+    Attributes:
+        shapes: the shape of the status of each service.
+        has_source: whether there is a source too.
+        largest_page: the largest page of a service.
+        uploads: how many uploads each has at the start.
+        watchers: how many watch at the same time; all share their stores.
+        minutes: how long events happen.
+        broken: the service that never works again, by its number; None for none.
+        weights: how often each kind of event happens in relation to others; 0 for never.
+        event_count: how many happen.
+        hides_headers: whether services leave out the total of pages.
+        has_bulk: whether the first scan loads in bulk.
+    """
+
+    shapes: tuple[StatusShape, ...]
+    has_source: bool
+    largest_page: int
+    uploads: int
+    watchers: int
+    minutes: int
+    broken: int | None
+    hides_headers: bool
+    has_bulk: bool
+    event_count: int
+    weights: dict[str, int]
+
+    def __str__(self) -> str:
+        shapes = ",".join(self.shapes)
+        off = ", ".join(name for name, weight in self.weights.items() if not weight) or "none"
+        return (
+            f"services {shapes}{' and a source' if self.has_source else ''}; pages of {self.largest_page}"
+            f"{' without headers' if self.hides_headers else ''}; {self.uploads} uploads; {self.watchers} watchers; "
+            f"{self.event_count} events in {self.minutes} minutes; broken for good: {self.broken}; off: {off}"
+        )
+
+
+class Trace:
+    """What happened, as a hash: equal for two runs of one seed."""
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+        self.lines: list[str] = []
+
+    def add(self, text: str) -> None:
+        line = f"{_CLOCK.monotonic():.6f} {text}"
+        self._hash.update(line.encode())
+        self.lines.append(line)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()[:16]
+
+
+class SimulatedUpload(Struct):
+    """One upload: when it reached which stage, in seconds of virtual time."""
+
+    name: str
+    id: str
+    reached: dict[Stage, float]
+    purged: float | None = None
+    listed_until: float | None = None
+
+    @property
+    def stage(self) -> Stage:
+        return next(reversed(self.reached))
+
+    def stage_at(self, seconds: float) -> Stage | None:
+        """Its stage at a time; None before it began."""
+        return next((stage for stage, at in reversed(self.reached.items()) if at <= seconds), None)
+
+    def advance(self, rng: Random) -> None:
+        """Let it reach its next stage."""
+        if self.stage is Stage.INITIATED:
+            self.reached[Stage.COMPLETED] = _CLOCK.monotonic()
+        elif self.stage is Stage.COMPLETED:
+            self.reached[rng.choice((Stage.VERIFIED, Stage.VERIFIED, Stage.ERROR))] = _CLOCK.monotonic()
+
+
+class Host:
+    """A service with two projects.
+
+    Attributes:
+        mode: how it answers: `ok`, `down`, `500`, `503`, `429`, `garbage`, `frozen`, `lost` or `slow`; the last two are drawn
+            for each request.
+        unreadable: ids of uploads that it cannot render.
+        skew_seconds: how far its clock is ahead.
+        restless: how many of the next requests have something happen before their answer.
+    """
+
+    def __init__(self, number: int, options: Options, trace: Trace, rng: Random) -> None:
+        self.number = number
+        self.url = f"https://{number}.example.org"
+        self.shape = options.shapes[number]
+        self.mode = "ok"
+        self.unreadable: set[str] = set()
+        self.skew_seconds = 0.0
+        self.restless = 0
+        self.tokens = 0
+        self.valid_token = ""
+        self._options = options
+        self._trace = trace
+        self._rng = rng
+        self._count = 0
+        self.slow_until = -1e9
+        """Until when its answers have been slow."""
+        self.is_broken = False
+        self.projects = {f"p-{number}{index}": list[SimulatedUpload]() for index in range(2)}
+        self.deleted: list[SimulatedUpload] = []
+
+    @property
+    def refs(self) -> Sequence[ProjectRef]:
+        return [ProjectRef(project_id, project_id.upper()) for project_id in self.projects]
+
+    @property
+    def uploads(self) -> Sequence[SimulatedUpload]:
+        """All that are listed."""
+        return [upload for uploads in self.projects.values() for upload in uploads]
+
+    def all_uploads(self) -> Sequence[SimulatedUpload]:
+        """Also those that were deleted."""
+        return [*self.uploads, *self.deleted]
+
+    # What happens to uploads
+
+    def insert(self, rng: Random, age_seconds: float = 0.0) -> None:
+        self._count += 1
+        project_id = rng.choice([*self.projects])
+        name = f"s{self.number}-{self._count}"
+        upload_id = str(an_upload(name)["id"])
+        began = _CLOCK.monotonic() - age_seconds
+        self.projects[project_id].insert(0, SimulatedUpload(name, upload_id, {Stage.INITIATED: began}))
+
+    def advance(self, rng: Random) -> None:
+        pending = [upload for upload in self.uploads if not upload.stage.is_final]
+        if pending:
+            rng.choice(pending).advance(rng)
+
+    def delete(self, rng: Random) -> None:
+        if self.uploads:
+            upload = rng.choice(self.uploads)
+            for uploads in self.projects.values():
+                if upload in uploads:
+                    uploads.remove(upload)
+            upload.listed_until = _CLOCK.monotonic()
+            self.deleted.append(upload)
+
+    def purge(self, rng: Random) -> None:
+        verified = [one for one in self.uploads if one.stage is Stage.VERIFIED and one.purged is None]
+        if verified and self.shape is StatusShape.DEPLOYED:
+            rng.choice(verified).purged = _CLOCK.monotonic()
+
+    def happen(self, rng: Random) -> None:
+        """One of these, at random."""
+        rng.choice((self.insert, self.insert, self.advance, self.advance, self.delete))(rng)
+
+    # Answers
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        limit = request.extensions.get("timeout", {}).get("read") or 30.0
+        path = request.url.raw_path.decode().removeprefix("/api/v1")
+        await asyncio.sleep(self._rng.uniform(0.005, 0.2))
+        mode = self.mode
+        if mode in {"lost", "slow"} and self._rng.random() < 0.6:
+            mode = "ok"
+        if mode == "frozen":
+            waited = 0.0
+            while self.mode == "frozen" and waited < limit:
+                await asyncio.sleep(1.0)
+                waited += 1.0
+            if waited >= limit:
+                self._trace.add(f"{self.number} {path} timeout")
+                raise httpx.ReadTimeout("", request=request)
+            mode = self.mode
+        if mode == "slow":
+            await asyncio.sleep(self._rng.uniform(1, 8))
+        if self.restless:
+            self.restless -= 1
+            self.happen(self._rng)
+        response = self._failure(mode, request) or self._respond(request)
+        await asyncio.sleep(self._rng.uniform(0.005, 0.2))
+        on = _CLOCK.now() + timedelta(seconds=self.skew_seconds)
+        response.headers["Date"] = format_datetime(on, usegmt=True)
+        self._trace.add(f"{self.number} {request.method} {path} {response.status_code} {len(response.content)}")
+        return response
+
+    def _failure(self, mode: str, request: httpx.Request) -> httpx.Response | None:
+        if mode == "down":
+            raise httpx.ConnectError("refused", request=request)
+        if mode == "lost":
+            self._respond(request)  # it was processed
+            raise httpx.ReadError("reset", request=request)
+        if mode == "garbage":
+            return httpx.Response(200, content=b"<html>proxy</html>")
+        if mode in {"503", "429"}:
+            return httpx.Response(int(mode), headers={"Retry-After": "3"}, json={"error": int(mode), "reason": "wait"})
+        if mode == "500":
+            return httpx.Response(500, json={"error": 500, "reason": "failed"})
+        return None
+
+    def _respond(self, request: httpx.Request) -> httpx.Response:
+        parts = request.url.path.removeprefix("/api/v1/").split("/")
+        if parts == ["software_agents", "api_token"]:
+            self.tokens += 1
+            self.valid_token = f"token-{self.number}-{self.tokens}" if not self.valid_token else self.valid_token
+            return httpx.Response(200, json={"api_token": self.valid_token, "time_to_live": _TOKEN_SECONDS})
+        if request.headers.get("Authorization") != self.valid_token:
+            return httpx.Response(401, json={"error": 401, "reason": "expired api_token"})
+        if parts == ["projects"]:
+            return httpx.Response(200, json={"results": [{"id": one.id, "name": one.name} for one in self.refs]})
+        if parts[0] == "projects" and parts[1] in self.projects:
+            params = request.url.params
+            return self._page(parts[1], int(params["page"]), int(params["per_page"]))
+        found = [(one, project) for project, uploads in self.projects.items() for one in uploads if one.id == parts[-1]]
+        if parts[0] == "uploads" and found:
+            if parts[1] in self.unreadable:
+                return httpx.Response(500, json={"error": 500, "reason": "x"})
+            return httpx.Response(200, json=self.resource(*found[0]))
+        return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Not Found"})
+
+    def _page(self, project_id: str, number: int, requested: int) -> httpx.Response:
+        size, uploads = min(requested, self._options.largest_page), self.projects[project_id]
+        rows = uploads[(number - 1) * size : number * size]
+        if self.unreadable & {upload.id for upload in rows}:
+            return httpx.Response(500, json={"error": 500, "reason": "x"})
+        headers = {
+            "X-Total": str(len(uploads)),
+            "X-Per-Page": str(size),
+            "X-Next-Page": str(number + 1) if number * size < len(uploads) else "",
+        }
+        if self._options.hides_headers:
+            del headers["X-Total"]
+        content = json.dumps({"results": [self.resource(upload, project_id) for upload in rows]})
+        return httpx.Response(200, headers=headers, content=content)
+
+    def resource(self, upload: SimulatedUpload, project_id: str) -> dict[str, Any]:
+        # Times of one answer are by the service's clock.
+        ago = {str(stage): -(at + self.skew_seconds) for stage, at in upload.reached.items()}
+        return an_upload(
+            upload.name,
+            **ago,  # type: ignore[arg-type]
+            purged=None if upload.purged is None else -(upload.purged + self.skew_seconds),
+            message="it is damaged" if upload.stage is Stage.ERROR else None,
+            status_shape=self.shape,
+            project=(project_id, project_id.upper()),
+            now=NOW,
+        )
+
+    def client(self) -> ServiceClient:
+        credentials = Credentials(agent_key="agent", user_key="user")
+        return ServiceClient(self.url, credentials, transport=_Network(self.answer), clock=_CLOCK)
+
+
+class _Network(httpx.AsyncBaseTransport):
+    def __init__(self, answer: Callable[[httpx.Request], Any]) -> None:
+        self._answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await self._answer(request)
+        return response
+
+
+class SourceHost:
+    """A source: prints what is there now; a run may fail or be cut."""
+
+    name = "source"
+
+    def __init__(self, trace: Trace, rng: Random) -> None:
+        self.mode = "ok"
+        self.slow_until = -1e9
+        self.is_broken = False
+        self.present: dict[str, SimulatedUpload] = {}
+        self.gone: list[SimulatedUpload] = []
+        self._trace = trace
+        self._rng = rng
+        self._count = 0
+
+    @property
+    def uploads(self) -> Sequence[SimulatedUpload]:
+        return [*self.present.values()]
+
+    def all_uploads(self) -> Sequence[SimulatedUpload]:
+        return [*self.present.values(), *self.gone]
+
+    def insert(self, rng: Random, age_seconds: float = 0.0) -> None:
+        self._count += 1
+        name = f"source-{self._count}"
+        self.present[name] = SimulatedUpload(name, name, {Stage.INITIATED: _CLOCK.monotonic() - age_seconds})
+
+    def advance(self, rng: Random) -> None:
+        pending = [upload for upload in self.uploads if not upload.stage.is_final]
+        if pending:
+            rng.choice(pending).advance(rng)
+
+    def delete(self, rng: Random) -> None:
+        if self.present:
+            upload = self.present.pop(rng.choice([*self.present]))
+            upload.listed_until = _CLOCK.monotonic()
+            self.gone.append(upload)
+
+    async def read(self, receive: LineReceiver) -> Listing:
+        await asyncio.sleep(self._rng.uniform(0.1, 1.0))
+        mode = self.mode  # `ok`, `cut` or `failed`
+        lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
+        cut = self._rng.randrange(len(lines) + 1) if mode != "ok" else len(lines)
+        for start in range(0, cut, 3):
+            await receive(LineBatch(start + 1, lines[start : min(start + 3, cut)]))
+            await asyncio.sleep(self._rng.uniform(0, 0.05))
+        if mode != "failed":  # cut in the middle, the end line contradicts the others
+            await receive(LineBatch(cut + 1, [json.dumps({"type": "end", "uploads": len(lines)}).encode()]))
+        self._trace.add(f"source {mode} {cut}")
+        return Listing(failure="it exited with 1" if mode == "failed" else "")
+
+    def _line(self, upload: SimulatedUpload) -> dict[str, Any]:
+        on = (NOW + timedelta(seconds=upload.reached[upload.stage])).isoformat()
+        return {"id": upload.id, "name": upload.name, "stage": upload.stage, "on": on}
+
+
+class Disk(Injector):
+    """The disk of all stores: statements fail while it is full or fails."""
+
+    def __init__(self, trace: Trace) -> None:
+        super().__init__(Failure("FULL", writes_only=True, rolls_back=True), 0)
+        self._trace = trace
+        self.is_failing = False
+
+    def fails(self, what: str, inode: int = 0) -> bool:
+        if self.is_failing:
+            self._trace.add(f"disk {self.failure.name}: {what}")
+        return self.is_failing
+
+
+class Watcher:
+    """One program that watches everything, as a dashboard does; it can be killed and started again.
+
+    Args:
+        world: what it watches.
+        number: the first one also records what it sees.
+        folder: where its stores are.
+    """
+
+    def __init__(self, world: "World", number: int, folder: Path) -> None:
+        self._world = world
+        self._folder = folder
+        self.number = number
+        self.starts = 0
+        self.changes: list[Change] = []
+        """What it has published since it was started."""
+        self.began = 0.0
+        self.sessions: dict[str, Session] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.stores: list[Store] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        """Its recordings."""
+
+    @property
+    def runs(self) -> bool:
+        return self._task is not None
+
+    def start(self) -> None:
+        self.starts += 1
+        self.began = _CLOCK.monotonic()
+        self.changes = []
+        self._world.trace.add(f"watcher {self.number} starts")
+        self.sessions = {host.url: self._live(host) for host in self._world.hosts}
+        if self._world.source is not None:
+            store = self._store("source")
+            watched = WatchedSource(self._world.source, "source:it", "it", frozenset())
+            schedule = Schedule(5.0, 5.0, 5.0)
+            self.sessions["source"] = SourceSession(watched, store, _CLOCK, schedule=schedule)
+        self.combined = CombinedSession([*self.sessions.values()])
+        self.combined.changes = ChangeBroadcaster(self._publish)
+        self._task = asyncio.get_event_loop().create_task(self.combined.run())
+
+    def _publish(self, change: Change) -> None:
+        self.changes.append(change)
+        self._world.handle_change(self, change)
+
+    def _store(self, name: str) -> Store:
+        store = Store(self._folder / f"{name}.db", _CLOCK.monotonic)
+        self.stores.append(store)
+        return store
+
+    def _live(self, host: Host) -> LiveSession:
+        return LiveSession(host.client(), host.refs, self._store(str(host.number)), title=f"s{host.number}")
+
+    async def record(self) -> None:
+        """Record what a further session sees for a minute, which may end in the middle."""
+        host = self._world.hosts[0]
+        file = self._folder / f"recording-{self.starts}-{_CLOCK.monotonic():.0f}.jsonl"
+        if file.exists():
+            return
+        header = RecordingHeader(_CLOCK.now(), host.url, "it", tuple(host.refs), 900)
+        with RecordingWriter(file, header) as writer:
+            store = RecordingStore(writer)
+            session = LiveSession(
+                host.client(), host.refs, store, title="it", changes=ChangeBroadcaster(writer.write_change)
+            )
+            try:
+                async with asyncio.timeout(60):
+                    await session.run()
+            except TimeoutError:
+                pass
+            finally:
+                store.close()
+                self._world.recordings.append(file)
+
+    async def kill(self) -> None:
+        """End it as SIGKILL does: what is not committed is lost, and nothing is tidied."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._world.trace.add(f"watcher {self.number} is killed")
+        for store in self.stores:
+            store.db.connection.close()
+        self.stores.clear()
+        tasks = [task, *self.tasks]
+        self.tasks = []
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def check_runs(self) -> None:
+        """Raise what ended it, if it has ended by itself."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+            raise AssertionError("the session has ended")
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, options: Options, seed: int, folder: Path) -> None:
+        self.options = options
+        self.trace = Trace()
+        self.folder = folder
+        self.disk = Disk(self.trace)
+        rng = Random(f"{seed} world")
+        self.hosts = [
+            Host(number, options, self.trace, Random(f"{seed} {number}")) for number in range(len(options.shapes))
+        ]
+        self.source = SourceHost(self.trace, Random(f"{seed} source")) if options.has_source else None
+        self.watchers = [Watcher(self, number, folder) for number in range(options.watchers)]
+        self.recordings: list[Path] = []
+        self.on_change: list[Callable[[Watcher, Change], None]] = []
+        for index in range(options.uploads):
+            for place in self.places():
+                place.insert(rng, 3.0 * (options.uploads - index))
+                for _ in range(rng.randrange(3)):
+                    place.advance(rng)
+
+    def places(self) -> "Iterator[Host | SourceHost]":
+        """The services and the source."""
+        yield from self.hosts
+        if self.source is not None:
+            yield self.source
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        self.trace.add(f"watcher {watcher.number} {type(change).__name__} {getattr(change, 'upload', '')}")
+        for call in self.on_change:
+            call(watcher, change)
+
+
+def virtual_now() -> datetime:
+    return _CLOCK.now()
