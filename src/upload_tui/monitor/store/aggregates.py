@@ -155,7 +155,10 @@ class StoreAggregates:
         """
         for partition in self._partitions(Stage.VERIFIED):
             project = (partition.project_number,)
-            project_id = self._db.execute("SELECT id FROM projects WHERE project = ?", project).fetchone()[0]
+            names = self._db.execute("SELECT id FROM projects WHERE project = ?", project)
+            if not names:  # the store was replaced by an empty one meanwhile
+                return
+            project_id = names[0][0]
             samples = [*self._recent_durations(partition, "ORDER BY since_ms DESC", (), limit)]
             rare = self._rare_classes(samples, limit)
             of_class = "AND size_bytes >= ? AND size_bytes < ? ORDER BY size_bytes DESC"

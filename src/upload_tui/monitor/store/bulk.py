@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.errors import StorageError
+from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.analysis.latency import bucket_of
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
@@ -201,16 +201,17 @@ class BulkLoad:
         If the store holds many uploads of fully scanned projects, which a dashboard may be showing, indexes stay and the load takes
         longer.
         """
-        self._active_loads += 1
-        if self._active_loads == 1:
+        if not self._active_loads:
             self._db.execute(f"PRAGMA wal_autocheckpoint = {_BULK_CHECKPOINT_PAGES}")
             with self._transaction():
                 lease = read_lease(self._db)
                 if lease is None and not self._has_many_scanned_uploads():
-                    begin_bulk(self._db.connection)
+                    with self._db.direct() as connection:
+                        begin_bulk(connection)
                     self._renew_lease()
                 elif lease is not None and not lease.is_held(self._now()):
                     self._renew_lease()
+        self._active_loads += 1
 
     def _has_many_scanned_uploads(self) -> bool:
         scanned = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
@@ -219,7 +220,8 @@ class BulkLoad:
     def end(self) -> None:
         """End a load; the last one builds indexes, triggers and counts."""
         if self._end_one() and self._can_finish():
-            end_bulk(self._db.connection)
+            with self._db.direct() as connection:
+                end_bulk(connection)
             self._bump_revision()
 
     async def finish(self) -> None:
@@ -284,8 +286,11 @@ class BulkLoad:
 
         Rows that are known already are not overwritten; those that differ are added to `unparsed_places` of the result.
         """
-        self._db.connection.deserialize(snapshot, name="image")
+        with self._db.direct() as connection:
+            connection.deserialize(snapshot, name="image")
         with self._transaction():
+            if self._db.connection is not connection:  # the database was replaced, and the page lost with the old one
+                raise StorageResetError(self._db.notice)
             has_triggers = self._check_lease()
             count, first_id, unparsed = self._db.execute("SELECT uploads, first_id, others FROM image.page").fetchone()
             differing = self._insert_rows(has_triggers=has_triggers)

@@ -90,11 +90,22 @@ class Database:
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each of `rows`, within a transaction; raises as `execute` does."""
+        with self.direct() as connection:
+            connection.executemany(sql, rows)
+
+    @contextmanager
+    def direct(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for statements that are run on it inside the context.
+
+        Raises:
+            StorageResetError: one failed, and the database was replaced.
+            StorageError: it could not be replaced.
+        """
         try:
-            self.connection.executemany(sql, rows)
+            yield self.connection
         except sqlite3.Error as error:
             self.recover(error)
-            raise
+            raise StorageResetError(self.notice) from error
 
     def _run(self, sql: str, values: Sequence[object]) -> ResultRows:
         cursor = self.connection.execute(sql, values)
