@@ -309,7 +309,7 @@ class _ProjectPoller:
             is_live_beside: whether another project than this one is live; asked when the round has failed.
         """
         try:
-            has_changed = await self._sync()
+            return await self._run_round()
         except (ServiceError, BusyStorageError) as error:
             self._not_found_count = self._not_found_count + 1 if isinstance(error, NotFoundError) else 0
             if self.is_lost:
@@ -319,14 +319,18 @@ class _ProjectPoller:
             return self.tracker.failed(
                 error, is_partly_live=is_partly_live, budgeted_seconds=self._budgeted_seconds(self) * is_partly_live
             )
+
+    async def _run_round(self) -> float:
+        """Run a round; return the seconds until the next one. Reading the store may fail as well as the service."""
+        has_changed = await self._sync()
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
         if self._store.pending(frozenset({self.project.id}), limit=1):
             await self._fetch_queue_stats()
         self._store.detect_other_writers()
+        self._has_pending = self.has_pending
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         self._changes.publish(PictureChanged(at=self._clock.now()))
-        self._has_pending = self.has_pending
         self._interval_seconds = self._schedule.next_seconds(
             max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self._has_pending
         )

@@ -104,6 +104,7 @@ class SourceSession:
         """List once; return the seconds until the next listing."""
         try:
             await self._synchroniser.sync()
+            self._store.detect_other_writers()
         except (ServiceError, BusyStorageError) as error:
             is_refused = isinstance(error, SourceConfigError | AuthError)
             if is_refused and self._ends_on_refusal and self._synchroniser.previous_read_on is None:
@@ -146,7 +147,6 @@ class SourceSession:
             self._timer.wake()
 
     def _publish_picture(self) -> None:
-        self._store.detect_other_writers()
         self.changes.publish(PictureChanged(at=self._clock.now()))
 
     def _publish_connection(self, connection: Connection) -> None:
