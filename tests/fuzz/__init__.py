@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing; not part of the suite. Its corpus is, in the tests of `wire`."""
+"""Fuzzers: `targets` says what may be called with any bytes; the folders of `corpus` are where they start, and part of the suite."""

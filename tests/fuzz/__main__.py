@@ -1,29 +1,118 @@
-"""Compare the two readers of pages on inputs that atheris finds: `python -m tests.fuzz -max_total_time=300`.
+"""Fuzz a target: `python -m tests.fuzz queries`, `python -m tests.fuzz all --seconds 60`.
 
-With `lines` as the first argument, lines of sources are read, stored and read again instead.
-
-Needs `pip install atheris`. New inputs go to a temporary folder; one that fails is written to the current folder. Fix
-the readers, then add it to `tests/fuzz/corpus` under a name that says what it shows.
+A target is one of `targets`, or a Hypothesis test as `MODULE:NAME`, which its own `fuzz_one_input` runs. With atheris
+(`pip install atheris`), coverage guides the search, and libFuzzer's options follow `--`; without it, entries of the corpus are
+changed at random. An input that fails is written to the current folder: fix what it shows, then add it to `tests/fuzz/corpus`
+under a name that says what it shows.
 """
 
+import argparse
+import importlib
 import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from random import Random, SystemRandom
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    atheris = None
 
-with atheris.instrument_imports(include=["upload_tui.wire", "upload_tui.sources", "upload_tui.status", "json"]):
-    from tests.fuzz.agreement import CORPUS, assert_readers_agree
-    from tests.fuzz.source_lines import LINES_CORPUS, assert_line_is_stable
+_INSTRUMENTED = ["upload_tui.wire", "upload_tui.sources", "upload_tui.status", "upload_tui.monitor.queries", "json"]
+
+with atheris.instrument_imports(include=_INSTRUMENTED) if atheris else nullcontext():
+    from tests.fuzz.targets import CORPUS, TARGETS, Target
 
 
-def main() -> None:
-    """Run the fuzzer with the options of libFuzzer."""
-    has_lines = sys.argv[1:2] == ["lines"]
-    corpus, target = (LINES_CORPUS, assert_line_is_stable) if has_lines else (CORPUS, assert_readers_agree)
+def main() -> int:
+    """Run what the arguments name; 1 if an input fails."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("target", help=f"all, {', '.join(TARGETS)}, or MODULE:NAME")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long, for all targets together")
+    parser.add_argument("--seed", type=int, help="of the changes without atheris")
+    parser.add_argument("options", nargs="*", help="of libFuzzer")
+    arguments = parser.parse_args()
+    names = [*TARGETS] if arguments.target == "all" else [arguments.target]
+    if atheris and len(names) == 1:
+        _run_atheris(_target(names[0]), names[0], arguments.options)
+    seed = SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
+    return max(_change_at_random(name, arguments.seconds / len(names), seed) for name in names)
+
+
+def _target(name: str) -> Target:
+    module, _, test = name.partition(":")
+    if not test:
+        return TARGETS[name]
+    hypothesis_test: Any = getattr(importlib.import_module(module), test)
+    target: Target = hypothesis_test.hypothesis.fuzz_one_input
+    return target
+
+
+def _run_atheris(target: Target, name: str, options: Sequence[str]) -> None:
+    """Fuzz until a limit of libFuzzer, which ends the process."""
     with TemporaryDirectory() as found:
-        options = sys.argv[2:] if has_lines else sys.argv[1:]
-        atheris.Setup([sys.argv[0], "-max_len=8192", found, str(corpus), *options], target)
+        known = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
+        atheris.Setup([sys.argv[0], "-max_len=8192", found, *known, *options], target)
         atheris.Fuzz()
 
 
-main()
+_PIECES = (
+    b"null",
+    b"-1",
+    b"1e999",
+    b'""',
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"\x00",
+    b"\xed\xa0\x80",
+    b"9" * 400,
+    b"[" * 2000,
+    b"2026-02-30T99:00:00Z",
+)
+
+
+def _change_at_random(name: str, seconds: float, seed: int) -> int:
+    """Change entries of the corpus at random; return 1 if one fails."""
+    target, rng = _target(name), Random(f"{seed} {name}")
+    files = sorted((CORPUS / name).iterdir()) if (CORPUS / name).is_dir() else []
+    corpus, count, ends = [file.read_bytes() for file in files] or [rng.randbytes(200)], 0, time.monotonic() + seconds
+    while time.monotonic() < ends:
+        data = _changed(rng.choice(corpus), rng, corpus)
+        count += 1
+        try:
+            target(data)
+        except Exception as error:  # noqa: BLE001  # whatever it is, this input has found it
+            file = Path(f"failed-{name.rpartition(':')[2]}-{count}")
+            file.write_bytes(data)
+            sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n  written to {file}\n")
+            return 1
+    sys.stdout.write(f"{name}: {count} inputs, seed {seed}\n")
+    return 0
+
+
+def _changed(data: bytes, rng: Random, corpus: Sequence[bytes]) -> bytes:
+    changed = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        start = rng.randrange(len(changed) + 1)
+        end = min(len(changed), start + rng.choice((0, 1, 1, 4, 30)))
+        other = rng.choice(corpus)
+        place = rng.randrange(len(other) + 1)
+        pieces = (
+            b"",
+            rng.randbytes(1),
+            rng.choice(_PIECES),
+            other[place : place + rng.randrange(40)],
+            changed[start:end] * 2,
+        )
+        with suppress(IndexError):
+            changed[start:end] = rng.choice(pieces)
+    return bytes(changed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.store.rows import to_ms
@@ -10,8 +9,6 @@ from upload_tui.testing import NOW
 from upload_tui.wire.page_summaries import UploadSummary, read_summaries
 from upload_tui.wire.responses import entry_json, page_entries, read_upload_entries
 from upload_tui.wire.upload import Upload, read_upload
-
-CORPUS = Path(__file__).parent / "corpus"
 
 
 def assert_readers_agree(body: bytes) -> None:

@@ -2,15 +2,12 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.sources import UploadLine, parse_line, parse_upload, read_raw, source_reading
 from upload_tui.testing import NOW
 
-__all__ = ["LINES_CORPUS", "assert_line_is_stable"]
-
-LINES_CORPUS = Path(__file__).parent / "lines"
+__all__ = ["assert_line_is_stable"]
 
 
 def assert_line_is_stable(line: bytes) -> None:

@@ -1,13 +1,12 @@
 """The contract of a line: what is an upload, what its fields mean, and that no line breaks the reader."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.source_lines import LINES_CORPUS, assert_line_is_stable
+from tests.fuzz.source_lines import assert_line_is_stable
 from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 
 from upload_tui.sources import (
@@ -37,11 +36,6 @@ def upload_of(**fields: Any) -> Upload:
 @given(objects() | st.text().map(str))
 def test_any_json_value_is_read_and_stored_without_an_exception(value: object) -> None:
     assert_line_is_stable(json.dumps(value).encode())
-
-
-@pytest.mark.parametrize("file", sorted(LINES_CORPUS.iterdir()), ids=lambda file: file.stem)
-def test_lines_that_a_fuzzer_starts_from(file: Path) -> None:
-    assert_line_is_stable(file.read_bytes())
 
 
 @given(st.binary(max_size=200))

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fuzz.agreement import CORPUS, assert_readers_agree, assert_same_upload
+from tests.fuzz.agreement import assert_readers_agree, assert_same_upload
 
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire.page_summaries import read_summaries
@@ -55,11 +54,6 @@ def changed_uploads(draw: st.DrawFn) -> dict[str, Any]:
 @given(st.lists(changed_uploads(), min_size=1, max_size=3))
 def test_a_summary_agrees_with_a_full_parse(entries: list[dict[str, Any]]) -> None:
     assert_readers_agree(json.dumps({"results": entries}).encode())
-
-
-@pytest.mark.parametrize("file", sorted(CORPUS.iterdir()), ids=lambda file: file.stem)
-def test_both_readers_agree_on_the_corpus_of_the_fuzzer(file: Path) -> None:
-    assert_readers_agree(file.read_bytes())
 
 
 UNUSED = {
