@@ -29,6 +29,10 @@ _LIVE_SECONDS = 75.0
 """How much older than the present a picture may be that claims to be live: the longest interval, thrice, and a round."""
 
 
+_SETTLED_SECONDS = 20.0
+"""The embedded service goes on while it recovers."""
+
+
 class Checker(Protocol):
     """Checks one property."""
 
@@ -40,7 +44,7 @@ class Checker(Protocol):
 
 
 def all_checkers(world: World) -> Sequence[Checker]:
-    return [TrueStages(world), PublishedOnce(world), LiveIsCurrent(), OneTrouble(), Recordings()]
+    return [TrueStages(world), PublishedOnce(world), LiveIsCurrent(), OneTrouble(), Recordings(), Acknowledged()]
 
 
 def _rows(session: Session) -> Sequence[Row]:
@@ -128,8 +132,7 @@ class LiveIsCurrent:
         assert isinstance(session, LiveSession | SourceSession)
         picture, since = session.picture, now - _LIVE_SECONDS
         rows = {row.id: row for row in _rows(session)}
-        groups = place.projects.items() if isinstance(place, Host) else [("", place.uploads)]
-        for project_id, uploads in groups:
+        for project_id, uploads in place.groups():
             if picture.now() - picture.as_of(project_id) > timedelta(seconds=1):
                 continue
             for upload in uploads:
@@ -149,6 +152,8 @@ class OneTrouble:
 
     def check(self, world: World) -> None:
         for watcher in world.watchers:
+            for store in watcher.stores:
+                store.detect_other_writers()  # what another process has written since the last round is found by both
             for session in [*watcher.sessions.values(), watcher.combined] if watcher.runs else ():
                 self._check(session)
 
@@ -158,7 +163,8 @@ class OneTrouble:
         filtered = {row.id for row in picture.window(Query(attention_only=True), 0, _MAX_ROWS).rows}
         ordered = picture.window(Query(sort=SortKey.TROUBLE), 0, _MAX_ROWS)
         counted = sum(picture.funnel().troubles.values())
-        assert marked == filtered, marked ^ filtered
+        different = [row for row in _rows(session) if row.id in marked ^ filtered]
+        assert marked == filtered, different
         assert len(marked) == counted == ordered.total_in_trouble, (len(marked), counted, ordered.total_in_trouble)
         assert {row.id for row in ordered.rows[: ordered.in_trouble]} == marked
 
@@ -191,6 +197,17 @@ class Recordings:
             ranks[upload.id] = stage.rank
 
 
+class Acknowledged:
+    """The embedded service loses nothing that it has acknowledged, also when it was killed."""
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        pass
+
+    def check(self, world: World) -> None:
+        if world.embedded is not None:
+            world.embedded.check_acknowledged(is_over=False)
+
+
 # When the faults are over
 
 
@@ -204,6 +221,8 @@ def check_recovery(world: World, watcher: Watcher) -> None:
         rows = {row.id: row for row in _rows(session)}
         for upload in place.uploads:
             row = rows.get(upload.id)
+            if VirtualClock().monotonic() - upload.reached[upload.stage] < _SETTLED_SECONDS:
+                continue
             assert row is not None, f"{upload} is missing after three rounds"
             assert row.stage is upload.stage, f"{upload} is shown as {row.stage} after three rounds"
             assert not row.is_stale, f"{upload} is stale after three rounds"

@@ -130,6 +130,14 @@ def _kill(simulation: Simulation, rng: Random) -> None:
     simulation.loop.call_later(rng.choice((0.0, 1.0, 20.0)), lambda: None if watcher.runs else watcher.start())
 
 
+def _kill_service(simulation: Simulation, rng: Random) -> None:
+    """The embedded service is killed; it is started again later."""
+    embedded, loop = simulation.world.embedded, simulation.loop
+    if embedded is not None:
+        loop.run_until_complete(embedded.kill())
+        loop.call_later(rng.choice((0.0, 3.0, 30.0)), lambda: loop.create_task(embedded.start()))
+
+
 def _fail_disk(simulation: Simulation, rng: Random) -> None:
     disk = simulation.world.disk
     disk.failure, disk.is_failing = rng.choice(STATEMENT_FAILURES), True
@@ -228,6 +236,7 @@ EVENTS: Mapping[str, tuple[Action, int]] = {
     "skew": (_skew, 1),
     "end tokens": (_end_tokens, 1),
     "kill": (_kill, 2),
+    "kill service": (_kill_service, 2),
     "fail disk": (_fail_disk, 1),
     "use": (_use, 2),
     "record": (_record, 1),
@@ -243,6 +252,7 @@ def draw_options(seed: int) -> Options:
     return Options(
         shapes=shapes,
         has_source=rng.random() < 0.4,
+        has_embedded=rng.random() < 0.4,
         largest_page=rng.choice((3, 7, 20, 1000)),
         uploads=rng.choice((0, 3, 12, 25)),
         watchers=rng.choice((1, 1, 2)),

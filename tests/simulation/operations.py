@@ -27,7 +27,7 @@ from tests.simulation.faults import (
     failing_files,
     failing_statements,
 )
-from tests.unit.cli.virtual_program import Capture, Project, World, run_virtually, virtual_time
+from tests.unit.cli.virtual_program import Capture, Project, World, restart_time, run_virtually, virtual_time
 from upload_tui.cli.support.preferences import save_theme, saved_theme
 from upload_tui.errors import (
     EXIT_INTERNAL_ERROR,
@@ -37,6 +37,7 @@ from upload_tui.errors import (
     EXIT_TIMED_OUT,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
+    BusyStorageError,
     StorageError,
     UsageError,
 )
@@ -101,6 +102,7 @@ def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> 
     is_file = operation in FILE_OPERATIONS
     run = (FILE_OPERATIONS if is_file else STATEMENT_OPERATIONS)[operation]
     injector = Injector(failure, number)
+    restart_time()
     with TemporaryDirectory(dir=IN_MEMORY) as path, pytest.MonkeyPatch.context() as patch:
         folder = Path(path).resolve()
         patch.setenv("HOME", path)
@@ -180,8 +182,6 @@ def _check_output(command: str, world: World, code: int, out: str) -> None:
         assert shown >= ids, ids - shown  # an older one that was deleted may be compared later
     if code == EXIT_OK and command == "report":
         assert json.loads(out)[0]["total"] >= len(ids)
-    if code == EXIT_INTERRUPTED and command == "tail":
-        assert {json.loads(line)["upload"]["id"] for line in out.splitlines()} >= ids
 
 
 def _watch(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> str:
@@ -195,12 +195,16 @@ def _watch(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> s
             running = asyncio.create_task(session.run())
             await asyncio.sleep(4)
             _change(world)
-            await asyncio.sleep(16)
-            if running.done():
-                running.result()
-            rows = session.picture.window(Query(), 0, 100).rows
+            for seconds in (16, 20, 20):  # a store may be emptied just before the picture is read
+                await asyncio.sleep(seconds)
+                if running.done():
+                    running.result()
+                rows = session.picture.window(Query(), 0, 100).rows
+                shown = {row.id: row.stage for row in rows if not row.is_gone}
+                if shown == _stages(world) and session.connection().is_live:
+                    break
             assert session.connection().is_live, session.connection()
-            assert {row.id: row.stage for row in rows if not row.is_gone} == _stages(world)
+            assert shown == _stages(world)
             published = [change for change in session.changes.history(1000) if isinstance(change, UploadChange)]
             assert len({repr(replace(change, at=NOW)) for change in published}) == len(published)
             running.cancel()
@@ -210,7 +214,10 @@ def _watch(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> s
         return "with a notice" if notice else "whole"
 
     with failing, virtual_time():
-        return asyncio.run(watch())
+        try:
+            return asyncio.run(watch())
+        except BusyStorageError as error:  # as it was opened, or as the dashboard reads it: another process is blamed
+            return f"a sentence: {error.title.partition(' to ')[0]}"
 
 
 def _record(capture: Capture, folder: Path, failing: AbstractContextManager[None]) -> str:
@@ -404,7 +411,6 @@ STATEMENT_OPERATIONS: Mapping[str, Operation] = {
 }
 FILE_OPERATIONS: Mapping[str, Operation] = {
     "list, its files": _command("list"),
-    "tail, its files": _command("tail", "--since", "9999d", is_known=True),
     "record": _record,
     "config init": _command("config", "init"),
     "list --debug": _command("--debug", "list"),

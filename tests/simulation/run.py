@@ -20,13 +20,17 @@ from tests.simulation.faults import failing_statements
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
 from tests.simulation.world import Options, World
-from tests.unit.cli.virtual_program import Capture, VirtualClock, virtual_time
+from tests.unit.cli.virtual_program import Capture, VirtualClock, restart_time, virtual_time
 from upload_tui.monitor.sync import full_scan
 from upload_tui.testing import NOW
 
 __all__ = ["Outcome", "run_seed", "shrink"]
 
+_STEP_SECONDS = 10.0
 _ROUND_SECONDS = 20.0
+_LONG_ROUND_SECONDS = 200.0
+_MAX_WAITS = 20
+"""A verification that has failed a few times is tried again after ten minutes."""
 _QUICK_ROUND_SECONDS = 4.0
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
@@ -73,6 +77,7 @@ def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) ->
 def _deterministic(seed: int, options: Options) -> Iterator[Path]:
     """Let time and chance be those of the seed; yield an empty folder."""
     random.seed(seed)
+    restart_time()
     with (
         TemporaryDirectory(dir=IN_MEMORY) as folder,
         virtual_time(),
@@ -94,6 +99,10 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
     loop.set_exception_handler(lambda _, context: errors.append(context.get("exception") or RuntimeError(str(context))))
     try:
         asyncio.set_event_loop(loop)
+        if world.embedded is not None:
+            loop.run_until_complete(world.embedded.start())
+            for _ in range(world.options.uploads // 3):
+                world.embedded.insert(random.Random(outcome.seed))
         for watcher in world.watchers:
             loop.call_soon(watcher.start)
         for event in events:
@@ -109,6 +118,8 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
         outcome.seconds = _CLOCK.monotonic()
         for watcher in world.watchers:
             loop.run_until_complete(watcher.kill())
+        if world.embedded is not None:
+            loop.run_until_complete(world.embedded.stop())
         pending = asyncio.all_tasks(loop)
         for task in pending:
             task.cancel()
@@ -126,7 +137,7 @@ def _advance(
 ) -> None:
     """Let time pass, in steps of a few seconds, and check after each."""
     while (left := until - _CLOCK.monotonic()) > 0:
-        loop.run_until_complete(asyncio.sleep(min(left, 5.0)))
+        loop.run_until_complete(asyncio.sleep(min(left, _STEP_SECONDS)))
         for error in errors:
             raise error
         for watcher in world.watchers:
@@ -140,6 +151,24 @@ def _recover(
     world: World, loop: asyncio.AbstractEventLoop, checkers: Sequence[Checker], errors: list[BaseException]
 ) -> None:
     """End the faults, but for the service that is broken for good; three rounds later all others are live and whole."""
+    _end_faults(world, loop)
+    _rounds(world, loop, 3, _ROUND_SECONDS, checkers, errors)
+    for watcher in world.watchers:
+        check_recovery(world, watcher)
+    for _ in range(_MAX_WAITS):
+        if all(host.is_quiet for host in world.hosts):
+            break
+        _rounds(world, loop, 1, _LONG_ROUND_SECONDS, checkers, errors)
+    if world.embedded is not None and not world.embedded.is_broken:
+        world.embedded.check_acknowledged(is_over=True)
+    longest = max((len(uploads) for host in world.hosts for uploads in host.projects.values()), default=0)
+    count = 6 + 2 * -(-longest // min(20, world.options.largest_page))
+    _rounds(world, loop, count, _QUICK_ROUND_SECONDS, checkers, errors)
+    for watcher in world.watchers:
+        check_whole(world, watcher)
+
+
+def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
     world.disk.is_failing = False
     for place in world.places():
         place.mode = "ok"
@@ -148,18 +177,12 @@ def _recover(
         host.restless = 0
         host.is_broken = host.number == world.options.broken
         host.mode = "down" if host.is_broken else "ok"
+    if world.embedded is not None:
+        loop.run_until_complete(world.embedded.start())
     for watcher in world.watchers:
         if not watcher.runs:
             watcher.start()
         watcher.combined.resume()
-    _rounds(world, loop, 3, _ROUND_SECONDS, checkers, errors)
-    for watcher in world.watchers:
-        check_recovery(world, watcher)
-    longest = max((len(uploads) for host in world.hosts for uploads in host.projects.values()), default=0)
-    count = 6 + 2 * -(-longest // min(20, world.options.largest_page))
-    _rounds(world, loop, count, _QUICK_ROUND_SECONDS, checkers, errors)
-    for watcher in world.watchers:
-        check_whole(world, watcher)
 
 
 def _rounds(

@@ -6,12 +6,12 @@ All of it runs on one event loop in virtual time, so that a seed decides everyth
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from msgspec import Struct
@@ -39,10 +39,14 @@ from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire import StatusShape
 
+if TYPE_CHECKING:
+    from tests.simulation.embedded import EmbeddedHost
+
 __all__ = ["Disk", "Host", "Options", "SimulatedUpload", "SourceHost", "Trace", "Watcher", "World"]
 
 _CLOCK = VirtualClock()
 _TOKEN_SECONDS = 600
+_MAX_UPLOADS = 150
 
 
 class Options(Struct, frozen=True):
@@ -51,6 +55,7 @@ class Options(Struct, frozen=True):
     Attributes:
         shapes: the shape of the status of each service.
         has_source: whether there is a source too.
+        has_embedded: whether the last service is the embedded one, with clients that upload to it.
         largest_page: the largest page of a service.
         uploads: how many uploads each has at the start.
         watchers: how many watch at the same time; all share their stores.
@@ -64,6 +69,7 @@ class Options(Struct, frozen=True):
 
     shapes: tuple[StatusShape, ...]
     has_source: bool
+    has_embedded: bool
     largest_page: int
     uploads: int
     watchers: int
@@ -78,7 +84,8 @@ class Options(Struct, frozen=True):
         shapes = ",".join(self.shapes)
         off = ", ".join(name for name, weight in self.weights.items() if not weight) or "none"
         return (
-            f"services {shapes}{' and a source' if self.has_source else ''}; pages of {self.largest_page}"
+            f"services {shapes}{' (embedded)' if self.has_embedded else ''}"
+            f"{' and a source' if self.has_source else ''}; pages of {self.largest_page}"
             f"{' without headers' if self.hides_headers else ''}; {self.uploads} uploads; {self.watchers} watchers; "
             f"{self.event_count} events in {self.minutes} minutes; broken for good: {self.broken}; off: {off}"
         )
@@ -170,9 +177,20 @@ class Host:
         """Also those that were deleted."""
         return [*self.uploads, *self.deleted]
 
+    def groups(self) -> Sequence[tuple[str, Sequence[SimulatedUpload]]]:
+        """The uploads that are listed, by project."""
+        return [*self.projects.items()]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing happens by itself."""
+        return True
+
     # What happens to uploads
 
     def insert(self, rng: Random, age_seconds: float = 0.0) -> None:
+        if self._count >= _MAX_UPLOADS:
+            return
         self._count += 1
         project_id = rng.choice([*self.projects])
         name = f"s{self.number}-{self._count}"
@@ -226,18 +244,18 @@ class Host:
         if self.restless:
             self.restless -= 1
             self.happen(self._rng)
-        response = self._failure(mode, request) or self._respond(request)
+        response = await self._failure(mode, request) or await self._respond(request)
         await asyncio.sleep(self._rng.uniform(0.005, 0.2))
         on = _CLOCK.now() + timedelta(seconds=self.skew_seconds)
         response.headers["Date"] = format_datetime(on, usegmt=True)
         self._trace.add(f"{self.number} {request.method} {path} {response.status_code} {len(response.content)}")
         return response
 
-    def _failure(self, mode: str, request: httpx.Request) -> httpx.Response | None:
+    async def _failure(self, mode: str, request: httpx.Request) -> httpx.Response | None:
         if mode == "down":
             raise httpx.ConnectError("refused", request=request)
         if mode == "lost":
-            self._respond(request)  # it was processed
+            await self._respond(request)  # it was processed
             raise httpx.ReadError("reset", request=request)
         if mode == "garbage":
             return httpx.Response(200, content=b"<html>proxy</html>")
@@ -247,7 +265,7 @@ class Host:
             return httpx.Response(500, json={"error": 500, "reason": "failed"})
         return None
 
-    def _respond(self, request: httpx.Request) -> httpx.Response:
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
         parts = request.url.path.removeprefix("/api/v1/").split("/")
         if parts == ["software_agents", "api_token"]:
             self.tokens += 1
@@ -295,9 +313,16 @@ class Host:
             now=NOW,
         )
 
+    @property
+    def credentials(self) -> Credentials:
+        return Credentials(agent_key="agent", user_key="user")
+
     def client(self) -> ServiceClient:
-        credentials = Credentials(agent_key="agent", user_key="user")
-        return ServiceClient(self.url, credentials, transport=_Network(self.answer), clock=_CLOCK)
+        return ServiceClient(self.url, self.credentials, transport=self._network, clock=_CLOCK)
+
+    @property
+    def _network(self) -> httpx.AsyncBaseTransport:
+        return _Network(self.answer)
 
 
 class _Network(httpx.AsyncBaseTransport):
@@ -327,6 +352,10 @@ class SourceHost:
     @property
     def uploads(self) -> Sequence[SimulatedUpload]:
         return [*self.present.values()]
+
+    def groups(self) -> Sequence[tuple[str, Sequence[SimulatedUpload]]]:
+        """All belong to one project."""
+        return [("", self.uploads)]
 
     def all_uploads(self) -> Sequence[SimulatedUpload]:
         return [*self.present.values(), *self.gone]
@@ -485,15 +514,24 @@ class World:
         self.folder = folder
         self.disk = Disk(self.trace)
         rng = Random(f"{seed} world")
-        self.hosts = [
+        self.hosts: list[Host] = [
             Host(number, options, self.trace, Random(f"{seed} {number}")) for number in range(len(options.shapes))
         ]
+        self.embedded: EmbeddedHost | None = None
         self.source = SourceHost(self.trace, Random(f"{seed} source")) if options.has_source else None
         self.watchers = [Watcher(self, number, folder) for number in range(options.watchers)]
         self.recordings: list[Path] = []
         self.on_change: list[Callable[[Watcher, Change], None]] = []
+        if options.has_embedded:
+            from tests.simulation import embedded
+
+            number = len(self.hosts) - 1
+            self.embedded = embedded.EmbeddedHost(number, options, self.trace, Random(f"{seed} {number}"), folder)
+            self.hosts[-1] = self.embedded
         for index in range(options.uploads):
             for place in self.places():
+                if place is self.embedded:
+                    continue
                 place.insert(rng, 3.0 * (options.uploads - index))
                 for _ in range(rng.randrange(3)):
                     place.advance(rng)
@@ -508,7 +546,3 @@ class World:
         self.trace.add(f"watcher {watcher.number} {type(change).__name__} {getattr(change, 'upload', '')}")
         for call in self.on_change:
             call(watcher, change)
-
-
-def virtual_now() -> datetime:
-    return _CLOCK.now()

@@ -1,0 +1,243 @@
+"""The embedded service in the simulated world: real clients upload to it over a bad network, and it is killed and started again."""
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+
+from tests.contract.calls import InlineExecutor
+from tests.simulation.world import Host, Options, SimulatedUpload, Trace
+from tests.unit.cli.virtual_program import VirtualClock
+from upload_tui.backend import EmbeddedService
+from upload_tui.client import Credentials
+from upload_tui.errors import UsageError
+from upload_tui.monitor import ProjectRef
+from upload_tui.status import Stage
+from upload_tui.testing import NOW
+from upload_tui.testing.service import md5, split_content
+
+__all__ = ["EmbeddedHost"]
+
+_TRIES = 12
+_MAX_CLIENTS = 40
+
+
+class EmbeddedHost(Host):
+    """The service with its database and its chunks on disk.
+
+    Attributes:
+        acknowledged: what it has answered to clients, by upload id: `initiated`, `sent` or `completed`.
+    """
+
+    def __init__(self, number: int, options: Options, trace: Trace, rng: Random, folder: Path) -> None:
+        super().__init__(number, options, trace, rng)
+        self.acknowledged: dict[str, Stage] = {}
+        self._folder = folder
+        self._known: dict[str, SimulatedUpload] = {}
+        self._service: EmbeddedService | None = None
+        self._starts = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client_count = 0
+        self._read_at = (0, 0)
+
+    # Its life
+
+    async def start(self) -> None:
+        """Start it over what is on disk, as soon as the disk does not fail."""
+        while self._service is None:
+            with suppress(UsageError):
+                await self._start()
+                return
+            await asyncio.sleep(2.0)
+
+    async def _start(self) -> None:
+        self._starts += 1
+        self._service = EmbeddedService(
+            clock=VirtualClock(),
+            status_shape=self.shape,
+            database=self._folder / f"service-{self.number}.db",
+            storage=self._folder / f"chunks-{self.number}",
+            executor=InlineExecutor(),
+            seed=self.number,
+            secret=b"the same",
+            base_url=self.url,
+        )
+        account = self._service.account
+        self._credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
+        self._transport = httpx.ASGITransport(app=self._service.app, raise_app_exceptions=False)
+        await self._service.__aenter__()
+        self.projects = {self._service.project.id: []}
+        self._trace.add(f"service {self.number} starts")
+
+    async def kill(self) -> None:
+        """End it as SIGKILL does."""
+        service, self._service = self._service, None
+        if service is None:
+            return
+        self._trace.add(f"service {self.number} is killed")
+        service._database._db.close()
+        assert service._worker_task is not None
+        service._worker_task.cancel()
+        await asyncio.gather(service._worker_task, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End it and its clients at the end of a run."""
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.kill()
+
+    @property
+    def runs(self) -> bool:
+        return self._service is not None
+
+    # The truth
+
+    def _refresh(self) -> None:
+        """Read what it has; what it had before it was killed stays known."""
+        if self._service is None or (self._starts, self._service._database._db.total_changes) == self._read_at:
+            return
+        with suppress(sqlite3.Error):
+            for project_id in self.projects:
+                records, _ = self._service._database.uploads.page(project_id, 0, 10_000)
+                listed = [self._merge(record.id, record.name, record.timeline) for record in records]
+                self.projects[project_id] = listed
+            self._read_at = (self._starts, self._service._database._db.total_changes)
+
+    def _merge(self, upload_id: str, name: str, timeline: Any) -> SimulatedUpload:
+        known = self._known.setdefault(upload_id, SimulatedUpload(name, upload_id, {}))
+        for event in timeline.events:
+            known.reached.setdefault(event.stage, (event.on - NOW).total_seconds())
+        return known
+
+    @property
+    def refs(self) -> Sequence[ProjectRef]:
+        return [ProjectRef(project_id, "Demo project") for project_id in self.projects]
+
+    @property
+    def uploads(self) -> Sequence[SimulatedUpload]:
+        self._refresh()
+        return super().uploads
+
+    def groups(self) -> Sequence[tuple[str, Sequence[SimulatedUpload]]]:
+        self._refresh()
+        return super().groups()
+
+    def all_uploads(self) -> Sequence[SimulatedUpload]:
+        self._refresh()
+        return [*self._known.values()]
+
+    def check_acknowledged(self, *, is_over: bool) -> None:
+        """Check that nothing acknowledged is lost or has failed; with `is_over`, that all of it is verified."""
+        if self._service is None:
+            return
+        for upload_id, stage in self.acknowledged.items():
+            record = self._service._database.uploads.get(upload_id)
+            assert record is not None, f"{upload_id} was acknowledged as {stage} and is lost"
+            assert record.timeline.stage.rank >= stage.rank, f"{upload_id} was {stage} and is {record.timeline.stage}"
+            assert record.timeline.stage is not Stage.ERROR, f"{upload_id}: {record.timeline.error_message}"
+            is_verified = record.timeline.stage is Stage.VERIFIED
+            assert is_verified or not is_over or stage is Stage.INITIATED, f"{upload_id} is never verified"
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no client is active and no completed upload waits."""
+        return not self._tasks and not any(upload.stage is Stage.COMPLETED for upload in self.uploads)
+
+    # Answers
+
+    async def _respond(self, request: httpx.Request) -> httpx.Response:
+        if self._service is None:
+            raise httpx.ConnectError("refused", request=request)
+        starts = self._starts
+        response = await self._transport.handle_async_request(request)
+        content = await response.aread()
+        if self._starts != starts or not self.runs:
+            raise httpx.ReadError("reset", request=request)
+        headers = {name: value for name, value in response.headers.items() if name != "date"}
+        return httpx.Response(response.status_code, headers=headers, content=content)
+
+    @property
+    def credentials(self) -> Credentials:
+        """The keys of its account."""
+        return self._credentials
+
+    # What happens to uploads
+
+    def insert(self, rng: Random, age_seconds: float = 0.0) -> None:
+        """A client begins to upload; it gives up somewhere, now and then."""
+        if self._client_count >= _MAX_CLIENTS:
+            return
+        self._client_count += 1
+        work = self._upload(f"e{self._client_count}", Random(rng.random()))
+        task = asyncio.get_event_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def advance(self, rng: Random) -> None:
+        """Its worker does that."""
+
+    def delete(self, rng: Random) -> None:
+        """Nobody can."""
+
+    def purge(self, rng: Random) -> None:
+        """It does that itself."""
+
+    async def _upload(self, name: str, rng: Random) -> None:
+        content = rng.randbytes(rng.choice((1, 15, 400)))
+        chunks = split_content(content, rng.choice((1, 3)))
+        stops_at = rng.choice((None, None, None, 0, 1))
+        fields = {"name": name, "content_type": "text/plain", "size": len(content)}
+        async with httpx.AsyncClient(transport=self._network, base_url=self.url) as http:
+            created = await self._call(http, "POST", f"/projects/{next(iter(self.projects))}/uploads", fields)
+            if created is None:
+                return
+            upload_id = str(created["id"])
+            self.acknowledged[upload_id] = Stage.INITIATED
+            for number, chunk in enumerate(chunks, 1):
+                await asyncio.sleep(rng.uniform(0, 3))
+                if stops_at == number - 1 or not await self._send(http, upload_id, number, chunk):
+                    return
+            done = await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(content)})
+            if done is not None:
+                self.acknowledged[upload_id] = Stage.COMPLETED
+                if self._service is not None:
+                    self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
+
+    async def _send(self, http: httpx.AsyncClient, upload_id: str, number: int, chunk: bytes) -> bool:
+        for _ in range(_TRIES):
+            report = {"number": number, "size": len(chunk), "hash": _hash(chunk)}
+            target = await self._call(http, "PUT", f"/uploads/{upload_id}/chunks", report)
+            if target is None:
+                return False
+            with suppress(httpx.HTTPError):
+                if (await http.put(target["host"] + target["url"], content=chunk)).is_success:
+                    return True
+            await asyncio.sleep(2.0)
+        return False
+
+    async def _call(
+        self, http: httpx.AsyncClient, method: str, path: str, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any] | None:
+        """Send a request until it is answered; None if it never is, or is refused: an answer that was lost may have been yes."""
+        for _ in range(_TRIES):
+            with suppress(httpx.HTTPError, ValueError):
+                token = self._service.new_token() if self._service else ""
+                response = await http.request(method, f"/api/v1{path}", json=fields, headers={"Authorization": token})
+                if response.is_success:
+                    content: Mapping[str, Any] = response.json()
+                    return content
+                if response.status_code in {400, 404}:
+                    return None
+            await asyncio.sleep(2.0)
+        return None
+
+
+def _hash(content: bytes) -> Mapping[str, str]:
+    return {"value": md5(content), "algorithm": "md5"}
