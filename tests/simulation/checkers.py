@@ -29,7 +29,7 @@ _LIVE_SECONDS = 75.0
 """How much older than the present a picture may be that claims to be live: the longest interval, thrice, and a round."""
 
 
-_SETTLED_SECONDS = 20.0
+_SETTLED_SECONDS = 10.0
 """The embedded service goes on while it recovers."""
 
 

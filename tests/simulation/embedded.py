@@ -217,7 +217,8 @@ class EmbeddedHost(Host):
             if target is None:
                 return False
             with suppress(httpx.HTTPError):
-                if (await http.put(target["host"] + target["url"], content=chunk)).is_success:
+                response = await http.put(target["host"] + target["url"], content=chunk)
+                if response.is_success and not response.content.startswith(b"<html>"):  # that of a proxy
                     return True
             await asyncio.sleep(2.0)
         return False

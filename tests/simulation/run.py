@@ -27,11 +27,11 @@ from upload_tui.testing import NOW
 __all__ = ["Outcome", "run_seed", "shrink"]
 
 _STEP_SECONDS = 10.0
-_ROUND_SECONDS = 20.0
+_ROUND_SECONDS = 10.0
 _LONG_ROUND_SECONDS = 200.0
 _MAX_WAITS = 20
 """A verification that has failed a few times is tried again after ten minutes."""
-_QUICK_ROUND_SECONDS = 4.0
+_QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
 
