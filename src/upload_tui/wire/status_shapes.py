@@ -7,7 +7,7 @@ Two rules hold for all shapes. A stage whose time cannot be read was reached at 
 readable or not.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -99,11 +99,19 @@ def read_status(status: object) -> StatusReading:
     """Parse a `status` payload of any shape. Never raises: what cannot be read becomes an anomaly."""
     shape = detect_shape(status)
     if shape is None or not isinstance(status, Mapping):
-        unknown = Timeline(unknown_state=UnknownState(_state_name(status)))
-        return StatusReading(None, unknown, (Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}"),))
+        return _read_without_shape(status)
     reader = _StatusReader()
     timeline = reader.read_states(status) if shape is StatusShape.B else reader.read_flat(status, shape)
     return StatusReading(shape, timeline, tuple(reader.anomalies))
+
+
+def _read_without_shape(status: object) -> StatusReading:
+    """Parse a status of no shape: it may be the name of a stage, one state of Option B, or a list of states."""
+    anomaly = Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}")
+    timeline = _StatusReader().read_states({"current": status})
+    if not timeline.events and timeline.unknown_state is None:
+        timeline = Timeline(unknown_state=UnknownState(_NO_NAME))
+    return StatusReading(None, timeline, (anomaly,))
 
 
 def write_status(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
@@ -169,10 +177,11 @@ class _StatusReader:
             elif event is not None:
                 found.add(event.stage)
                 yield event
+            if isinstance(entry, Mapping):
+                yield from self._error_of_state(entry, event)
 
     def _state_entries(self, status: Mapping[str, Any]) -> Iterator[Any]:
-        if status.get("current") is not None:
-            yield status["current"]
+        yield from _listed(status.get("current"))
         prior = status.get("prior")
         if isinstance(prior, list):
             yield from prior
@@ -189,9 +198,18 @@ class _StatusReader:
             return None
         return self._read_event(entry, stage, "state_on")
 
+    def _error_of_state(self, entry: Mapping[str, Any], event: Event | None) -> Iterator[Event]:
+        """The error that a state names itself, whatever stage it is."""
+        if event is None or event.stage is not Stage.ERROR:
+            yield from self._read_error(entry)
+        elif (message := self._read_text(entry, "error_message")) is not None:
+            yield replace(event, message=message)
+
     def _unknown_state(self, current: object) -> UnknownState | None:
-        if current is None or _known_stage(current) is not None:
+        states = [*_listed(current)]
+        if not states or any(_known_stage(state) is not None for state in states):
             return None
+        current = states[0]
         on = self._read_time(current, "state_on") if isinstance(current, Mapping) else None
         return UnknownState(_state_name(current), on)
 
@@ -244,11 +262,18 @@ def _is_empty(value: object) -> bool:
     return value is None or value is False or (isinstance(text_or_list, str | list | dict) and not text_or_list)
 
 
+def _listed(current: object) -> Sequence[Any]:
+    """The states of a field that has one: some services send a list."""
+    if isinstance(current, list):
+        return current
+    return () if current is None else (current,)
+
+
 def _known_stage(state: object) -> Stage | None:
-    """The stage of an entry of Option B, without regard to case; None if its state is not in the design."""
+    """The stage of an entry of Option B, without regard to case and invisible characters; None if its state is not in the design."""
     name = state.get("state") if isinstance(state, Mapping) else state
     try:
-        return Stage(name.lower()) if isinstance(name, str) else None
+        return Stage(_visible(name).lower()) if isinstance(name, str) else None
     except ValueError:
         return None
 
@@ -256,7 +281,12 @@ def _known_stage(state: object) -> Stage | None:
 def _state_name(state: object) -> str:
     """The service's own name for a state that is not in the design."""
     name = state.get("state") if isinstance(state, Mapping) else state
-    return _shorten(name) if isinstance(name, str) and name.strip() else _NO_NAME
+    return _shorten(name) if isinstance(name, str) and _visible(name) else _NO_NAME
+
+
+def _visible(name: str) -> str:
+    """A name without blanks around it and without characters that are not seen."""
+    return "".join(filter(str.isprintable, name)).strip()
 
 
 def _write_flat(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The three shapes of status: detection, reading, writing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -237,9 +237,50 @@ def test_a_stage_at_an_unknown_time_is_written_as_reached(shape: StatusShape) ->
     assert read_status(write_status(Timeline(events), shape)).timeline.stage is Stage.ERROR
 
 
-@pytest.mark.parametrize("name", ["VERIFIED", "Verified"])
-def test_a_state_is_read_without_regard_to_case(name: str) -> None:
-    assert read_status({"current": {"state": name}, "prior": []}).timeline.stage is Stage.VERIFIED
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    str.upper,
+    str.title,
+    "{} ".format,
+    "\t{}\n".format,
+    "{}\u200b".format,
+)
+_PLACES: Mapping[str, Callable[[str], object]] = {
+    "current": lambda name: {"current": {"state": name, "state_on": None}, "prior": []},
+    "current as text": lambda name: {"current": name},
+    "current as list": lambda name: {"current": [{"state": name}]},
+    "status as text": lambda name: name,
+    "status as state": lambda name: {"state": name},
+    "status as list": lambda name: [{"state": name}],
+}
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("spelling", _SPELLINGS, ids=lambda spelling: repr(spelling("x")))
+@pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES)
+def test_the_name_of_a_stage_is_that_stage_wherever_it_stands(
+    place: Callable[[str], object], spelling: Callable[[str], str], stage: Stage
+) -> None:
+    timeline = read_status(place(spelling(stage))).timeline
+    assert timeline.stage is stage
+    assert timeline.unknown_state is None
+
+
+@given(status=st.dictionaries(KEYS, JSON | st.sampled_from(["error", "Verified ", "completed"]), max_size=4) | JSON)
+def test_an_unknown_state_never_has_the_name_of_a_stage(status: Any) -> None:
+    unknown = read_status(status).timeline.unknown_state
+    assert unknown is None or unknown.name.strip().lower() not in {*Stage}
+
+
+@pytest.mark.parametrize("sign", [{"error_message": "bad"}, {"error_on": "2019-05-08T15:52:33Z"}], ids=str)
+@pytest.mark.parametrize("state", [*map(str, Stage), "odd"])
+@pytest.mark.parametrize("is_current", [True, False], ids=["current", "prior"])
+def test_an_error_in_any_state_is_an_error(is_current: bool, state: str, sign: dict[str, str]) -> None:
+    entry = {"state": state, "state_on": "2019-05-08T15:52:33Z", **sign}
+    status = {"current": entry, "prior": []} if is_current else {"current": {"state": "verified"}, "prior": [entry]}
+    timeline = read_status(status).timeline
+    assert timeline.stage is Stage.ERROR
+    assert timeline.error_message == sign.get("error_message")
 
 
 def test_unsupported_details_are_listed_for_every_shape() -> None:
