@@ -223,7 +223,8 @@ def test_no_command_writes_a_secret(
         assert SECRET not in result.out + result.err, command
         assert result.code != 70, result.err
         assert "please report" not in result.err.lower()
-    for command in (*ENDLESS, *SERVING):
+    reaches_service = place not in {_proxy, _invalid_proxy}  # without a request, metrics would not be interrupted
+    for command in (*ENDLESS, *SERVING) if reaches_service else ENDLESS:
         with interrupting_at_request(service, 4):
             result = run_here(capfd, *command.format(home=home).split())
         assert SECRET not in result.out + result.err, command

@@ -77,7 +77,8 @@ def echo_failure_hint(settings: ServiceSettings, upload_ids: Sequence[str]) -> N
     if settings.sources.get("url") == COMMAND_LINE:
         words += ["--url", settings.url]
     if settings.sources.get("command") == COMMAND_LINE:
-        words += ["--command", shlex.join(settings.command)]
+        has_arguments = len(settings.command) > 1  # they may be secrets
+        words += ["--command", "…" if has_arguments else shlex.join(settings.command)]
     ids = upload_ids[:_MAX_HINTED]
     is_option = any(upload_id.startswith("-") for upload_id in ids)
     echo_err(
