@@ -8,7 +8,8 @@ from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.monitor.changes import UploadGone, UploadPurged
-from upload_tui.monitor.sync import reconciler
+from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
+from upload_tui.monitor.store.store import Store
 from upload_tui.wire import StatusShape
 
 pytestmark = pytest.mark.slow
@@ -23,8 +24,8 @@ def a_service(uploads: int, design: StatusShape = StatusShape.A, tie_rate: float
     return service
 
 
-async def scanned(service: ShiftingService) -> SyncHarness:
-    harness = SyncHarness(service)
+async def scanned(service: ShiftingService, limits: Limits = STANDARD_LIMITS) -> SyncHarness:
+    harness = SyncHarness(service, Store(limits=limits))
     await harness.synchroniser.sync()
     return harness
 
@@ -96,12 +97,9 @@ async def test_a_purge_is_published_once() -> None:
     assert published
 
 
-async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are_very_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(reconciler, "_IDLE_STEPS", 10)
+async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are_very_many() -> None:
     service = a_service(1500)
-    harness = await scanned(service)
+    harness = await scanned(service, Limits(idle_steps=10))
     sizes: list[int] = []
 
     def record_size(request: httpx.Request) -> None:
