@@ -151,6 +151,20 @@ def test_no_css_is_in_python() -> None:
     assert [module.name for module in MODULES if "DEFAULT_CSS" in module.source] == []
 
 
+def test_no_test_replaces_a_constant_of_the_program() -> None:
+    """A test that needs another one passes it: `Store(limits=Limits(...))`, an option or an argument."""
+    replaced = []
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names: list[object] = []
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "setattr":
+                names = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+            elif isinstance(node, ast.Assign):
+                names = [target.attr for target in node.targets if isinstance(target, ast.Attribute)]
+            replaced += [f"{file.name}: {name}" for name in names if str(name).rpartition(".")[2].isupper()]
+    assert replaced == []
+
+
 def test_no_module_imports_itself() -> None:
     """A name that it has is there; imported again in a function, it looks like one that is loaded late."""
     imports = {

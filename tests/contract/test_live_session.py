@@ -34,7 +34,7 @@ from upload_tui.monitor import (
     UploadSeen,
     read_query,
 )
-from upload_tui.monitor.sessions import live
+from upload_tui.monitor.store.store import Limits
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape
@@ -444,10 +444,9 @@ async def test_many_pages_are_read_when_there_are_many_uploads() -> None:
             assert session.picture.window(Query(), 0, 10).total == 1204
 
 
-async def test_a_round_that_does_not_end_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_round_that_does_not_end_is_missed() -> None:
     """A frozen server accepts connections and never answers: the picture is not live, and as of its last reading."""
-    monkeypatch.setattr(live, "_STALL_CHECK_SECONDS", 0.0)
-    service, clock, store = LargeService(1), FrozenClock(), Store()
+    service, clock, store = LargeService(1), FrozenClock(), Store(limits=Limits(stall_check_seconds=0.0))
     transport = httpx.MockTransport(service.answer)
     async with ServiceClient(ROOT, Credentials("t"), transport=transport, clock=clock) as client:
         session = LiveSession(client, [ProjectRef("p-1", "A")], store)
@@ -568,7 +567,7 @@ class TwoProjects:
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[LiveSession]:
-        store = Store()
+        store = Store(limits=Limits(stall_check_seconds=0.0))
         async with ServiceClient(
             ROOT, Credentials("t"), transport=httpx.MockTransport(self), clock=self._clock, attempts=1
         ) as client:
@@ -596,10 +595,7 @@ AWAY_STATES = {
 
 
 @pytest.mark.parametrize("status", AWAY_STATES)
-async def test_a_project_that_is_away_is_named_and_the_other_is_live(
-    status: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "_STALL_CHECK_SECONDS", 0.0)
+async def test_a_project_that_is_away_is_named_and_the_other_is_live(status: int | None) -> None:
     clock = FrozenClock()
     service = TwoProjects(clock)
     async with service.watched() as session:

@@ -36,8 +36,8 @@ from upload_tui.monitor import (
     replay,
 )
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
 from upload_tui.monitor.store.schema import compress_page
-from upload_tui.monitor.sync import full_scan
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload, dashboard
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
@@ -48,12 +48,12 @@ CHUNKS = tuple(enumerate(FILE, 1))
 
 
 @asynccontextmanager
-async def recording(caller: Caller, file: Path) -> AsyncIterator[LiveSession]:
+async def recording(caller: Caller, file: Path, limits: Limits = STANDARD_LIMITS) -> AsyncIterator[LiveSession]:
     account = caller.service.account
     project = ProjectRef(caller.service.project.id, caller.service.project.name)
     header = RecordingHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)
     with RecordingWriter(file, header) as writer:
-        store = RecordingStore(writer)
+        store = RecordingStore(writer, limits)
         client = ServiceClient(
             caller.service.base_url,
             Credentials(agent_key=account.agent_key, user_key=account.user_key),
@@ -130,7 +130,6 @@ async def test_a_replay_of_a_bulk_load_equals_the_live_session(
     design: StatusShape, has_snapshots: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A large full scan is recorded by pages: their final uploads together, the others one by one."""
-    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 3)
     file = tmp_path / "recording.jsonl"
     async with serving(status_shape=design) as caller:
         for number in range(3):
@@ -139,7 +138,7 @@ async def test_a_replay_of_a_bulk_load_equals_the_live_session(
         await caller.upload(CHUNKS)
         await caller.verify_all()
         await caller.initiate("growing.bin")
-        async with recording(caller, file) as live:
+        async with recording(caller, file, Limits(bulk_threshold=3)) as live:
             await run_uploads(caller, live)
             monkeypatch.setattr(replay, "can_snapshot", has_snapshots)
             replayed = ReplaySession(*read_recording(file), base=FrozenClock())

@@ -10,14 +10,13 @@ import pytest
 
 from tests.contract.calls import FILE, NUMBERED, Caller, InlineExecutor, md5, serving
 from upload_tui.backend.storage import MemoryStorage, StorageUnavailableError
-from upload_tui.backend.store import database as database_module
 from upload_tui.wire import STATUS_SHAPE_HEADER
 
 DIGEST = md5(b"".join(FILE))
 
 
-def _serving(budget_bytes: int = 40, limit_bytes: int = 10_000) -> Any:
-    caller = Caller(executor=InlineExecutor())
+def _serving(budget_bytes: int = 40, limit_bytes: int = 10_000, **options: Any) -> Any:
+    caller = Caller(executor=InlineExecutor(), **options)
     caller.service.storage._storage = MemoryStorage(budget_bytes, limit_bytes)
     return caller
 
@@ -124,9 +123,8 @@ async def test_bytes_that_a_purge_could_not_delete_are_not_served(tmp_path: Path
         assert (await caller.http.get(url)).status_code == 404
 
 
-async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "UPLOADS_IN_MEMORY", 20)
-    async with _serving() as caller:
+async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads() -> None:
+    async with _serving(uploads_in_memory=20) as caller:
         initiated = await caller.initiate()
         kept = await _verified(caller)
         fields = {"parent": {"kind": "dds-project", "id": caller.project_id}, "upload": {"id": kept}}
@@ -140,9 +138,8 @@ async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads(monkeypatc
         assert is_kept == sorted(is_kept)  # the oldest were deleted
 
 
-async def test_a_database_in_a_file_keeps_all_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_module, "UPLOADS_IN_MEMORY", 0)
-    async with serving(database=tmp_path / "records.db") as caller:
+async def test_a_database_in_a_file_keeps_all_uploads(tmp_path: Path) -> None:
+    async with serving(database=tmp_path / "records.db", uploads_in_memory=0) as caller:
         uploads = [await _verified(caller) for _ in range(3)]
         assert caller.service._database.upload_limit is None
         assert caller.service._database.uploads.count() == len(uploads)
@@ -263,11 +260,8 @@ async def test_the_bytes_of_an_upload_that_was_given_up_are_purged() -> None:
         assert await _is_purged(caller, upload_id)
 
 
-async def test_records_of_clients_that_have_gone_are_deleted_and_then_none_are_added(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(database_module, "UPLOADS_IN_MEMORY", 0)
-    async with _serving() as caller:
+async def test_records_of_clients_that_have_gone_are_deleted_and_then_none_are_added() -> None:
+    async with _serving(uploads_in_memory=0) as caller:
         uploads = caller.service._database.uploads
         path, fields = f"/projects/{caller.project_id}/uploads", {"name": "a", "content_type": "b", "size": 1}
         statuses = {(await caller.call("POST", path, json=fields)).status_code for _ in range(200)}

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.programs import Response, run, scripted_service
 from tests.e2e.terminal import Terminal
+from upload_tui.settings.keys import KEYS, Key
 from upload_tui.settings.profiles import Profile, read_settings_file
 from upload_tui.testing import an_upload
 
@@ -44,36 +45,17 @@ def test_show_has_values_and_sources_and_masks_secrets(settings_file: Path) -> N
     assert "s3cret" not in result.out + result.err
 
 
-@pytest.mark.parametrize("key", sorted(Profile.model_fields))
-def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: Key) -> None:
     (tmp_path / "token").write_text("s3cret")
-    values = {
-        "projects": '["P"]',
-        "token_file": json.dumps(str(tmp_path / "token")),
-        "refresh": "2.5",
-        "stuck_after": "60",
-        "timezone": '"Europe/Berlin"',
-        "columns": '["name"]',
-        "keys": '{ quit = "x" }',
-        "commands": '{ page = { command = ["say", "{name}"] } }',
-        "on_change": '{ "stage:error" = "say" }',
-        "views": '{ night = { query = "is:trouble" } }',
-        "alerts": '["bell"]',
-        "signs": '"ascii"',
-        "animations": "false",
-        "alert_repeat": "0",
-        "failures_for": "3600",
-        "timeout": "20",
-        "requests_per_minute": "7",
-        "command": '["list-uploads"]',
-    }
-    settings_file.write_text(f"[profiles.a]\n{key} = {values.get(key, json.dumps(URL))}\n")
+    value = json.dumps(str(tmp_path / "token")) if key.name == "token_file" else key.example or '"x"'
+    line = value.replace("profiles.work", "profiles.a") if key.is_table else f"[profiles.a]\n{key.name} = {value}"
+    settings_file.write_text(f"{line}\n")
     settings_file.chmod(0o600)
     result = run("config", "show")
-    (shown,) = [record for record in result.records if record["setting"] == key]
+    (shown,) = [record for record in result.records if record["setting"] == key.name]
     assert shown["from"] == f"{settings_file}, profile a"
-    is_secret = key in {"token", "agent_key", "user_key"}
-    assert (shown["value"] == "(hidden)") == is_secret
+    assert (shown["value"] == "(hidden)") == (key.kind == "secret")
     assert "s3cret" not in result.out
 
 

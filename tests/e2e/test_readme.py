@@ -1,11 +1,13 @@
 """The README agrees with the program: its tables are complete, and its recipes run."""
 
+import json
 import os
 import re
 import select
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from upload_tui.cli.group import upload_tui
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.monitor import METRICS
 from upload_tui.settings import Flags, SettingsPaths, read_settings
-from upload_tui.settings.profiles import Profile
+from upload_tui.settings.keys import KEYS
 from upload_tui.tui import CommandResult, Preferences, ProgramRun, action_ids
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS, key_label
 
@@ -139,29 +141,48 @@ def test_exit_codes_are_described_as_in_the_help() -> None:
     assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in documented.items())
 
 
-def test_settings_are_described_as_in_the_schema(tmp_path: Path) -> None:
-    documented = {code(key)[0]: meaning for key, _, _, meaning in rows("Settings")}
-    assert documented == {key: field.description for key, field in Profile.model_fields.items()}
-    values = {
-        "url": "https://dds.test",
-        "refresh": "2",
-        "requests_per_minute": "7",
-        "stuck_after": "2",
-        "timezone": "UTC",
-        "signs": "ascii",
-        "animations": "false",
-        "alerts": "bell",
-        "alert_repeat": "0",
-        "failures_for": "3600",
-        "timeout": "60",
-    }
-    (tmp_path / "token").write_text("t")
-    for key, variable, _, _ in rows("Settings"):
-        for name in code(variable):
-            value = str(tmp_path / "token") if name.endswith("_FILE") else values.get(code(key)[0], "x")
-            environment = {"UPLOAD_TUI_URL": "https://dds.test", name: value}
-            found = read_settings(environment, Flags(), SettingsPaths(tmp_path / "none", tmp_path / "none"))
-            assert found.sources[code(key)[0]] == name
+def settings_row(name: str, variable: str | None, flag: str, meaning: str) -> list[str]:
+    return [f"`{name}`", f"`{variable}`" if variable else "", f"`{flag}`" if flag else "", meaning]
+
+
+def test_the_table_of_settings_is_in_the_readme() -> None:
+    assert rows("Settings") == [settings_row(key.name, key.variable_name, key.flag, key.help) for key in KEYS]
+    assert {key.flag for key in KEYS} - {""} <= options_of(commands()["list"])
+
+
+ADD_A_KEY = """
+import os, sys
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+
+spec = find_spec("upload_tui.settings.keys")
+sys.modules[spec.name] = keys = module_from_spec(spec)
+end = "\\n)\\n\\nVARIABLES"
+exec(Path(spec.origin).read_text().replace(end, "\\n    " + sys.argv[1] + end), vars(keys))
+from upload_tui.cli.group import upload_tui
+from upload_tui.errors import SettingsError
+for words in ("init", "show -o json", "schema"):
+    upload_tui.main(["config", *words.split()], standalone_mode=False)
+    print("---")
+os.environ["UPLOAD_TUI_NAP"] = "soon"
+try:
+    upload_tui.main(["config", "show"])
+except SettingsError as error:
+    sys.exit(error.title)
+"""
+
+
+def test_a_setting_is_added_in_one_place() -> None:
+    """A line more in the table, and the program has the setting everywhere."""
+    line = 'Key("nap", "how long to rest, in seconds", "5", kind="seconds", default=3.0),'
+    result = run("-c", ADD_A_KEY, line, program=(sys.executable,), environment={"UPLOAD_TUI_NAP": "7"})
+    template, shown, schema = result.out.split("---\n")[:3]
+    (setting,) = [record for record in json.loads(shown) if record["setting"] == "nap"]
+    assert setting == {"setting": "nap", "value": 7.0, "from": "UPLOAD_TUI_NAP"}
+    assert "## how long to rest, in seconds\n# nap = 5\n" in Path(template.strip()).read_text()
+    entry = json.loads(schema)["$defs"]["Profile"]["properties"]["nap"]
+    assert (entry["description"], entry["type"]) == ("how long to rest, in seconds", "number")
+    assert "UPLOAD_TUI_NAP: invalid nap" in result.err
 
 
 def test_keys_are_described_as_in_the_help() -> None:

@@ -28,6 +28,7 @@ from tests.simulation.faults import (
     failing_statements,
 )
 from tests.unit.cli.virtual_program import Capture, Project, World, restart_time, run_virtually, virtual_time
+from upload_tui import monitor
 from upload_tui.cli.support.preferences import save_theme, saved_theme
 from upload_tui.errors import (
     EXIT_INTERNAL_ERROR,
@@ -50,7 +51,7 @@ from upload_tui.monitor import (
     UploadChange,
     read_recording,
 )
-from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store.store import Limits
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.testing.service import md5
@@ -155,7 +156,7 @@ def _command(
         world = _world()
         with pytest.MonkeyPatch.context() as patch:
             if is_bulk:
-                patch.setattr(full_scan, "_BULK_THRESHOLD", 3)
+                patch.setattr(monitor, "Store", partial(Store, limits=Limits(bulk_threshold=3)), raising=False)
             if is_known:
                 assert run_virtually(capture, folder, world, *prepare).code == EXIT_OK
                 _change(world)

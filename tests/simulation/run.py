@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -21,7 +22,8 @@ from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
 from tests.simulation.world import Options, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, restart_time, virtual_time
-from upload_tui.monitor.sync import full_scan
+from upload_tui import monitor
+from upload_tui.monitor.store.store import Store
 from upload_tui.testing import NOW
 
 __all__ = ["Outcome", "run_seed", "shrink"]
@@ -85,8 +87,7 @@ def _deterministic(seed: int, options: Options) -> Iterator[Path]:
     ):
         patch.setenv("HOME", folder)
         patch.setattr(time, "time", lambda: NOW.timestamp() + _CLOCK.monotonic())
-        if options.has_bulk:
-            patch.setattr(full_scan, "_BULK_THRESHOLD", 10)
+        patch.setattr(monitor, "Store", partial(Store, limits=options.limits), raising=False)  # of commands
         yield Path(folder)
 
 

@@ -34,6 +34,7 @@ from upload_tui.monitor import (
     Store,
     WatchedSource,
 )
+from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import LineBatch, LineReceiver, Listing
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
@@ -89,6 +90,11 @@ class Options(Struct, frozen=True):
             f"{' without headers' if self.hides_headers else ''}; {self.uploads} uploads; {self.watchers} watchers; "
             f"{self.event_count} events in {self.minutes} minutes; broken for good: {self.broken}; off: {off}"
         )
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the stores."""
+        return Limits(bulk_threshold=10) if self.has_bulk else Limits()
 
 
 class Trace:
@@ -455,7 +461,7 @@ class Watcher:
         self._world.handle_change(self, change)
 
     def _store(self, name: str) -> Store:
-        store = Store(self._folder / f"{name}.db", _CLOCK.monotonic)
+        store = Store(self._folder / f"{name}.db", _CLOCK.monotonic, self._world.options.limits)
         self.stores.append(store)
         return store
 
@@ -470,7 +476,7 @@ class Watcher:
             return
         header = RecordingHeader(_CLOCK.now(), host.url, "it", tuple(host.refs), 900)
         with RecordingWriter(file, header) as writer:
-            store = RecordingStore(writer)
+            store = RecordingStore(writer, self._world.options.limits)
             session = LiveSession(
                 host.client(), host.refs, store, title="it", changes=ChangeBroadcaster(writer.write_change)
             )

@@ -1,16 +1,16 @@
 """Alerts about failed uploads, and the summary since the last visit."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import count, repeat
 from typing import Any
 
 import pytest
 
 from tests.tui.dashboards import opened, toasts, until
-from upload_tui.monitor import LastVisit, StageReached
-from upload_tui.monitor.store import trouble_first
-from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -115,11 +115,15 @@ def test_a_stale_upload_is_alerted_once_it_is_current_again() -> None:
 
 
 class Wrong:
-    """A session with uploads that are stuck or contradictory, by their age in seconds, and its alerts, which know them."""
+    """A picture of uploads that are stuck or contradictory, by their age in seconds, and its alerts, which know them."""
 
-    def __init__(self, kind: str, ages: Iterable[int]) -> None:
+    def __init__(self, kind: str, ages: Iterable[int], seconds: Iterator[float] | None = None) -> None:
         self.kind = kind
-        self.session = InMemorySession([self.upload(age) for age in ages])
+        self.seconds = seconds or repeat(0.0)
+        """What the store's stopwatch shows."""
+        store = Store(monotonic=lambda: next(self.seconds))
+        uploads = [self.upload(age) for age in ages]
+        self.picture = InMemoryPicture(uploads, clock=FrozenClock(), service="https://example.org", store=store)
         self.alerts = Alerts(AlertSettings(quiet_seconds=0))
         assert self.alerted() == []
 
@@ -131,19 +135,16 @@ class Wrong:
         return an_upload(f"{age}.bin", initiated=age + 20, completed=age + 10, verified=age, chunks=chunks)
 
     def update(self, *ages: int, is_wrong: bool = True) -> None:
-        self.session.picture.update(*(self.upload(age, is_wrong=is_wrong) for age in ages))
+        self.picture.update(*(self.upload(age, is_wrong=is_wrong) for age in ages))
 
     def alerted(self) -> list[str]:
         """The alerts of a comparison."""
-        self.alerts.compare(self.session.picture)
-        return [alert.text for alert in self.alerts.due(self.session.picture.now())]
+        self.alerts.compare(self.picture)
+        return [alert.text for alert in self.alerts.due(self.picture.now())]
 
 
 @pytest.mark.parametrize(("kind", "word"), [("stuck", "stuck"), ("contradictory", "verified but not whole")])
-def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(
-    monkeypatch: pytest.MonkeyPatch, kind: str, word: str
-) -> None:
-    monkeypatch.setattr(trouble_first, "_SLOW_SECONDS", 1e9)  # otherwise a slow machine compares later
+def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(kind: str, word: str) -> None:
     wrong = Wrong(kind, range(10_000, 10_330))
     wrong.update(9000)
     assert wrong.alerted() == [f"9000.bin {word}"]
@@ -157,19 +158,18 @@ def test_of_more_wrong_uploads_than_are_compared_each_is_alerted_once(
     wrong.update(8000, 20_002)
     assert wrong.alerted() == [f"2 uploads newly {word}"]
     assert wrong.alerted() == []
-    wrong.session.close()
+    wrong.picture.close()
 
 
-def test_an_order_that_is_older_than_the_numbers_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Wrong("stuck", range(10_000, 10_003))
-    with monkeypatch.context() as patch:
-        patch.setattr(trouble_first, "_SLOW_SECONDS", 0.0)
-        patch.setattr(trouble_first, "_REFRESH_FACTOR", 1e9)
-        wrong.update(9000)
-        assert wrong.alerted() == []
+def test_an_order_that_is_older_than_the_numbers_is_not_compared() -> None:
+    slow_machine = count(1.0)  # so that the order is not made again for a while
+    wrong = Wrong("stuck", range(10_000, 10_003), slow_machine)
+    wrong.update(9000)
+    assert wrong.alerted() == []
+    wrong.seconds = repeat(1000.0)
     assert wrong.alerted() == ["9000.bin stuck"]
     assert wrong.alerted() == []
-    wrong.session.close()
+    wrong.picture.close()
 
 
 async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_live() -> None:

@@ -20,7 +20,7 @@ from upload_tui.backend.fault_injection import FaultControlApp, FaultInjectionMi
 from upload_tui.backend.faults import Faults, FaultyStorage
 from upload_tui.backend.serializers import ResourceSerializer
 from upload_tui.backend.storage import MEMORY_LIMIT_BYTES, FolderStorage, MemoryStorage, Storage
-from upload_tui.backend.store.database import Database
+from upload_tui.backend.store.database import UPLOADS_IN_MEMORY, Database
 from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
@@ -43,6 +43,7 @@ class ServiceOptions(TypedDict, total=False):
         database: the file of the database; None keeps it in memory.
         storage: the folder of the stored bytes; None keeps them in memory.
         memory_bytes: how many bytes are kept in memory at most.
+        uploads_in_memory: how many uploads a database in memory keeps.
         seed: makes ids reproducible; None makes random ids.
         secret: the key for tokens and signatures, for tests; None uses the database's, random in a new one.
         verifications_at_once: how many uploads are verified concurrently.
@@ -55,6 +56,7 @@ class ServiceOptions(TypedDict, total=False):
     database: Path | None
     storage: Path | None
     memory_bytes: int
+    uploads_in_memory: int
     seed: int | None
     secret: bytes | None
     verifications_at_once: int
@@ -83,7 +85,7 @@ class EmbeddedService:
         self.clock: Clock = clock or SystemClock()
         self.base_url = options.get("base_url", IN_PROCESS_URL)
         self.faults = Faults(self.clock)
-        self._database = Database(options.get("database"))
+        self._database = Database(options.get("database"), options.get("uploads_in_memory", UPLOADS_IN_MEMORY))
         self._verification_seconds: dict[str, float] = {}
         self._worker_task: asyncio.Task[None] | None = None
         with self._database.starting():

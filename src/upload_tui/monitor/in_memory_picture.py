@@ -27,6 +27,7 @@ class InMemoryPicture(StorePicture):
         service: the service's URL.
         stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
         freshness: how current the uploads are; None if they always are.
+        store: where to keep them; a new one if None.
 
     >>> from upload_tui.testing import FrozenClock, an_upload
     >>> picture = InMemoryPicture([an_upload("scan.tiff", initiated=90, completed=30)], clock=FrozenClock())
@@ -43,9 +44,10 @@ class InMemoryPicture(StorePicture):
         service: str = "",
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
         freshness: Freshness | None = None,
+        store: Store | None = None,
     ) -> None:
         limits = TroubleLimits(stuck_after_seconds)
-        super().__init__(Store(), clock or SystemClock(), service, limits, freshness=freshness)
+        super().__init__(store or Store(), clock or SystemClock(), service, limits, freshness=freshness)
         self.update(*uploads)
 
     def close(self) -> None:

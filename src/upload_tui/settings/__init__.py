@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.settings.keys import DEFAULTS, PER_SERVICE_KEYS
+    from upload_tui.settings.keys import DEFAULTS, KEYS, PER_SERVICE_KEYS
     from upload_tui.settings.layers import COMMAND_LINE, Flags, SettingsPaths
     from upload_tui.settings.profiles import settings_schema
     from upload_tui.settings.service_settings import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMAND_LINE",
     "DEFAULTS",
+    "KEYS",
     "PER_SERVICE_KEYS",
     "Flags",
     "ServiceSettings",
@@ -35,7 +36,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "keys": "DEFAULTS PER_SERVICE_KEYS",
+        "keys": "DEFAULTS KEYS PER_SERVICE_KEYS",
         "layers": "COMMAND_LINE Flags SettingsPaths",
         "profiles": "settings_schema",
         "service_settings": "read_display_settings read_settings read_token_file ServiceSettings",

@@ -7,15 +7,26 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+)
 
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import failure_reason, parse_toml, read_text
+from upload_tui.settings.keys import KEYS, Key
 
 __all__ = [
+    "KINDS",
     "Profile",
     "SettingsFile",
     "read_ddsclient",
@@ -61,7 +72,6 @@ def _as_tuple(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-SecondsOrZero = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)]
 Command = Annotated[str, AfterValidator(_check_command)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
@@ -96,75 +106,47 @@ class CommandSettings(_Table):
     )
 
 
-class Profile(_Table):
-    """A service, and how to watch it. All keys are optional."""
+KINDS: Mapping[str, Any] = {
+    "text": str,
+    "secret": SecretStr,
+    "path": Path,
+    "boolean": bool,
+    "count": Annotated[int, Field(ge=1, le=100_000)],
+    "seconds": Seconds,
+    "seconds or zero": Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)],
+    "zone": Annotated[str, AfterValidator(_check_zone)],
+    "web address": Annotated[str, AfterValidator(_check_web_address)],
+    "command": Command,
+    "program": Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)],
+    "list": tuple[str, ...],
+    "texts": Strings,
+    "bindings": dict[str, str],
+    "views": dict[str, ViewSettings],
+    "commands": dict[str, CommandSettings],
+    "hooks": dict[str, Command],
+}
+"""The types of the settings' values; `texts` is a list that may be written as one text."""
 
-    url: str | None = Field(None, description="URL of the service, with or without /api/v1")
-    command: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_check_program)] | None = Field(
-        None,
-        description="a program with arguments (a list; no shell) that prints the uploads, in place of a url; see `upload-tui source`",
+
+def _type_of(key: Key) -> Any:
+    if not key.choices:
+        return KINDS[key.kind]
+    choice = Literal[key.choices]  # type: ignore[name-defined]
+    return choice if key.kind == "text" else tuple[choice, ...]
+
+
+if TYPE_CHECKING:
+
+    class Profile(_Table):
+        """A service, and how to watch it. All keys are optional."""
+else:
+    Profile = create_model(
+        "Profile",
+        __base__=_Table,
+        __doc__="A service, and how to watch it. All keys are optional.",
+        __module__=__name__,
+        **{key.name: (_type_of(key) | None, Field(None, description=key.help)) for key in KEYS},
     )
-    timeout: Seconds | None = Field(None, description="how long one run of command may take, in seconds")
-    projects: Strings | None = Field(None, description="ids or names; all visible projects if not set")
-    token: SecretStr | None = Field(None, description="the token itself; a command, a file or the keyring is safer")
-    token_command: Command | None = Field(None, description="a command that prints the token")
-    token_file: Path | None = Field(None, description="a file with the token on its first line")
-    token_keyring: str | None = Field(
-        None, description="user name of the token in the keyring, whose service name is upload-tui"
-    )
-    agent_key: SecretStr | None = Field(None, description="exchanged for a token together with user_key")
-    user_key: SecretStr | None = Field(None, description="exchanged for a token together with agent_key")
-    refresh: Seconds | None = Field(
-        None, description="shortest time between two updates, in seconds; 15 between two runs of command if not set"
-    )
-    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
-        None, description="the most requests in a minute; quiet projects are read more rarely so that it is enough"
-    )
-    stuck_after: Seconds | None = Field(
-        None, description="age at which a pending upload is stuck, in seconds; less if similar uploads are much faster"
-    )
-    failures_for: Seconds | None = Field(
-        None, description="how long a failed upload counts as trouble, in seconds; after that it is history"
-    )
-    timezone: Annotated[str, AfterValidator(_check_zone)] | None = Field(
-        None, description="time zone of displayed times, such as Europe/Berlin; the local zone if not set"
-    )
-    theme: str | None = Field(None, description="name of a theme")
-    signs: Literal["unicode", "ascii"] | None = Field(
-        None, description="characters to draw with: unicode, ascii; what the locale supports if not set"
-    )
-    animations: bool | None = Field(
-        None, description="enable animations: true, false; if not set, true, but false under ssh"
-    )
-    columns: Strings | None = Field(None, description="columns of the table, each as name or name:width")
-    keys: dict[str, str] | None = Field(None, description="key bindings, by action id")
-    views: dict[str, ViewSettings] | None = Field(
-        None,
-        description="tables by name, each a view with query, order, columns and key; [views.NAME] for all",
-    )
-    commands: dict[str, CommandSettings] | None = Field(
-        None,
-        description="tables by name, each a command on uploads with command, key, confirm, output, timeout; [commands.NAME] for all",
-    )
-    upload_url: Annotated[str, AfterValidator(_check_web_address)] | None = Field(
-        None, description="address of an upload's page, which o opens: https://…/{project_id}/{id}"
-    )
-    on_error: Command | None = Field(
-        None,
-        description="a program with arguments (no shell) to run when uploads fail; reads them as JSON lines on standard input",
-    )
-    on_change: dict[str, Command] | None = Field(
-        None,
-        description="programs with arguments (no shell) by query: each runs on matching changes, which it reads as JSON lines",
-    )
-    alerts: tuple[Literal["bell", "desktop"], ...] | None = Field(
-        None, description="how to alert when uploads fail, besides the alert line: bell, desktop"
-    )
-    alert_repeat: SecondsOrZero | None = Field(
-        None,
-        description="shortest time between two alerts for the same cause, in seconds; 0 alerts for every failure",
-    )
-    ca_bundle: Path | None = Field(None, description="trusted certificates, instead of the default ones")
 
 
 class SettingsFile(_Table):

@@ -73,6 +73,7 @@ class ServiceSettings:
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
         ca_bundle: trusted certificates; None means the default ones.
         profile: the name of the profile in use; empty if there is none.
+        values: all that are set, as they are in the settings file, by key.
         sources: where each value comes from, by key.
         warnings: what should be fixed although it does no harm yet.
     """
@@ -106,6 +107,7 @@ class ServiceSettings:
     alert_repeat_seconds: float = DEFAULTS["alert_repeat"]
     ca_bundle: Path | None = None
     profile: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -192,6 +194,7 @@ def _build_settings(
         alert_repeat_seconds=values["alert_repeat"],
         ca_bundle=values.get("ca_bundle"),
         profile=profile,
+        values=MappingProxyType({**values, "refresh": _refresh_seconds(values, sources)}),
         sources=MappingProxyType(dict(sources)),
         warnings=warnings,
     )

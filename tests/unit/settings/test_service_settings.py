@@ -2,6 +2,7 @@
 
 import json
 import string
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from upload_tui.settings import (
     read_settings,
     settings_schema,
 )
-from upload_tui.settings.keys import KEYS
+from upload_tui.settings.keys import VARIABLES
 from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_file
 
 URL = "https://dds.test"
@@ -316,8 +317,14 @@ def test_the_schema_has_every_key_with_a_description() -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_every_key_of_a_profile_is_in_the_table() -> None:
-    assert [key.name for key in KEYS] == list(Profile.model_fields)
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_every_variable_sets_its_key(read: Reader, tmp_path: Path, variable: str) -> None:
+    key = VARIABLES[variable]
+    (tmp_path / "token").write_text("t")
+    value = tomllib.loads(f"value = {key.example}")["value"] if key.example else "x"
+    text = str(tmp_path / "token") if key.name == "token_file" else ",".join(value) if key.is_list else str(value)
+    found = read(environment={"UPLOAD_TUI_URL": URL, variable: text})
+    assert found.sources[key.name] == variable
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o604, 0o640, 0o644, 0o666])

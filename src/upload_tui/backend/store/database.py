@@ -4,7 +4,7 @@ Times are milliseconds since 1970. Constraints reject illegal transitions, whate
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from upload_tui.backend.store.uploads import Uploads
 from upload_tui.errors import UsageError
 from upload_tui.files import create_private_file, restrict_to_owner
 
-__all__ = ["Database", "UPLOADS_IN_MEMORY", "migrate"]
+__all__ = ["MIGRATIONS", "UPLOADS_IN_MEMORY", "Database", "migrate"]
 
 _INITIAL = """
 CREATE TABLE IF NOT EXISTS secret (only INTEGER PRIMARY KEY CHECK (only = 1), value BLOB NOT NULL);
@@ -103,7 +103,7 @@ CREATE INDEX versions_of_upload ON versions (upload_id);
 """
 """Purged uploads. `claim` counts claims, `attempts` only unfinished ones; the index covers the search for due jobs."""
 
-_MIGRATIONS = (_INITIAL, _TREE, _WORKER)
+MIGRATIONS = (_INITIAL, _TREE, _WORKER)
 
 
 def _check_owner(db: sqlite3.Connection) -> None:
@@ -117,18 +117,18 @@ def _check_owner(db: sqlite3.Connection) -> None:
         raise UsageError("The database belongs to another program", "Choose another --db.")
 
 
-def migrate(db: sqlite3.Connection) -> None:
+def migrate(db: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Bring a database up to date, each migration in a transaction.
 
     Raises:
         UsageError: a newer version of the program wrote it.
     """
     done = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if done > len(_MIGRATIONS):
+    if done > len(migrations):
         raise UsageError(
             "The database was written by a newer version of upload-tui", "Update upload-tui, or choose another --db."
         )
-    for number, step in enumerate(_MIGRATIONS[done:], done + 1):
+    for number, step in enumerate(migrations[done:], done + 1):
         db.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
 
 
@@ -144,13 +144,15 @@ class Database:
 
     Args:
         file: the file of the database; None keeps it in memory.
+        uploads_in_memory: how many uploads it keeps in memory, besides imported ones.
 
     Raises:
         UsageError: another service uses the file, it cannot be opened, or another program or a newer version wrote it.
     """
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, uploads_in_memory: int = UPLOADS_IN_MEMORY) -> None:
         self._file = file
+        self._uploads_in_memory = uploads_in_memory
         try:
             if file is not None:
                 create_private_file(file)
@@ -193,7 +195,7 @@ class Database:
     @property
     def upload_limit(self) -> int | None:
         """How many uploads are kept; older ones that have ended are deleted. None for no limit."""
-        return UPLOADS_IN_MEMORY + self.uploads.imported_count if self._file is None else None
+        return self._uploads_in_memory + self.uploads.imported_count if self._file is None else None
 
     def close(self) -> None:
         """Close the database."""

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,62 +13,17 @@ from upload_tui.cli.support.output import Column, Printer, echo_err, output_opti
 from upload_tui.errors import SettingsError
 from upload_tui.files import make_private_folder, private_opener, write_hint
 from upload_tui.redaction import HIDDEN
-from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.settings import KEYS, Flags, ServiceSettings
 
 __all__ = ["command"]
 
 _TEMPLATE = """\
 # Settings of upload-tui. Flags override variables (UPLOAD_TUI_URL and so on), variables override this file.
-# If it holds a secret: chmod 600
+# If it holds a secret: chmod 600. Authenticate by one of token_command, token_file, token_keyring, or agent_key with user_key.
 
 # default_profile = "work"
 
 # [profiles.work]
-# url = "https://dds.example.org"
-# projects = ["My project"]            # ids or names; by default all projects
-# command = ["~/bin/list-uploads"]     # in place of a url: a program that prints the uploads; see `upload-tui source --help`
-# timeout = 30                         # how long one run of that program may take, in seconds
-#
-# Credentials, one of:
-# token_command = "pass show dds/token"
-# token_file = "~/.config/dds-token"
-# token_keyring = "work"               # after: keyring set upload-tui work
-# agent_key = "…"                      # with user_key: exchanged for a token, renewed before it expires
-# user_key = "…"
-#
-# refresh = 1.0                        # shortest polling interval, in seconds; 15 for a command
-# requests_per_minute = 60             # the most requests to the service in a minute
-# stuck_after = 900                    # age of a stuck upload while no usual times are known, in seconds
-# failures_for = 86400                # how long a failure counts as trouble, in seconds
-# timezone = "Europe/Berlin"           # time zone on screen; by default the system's
-# theme = "upload-dark"
-# signs = "ascii"                      # or "unicode"; by default chosen by the locale
-# animations = false                   # by default on, and off over ssh
-# columns = ["stage", "name:40", "size", "since", "note"]
-# alerts = ["bell", "desktop"]         # how to alert you when uploads fail
-# alert_repeat = 60                    # seconds until failures of the same cause are alerted again; 0 alerts each
-# upload_url = "https://dds.example.org/ui/{project_id}/{id}"    # the page that o opens
-# on_error = "mail -s failed me"       # program to run when uploads fail; reads JSON lines; no shell: for pipes, sh -c '…'
-# ca_bundle = "/etc/ssl/own-ca.pem"
-#
-# [profiles.work.views.night]          # a view of the dashboard; [views.night] for every profile
-# query = "is:trouble -by:robot"       # as in the search
-# order = "since"                      # or "-since": the other direction
-# columns = ["name", "since", "note"]
-# key = "f2"
-#
-# [profiles.work.commands.page]        # a command on uploads; [commands.page] for every profile
-# command = ["notify-send", "--", "{name}", "{error_message}"]    # no shell; {id}, {stage} and others: see the README
-# key = "b"
-# confirm = true                       # ask first
-# output = "notice"                    # or "show", "discard"
-#
-# [profiles.work.on_change]            # programs by query; they read the changes as JSON lines
-# "stage:verified name:.bam" = "~/bin/publish"
-#
-# [profiles.work.keys]                 # keys of actions; the ids are in the README
-# quit = "q,x"
-# "table.down" = "j,down,e"
 """
 
 _COLUMNS = (
@@ -105,37 +60,6 @@ def show(output: str | None, *, flags: Flags) -> None:
     )
 
 
-_VALUES: Mapping[str, Callable[[ServiceSettings], Any]] = {
-    "url": lambda settings: settings.url,
-    "command": lambda settings: _without_arguments(settings.command),
-    "timeout": lambda settings: settings.timeout_seconds,
-    "projects": lambda settings: list(settings.projects),
-    "token_command": lambda settings: _program_of(settings.token_command),
-    "token_file": lambda settings: str(settings.token_file),
-    "token_keyring": lambda settings: settings.token_keyring,
-    "refresh": lambda settings: settings.refresh_seconds,
-    "requests_per_minute": lambda settings: settings.requests_per_minute,
-    "stuck_after": lambda settings: settings.stuck_after_seconds,
-    "failures_for": lambda settings: settings.failures_for_seconds,
-    "timezone": lambda settings: str(settings.zone),
-    "theme": lambda settings: settings.theme,
-    "signs": lambda settings: settings.signs,
-    "animations": lambda settings: settings.animations,
-    "columns": lambda settings: list(settings.columns),
-    "keys": lambda settings: dict(settings.keys),
-    "views": lambda settings: {name: view.model_dump(exclude_unset=True) for name, view in settings.views.items()},
-    "commands": lambda settings: {
-        name: _without_arguments(command.command) for name, command in settings.commands.items()
-    },
-    "upload_url": lambda settings: settings.upload_url,
-    "on_change": lambda settings: {query: _program_of(command) for query, command in settings.on_change.items()},
-    "on_error": lambda settings: _program_of(settings.on_error),
-    "alerts": lambda settings: list(settings.alerts),
-    "alert_repeat": lambda settings: settings.alert_repeat_seconds,
-    "ca_bundle": lambda settings: str(settings.ca_bundle),
-}
-
-
 def _program_of(command: str) -> str:
     """The program of a command; its arguments may be secrets."""
     return " ".join(_without_arguments(shlex.split(command)))
@@ -145,9 +69,25 @@ def _without_arguments(words: Sequence[str]) -> list[str]:
     return [*words[:1], HIDDEN] if len(words) > 1 else [*words]
 
 
-def _displayed_value(settings: ServiceSettings, key: str) -> Any:
-    """The value of a setting; a setting that is not listed above counts as a secret."""
-    return _VALUES[key](settings) if key in _VALUES else HIDDEN
+def _displayed_value(settings: ServiceSettings, name: str) -> Any:
+    """The value of a setting without secrets."""
+    value, kind = settings.values[name], next(key.kind for key in KEYS if key.name == name)
+    match kind:
+        case "secret":
+            return HIDDEN
+        case "command":
+            return _program_of(value)
+        case "program":
+            return _without_arguments(value)
+        case "hooks":
+            return {query: _program_of(program) for query, program in value.items()}
+        case "commands":
+            return {name: _without_arguments(one.command) for name, one in value.items()}
+        case "views":
+            return {name: view.model_dump(exclude_unset=True) for name, view in value.items()}
+        case "path":
+            return str(value)
+    return [*value] if isinstance(value, tuple) else value
 
 
 @command.command("schema", help="Print the JSON schema of the settings file, for editors.")
@@ -171,12 +111,20 @@ def init() -> None:
         raise _write_error(file, error) from error
     try:
         with opened:
-            opened.write(_TEMPLATE)
+            opened.write(_template())
     except OSError as error:
         file.unlink(missing_ok=True)  # an empty file would stop the next try
         raise _write_error(file, error) from error
     click.echo(file)
     echo_err("upload-tui: edit it, then run `upload-tui doctor`.")
+
+
+def _template() -> str:
+    """The commented settings file: each key with what it means and an example; tables come last."""
+    keys = sorted((key for key in KEYS if key.example), key=lambda key: key.is_table)
+    examples = ((key, key.example if key.is_table else f"{key.name} = {key.example}") for key in keys)
+    lines = (f"## {key.help}\n# " + example.replace("\n", "\n# ") + "\n" for key, example in examples)
+    return _TEMPLATE + "".join(lines)
 
 
 def _write_error(file: Path, error: OSError) -> SettingsError:

@@ -27,8 +27,6 @@ from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = ["LiveSession"]
 
-_STALL_CHECK_SECONDS = 1.0
-"""How often a running round is checked, in real time: a clock of the test's or the demo's may stand still."""
 _MIN_STALL_SECONDS = 5.0
 _MISSED_ROUNDS = 3
 _STALL_FACTOR = 4.0
@@ -345,7 +343,7 @@ class _ProjectPoller:
         began_on = answered_on = self._clock.now()
         answers = 0
         try:
-            while not (await asyncio.wait({round_}, timeout=_STALL_CHECK_SECONDS))[0]:
+            while not (await asyncio.wait({round_}, timeout=self._store.limits.stall_check_seconds))[0]:
                 is_held = self.tracker.is_paused or self._client.gate.is_holding
                 if self._synchroniser.answer_count != answers or is_held:
                     answers, answered_on = self._synchroniser.answer_count, self._clock.now()

@@ -137,13 +137,10 @@ def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
 
 
 _RENEW_SECONDS = 2.0
-_BUSY_SECONDS = 5.0
 _CHECKPOINT_PAGES = 1000
 """SQLite's default."""
 _BULK_CHECKPOINT_PAGES = 8000
 """A checkpoint of the write-ahead log every 32 MiB, not every 4: each one rewrites the pages that all rows change."""
-_SMALL_STORE_UPLOADS = 3000
-"""So few uploads are sorted and searched quickly without an index."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
 _INSERT_ROWS = (
     f"INSERT OR IGNORE INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
@@ -215,7 +212,7 @@ class BulkLoad:
 
     def _has_many_scanned_uploads(self) -> bool:
         scanned = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
-        return bool(self._db.execute(scanned).fetchone()[0] > _SMALL_STORE_UPLOADS)
+        return bool(self._db.execute(scanned).fetchone()[0] > self._db.limits.small_store_uploads)
 
     def end(self) -> None:
         """End a load; the last one builds indexes, triggers and counts."""
@@ -265,12 +262,29 @@ class BulkLoad:
                 for _ in end_bulk_steps(self._db.connection):
                     await asyncio.sleep(0)
             else:
-                await _finish_in_thread(self._db.file, self._lease.owner, self._now)
+                await self._finish_in_thread(self._db.file)
         except sqlite3.Error as error:
             self._db.recover(error)
         finally:
             self._idle.set()
         self._bump_revision()
+
+    async def _finish_in_thread(self, file: Path) -> None:
+        """Run the steps that end a load on a connection of their own, in a thread."""
+        db = sqlite3.connect(file, isolation_level=None, timeout=self._db.limits.busy_seconds, check_same_thread=False)
+
+        def finish() -> None:
+            with closing(db):
+                db.execute("PRAGMA synchronous = NORMAL")
+                for _ in end_bulk_steps(db):
+                    write_lease(db, BulkLease(self._lease.owner, self._now()))
+
+        try:
+            await asyncio.to_thread(finish)
+        except asyncio.CancelledError:
+            with suppress(sqlite3.ProgrammingError):  # the thread has closed it already
+                db.interrupt()
+            raise
 
     def _bump_revision(self) -> None:
         """Make readers query again: every transaction of the store increments its revision."""
@@ -349,21 +363,3 @@ class BulkLoad:
         differing = [row[0] for row in self._db.execute(_DIFFERING_PLACES, (page,))]
         self._db.execute(_REFRESH_ROWS.format(", ".join(map(str, differing))), (read_ms, page))
         return differing
-
-
-async def _finish_in_thread(file: Path, owner: int, now: Callable[[], float]) -> None:
-    """Run the steps that end a load on a connection of their own, in a thread."""
-    db = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS, check_same_thread=False)
-
-    def finish() -> None:
-        with closing(db):
-            db.execute("PRAGMA synchronous = NORMAL")
-            for _ in end_bulk_steps(db):
-                write_lease(db, BulkLease(owner, now()))
-
-    try:
-        await asyncio.to_thread(finish)
-    except asyncio.CancelledError:
-        with suppress(sqlite3.ProgrammingError):  # the thread has closed it already
-            db.interrupt()
-        raise

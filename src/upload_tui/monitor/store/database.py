@@ -14,13 +14,61 @@ from pathlib import Path
 from secrets import randbits
 from typing import Any
 
+from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 
-__all__ = ["ChangeLog", "Database", "ResultRows"]
+__all__ = ["STANDARD_LIMITS", "ChangeLog", "Database", "Limits", "ResultRows"]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The constants that tune a store and the synchronisation with it; small ones make a test of what happens beyond them small.
+
+    Attributes:
+        bulk_threshold: from this many uploads on, a full scan fills the store in bulk.
+        worker_threshold: from this many uploads on, parsing takes longer than starting a process.
+        scan_passes: how often a full scan reads all pages while uploads are deleted.
+        buffered_uploads: new uploads held in memory before they are recorded.
+        idle_steps: steps for comparing a whole project when nothing else happens (some hours); they set the page size.
+        single_requests: missing uploads fetched in one such step; the totals differ still, so that a later step fetches the rest.
+        stall_check_seconds: how often a round that has not ended is checked for answers, in real time: the clock of a test or of the
+            demo may stand still.
+        gone_uploads_kept: gone uploads kept for each project: enough to look up what disappeared lately. Without a limit, a
+            dashboard over a service that deletes old uploads would grow for as long as it is open.
+        gone_uploads_surplus: how many more may exist, so that they are deleted in batches.
+        ended_uploads_kept: uploads that stay in the picture though their source said that they ended and no longer lists them.
+        small_store_uploads: so few uploads are sorted and searched quickly without an index.
+        checkpoint_rows: rows between two checkpoints of a long result.
+        search_candidates: trigram matches that are read at once; with more, a scan finds the first rows sooner.
+        search_sample_rows: trigram matches that are read to estimate how many there are.
+        search_batch_rows: rows scanned in one batch of a search.
+        long_list_rows: a list of matches longer than this is rebuilt only after a pause, however often the store changes.
+        busy_seconds: how long to wait for another process that is writing to the same file.
+    """
+
+    bulk_threshold: int = 3000
+    worker_threshold: int = 20_000
+    scan_passes: int = 5
+    buffered_uploads: int = 5000
+    idle_steps: int = 2000
+    single_requests: int = 500
+    stall_check_seconds: float = 1.0
+    gone_uploads_kept: int = 500
+    gone_uploads_surplus: int = 100
+    ended_uploads_kept: int = 1000
+    small_store_uploads: int = 3000
+    checkpoint_rows: int = 8192
+    search_candidates: int = 8000
+    search_sample_rows: int = 500
+    search_batch_rows: int = 1024
+    long_list_rows: int = 20_000
+    busy_seconds: float = 5.0
+
+
+STANDARD_LIMITS = Limits()
 
 
 class ResultRows(list[Any]):
@@ -43,10 +91,12 @@ class Database:
     Args:
         file: where it is stored; None for memory. A file that cannot be used is replaced at once.
         on_replaced: called when the database was replaced later.
+        limits: of the store.
     """
 
-    def __init__(self, file: Path | None, on_replaced: Callable[[], None]) -> None:
-        self._current = open_database(file)
+    def __init__(self, file: Path | None, on_replaced: Callable[[], None], limits: Limits = STANDARD_LIMITS) -> None:
+        self.limits = limits
+        self._current = open_database(file, limits.busy_seconds)
         self._on_replaced = on_replaced
         self._is_in_transaction = False
         self._generation = 0
@@ -139,7 +189,7 @@ class Database:
     def replace_with_empty(self) -> None:
         """Replace a database in memory by an empty one."""
         self.connection.close()
-        self._current = open_database(None)
+        self._current = open_database(None, self.limits.busy_seconds)
         self._generation += 1
         self._on_replaced()
 

@@ -24,9 +24,6 @@ from upload_tui.monitor.store.query import (
 
 __all__ = ["KeysetPager"]
 
-_CHECKPOINT_ROWS = 8192
-"""Rows between two checkpoints."""
-
 
 class _Checkpoints(Struct):
     """Offsets whose row keys are known, in order."""
@@ -93,19 +90,19 @@ class KeysetPager:
         start, low = (checkpoints.offsets[below], checkpoints.keys[below]) if below >= 0 else (0, None)
         is_last = above == len(checkpoints.offsets)
         end, high = (query.total, None) if is_last else (checkpoints.offsets[above], checkpoints.keys[above])
-        forward, backward = offset - start, end - offset - limit
+        forward, backward, stride = offset - start, end - offset - limit, self._db.limits.checkpoint_rows
         if forward <= backward:
-            while forward > _CHECKPOINT_ROWS:
-                if not (step := self._fetch_keys(query, low, _CHECKPOINT_ROWS, 1, backwards=False)):
+            while forward > stride:
+                if not (step := self._fetch_keys(query, low, stride, 1, backwards=False)):
                     return ()  # another dashboard deleted rows just now
-                low, start, forward = step[0], start + _CHECKPOINT_ROWS, forward - _CHECKPOINT_ROWS
+                low, start, forward = step[0], start + stride, forward - stride
                 checkpoints.add(start, low)
             keys = self._fetch_keys(query, low, forward, limit, backwards=False)
         else:
-            while backward > _CHECKPOINT_ROWS:
-                if not (step := self._fetch_keys(query, high, _CHECKPOINT_ROWS - 1, 1, backwards=True)):
+            while backward > stride:
+                if not (step := self._fetch_keys(query, high, stride - 1, 1, backwards=True)):
                     return ()
-                high, end, backward = step[0], end - _CHECKPOINT_ROWS, backward - _CHECKPOINT_ROWS
+                high, end, backward = step[0], end - stride, backward - stride
                 checkpoints.add(end, high)
             keys = self._fetch_keys(query, high, backward, limit, backwards=True)[::-1]
         if keys:

@@ -9,13 +9,7 @@ from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.schema import read_lease
 from upload_tui.status import Stage
 
-__all__ = ["GONE_UPLOADS_KEPT", "GONE_UPLOADS_SURPLUS", "Partition", "PartitionTable", "partition_list"]
-
-GONE_UPLOADS_KEPT = 500
-"""How many gone uploads of a project are kept: enough to look up what disappeared lately. Without a limit, a dashboard over a
-service that deletes old uploads would grow for as long as it is open."""
-GONE_UPLOADS_SURPLUS = 100
-"""How many more may exist, so that they are deleted in batches."""
+__all__ = ["Partition", "PartitionTable", "partition_list"]
 
 
 class Partition(Struct, frozen=True):
@@ -108,13 +102,13 @@ class PartitionTable:
             self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
 
     def delete_oldest_gone(self, project_id: str) -> None:
-        """Delete a project's gone uploads beyond `GONE_UPLOADS_KEPT`, first those that the service listed longest ago.
+        """Delete a project's gone uploads beyond `Limits.gone_uploads_kept`, first those that the service listed longest ago.
 
         Nothing is deleted during a bulk load. The row with the highest number stays, because later uploads must get higher ones.
         """
         gone = [one for one in self.select(frozenset({project_id})) if one.is_gone]
-        surplus = sum(partition.upload_count for partition in gone) - GONE_UPLOADS_KEPT
-        if surplus < GONE_UPLOADS_SURPLUS or read_lease(self._db) is not None:
+        surplus = sum(partition.upload_count for partition in gone) - self._db.limits.gone_uploads_kept
+        if surplus < self._db.limits.gone_uploads_surplus or read_lease(self._db) is not None:
             return
         self._db.execute(
             "DELETE FROM uploads WHERE number IN ("

@@ -20,8 +20,6 @@ from upload_tui.text import fold
 
 __all__ = ["OpenDatabase", "open_database", "replacement_for", "storage_error"]
 
-_BUSY_SECONDS = 5.0
-"""How long to wait for another process that is writing to the same file."""
 _CACHE_KIB = 16 * 1024
 _SIDE_FILES = ("-wal", "-shm")
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -43,6 +41,7 @@ class OpenDatabase(Struct, frozen=True):
         identity: device and inode, which identify the file even if another takes its name; None if there was no file.
         notice: why it is not the file that was asked for; empty if it is.
         is_copy: True if it has all data of the database that it replaced.
+        busy_seconds: how long to wait for another process that is writing to the file, or to the one that replaces it.
     """
 
     connection: sqlite3.Connection
@@ -50,6 +49,7 @@ class OpenDatabase(Struct, frozen=True):
     identity: tuple[int, int] | None = None
     notice: str = ""
     is_copy: bool = False
+    busy_seconds: float = 0.0
 
 
 def storage_error(
@@ -104,15 +104,20 @@ def _damaged_error(error: sqlite3.Error) -> DamagedStorageError:
     return DamagedStorageError(f"The file is damaged ({error})", "Move the file away.")
 
 
-def open_database(file: Path | None) -> OpenDatabase:
-    """Open the database of a file (None: in memory), or a replacement with a notice if the file cannot be used."""
+def open_database(file: Path | None, busy_seconds: float) -> OpenDatabase:
+    """Open the database of a file (None: in memory), or a replacement with a notice if the file cannot be used.
+
+    Args:
+        file: the file.
+        busy_seconds: how long to wait for another process that is writing to it.
+    """
     if file is None:
         return OpenDatabase(_open_in_memory())
     identity = _identity(file)
     try:
-        return _open_file(file)
+        return _open_file(file, busy_seconds)
     except StorageError as error:
-        return _fallback(file, error, identity)
+        return _fallback(file, error, identity, busy_seconds)
 
 
 def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
@@ -122,10 +127,10 @@ def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
             return _copy_to_memory(error, connection)
     if failed.file is None or failed.notice:
         return _copy_to_memory(error, None)
-    return _fallback(failed.file, error, failed.identity)
+    return _fallback(failed.file, error, failed.identity, failed.busy_seconds)
 
 
-def _open_file(file: Path, notice: str = "") -> OpenDatabase:
+def _open_file(file: Path, busy_seconds: float, notice: str = "") -> OpenDatabase:
     """Open the database of a file.
 
     Raises:
@@ -134,7 +139,7 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
     try:
         make_private_folder(file.parent)
         create_private_file(file)
-        connection = sqlite3.connect(file, isolation_level=None, timeout=_BUSY_SECONDS)
+        connection = sqlite3.connect(file, isolation_level=None, timeout=busy_seconds)
         try:
             _check_ownership(connection, file)
             _check_writable(file)
@@ -150,7 +155,7 @@ def _open_file(file: Path, notice: str = "") -> OpenDatabase:
     except sqlite3.Error as error:
         # Even a bug of ours here means that the schema is not ours: the file must not be changed.
         raise storage_error(error, file) or _damaged_error(error) from error
-    return OpenDatabase(connection, file, _identity(file), notice)
+    return OpenDatabase(connection, file, _identity(file), notice, busy_seconds=busy_seconds)
 
 
 def _check_ownership(connection: sqlite3.Connection, file: Path | None) -> None:
@@ -196,14 +201,15 @@ def _identity(file: Path) -> tuple[int, int] | None:
 # Replacements
 
 
-def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None) -> OpenDatabase:
+def _fallback(file: Path, error: StorageError, identity: tuple[int, int] | None, busy_seconds: float) -> OpenDatabase:
     """Another file if `error` allows it, else memory."""
     try:
         if isinstance(error, NewerStorageError):
             own = file.with_name(f"{file.stem}-{len(MIGRATIONS)}{file.suffix}")
-            return _open_file(own, f"Using the cache {own.name}: {_as_clause(error.title)}")
+            return _open_file(own, busy_seconds, f"Using the cache {own.name}: {_as_clause(error.title)}")
         if isinstance(error, DamagedStorageError):
-            return _open_file(file, f"The cache was reset: {_as_clause(error.title)}{_rename_damaged(file, identity)}")
+            renamed = _rename_damaged(file, identity)
+            return _open_file(file, busy_seconds, f"The cache was reset: {_as_clause(error.title)}{renamed}")
     except (OSError, StorageError) as next_error:
         return _copy_to_memory(next_error, None)
     if isinstance(error, BusyStorageError) or (source := _open_read_only(file)) is None:

@@ -28,17 +28,9 @@ from upload_tui.monitor.store.schema import read_lease
 
 __all__ = ["SearchLists", "SearchResult"]
 
-_MAX_CANDIDATES = 8000
-"""The most trigram matches that are read at once; with more, a scan finds the first rows sooner."""
-_SAMPLE_ROWS = 500
-"""Trigram matches that are read to estimate how many there are."""
-_BATCH_ROWS = 1024
-"""Rows scanned in one batch."""
 _MAX_CACHED_LISTS = 2
-_LONG_LIST_ROWS = 20_000
-"""A longer list is rebuilt only after a pause, however often the store changes."""
 _LONG_LIST_REFRESH_SECONDS = 5.0
-"""The shortest such pause."""
+"""The shortest pause before a long list is rebuilt."""
 _REFRESH_FACTOR = 10
 """The pause is at least this many times as long as the list took to build."""
 
@@ -91,6 +83,7 @@ class SearchLists:
 
     def __init__(self, db: Database, monotonic: Callable[[], float]) -> None:
         self._db = db
+        self._limits = db.limits
         self._monotonic = monotonic
         self._cache: dict[Query, _CachedLists] = {}
 
@@ -127,7 +120,10 @@ class SearchLists:
         if known.revision == revision and known.values == query.values:
             return False
         pause_seconds = max(_LONG_LIST_REFRESH_SECONDS, _REFRESH_FACTOR * known.build_seconds)
-        return len(known.row_numbers) <= _LONG_LIST_ROWS or self._monotonic() - known.started_at >= pause_seconds
+        return (
+            len(known.row_numbers) <= self._limits.long_list_rows
+            or self._monotonic() - known.started_at >= pause_seconds
+        )
 
     def _start_list(self, query: StoreQuery, revision: int) -> SearchResult:
         started_at = self._monotonic()
@@ -173,22 +169,23 @@ class SearchLists:
         candidates = self._with_trigrams(query.trigrams) if query.trigrams else None
         for condition, values in query.index_conditions if candidates is None else ():
             rows = self._db.execute(
-                f"SELECT number FROM uploads WHERE {condition} LIMIT ?", (*values, _MAX_CANDIDATES + 1)
+                f"SELECT number FROM uploads WHERE {condition} LIMIT ?", (*values, self._limits.search_candidates + 1)
             )
-            if len(rows) <= _MAX_CANDIDATES:
+            if len(rows) <= self._limits.search_candidates:
                 return [row[0] for row in rows]
         return candidates
 
     def _with_trigrams(self, trigrams: str) -> Sequence[int] | None:
         """The numbers of the rows with these trigrams; None if there may be many."""
         matches = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
-        numbers = [row[0] for row in self._db.execute(matches, (trigrams, 0, _SAMPLE_ROWS))]
-        if len(numbers) == _SAMPLE_ROWS:
+        sample, most = self._limits.search_sample_rows, self._limits.search_candidates
+        numbers = [row[0] for row in self._db.execute(matches, (trigrams, 0, sample))]
+        if len(numbers) == sample:
             (last,) = self._db.execute("SELECT coalesce(max(number), 0) FROM uploads").fetchone()
-            if _SAMPLE_ROWS * last > _MAX_CANDIDATES * numbers[-1]:  # assuming that matches are spread evenly
+            if sample * last > most * numbers[-1]:  # assuming that matches are spread evenly
                 return None
-            numbers += (row[0] for row in self._db.execute(matches, (trigrams, numbers[-1], _MAX_CANDIDATES)))
-        return None if len(numbers) > _MAX_CANDIDATES else numbers
+            numbers += (row[0] for row in self._db.execute(matches, (trigrams, numbers[-1], most)))
+        return None if len(numbers) > most else numbers
 
     def _continue(self, result: SearchResult, min_rows: float, until: float) -> None:
         """Scan at least one batch, until enough matches are found or the time is over."""
@@ -206,7 +203,8 @@ class SearchLists:
         order, repeat = f"ORDER BY 1 {direction}, 2 {direction}", select_count(query)
         since, since_values = key_bound(query, low, "<=" if query.descending else ">=")
         ends = self._db.execute(
-            f"{union_selects(query, since)} {order} LIMIT 1 OFFSET {_BATCH_ROWS}", since_values * repeat
+            f"{union_selects(query, since)} {order} LIMIT 1 OFFSET {self._limits.search_batch_rows}",
+            since_values * repeat,
         )
         high = ends.fetchone()
         before, before_values = key_bound(query, high, ">" if query.descending else "<")

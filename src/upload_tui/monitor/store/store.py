@@ -18,7 +18,7 @@ from upload_tui.monitor.model import Acknowledgement, ProjectRef
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
-from upload_tui.monitor.store.database import ChangeLog, Database
+from upload_tui.monitor.store.database import STANDARD_LIMITS, ChangeLog, Database, Limits
 from upload_tui.monitor.store.partitions import Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery
 from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
@@ -39,7 +39,7 @@ from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
 
-__all__ = ["Entry", "QueryResult", "Store", "StoredUpload", "StuckThresholds", "TroubleThresholds"]
+__all__ = ["Entry", "Limits", "QueryResult", "Store", "StoredUpload", "StuckThresholds", "TroubleThresholds"]
 
 _SELECT = f"SELECT {', '.join(READ_COLUMNS)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
@@ -77,6 +77,7 @@ class Store:
     Args:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
+        limits: constants that tune it and the synchronisation with it.
 
     Attributes:
         revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
@@ -86,8 +87,14 @@ class Store:
     can_bulk_load = can_snapshot
     """Whether this system's SQLite supports `bulk`."""
 
-    def __init__(self, file: Path | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._db = Database(file, self._handle_replaced)
+    def __init__(
+        self,
+        file: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits = STANDARD_LIMITS,
+    ) -> None:
+        self._db = Database(file, self._handle_replaced, limits)
+        self.limits = limits
         self._monotonic = monotonic
         self._data_version = -1
         self.revision = 0

@@ -22,11 +22,8 @@ from upload_tui.wire import RawPage, UploadPage
 __all__ = ["FullScan"]
 
 _CATCH_UP_PER_PAGE = 20
-_MAX_PASSES = 5
 _GAP_PER_PAGE = 100
 _MAX_NEW_GAPS = 20
-_BULK_THRESHOLD = 3000
-"""From this many uploads on, the store is filled in bulk."""
 _YIELD_SECONDS = 0.001
 """A pause before each page, one after the other: a service in this process answers without waiting, so nothing else would run until
 the last page."""
@@ -91,7 +88,7 @@ class FullScan:
             ServiceError: the service failed, or uploads were deleted in every pass; what was read is recorded.
         """
         missing_before: int | None = None
-        for number in range(_MAX_PASSES):
+        for number in range(self._store.limits.scan_passes):
             started_ms = self._fetcher.local_ms()
             had_total = not self._fetcher.has_wrong_total
             is_quiet = await self._run_pass()
@@ -125,7 +122,7 @@ class FullScan:
         self.total = total = first.total
         size = first.per_page if isinstance(first, UploadPage) else first.reported_per_page or MAX_PER_PAGE
         self._fetcher.largest_page = min(size, self._fetcher.largest_page)
-        is_bulk = total is not None and total >= _BULK_THRESHOLD and self._store.can_bulk_load
+        is_bulk = total is not None and total >= self._store.limits.bulk_threshold and self._store.can_bulk_load
         async with self._pages.bulk_mode(total or 0) if is_bulk else nullcontext():
             newest = await self._pages.record(first)
             if total is None:
@@ -227,7 +224,7 @@ class FullScan:
 
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """
-        for _ in range(_MAX_PASSES):
+        for _ in range(self._store.limits.scan_passes):
             if set(_ids(page)[-1:]) & set(_ids(following)):
                 return True
             edge = await self._fetcher.fetch_page((following.page - 1) * self._fetcher.largest_page, 1)

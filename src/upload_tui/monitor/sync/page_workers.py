@@ -16,8 +16,6 @@ from upload_tui.monitor.sync.page_worker import READY, REQUEST_HEADER, RESPONSE_
 
 __all__ = ["PageWorkers"]
 
-_MIN_UPLOADS = 20_000
-"""From this many uploads on, parsing takes longer than starting a process."""
 _MAX_WORKERS = 4
 """More workers parse faster than one event loop can fetch and store."""
 _COMMAND = (sys.executable, "-m", "upload_tui.monitor.sync.page_worker")
@@ -31,11 +29,12 @@ class PageWorkers:
 
     Args:
         uploads: about how many uploads are going to be parsed.
+        threshold: from this many on, processes are started.
     """
 
-    def __init__(self, uploads: int) -> None:
+    def __init__(self, uploads: int, threshold: int) -> None:
         cores = _cores()
-        self._count = min(_MAX_WORKERS, cores) if uploads >= _MIN_UPLOADS and cores > 1 else 0
+        self._count = min(_MAX_WORKERS, cores) if uploads >= threshold and cores > 1 else 0
         self._start_tasks: Sequence[asyncio.Task[None]] = ()
         self._workers: list[_Worker] = []
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()

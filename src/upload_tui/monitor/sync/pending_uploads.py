@@ -104,10 +104,6 @@ def _plan(positions: Sequence[int], size: int) -> PagePlan:
     return PagePlan(size, pages, len(pages) * page_cost + single_count * single_cost)
 
 
-_MAX_BUFFERED = 5000
-"""Uploads held in memory before they are recorded."""
-
-
 class NewUploads:
     """The new uploads of one project.
 
@@ -159,7 +155,7 @@ class NewUploads:
                 per_page = self._fetcher.largest_page
                 continue
             number, previous_ids = page.next_page, ids
-            if sum(len(buffered.readings) for buffered in pages) >= _MAX_BUFFERED:
+            if sum(len(buffered.readings) for buffered in pages) >= self._state.store.limits.buffered_uploads:
                 with self._recorder.transaction():
                     self._state.last_known_number = last_known
                 changed |= await self._record(pages)

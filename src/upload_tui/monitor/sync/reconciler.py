@@ -12,11 +12,7 @@ __all__ = ["Reconciler"]
 
 _PER_PAGE = 20
 _IDLE_PER_PAGE = (20, 50, 100, 200, 500)
-_IDLE_STEPS = 2000
-"""Steps for a whole project when nothing else happens (some hours); the page size is chosen accordingly."""
 _FRUGAL_ROUNDS_PER_STEP = 8
-_MAX_SINGLE_REQUESTS = 500
-"""The limit for one step; if more are missing, the totals still differ and the rest is checked in a later step."""
 
 
 class Reconciler:
@@ -86,8 +82,8 @@ class Reconciler:
         self._state.reconciler = self._position
 
     def _per_page(self, *, has_mismatch: bool, is_idle: bool) -> int:
-        known = self._order.count()
-        idle_size = next((size for size in _IDLE_PER_PAGE if size * _IDLE_STEPS >= known), _IDLE_PER_PAGE[-1])
+        known, steps = self._order.count(), self._store.limits.idle_steps
+        idle_size = next((size for size in _IDLE_PER_PAGE if size * steps >= known), _IDLE_PER_PAGE[-1])
         wanted = self._fetcher.largest_page if has_mismatch else idle_size if is_idle else _PER_PAGE
         return min(wanted, self._fetcher.largest_page)
 
@@ -98,7 +94,7 @@ class Reconciler:
         if low_ms is None and not is_last:
             return False
         read_ms = self._fetcher.service_time_range(self._position.began_ms)
-        missing = self._order.unread(read_ms, low_ms, self._position.edge_ms)[:_MAX_SINGLE_REQUESTS]
+        missing = self._order.unread(read_ms, low_ms, self._position.edge_ms)[: self._store.limits.single_requests]
         self._position.edge_ms = low_ms
         changed = await self._recorder.refetch(missing)
         self._unlisted_count += sum(1 for one in missing if (stored := self._store.get(one)) and not stored.is_gone)

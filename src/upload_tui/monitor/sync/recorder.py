@@ -235,7 +235,7 @@ class ScanRecorder:
         """
         self.store.bulk.begin()
         try:
-            async with PageWorkers(uploads) as self._workers:
+            async with PageWorkers(uploads, self.store.limits.worker_threshold) as self._workers:
                 with _gc_disabled():
                     yield
         except Exception:  # what was inserted stays; a cancelled load is finished by the next session instead

@@ -28,14 +28,12 @@ from upload_tui.sources import (
 )
 from upload_tui.wire import UploadReading, UploadSummary
 
-__all__ = ["ENDED_UPLOADS_KEPT", "SnapshotRecorder", "SummarizedLine", "WatchedSource"]
+__all__ = ["SnapshotRecorder", "SummarizedLine", "WatchedSource"]
 
 _BATCH_IDS = 500
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
-ENDED_UPLOADS_KEPT = 1000
-"""How many uploads stay in the picture that a source said have ended and that it no longer lists."""
 
 
 class WatchedSource(Struct, frozen=True):
@@ -181,9 +179,9 @@ class SnapshotRecorder:
         return found
 
     def surplus_ended(self, upload_ids: Collection[str]) -> Sequence[str]:
-        """Count these as ended and no longer listed; return the oldest ones above `ENDED_UPLOADS_KEPT`."""
+        """Count these as ended and no longer listed; return the oldest ones above `Limits.ended_uploads_kept`."""
         self._ended.update(dict.fromkeys(sorted(upload_ids)))
-        surplus = [*self._ended][: max(0, len(self._ended) - ENDED_UPLOADS_KEPT)]
+        surplus = [*self._ended][: max(0, len(self._ended) - self._store.limits.ended_uploads_kept)]
         for upload_id in surplus:
             del self._ended[upload_id]
         return surplus

@@ -178,16 +178,18 @@ class ProjectUploads:
     def unread(self, read_ms: tuple[int, int], low_ms: int | None = None, high_ms: int | None = None) -> Sequence[str]:
         """The ids of uploads initiated after `low_ms` and not after `high_ms` that were not read in the interval `read_ms`.
 
+        What was read longest ago comes first, so that a limit of requests never leaves out the same uploads each time.
+
         Bounds are by time, because uploads initiated in the same millisecond may be in any order at the service.
         """
         low = UNKNOWN if low_ms is None else low_ms + 1
         high = 2**63 - 1 if high_ms is None else high_ms
         rows = self._db.execute(
             f"SELECT id FROM uploads WHERE cell IN ({partition_list(self._partitions())}) "
-            "AND initiated_ms BETWEEN ? AND ? AND read_ms NOT BETWEEN ? AND ?",
+            "AND initiated_ms BETWEEN ? AND ? AND read_ms NOT BETWEEN ? AND ? ORDER BY read_ms, id",
             (low, high, *read_ms),
         )
-        return sorted(row[0] for row in rows)
+        return [row[0] for row in rows]
 
     def oldest_ms(self, upload_ids: Sequence[str]) -> int | None:
         """When the oldest of these uploads was initiated; None if that is not known of any."""

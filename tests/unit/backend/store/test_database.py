@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.backend.store import database as database_module
-from upload_tui.backend.store.database import Database
+from upload_tui.backend.store.database import MIGRATIONS, Database, migrate
 from upload_tui.errors import UsageError
 from upload_tui.status import Stage
 
@@ -17,7 +16,7 @@ ON = datetime(2026, 3, 14, tzinfo=UTC)
 def test_a_database_of_the_first_version_is_migrated_with_its_data(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
     with sqlite3.connect(file) as first:  # the first version stored no version number
-        first.executescript(database_module._MIGRATIONS[0])
+        first.executescript(MIGRATIONS[0])
         first.execute("INSERT INTO projects VALUES ('p', 'old', '-', 0)")
         first.execute(
             "INSERT INTO uploads (id, project_id, name, content_type, size_bytes, initiated_ms, completed_ms, updated_ms) "
@@ -44,16 +43,12 @@ def test_a_database_of_a_newer_version_is_rejected(tmp_path: Path) -> None:
         Database(file)
 
 
-def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "records.db"
-    monkeypatch.setattr(
-        database_module,
-        "_MIGRATIONS",
-        (database_module._MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"),
-    )
+    unmigrated = sqlite3.connect(file, isolation_level=None)
     with pytest.raises(sqlite3.OperationalError):
-        Database(file)
-    monkeypatch.undo()
+        migrate(unmigrated, (MIGRATIONS[0], "CREATE TABLE half (a); CREATE TABLE half (a);"))
+    unmigrated.close()
     database = Database(file)
     assert database.projects.page(0, 10) == ([], 0)
     database.close()

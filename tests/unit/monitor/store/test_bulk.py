@@ -16,12 +16,10 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.store import bulk
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
-from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
@@ -109,11 +107,9 @@ def test_a_search_finds_rows_of_an_unfinished_bulk_load() -> None:
 
 
 @pytest.mark.parametrize("is_small", [False, True], ids=["many", "few"])
-def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(
-    is_small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bulk, "_SMALL_STORE_UPLOADS", 1 if is_small else 0)
-    scanned, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(is_small: bool, tmp_path: Path) -> None:
+    limits = Limits(small_store_uploads=1 if is_small else 0)
+    scanned, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db", limits=limits)
     put(scanned, an_upload_in(Stage.INITIATED, "a"))
     scanned.set_fact("whole p-1", True)
     before = index_and_trigger_names(scanned)
@@ -204,13 +200,13 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
     is_reopened: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every page is stored and parsed once; what happened since the interruption is published."""
-    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
+    limits = Limits(bulk_threshold=10)
     service = ShiftingService(1, StatusShape.A, largest_page=50, uploads=600)
     for upload in service.uploads:
         service.advance(upload)
         service.advance(upload)
     service.start_upload()
-    answer, store, published = service._answer, Store(tmp_path / "store.db"), list[Change]()
+    answer, store, published = service._answer, Store(tmp_path / "store.db", limits=limits), list[Change]()
 
     def failing(request: httpx.Request) -> httpx.Response:
         return httpx.Response(500) if service.requests >= 8 else answer(request)
@@ -232,7 +228,7 @@ async def test_an_interrupted_full_scan_continues_in_bulk(
     monkeypatch.setattr(service, "_answer", answer)
     if is_reopened:
         store.close()
-        store = Store(tmp_path / "store.db")
+        store = Store(tmp_path / "store.db", limits=limits)
         watch = synchroniser()
     decoded = count_decoded_pages(monkeypatch)
     service.advance(service.uploads[0])

@@ -15,10 +15,9 @@ from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
-from upload_tui.monitor.store import recovery
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.recovery import storage_error
+from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store_picture import StorePicture
-from upload_tui.monitor.sync import full_scan
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
@@ -114,13 +113,10 @@ async def test_everything_is_fetched_again_and_nothing_published_when_a_damaged_
     second.store.close()
 
 
-async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_the_scan(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_the_scan(tmp_path: Path) -> None:
     """The synchroniser of another project may detect the damage."""
-    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
     service = ShiftingService(1, StatusShape.A, largest_page=20, uploads=100)
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", limits=Limits(bulk_threshold=10))
     malformed = sqlite3.DatabaseError("database disk image is malformed")
     malformed.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
@@ -159,15 +155,12 @@ async def test_data_are_copied_to_memory_when_the_disk_is_full(tmp_path: Path) -
     again.close()
 
 
-async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 10)
+async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(tmp_path: Path) -> None:
     service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=1000)
     for upload in service.uploads[5:]:
         service.advance(upload)
         service.advance(upload)
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.db", limits=Limits(bulk_threshold=10))
     limit_size(store, 40)
     session = LiveSession(service.client(), [PROJECT], store)
     running = asyncio.create_task(session.run())
@@ -305,7 +298,7 @@ def test_a_file_is_replaced_by_a_file_only_once(tmp_path: Path) -> None:
 def test_sqlite_errors_are_translated() -> None:
     busy = sqlite3.OperationalError("database is locked")
     busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_SNAPSHOT
-    names = [type(recovery.storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
+    names = [type(storage_error(error, None)).__name__ for error in (busy, sqlite3.ProgrammingError("closed"))]
     assert names == ["BusyStorageError", "NoneType"]
 
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.queries.terms import TextTerm, Where
-from upload_tui.monitor.store import search
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.text import fold
 from upload_tui.wire import Upload
@@ -60,10 +59,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Store]:
-    for name, value in {"_BATCH_ROWS": 8, "_MAX_CANDIDATES": 4, "_SAMPLE_ROWS": 2, "_LONG_LIST_ROWS": 10}.items():
-        monkeypatch.setattr(search, name, value)
-    store = Store(monotonic=clock)
+def store(clock: Clock) -> Iterator[Store]:
+    limits = Limits(search_batch_rows=8, search_candidates=4, search_sample_rows=2, long_list_rows=10)
+    store = Store(monotonic=clock, limits=limits)
     put(store, *(an_upload(number) for number in range(COUNT)))
     yield store
     store.close()

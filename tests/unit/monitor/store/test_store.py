@@ -19,12 +19,11 @@ from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
 from upload_tui.monitor.model import Acknowledgement, Lateness
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.monitor.store import keyset_paging, recovery
 from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
-from upload_tui.monitor.store.store import Store, StoredUpload, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, StoredUpload, StuckThresholds, TroubleThresholds
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
 from upload_tui.text import fold
 from upload_tui.wire import Upload
@@ -286,9 +285,8 @@ def test_rows_are_counted_once_when_another_store_opens_during_a_bulk_load(tmp_p
     store.close()
 
 
-def test_deep_pages_are_found_from_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyset_paging, "_CHECKPOINT_ROWS", 7)
-    store = Store()
+def test_deep_pages_are_found_from_checkpoints() -> None:
+    store = Store(limits=Limits(checkpoint_rows=7))
     stages = (Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED)
     store.put(
         (
@@ -388,12 +386,11 @@ def test_an_acknowledgement_survives_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_locked_file_is_not_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "_BUSY_SECONDS", 0.0)
-    file = tmp_path / "store.db"
+def test_a_locked_file_is_not_renamed(tmp_path: Path) -> None:
+    file, limits = tmp_path / "store.db", Limits(busy_seconds=0.0)
     store = Store(file)
     store.db.execute("BEGIN IMMEDIATE")
-    other = Store(file)
+    other = Store(file, limits=limits)
     assert other.notice == ""
     with pytest.raises(BusyStorageError, match="is writing to"):
         other.mark(["u"], gone=True)
@@ -402,7 +399,7 @@ def test_a_locked_file_is_not_renamed(tmp_path: Path, monkeypatch: pytest.Monkey
     other.close()
     store.db.execute("PRAGMA user_version = 4")
     store.db.execute("BEGIN IMMEDIATE")  # so that the other store has to migrate
-    other = Store(file)
+    other = Store(file, limits=limits)
     assert "is writing to" in other.notice
     assert other.find(Query(), STUCK, 0, 0).total == 0
     assert list(tmp_path.glob("*damaged*")) == []

@@ -10,8 +10,7 @@ from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.client import gather_all
 from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync import full_scan, page_workers, pending_uploads
+from upload_tui.monitor.store.store import Limits, Store
 from upload_tui.monitor.sync.fetcher import UnreadableRows
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.status import Stage
@@ -52,15 +51,14 @@ def repair(service: ShiftingService) -> None:
 @any_broken_response
 @pytest.mark.parametrize("is_bulk", [False, True], ids=["few", "many"])
 async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_scan(
-    monkeypatch: pytest.MonkeyPatch, broken_response: Callable[[], httpx.Response], is_bulk: bool
+    broken_response: Callable[[], httpx.Response], is_bulk: bool
 ) -> None:
-    monkeypatch.setattr(full_scan, "_BULK_THRESHOLD", 100 if is_bulk else 10**6)
-    monkeypatch.setattr(page_workers, "_MIN_UPLOADS", 10**6)
     service = a_service(2300)
     service.broken_response = broken_response
     broken = service.uploads[1500]
     service.unreadable_ids = {broken.id}
-    harness = SyncHarness(service)
+    limits = Limits(bulk_threshold=100 if is_bulk else 10**6, worker_threshold=10**6)
+    harness = SyncHarness(service, Store(limits=limits))
     await harness.synchroniser.sync()
     assert harness.is_fully_scanned
     assert {upload.name for upload in service.uploads} - harness.names() == {broken.name}
@@ -167,11 +165,10 @@ async def test_the_round_fails_when_the_service_stops_answering(
     assert not harness.is_fully_scanned
 
 
-async def test_new_uploads_are_read_completely_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pending_uploads, "_MAX_BUFFERED", 100)  # uploads, which are two pages here
+async def test_new_uploads_are_read_completely_after_an_interruption() -> None:
     service = a_service(100)
     service.largest_page = 50
-    harness = SyncHarness(service)
+    harness = SyncHarness(service, Store(limits=Limits(buffered_uploads=100)))  # two pages
     await harness.synchroniser.sync()
     for _ in range(400):
         service.start_upload()

@@ -12,8 +12,7 @@ from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import UploadGone, UploadSeen
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store.store import Limits, Store
 from upload_tui.status import Stage
 from upload_tui.wire import RawPage, StatusShape
 
@@ -106,13 +105,10 @@ async def test_all_are_known_when_pages_are_smaller_than_the_service_reports() -
     assert harness.picture() == harness.expected()
 
 
-async def test_the_scan_is_not_complete_when_some_were_deleted_in_the_last_pass(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(full_scan, "_MAX_PASSES", 1)
+async def test_the_scan_is_not_complete_when_some_were_deleted_in_the_last_pass() -> None:
     service = a_service(400, 10)
     remove_before(service, lambda number: number % 9 == 0)
-    harness = SyncHarness(service)
+    harness = SyncHarness(service, Store(limits=Limits(scan_passes=1)))
     with pytest.raises(ServerError, match="Uploads were deleted while"):
         await harness.synchroniser.sync()
     assert not harness.is_fully_scanned

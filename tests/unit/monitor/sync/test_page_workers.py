@@ -38,7 +38,7 @@ def worker_processes() -> list[psutil.Process]:
 
 
 async def test_pages_are_parsed_in_workers_when_there_are_very_many() -> None:
-    async with PageWorkers(100_000) as workers:
+    async with PageWorkers(100_000, 20_000) as workers:
         await asyncio.gather(*workers._start_tasks)
         found = await asyncio.gather(*(workers.parse(body, NOON, "p-1") for body in BODIES))
         started = worker_processes()
@@ -48,19 +48,19 @@ async def test_pages_are_parsed_in_workers_when_there_are_very_many() -> None:
 
 
 async def test_no_worker_is_started_when_there_are_few() -> None:
-    async with PageWorkers(5000) as workers:
+    async with PageWorkers(5000, 20_000) as workers:
         assert await workers.parse(BODIES[0], NOON, "p-1") == page_snapshot(BODIES[0], NOON, "p-1")
         assert worker_processes() == []
 
 
 async def test_a_worker_returns_an_empty_snapshot_for_a_page_that_needs_a_full_parse() -> None:
-    async with PageWorkers(100_000) as workers:
+    async with PageWorkers(100_000, 20_000) as workers:
         await asyncio.gather(*workers._start_tasks)
         assert await workers.parse(b"no JSON", NOON, "p-1") == b""
 
 
 async def test_all_pages_are_parsed_when_the_workers_are_killed() -> None:
-    async with PageWorkers(100_000) as workers:
+    async with PageWorkers(100_000, 20_000) as workers:
         await asyncio.gather(*workers._start_tasks)
         for process in worker_processes():
             process.kill()
@@ -77,7 +77,7 @@ def test_the_workers_end_when_the_program_is_killed(tmp_path: Path) -> None:
         "from upload_tui.monitor.sync import page_workers\n"
         "page_workers._cores = lambda: 4\n"
         "async def main():\n"
-        "    async with page_workers.PageWorkers(100_000) as workers:\n"
+        "    async with page_workers.PageWorkers(100_000, 20_000) as workers:\n"
         "        await asyncio.gather(*workers._start_tasks)\n"
         "        print(*[child.pid for child in psutil.Process().children()], flush=True)\n"
         "        sys.stdin.read()\n"

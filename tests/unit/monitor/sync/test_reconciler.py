@@ -4,11 +4,13 @@ from collections import Counter
 
 import httpx
 import pytest
-from tests.unit.monitor.shifting_service import ShiftingService
+from tests.unit.monitor.shifting_service import ShiftingService, SimulatedUpload
 from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.monitor.changes import UploadGone, UploadPurged
-from upload_tui.monitor.sync import reconciler
+from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
+from upload_tui.monitor.store.store import Store
+from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
 pytestmark = pytest.mark.slow
@@ -23,8 +25,8 @@ def a_service(uploads: int, design: StatusShape = StatusShape.A, tie_rate: float
     return service
 
 
-async def scanned(service: ShiftingService) -> SyncHarness:
-    harness = SyncHarness(service)
+async def scanned(service: ShiftingService, limits: Limits = STANDARD_LIMITS) -> SyncHarness:
+    harness = SyncHarness(service, Store(limits=limits))
     await harness.synchroniser.sync()
     return harness
 
@@ -96,12 +98,9 @@ async def test_a_purge_is_published_once() -> None:
     assert published
 
 
-async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are_very_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(reconciler, "_IDLE_STEPS", 10)
+async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are_very_many() -> None:
     service = a_service(1500)
-    harness = await scanned(service)
+    harness = await scanned(service, Limits(idle_steps=10))
     sizes: list[int] = []
 
     def record_size(request: httpx.Request) -> None:
@@ -114,3 +113,138 @@ async def test_larger_pages_are_compared_when_nothing_else_changes_and_there_are
     service.start_upload()
     await harness.synchroniser.sync()
     assert sizes == [20, 20]
+
+
+def record_requests(service: ShiftingService) -> list[str]:
+    """The sizes of pages and the ids of uploads that are requested from now on."""
+    requests: list[str] = []
+    service.before_response = lambda request: requests.append(
+        request.url.params.get("per_page") or request.url.path.rpartition("/")[2]
+    )
+    return requests
+
+
+def hide(service: ShiftingService, *hidden: SimulatedUpload) -> None:
+    """Leave uploads out of the pages and of the total, though each can be requested."""
+    answer, uploads = service._page, service.uploads
+
+    def page(number: int, size: int) -> httpx.Response:
+        service.uploads = [upload for upload in uploads if upload not in hidden]
+        try:
+            return answer(number, size)
+        finally:
+            service.uploads = uploads
+
+    service._page = page  # type: ignore[method-assign, assignment]
+
+
+@pytest.mark.parametrize("deleted", [0, 1])
+async def test_the_comparison_begins_again_when_the_clock_was_set_back(deleted: int) -> None:
+    service = a_service(100)
+    harness = await scanned(service)
+    for _ in range(3):
+        await harness.synchroniser.sync()
+    service.clock.seconds -= 3600
+    gone = [service.uploads.pop(5) for _ in range(deleted)]  # above the place where the comparison stopped
+    requests = record_requests(service)
+    await harness.synchroniser.sync()
+    assert [one for one in requests if not one.isdecimal()] == [upload.id for upload in gone]  # no other seems missing
+    assert not {upload.name for upload in gone} & harness.names()
+
+
+@pytest.mark.parametrize("is_reopened", [False, True], ids=["one session", "next session"])
+async def test_a_difference_is_only_accepted_if_it_was_there_during_a_whole_comparison(*, is_reopened: bool) -> None:
+    service = a_service(300)
+    service.largest_page = 100
+    harness = await scanned(service)
+    for _ in range(8):
+        await harness.synchroniser.sync()
+    if is_reopened:
+        harness = SyncHarness(service, harness.store)
+        harness.synchroniser._fetcher.largest_page = 100  # else it starts before the moved upload
+    older = service.uploads[50]
+    moved = SimulatedUpload("moved", older.began, dict(older.reached))
+    service.uploads.insert(51, moved)  # the comparison has passed this place
+    for _ in range(4):
+        await harness.synchroniser.sync()
+    assert moved.name in harness.names()
+
+
+async def test_uploads_that_are_no_longer_listed_but_exist_are_accepted() -> None:
+    service = a_service(60)
+    harness = await scanned(service)
+    hidden = service.uploads[30]
+    hide(service, hidden)
+    requests = record_requests(service)
+    for _ in range(3):
+        await harness.synchroniser.sync()
+    assert requests[:3] == ["20", "1000", hidden.id]
+    assert requests.count("1000") == 1
+    assert hidden.name in harness.names()
+
+
+async def test_an_upload_that_is_not_listed_and_cannot_be_read_is_requested_once_in_a_comparison() -> None:
+    service = a_service(100)
+    harness = await scanned(service)
+    hidden = service.uploads[10]
+    hide(service, hidden)
+    await harness.synchroniser.sync()  # accepts that it is not listed
+    service.unreadable_ids = {hidden.id}
+    requests = record_requests(service)
+    for _ in range(5):
+        await harness.synchroniser.sync()
+    assert requests.count(hidden.id) == 1
+
+
+async def test_one_step_requests_a_limited_number_of_missing_uploads_and_the_next_ones_the_others() -> None:
+    service = a_service(200)
+    harness = await scanned(service, Limits(single_requests=3))
+    by_id = sorted(service.uploads, key=lambda upload: upload.id)
+    hide(service, by_id[0])  # it stays missing: the others have their turn nevertheless
+    gone = by_id[100:110]
+    for upload in gone:
+        service.uploads.remove(upload)
+    requests = record_requests(service)
+    for number in range(1, 5):
+        await harness.synchroniser.sync()
+        assert len([one for one in requests if not one.isdecimal()]) <= 3 * number
+    assert not {upload.name for upload in gone} & harness.names()
+    assert by_id[0].name in harness.names()
+
+
+async def test_what_was_not_listed_earlier_does_not_excuse_what_is_missing_now() -> None:
+    service = a_service(40)
+    harness = await scanned(service, Limits(single_requests=1))
+    hide(service, service.uploads[30])
+    for _ in range(12):
+        await harness.synchroniser.sync()
+    del service.uploads[3:7]
+    requests = record_requests(service)
+    for _ in range(4):
+        await harness.synchroniser.sync()
+    assert requests.count("1000") == 4
+
+
+async def test_an_accepted_difference_is_kept_for_the_next_session_and_moves_no_positions() -> None:
+    service = a_service(100)
+    unreadable, resource = service.uploads[60:], service.resource
+    service.resource = lambda upload: {"id": None} if upload in unreadable else resource(upload)  # type: ignore[method-assign]
+    for upload in service.uploads[20:40]:
+        upload.reached = {Stage.INITIATED: upload.began}
+    harness = await scanned(service)
+    later = SyncHarness(service, harness.store)
+    requests = record_requests(service)
+    await later.synchroniser.sync()
+    assert "1000" not in requests
+    assert all(one.isdecimal() for one in requests)
+
+
+async def test_nothing_is_missing_from_a_page_without_readable_uploads() -> None:
+    service = a_service(100)
+    unreadable, resource = service.uploads[20:40], service.resource
+    service.resource = lambda upload: {"id": None} if upload in unreadable else resource(upload)  # type: ignore[method-assign]
+    harness = await scanned(service)
+    requests = record_requests(service)
+    for _ in range(4):
+        await harness.synchroniser.sync()
+    assert all(one.isdecimal() for one in requests)

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import pytest
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.monitor.changes import UploadGone
-from upload_tui.monitor.store import partitions
+from upload_tui.monitor.store.store import Limits, Store
 from upload_tui.wire import StatusShape
 
 LISTED = 40
@@ -16,10 +15,8 @@ KEPT, SURPLUS = 30, 10
 ROUNDS, PER_ROUND = 30, 10
 
 
-@pytest.fixture(autouse=True)
-def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partitions, "GONE_UPLOADS_KEPT", KEPT)
-    monkeypatch.setattr(partitions, "GONE_UPLOADS_SURPLUS", SURPLUS)
+def a_store() -> Store:
+    return Store(limits=Limits(gone_uploads_kept=KEPT, gone_uploads_surplus=SURPLUS))
 
 
 def a_round(service: ShiftingService) -> None:
@@ -46,7 +43,7 @@ def count(harness: SyncHarness, table: str) -> int:
 
 
 async def test_the_store_stops_growing_while_uploads_come_and_go() -> None:
-    harness = SyncHarness(ShiftingService(3, StatusShape.A, largest_page=1000, uploads=LISTED))
+    harness = SyncHarness(ShiftingService(3, StatusShape.A, largest_page=1000, uploads=LISTED), a_store())
     async for _ in rounds(harness):
         gone = sum(one.upload_count for one in harness.store.partitions.select() if one.is_gone)
         assert gone < KEPT + SURPLUS
@@ -64,7 +61,7 @@ async def test_the_store_stops_growing_while_uploads_come_and_go() -> None:
 
 async def test_all_uploads_of_a_service_may_disappear_and_new_ones_are_found() -> None:
     service = ShiftingService(6, StatusShape.A, largest_page=1000, uploads=LISTED)
-    harness = SyncHarness(service)
+    harness = SyncHarness(service, a_store())
     await harness.synchroniser.sync()
     for _ in range(4):
         service.uploads.clear()

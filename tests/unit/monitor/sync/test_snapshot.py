@@ -13,7 +13,7 @@ from tests.unit.sources.scripted_source import SourceHarness, lines_of
 
 from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import Query, Store, upload_record
-from upload_tui.monitor.sync import snapshot_recorder
+from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Listing
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
@@ -119,9 +119,8 @@ async def test_a_listing_without_the_end_line_that_all_others_had_is_asked_for_a
     assert harness.present == {"a", "b"}
 
 
-async def test_an_upload_that_ended_stays_as_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot_recorder, "ENDED_UPLOADS_KEPT", 1)
-    harness = SourceHarness()
+async def test_an_upload_that_ended_stays_as_it_ended() -> None:
+    harness = SourceHarness(store=Store(limits=Limits(ended_uploads_kept=1)))
     await harness.print({"a": {"stage": "verified", "on": ON, "ended": True}, "b": {"stage": "verified"}, "c": {}})
     await harness.print({"c": {}})
     assert harness.shown() == {"a": False, "b": True, "c": False}

@@ -14,8 +14,7 @@ from tests.unit.monitor.sync.harness import STUCK, SyncHarness, gaps
 from upload_tui.errors import UnreachableError
 from upload_tui.monitor.changes import StageReached, UploadChange, UploadGone, UploadSeen
 from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync import full_scan
+from upload_tui.monitor.store.store import Limits, Store
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape, UploadPage
 
@@ -96,16 +95,14 @@ async def test_two_processes_over_one_store_both_publish_everything_once(service
 @settings(max_examples=8, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), design=st.sampled_from([StatusShape.A, StatusShape.DEPLOYED]))
 async def test_nothing_is_missed_in_a_bulk_load(seed: int, design: StatusShape) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(full_scan, "_BULK_THRESHOLD", 10)
-        service = ShiftingService(seed, design, largest_page=5, uploads=40)
-        harness = SyncHarness(service)
-        with service.changing():
-            await harness.try_sync()
-        await harness.settle(rounds_to_settle(service))
-        for row in harness.store.find(Query(), STUCK, 0, 1000).uploads:
-            assert row.id in harness.store.raw_json.raw(row.id)
-        harness.store.close()
+    service = ShiftingService(seed, design, largest_page=5, uploads=40)
+    harness = SyncHarness(service, Store(limits=Limits(bulk_threshold=10)))
+    with service.changing():
+        await harness.try_sync()
+    await harness.settle(rounds_to_settle(service))
+    for row in harness.store.find(Query(), STUCK, 0, 1000).uploads:
+        assert row.id in harness.store.raw_json.raw(row.id)
+    harness.store.close()
 
 
 async def test_the_full_scan_reads_each_page_once_while_uploads_keep_arriving() -> None:
