@@ -97,9 +97,10 @@ if TYPE_CHECKING:
     )
     from upload_tui.monitor.replay import ReplaySession
     from upload_tui.monitor.sessions.combined import CombinedSession
-    from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule
+    from upload_tui.monitor.sessions.connection import ConnectionTracker
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
+    from upload_tui.monitor.sessions.schedule import Schedule
     from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
     from upload_tui.monitor.sessions.source import SourceSession, SourceWaiter, source_schedule
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
@@ -258,9 +259,10 @@ __getattr__, __dir__ = lazy_names(
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
-        "sessions.connection": "ConnectionTracker Schedule",
+        "sessions.connection": "ConnectionTracker",
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
+        "sessions.schedule": "Schedule",
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.source": "source_schedule SourceSession SourceWaiter",
         "sessions.waiter": "Outcome UploadWaiter",

@@ -1,12 +1,12 @@
-"""The state of a connection, when to poll, and the wait before the next attempt."""
+"""The state of a connection, and the wait before the next attempt."""
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Any, TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
@@ -14,7 +14,9 @@ from upload_tui.errors import AuthError, BusyStorageError, ServiceError, Throttl
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.text import age_text
 
-__all__ = ["ConnectionTracker", "Demand", "Schedule", "WakeableTimer", "budgeted_seconds", "worst_connection"]
+__all__ = ["ConnectionTracker", "worst_connection"]
+
+Result = TypeVar("Result")
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
@@ -29,6 +31,8 @@ _STALE_AFTER_INTERVALS = 3
 """Without a successful round for this many intervals and seconds, the picture is as of its last reading."""
 _QUICK_SECONDS = 1.0
 """A slow service stays slow until it answers within this time, so that the state does not flicker."""
+_SLOW_ROUNDS = 2.0
+"""A round is not slow before it takes this many times as long as usual."""
 
 
 _STATES_BY_SEVERITY = (
@@ -99,6 +103,8 @@ class ConnectionTracker:
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
+        self.usual_seconds = 0.0
+        """How long a round usually takes, if that alone decides on slow; otherwise 0."""
         self._is_slow = False
         self._was_slow = False
         """Whether the present round takes long."""
@@ -193,6 +199,36 @@ class ConnectionTracker:
         """Note that the service no longer has the project."""
         self._enter(ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title)
 
+    async def run_round(
+        self,
+        round_: Coroutine[Any, Any, Result],
+        answer_count: Callable[[], int | None],
+        limit_seconds: Callable[[], float],
+        check_seconds: float,
+    ) -> Result:
+        """Run a round; while no answer arrives, it counts as missed though it has not failed yet.
+
+        Args:
+            round_: the round.
+            answer_count: how many answers have arrived; None while none is expected.
+            limit_seconds: see `stalled`.
+            check_seconds: how often to check, in real time.
+        """
+        task = asyncio.ensure_future(round_)
+        began_on = answered_on = self._clock.now()
+        answers: int | None = 0
+        try:
+            while not (await asyncio.wait({task}, timeout=check_seconds))[0]:
+                before, answers = answers, answer_count()
+                if answers is None or answers != before or self._is_paused:
+                    answered_on = self._clock.now()
+                self.stalled(began_on, answered_on, limit_seconds())
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
     def stalled(self, began_on: datetime, answered_on: datetime, limit_seconds: float) -> None:
         """Note that a round does not end; call this again and again while it lasts.
 
@@ -206,8 +242,9 @@ class ConnectionTracker:
         if self._is_paused:
             return
         if seconds < limit_seconds:
-            is_long = (now - began_on).total_seconds() >= _LONG_ROUND_SECONDS
-            if self._current.is_live and (is_long or seconds >= _SLOW_SECONDS):
+            usual = self.usual_seconds * _SLOW_ROUNDS
+            is_long = (now - began_on).total_seconds() >= max(_LONG_ROUND_SECONDS, usual)
+            if self._current.is_live and (is_long or seconds >= max(_SLOW_SECONDS, usual)):
                 self._is_slow = self._was_slow = True
                 self._enter(ConnectionState.SLOW, reason="")
             return
@@ -271,124 +308,3 @@ class ConnectionTracker:
         )
         if self._current != before:
             self._publish(self._current)
-
-
-_UNWATCHED_FACTOR = 5.0
-"""Times the shortest interval: a terminal without focus may still be visible, and alerts must arrive."""
-_PAUSE_CHECK_SECONDS = 1.0
-
-
-class Schedule(Struct, frozen=True):
-    """The bounds of the interval between rounds: short after a change, longer when idle, with jitter.
-
-    Attributes:
-        shortest_seconds: the interval after a change.
-        longest_pending_seconds: the longest interval while uploads are pending.
-        longest_idle_seconds: the longest interval while none is.
-        growth: the factor by which an interval grows when nothing changed.
-        jitter: returns a random number from 0 to 1.
-    """
-
-    shortest_seconds: float = 1.0
-    longest_pending_seconds: float = 4.0
-    longest_idle_seconds: float = 15.0
-    growth: float = 1.5
-    jitter: Callable[[], float] = random.random
-
-    def next_seconds(self, last_seconds: float, *, has_changed: bool, has_pending: bool) -> float:
-        """The interval after one of `last_seconds`."""
-        if has_changed:
-            return self.shortest_seconds
-        longest = self.longest_pending_seconds if has_pending else self.longest_idle_seconds
-        return min(last_seconds * self.growth, max(longest, self.shortest_seconds))
-
-    def unwatched_seconds(self, seconds: float) -> float:
-        """The interval in place of one of `seconds` while the dashboard is not watched."""
-        return max(seconds, self.shortest_seconds * _UNWATCHED_FACTOR)
-
-    def with_jitter(self, seconds: float) -> float:
-        """The interval, up to a tenth longer or shorter."""
-        return seconds * (0.9 + 0.2 * self.jitter())
-
-
-_PLANNED_SHARE = 0.9
-"""The part of the budget that rounds on schedule may use; the rest is for a refresh, for retries and for chance."""
-_QUIET_SHARE = 0.25
-"""The part of it that quiet projects out of view get at least."""
-
-
-class Demand(Struct, frozen=True):
-    """The requests of one project if there were no budget.
-
-    Attributes:
-        requests: of one round.
-        interval_seconds: between two rounds.
-        is_first: it has pending uploads or is on screen, so that its rounds become rarer only after those of all others.
-    """
-
-    requests: float
-    interval_seconds: float
-    is_first: bool
-
-    @property
-    def per_minute(self) -> float:
-        """The requests in a minute."""
-        return 60 * self.requests / self.interval_seconds
-
-
-def budgeted_seconds(own: Demand, all_demands: Sequence[Demand], budget: float) -> float:
-    """The interval between two rounds of a project with which all projects together stay within the budget.
-
-    Args:
-        own: the project's demand.
-        all_demands: those of all projects, this one included.
-        budget: the requests in a minute.
-    """
-    budget *= _PLANNED_SHARE
-    quiet = sum(demand.per_minute for demand in all_demands if not demand.is_first)
-    first = sum(demand.per_minute for demand in all_demands if demand.is_first)
-    for_quiet = min(quiet, max(budget - first, budget * _QUIET_SHARE))
-    wanted, allowed = (first, budget - for_quiet) if own.is_first else (quiet, for_quiet)
-    if wanted <= allowed:
-        return own.interval_seconds
-    # Projects that have just been busy want so much that the others, in proportion, would wait for them much too long.
-    in_turn = 60 * sum(demand.requests for demand in all_demands if demand.is_first is own.is_first) / allowed
-    return max(own.interval_seconds, min(own.interval_seconds * wanted / allowed, in_turn))
-
-
-class WakeableTimer:
-    """A timer that ends early when it is woken.
-
-    Args:
-        clock: for sleeping.
-        is_paused: while it returns True, time does not end the wait; only `wake` does.
-    """
-
-    def __init__(self, clock: Clock, is_paused: Callable[[], bool]) -> None:
-        self._clock = clock
-        self._is_paused = is_paused
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Wake now; a later `wait` returns at once."""
-        self._woken.set()
-
-    async def wait(self, seconds: float | None) -> None:
-        """Wait for that many seconds, or until woken; None waits until woken."""
-        if seconds is None:
-            await self._woken.wait()
-            self._woken.clear()
-            return
-        woken = asyncio.ensure_future(self._woken.wait())
-        due = asyncio.ensure_future(self._sleep(seconds))
-        try:
-            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-            due.cancel()
-        self._woken.clear()
-
-    async def _sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        while self._is_paused():
-            await self._clock.sleep(_PAUSE_CHECK_SECONDS)

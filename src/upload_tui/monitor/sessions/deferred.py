@@ -9,7 +9,8 @@ from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged
 from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.picture import EmptyPicture, Picture
-from upload_tui.monitor.sessions.connection import ConnectionTracker, WakeableTimer
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.sessions.schedule import WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 
 if TYPE_CHECKING:

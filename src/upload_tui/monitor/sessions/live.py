@@ -12,14 +12,8 @@ from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
-from upload_tui.monitor.sessions.connection import (
-    ConnectionTracker,
-    Demand,
-    Schedule,
-    WakeableTimer,
-    budgeted_seconds,
-    worst_connection,
-)
+from upload_tui.monitor.sessions.connection import ConnectionTracker, worst_connection
+from upload_tui.monitor.sessions.schedule import Demand, Schedule, WakeableTimer, budgeted_seconds
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
@@ -336,25 +330,21 @@ class _ProjectPoller:
         return self._schedule.with_jitter(max(self._seconds_between_polls, self._delayed_seconds))
 
     async def _sync(self) -> bool:
-        """Run a round; while no answer arrives, it counts as missed though it has not failed yet."""
+        """Run a round."""
         self.is_frugal = self._budgeted_seconds(self) > self._seconds_between_polls
         is_full_scan = self._synchroniser.previous_read_on is None
-        round_ = asyncio.ensure_future(self._synchroniser.sync(is_frugal=self.is_frugal))
-        began_on = answered_on = self._clock.now()
-        answers = 0
+        round_ = self._synchroniser.sync(is_frugal=self.is_frugal)
         try:
-            while not (await asyncio.wait({round_}, timeout=self._store.limits.stall_check_seconds))[0]:
-                is_held = self.tracker.is_paused or self._client.gate.is_holding
-                if self._synchroniser.answer_count != answers or is_held:
-                    answers, answered_on = self._synchroniser.answer_count, self._clock.now()
-                self.tracker.stalled(began_on, answered_on, self._stall_seconds)
+            return await self.tracker.run_round(
+                round_, self._answer_count, lambda: self._stall_seconds, self._store.limits.stall_check_seconds
+            )
         finally:
-            if not round_.done():
-                round_.cancel()
-                await asyncio.gather(round_, return_exceptions=True)
-        if not is_full_scan:
-            self._cost += _COST_WEIGHT * (max(1, self._synchroniser.answer_count) - self._cost)
-        return round_.result()
+            if not is_full_scan:
+                self._cost += _COST_WEIGHT * (max(1, self._synchroniser.answer_count) - self._cost)
+
+    def _answer_count(self) -> int | None:
+        """The answers of this round; None while the request gate holds requests back."""
+        return None if self._client.gate.is_holding else self._synchroniser.answer_count
 
     @property
     def _stall_seconds(self) -> float:

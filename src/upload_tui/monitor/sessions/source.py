@@ -1,15 +1,19 @@
 """The session over a source: one synchroniser that lists everything in each round."""
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from statistics import median
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceConfigError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
-from upload_tui.monitor.sessions.connection import ConnectionTracker, Schedule, WakeableTimer
+from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.sessions.schedule import Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.sessions.waiter import Outcome, outcome_of
 from upload_tui.monitor.store.store import Store
@@ -19,6 +23,12 @@ from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
 from upload_tui.status import Stage
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
+
+_USUAL_LISTINGS = 5
+"""The last listings whose median is the usual time of one."""
+_MIN_STALL_SECONDS = 5.0
+_STALL_FACTOR = 4.0
+"""A listing is missed after the longer of this many usual times and `_MIN_STALL_SECONDS` without a line."""
 
 
 def source_schedule(refresh_seconds: float) -> Schedule:
@@ -67,6 +77,7 @@ class SourceSession:
         self._tracker = ConnectionTracker(
             clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
         )
+        self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
         self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
 
@@ -103,7 +114,7 @@ class SourceSession:
     async def _poll(self) -> float:
         """List once; return the seconds until the next listing."""
         try:
-            await self._synchroniser.sync()
+            await self._list()
             self._store.detect_other_writers()
         except (ServiceError, BusyStorageError) as error:
             is_refused = isinstance(error, SourceConfigError | AuthError)
@@ -115,6 +126,23 @@ class SourceSession:
         self._tracker.synced(self._clock.now())
         self._publish_picture()
         return self._schedule.with_jitter(self._seconds_between_listings)
+
+    async def _list(self) -> None:
+        began_at = self._clock.monotonic()
+        await self._tracker.run_round(
+            self._synchroniser.sync(),
+            lambda: self._synchroniser.answer_count,
+            lambda: self._stall_seconds,
+            self._store.limits.stall_check_seconds,
+        )
+        self._listing_seconds.append(self._clock.monotonic() - began_at)
+        self._tracker.usual_seconds = median(self._listing_seconds)
+
+    @property
+    def _stall_seconds(self) -> float:
+        """How long the source may print nothing before a listing counts as missed; the first ends by its timeout alone."""
+        usual = self._tracker.usual_seconds
+        return max(_MIN_STALL_SECONDS, _STALL_FACTOR * usual) if self._listing_seconds else math.inf
 
     @property
     def _seconds_between_listings(self) -> float:

@@ -17,7 +17,7 @@ from upload_tui.errors import (
 )
 from upload_tui.monitor.analysis.trouble import is_contradictory
 from upload_tui.monitor.changes import Change
-from upload_tui.monitor.sessions.connection import Schedule
+from upload_tui.monitor.sessions.schedule import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage

@@ -147,7 +147,7 @@ class SnapshotSynchroniser:
         self._last = _Round()
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
-        """Batches of lines in all rounds."""
+        """Batches of lines in this round, or the last one."""
         self.last_listing = Listing()
         """How the last listing ended."""
 
@@ -181,6 +181,7 @@ class SnapshotSynchroniser:
             ServiceError: the listing failed or is incomplete; what was read before that is recorded.
             BusyStorageError: another process is writing to the store, or the store was replaced.
         """
+        self.answer_count = 0
         await self._store.bulk.wait_until_idle()
         if self._recorder.begin_round():  # a store that was replaced holds nothing that was read before
             self._ids, self._present = {}, None

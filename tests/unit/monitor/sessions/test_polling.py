@@ -2,7 +2,7 @@
 
 import pytest
 
-from upload_tui.monitor.sessions.connection import Schedule
+from upload_tui.monitor.sessions.schedule import Schedule
 
 
 def test_the_interval_is_short_after_a_change_and_grows_when_nothing_happens() -> None:

@@ -2,22 +2,37 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import pytest
+from tests.unit.cli.virtual_program import VirtualClock, virtual_time
 from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
 
-from upload_tui.clock import SystemClock
-from upload_tui.monitor import ConnectionState, Query, Schedule, SourceSession, Store, WatchedSource
-from upload_tui.sources import Listing
+from upload_tui.clock import Clock, SystemClock
+from upload_tui.monitor import (
+    ConnectionChanged,
+    ConnectionState,
+    Query,
+    Schedule,
+    SourceSession,
+    Store,
+    WatchedSource,
+    source_schedule,
+)
+from upload_tui.sources import LineReceiver, Listing
 from upload_tui.status import Stage
 
 FAST = Schedule(0.001, 0.001, 0.001, growth=1.0)
 
 
 @asynccontextmanager
-async def running(source: ScriptedSource) -> AsyncIterator[SourceSession]:
+async def running(
+    source: ScriptedSource, clock: Clock | None = None, schedule: Schedule = FAST
+) -> AsyncIterator[SourceSession]:
     store = Store()
-    session = SourceSession(WatchedSource(source, SERVICE, "scripted"), store, SystemClock(), schedule=FAST)
+    session = SourceSession(
+        WatchedSource(source, SERVICE, "scripted"), store, clock or SystemClock(), schedule=schedule
+    )
     task = asyncio.create_task(session.run())
     try:
         yield session
@@ -83,3 +98,52 @@ async def test_a_source_that_never_verifies_has_no_worker_to_be_down() -> None:
         await until(session, lambda: session.connection().is_live)
         funnel = session.picture.funnel()
         assert (funnel[Stage.COMPLETED].count, funnel.stuck, funnel.notice) == (6, 6, "")
+
+
+class _SlowSource(ScriptedSource):
+    """Takes some seconds for each listing; the last value again and again."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__()
+        self.seconds = [*seconds]
+        self.began_at = 0.0
+        self.print_next(lines_of({"a": {}}))
+
+    async def read(self, receive: LineReceiver) -> Listing:
+        seconds = self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
+        self.began_at = VirtualClock().monotonic()
+        await asyncio.sleep(seconds)
+        return await super().read(receive)
+
+
+def states_of(source: _SlowSource, seconds: float) -> list[tuple[str, int]]:
+    """Each new state of a session, and how many seconds the listing of that time had taken."""
+    states: list[tuple[str, int]] = []
+
+    async def watch() -> None:
+        async with running(source, VirtualClock(), source_schedule(15)) as session:
+            with session.changes.subscribe() as changes, suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    async for change in changes:
+                        if isinstance(change, ConnectionChanged):
+                            taken = round(VirtualClock().monotonic() - source.began_at)
+                            states.append((change.connection.state.value, taken))
+
+    with virtual_time():
+        asyncio.run(watch())
+    return [one for before, one in zip([("", 0), *states], states, strict=False) if before[0] != one[0]]
+
+
+@pytest.mark.parametrize(("usual", "slow", "missed", "offline"), [(0.4, 2, 5, 15), (3, 6, 12, 36), (20, 40, 80, 240)])
+def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
+    usual: float, slow: int, missed: int, offline: int
+) -> None:
+    """However long the usual listings take, and the first, the state is live between and during them."""
+    states = states_of(_SlowSource(10 * usual, *[usual] * 6, 100_000), 1000)
+    assert [state for state, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
+    assert [seconds for _, seconds in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
+
+
+def test_a_listing_that_took_long_once_is_slow_and_live_again() -> None:
+    states = states_of(_SlowSource(1, 1, 1, 4, 1), 200)
+    assert [state for state, _ in states] == ["catching up", "live", "slow", "live"]
