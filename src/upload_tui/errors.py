@@ -176,7 +176,7 @@ class InternalError(UploadTuiError):
 class ServiceError(UploadTuiError):
     """A request to the service failed. `status` is the HTTP status of the response; None if there was none.
 
-    `is_transient`: the service itself says that the same request is likely to succeed soon.
+    `is_transient`: the service itself says that the same request is likely to succeed soon, or a source may list in its next run.
     """
 
     exit_code = EXIT_UNREACHABLE
@@ -234,11 +234,14 @@ class NotFoundError(ServiceError):
 class SourceError(ServiceError):
     """The command of a source failed, or did not list everything; the next run may succeed."""
 
+    is_transient = True
+
 
 class SourceConfigError(SourceError):
     """The command of a source cannot work as it is configured: it does not exist, or it says so itself."""
 
     exit_code = EXIT_USAGE
+    is_transient = False
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -194,10 +194,25 @@ def test_the_timeout_of_wait_is_that_of_its_first_listing_too(
     monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "600")
     script, code, problem = FAILURES[failure]
     ended = here(*line.split(), "--timeout", "0.3s", "--command", failing(script))
-    if "sleep" in script or failure == "is unreadable":
-        assert (ended.code, "timed out after" in ended.err) == (124, True)
-    else:
-        assert (ended.code, problem in ended.err) == (code, True)
+    assert (ended.code, "timed out after" in ended.err) == ((124, True) if code == 3 else (code, False))
+    if "sleep" not in script and failure != "is unreadable":
+        assert problem in ended.err
+
+
+@pytest.mark.parametrize("line", ["wait a", "wait --where is:pending", "tail a"])
+@pytest.mark.parametrize("failure", ["fails", "is cut", "has a problem"])
+def test_a_first_listing_that_may_succeed_later_is_tried_again(
+    here: Here, failing: Callable[[str], str], tmp_path: Path, line: str, failure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run fails, in the second the upload is pending, in the third it is verified."""
+    monkeypatch.setattr("upload_tui.cli.support.service._FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "600")
+    script, _, problem = FAILURES[failure]
+    runs = shlex.quote(str(tmp_path / "runs"))
+    script = f"""echo >> {runs}
+case $(wc -l < {runs}) in *1) {script}; exit ;; *2) upload a ;; *) upload a | sed s/completed/verified/ ;; esac"""
+    ended = here(*line.split(), "--command", failing(script))
+    assert (ended.code, problem in ended.err) == (0, True), ended
 
 
 def test_a_listing_that_failed_shows_what_is_known(here: Here, source: Source) -> None:

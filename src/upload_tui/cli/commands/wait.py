@@ -190,7 +190,7 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
     upload_ids, code = options.upload_ids, EXIT_OK
     if not upload_ids:
-        await synchroniser.sync()
+        await ride_out(synchroniser.sync)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE

@@ -37,7 +37,7 @@ class Schedule(Struct, frozen=True):
         if has_changed:
             return self.shortest_seconds
         longest = self.longest_pending_seconds if has_pending else self.longest_idle_seconds
-        return min(last_seconds * self.growth, max(longest, self.shortest_seconds))
+        return max(self.shortest_seconds, min(last_seconds * self.growth, longest))
 
     def unwatched_seconds(self, seconds: float) -> float:
         """The interval in place of one of `seconds` while the dashboard is not watched."""

@@ -230,7 +230,6 @@ class SourceWaiter:
         self._clock = clock
         self._schedule = schedule
         self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
-        self._has_answered = synchroniser.previous_read_on is not None
         self.last_error: ServiceError | None = None
 
     @property
@@ -261,17 +260,14 @@ class SourceWaiter:
         A listing that fails is stored in `last_error`, and decides only on the uploads that it has.
 
         Raises:
-            ServiceError: the source is misconfigured or not allowed to list, or the first listing failed.
+            ServiceError: the source is misconfigured or not allowed to list.
         """
         self.last_error, is_whole = None, True
         try:
             await self._synchroniser.sync()
             is_whole = not self._synchroniser.is_partial
-            self._has_answered = True
-        except (SourceConfigError, AuthError):
-            raise
         except ServiceError as error:
-            if not self._has_answered:
+            if not error.is_transient:
                 raise
             self.last_error, is_whole = error, False
         pending = self.pending
