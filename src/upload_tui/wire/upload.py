@@ -206,6 +206,8 @@ def _estimate_missing_times(
         estimate = Event(Stage.INITIATED, created_on, Certainty.ESTIMATED, latest=read_on)
         others = (event for event in timeline.events if event.stage is not Stage.INITIATED)
         timeline = replace(timeline, events=(estimate, *others))
+    elif not timeline.events and timeline.unknown_state is None:  # it exists, so it was initiated
+        timeline = replace(timeline, events=(Event(Stage.INITIATED, None, Certainty.OBSERVED),))
     events = (
         event
         if event.certainty is not Certainty.OBSERVED
