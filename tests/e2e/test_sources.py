@@ -7,12 +7,14 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from tests.e2e.in_process import run_here
@@ -22,6 +24,7 @@ from upload_tui.sources import line_schema
 
 pytestmark = pytest.mark.e2e
 
+FORMATS = Path(__file__).parents[1] / "formats" / "expected"
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 UPLOADS: Sequence[Mapping[str, Any]] = [
     {"id": "a", "name": "a.h5", "project": "P", "initiated_on": "2026-03-14T08:00:00Z", "verified_on": "2026-03-14T09:00:00Z"},
@@ -363,12 +366,57 @@ def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) 
     assert (len(record["changes"]["new"]), len(record["changes"]["gone"])) == (3, 3)
 
 
-def test_source_schema_is_made_from_the_code(here: Here) -> None:
-    assert json.loads(here("source", "schema").out) == line_schema()
+SCHEMA = jsonschema_rs.validator_for(dict(line_schema()))
+
+
+def problems_of(text: str) -> list[str]:
+    """What the JSON schema has against lines."""
+    assert text.strip()
+    return [f"{line}: {error.message}" for line in text.splitlines() for error in SCHEMA.iter_errors(json.loads(line))]
+
+
+def test_the_schema_is_unchanged(here: Here) -> None:
+    assert here("source", "schema").out == (FORMATS / "source-schema.json").read_text(encoding="utf-8")
     assert "received_bytes" in here("source", "--help").out
 
 
+def test_lines_of_the_readme_and_of_list_match_the_schema(here: Here, source: Source) -> None:
+    examples = re.findall(r"```json\n(\{.*?)```", README, re.DOTALL)
+    assert len(examples) == 1
+    listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, {"id": 4, "name": "d", "stage": "odd"}))
+    for text in (*examples, listed.out, (FORMATS / "list.jsonl").read_text(encoding="utf-8")):
+        assert problems_of(text) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"id": "a"},
+        {"name": "a"},
+        {"id": None, "name": "a"},
+        {"id": "a", "name": "a", "size": -1},
+        {"id": "a", "name": "a", "size": "5"},
+        {"id": "a", "name": "a", "chunks": [{"number": 1}]},
+        {"id": "a", "name": "a", "current": {"state_on": None}},
+        {"id": "a", "name": "a", "ended": "yes"},
+        {"type": "end", "uploads": "5"},
+        [],
+    ],
+    ids=json.dumps,
+)
+def test_a_line_that_breaks_the_schema_breaks_the_contract(here: Here, source: Source, line: object) -> None:
+    """The schema and the check agree: what one rejects, the other does."""
+    assert problems_of(json.dumps(line))
+    (record,) = here("source", "check", "--", *shlex.split(source(line))).records
+    assert record["problems"]
+
+
 # The recipes
+
+
+def printed_by(command: str) -> str:
+    """What a command prints."""
+    return subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout
 
 
 def recipe(name: str, folder: Path) -> Path:
@@ -390,6 +438,7 @@ def test_recipe_folder(here: Here, tmp_path: Path) -> None:
         (folder / name).write_bytes(data)
     (folder / "good.bin.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  good.bin\n")
     (folder / "bad.bin.sha256").write_text(f"{'0' * 64}  bad.bin\n")
+    assert problems_of(printed_by(command)) == []
     stages = {record["id"]: record["stage"] for record in here("list", "--command", command).records}
     assert stages == {
         "sent.bin": "completed", "good.bin": "verified", "bad.bin": "error", 'quo"te\\d.bin': "completed", "sending.bin": "initiated",
@@ -416,6 +465,7 @@ def test_recipe_ocis(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (tmp_path / "ocis").chmod(0o700)
         monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
         command = shlex.join(["bash", str(recipe("ocis", tmp_path / "..")), ""])
+        assert problems_of(printed_by(command)) == []
         records = {record["id"]: record for record in here("list", "--command", command).records}
         assert [
             (records[one]["stage"], records[one]["chunks"]["size_bytes"], records[one]["error_message"])
@@ -476,6 +526,7 @@ def api(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Api]]:
 @pytest.mark.skipif(not (shutil.which("jq") and shutil.which("curl")), reason="there is no jq or curl here")
 def test_recipe_api(here: Here, tmp_path: Path, api: type[_Api], monkeypatch: pytest.MonkeyPatch) -> None:
     command = shlex.join(["bash", str(recipe("api", tmp_path))])
+    assert problems_of(printed_by(command)) == []
     records = {record["id"]: record for record in here("list", "--command", command).records}
     assert {one: record["stage"] for one, record in records.items()} == {"7": "completed", "8": "frozen"}
     monkeypatch.setattr(api, "status", 503)

@@ -94,5 +94,7 @@ if __name__ == "__main__":
     for expected, words in COMMANDS.items():
         with TemporaryDirectory() as home:
             (EXPECTED / expected).write_bytes(output(Path(home), *words).encode())
+    schema = subprocess.run([*PROGRAM, "source", "schema"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    (EXPECTED / "source-schema.json").write_bytes(schema)  # compared in `tests.e2e.test_sources`
     with TemporaryDirectory() as home:
         (EXPECTED / "recording.jsonl").write_bytes(recording(Path(home)).encode())

@@ -19,7 +19,8 @@ _STATE = {
     "properties": {"state": _TEXT, "state_on": _TIME},
     "required": ["state"],
 }
-_CHUNK = {"type": "object", "properties": {"number": _COUNT, "size": _COUNT}, "required": ["number", "size"]}
+_NUMBER = {"type": "integer", "minimum": 0}
+_CHUNK = {"type": "object", "properties": {"number": _NUMBER, "size": _NUMBER}, "required": ["number", "size"]}
 _EVENT = {
     "type": "object",
     "properties": {

@@ -136,11 +136,11 @@ class _UploadParser:
         if not isinstance(entry, dict):
             self._unreadable("a chunk", entry)
             return None
-        number, size = (
-            self._count("number", entry),
-            self._count("size_bytes" if "size_bytes" in entry else "size", entry),
-        )
+        size_key = "size_bytes" if "size_bytes" in entry else "size"
+        number, size = self._count("number", entry), self._count(size_key, entry)
         if number is None or size is None:
+            if entry.get("number") is None or entry.get(size_key) is None:
+                self._unreadable("a chunk", entry)
             return None
         digest = entry.get("hash")
         if isinstance(digest, dict) and isinstance(digest.get("value"), str):
@@ -162,7 +162,10 @@ class _UploadParser:
         if not timeline.events and timeline.unknown_state is None:
             timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
         timeline = _with_message(timeline, fields.get("error_message"))
-        if fields.get("ended") is True and timeline.is_pending:
+        ended = fields.get("ended")
+        if ended is not None and not isinstance(ended, bool):
+            self._unreadable("ended", ended)
+        if ended is True and timeline.is_pending:
             return replace(timeline, unknown_state=UnknownState(ENDED_STATE))
         return timeline
 
