@@ -1,6 +1,7 @@
 """The first frame of the dashboard, the latency of keys, and processor time while idle."""
 
 import json
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.sampling import interleaved_medians, percentile
 from tests.benchmarks.terminal import TerminalProgram, python
-from tests.benchmarks.uploads import fill
+from tests.benchmarks.uploads import fill, source_lines
 
 __all__ = ["BENCHMARKS"]
 
@@ -147,4 +148,40 @@ def _stored(file: Path, count: int) -> Iterator[TerminalProgram]:
         yield dashboard
 
 
-BENCHMARKS = (first_frame, idle, keys, growth)
+def keys_while_listing(*, quick: bool) -> Sequence[Figure]:
+    """The time from a key to its frame while a source of very many lines is listed for the first time, and again and again.
+
+    Compared with times that a person does not notice: the first listing has no indexes yet, and shares the processor.
+    """
+    count, presses = (20_000, 40) if quick else (100_000, 200)
+    with TemporaryDirectory() as home:
+        file = Path(home) / "lines"
+        file.write_bytes(b"\n".join(source_lines(count)))
+        environment = {"HOME": home, "XDG_CACHE_HOME": home, "UPLOAD_TUI_REFRESH": "0.2"}
+        with TerminalProgram([*_WATCH, "--command", shlex.join(["cat", str(file)])], environment) as dashboard:
+            dashboard.seconds_until("run-")
+            first = _milliseconds_to_frame(dashboard, presses // 8)  # the listing takes longer than these
+            dashboard.seconds_until("live")
+            again = _milliseconds_to_frame(dashboard, presses)
+    return [
+        Figure(
+            f"{key} to frame while {count:,} lines of {name} are listed, p50",
+            percentile(values[key], 50),
+            limit,
+            "ms",
+            1.0,
+        )
+        for name, values, limit in (("a new source", first, 100.0), ("a known source", again, 50.0))
+        for key in _KEYS
+    ]
+
+
+def _milliseconds_to_frame(dashboard: TerminalProgram, presses: int) -> Mapping[str, list[float]]:
+    values: dict[str, list[float]] = {name: [] for name in _KEYS}
+    for _ in range(presses):
+        for name, key in _KEYS.items():
+            values[name].append(1000 * dashboard.seconds_to_frame(key))
+    return values
+
+
+BENCHMARKS = (first_frame, idle, keys, keys_while_listing, growth)

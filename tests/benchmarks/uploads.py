@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_sna
 from upload_tui.status import Stage
 from upload_tui.testing import an_upload
 
-__all__ = ["NEWEST", "PROJECT", "fill", "page_body", "resource"]
+__all__ = ["NEWEST", "PROJECT", "fill", "page_body", "resource", "source_lines"]
 
 PROJECT = ProjectRef("p-1", "Genome")
 NEWEST = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
@@ -90,3 +91,19 @@ def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
         "embedded", _UPLOADERS[number % 50_000 == 49_999], 0, "", 0, 0, 0, since, None, bucket_of(60_000),
         bucket_of(waited) if stage > 1 else None, False, "", _TYPES[number % 3], 0,
     )  # fmt: skip
+
+
+def source_lines(count: int) -> Sequence[bytes]:
+    """Lines of a source: multipart uploads of three parts each."""
+    return [
+        json.dumps(
+            {
+                "id": f"2~{number:032x}",
+                "name": f"run-{number:06}.h5",
+                "project": "incoming",
+                "initiated_on": "2026-03-14T08:00:00.000Z",
+                "chunks": [{"number": part, "size": 5 << 20} for part in (1, 2, 3)],
+            }
+        ).encode()
+        for number in range(count)
+    ]

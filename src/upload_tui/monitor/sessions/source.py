@@ -24,6 +24,8 @@ from upload_tui.status import Stage
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
 
+_PROGRESS_SECONDS = 1.0
+"""The first listing shows what it has read this often: there are no indexes yet, so that each picture scans all uploads."""
 _USUAL_LISTINGS = 5
 """The last listings whose median is the usual time of one."""
 _MIN_STALL_SECONDS = 5.0
@@ -78,6 +80,7 @@ class SourceSession:
             clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
         )
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
+        self._progress_at = -math.inf
         freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
         self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
 
@@ -128,7 +131,7 @@ class SourceSession:
         return self._schedule.with_jitter(self._seconds_between_listings)
 
     async def _list(self) -> None:
-        began_at = self._clock.monotonic()
+        began_at, self._progress_at = self._clock.monotonic(), -math.inf
         await self._tracker.run_round(
             self._synchroniser.sync(),
             lambda: self._synchroniser.answer_count,
@@ -181,6 +184,9 @@ class SourceSession:
         self.changes.publish(ConnectionChanged(at=self._clock.now(), connection=connection))
 
     def _publish_progress(self, known: int, total: int | None) -> None:
+        if self._clock.monotonic() - self._progress_at < _PROGRESS_SECONDS:
+            return
+        self._progress_at = self._clock.monotonic()
         self._tracker.catching_up(known, total)
         self.changes.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
         self.changes.publish(PictureChanged(at=self._clock.now()))
