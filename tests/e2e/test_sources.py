@@ -208,7 +208,6 @@ def test_a_first_listing_that_may_succeed_later_is_tried_again(
     here: Here, failing: Callable[[str], str], tmp_path: Path, line: str, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run fails, in the second the upload is pending, in the third it is verified."""
-    monkeypatch.setattr("upload_tui.cli.support.service._FIRST_RETRY_SECONDS", 0.01)
     monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "600")
     script, _, problem = FAILURES[failure]
     runs = shlex.quote(str(tmp_path / "runs"))
