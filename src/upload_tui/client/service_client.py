@@ -85,6 +85,7 @@ class ServiceClient:
         clock = clock or SystemClock()
         auth = TokenAuth(credentials, f"{base_url}/software_agents/api_token", clock)
         self._http = _open_http(base_url, auth, transport, verify, timeout_seconds)
+        self._names: dict[str, str] = {}
         self._requester = Requester(self._http, base_url, clock, attempts)
         self.gate = self._requester.gate
 
@@ -151,6 +152,7 @@ class ServiceClient:
             found.extend(projects)
             unreadable += count
         total = len(found) + unreadable
+        self._names.update((project.id, project.name) for project in found)
         self.projects_notice = f"{unreadable:,} of {plural(total, 'project')} cannot be read" if unreadable else ""
         return found
 
@@ -195,7 +197,7 @@ class ServiceClient:
         with mention_url(raw.url):
             listed = page_entries(raw.body)
             wanted = listed if indexes is None else [listed[index] for index in indexes]
-            return build_upload_page(_read_entries(wanted, raw), raw.headers, page=raw.page, per_page=raw.per_page)
+            return build_upload_page(self._read_entries(wanted, raw), raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def read_page_in_batches(self, raw: RawPage) -> UploadPage:
         """Parse a page in batches, so that other tasks can run.
@@ -206,7 +208,7 @@ class ServiceClient:
         found: list[UploadReading | str] = []
         with mention_url(raw.url):
             async for entries in batches(page_entries(raw.body)):
-                found.extend(_read_entries(entries, raw))
+                found.extend(self._read_entries(entries, raw))
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:
@@ -215,9 +217,17 @@ class ServiceClient:
         Services find ids without regard to case, so the id in the response may differ from the one asked for.
         """
         raw, body = await self._requester.fetch_json(f"/uploads/{quote(upload_id, safe='')}")
-        project = None if project_id is None else Project(project_id, "")
+        project = None if project_id is None else self._project(project_id)
         with mention_url(raw.url):
             return read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+
+    def _read_entries(self, entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
+        project = self._project(raw.project_id)
+        return read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+
+    def _project(self, project_id: str) -> Project:
+        """A project with the name under which it was listed; empty if that is not known."""
+        return Project(project_id, self._names.get(project_id, ""))
 
     async def queue(self) -> QueueStats | None:
         """The verification queue; None if the service does not report it."""
@@ -226,11 +236,6 @@ class ServiceClient:
         except (NotFoundError, InvalidResponseError, AuthError, BadRequestError):
             return None
         return read_queue(body, read_on=raw.read_on)
-
-
-def _read_entries(entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
-    project = Project(raw.project_id, "")
-    return read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
 
 
 def _open_http(

@@ -70,7 +70,7 @@ class PartitionTable:
 
     def numbers(self, project_id: str, project_name: str, stage_rank: int) -> tuple[int, int]:
         """The row numbers of a project and of its partition for a stage; both are created if missing."""
-        project = self._project_number(project_id, project_name)
+        project = self.name_project(project_id, project_name)
         return project, self.number(project, stage_rank, is_gone=False)
 
     def number(self, project: int, stage_rank: int, *, is_gone: bool) -> int:
@@ -82,7 +82,13 @@ class PartitionTable:
             self._numbers[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
         return self._numbers[key]
 
-    def _project_number(self, project_id: str, name: str) -> int:
+    def is_named(self, project_id: str, name: str) -> bool:
+        """Whether the project has this name, or had it in this process: an upload may have another one."""
+        sql = "SELECT 1 FROM projects WHERE id = ? AND name = ?"
+        return (project_id, name) in self._numbers or self._db.execute(sql, (project_id, name)).fetchone() is not None
+
+    def name_project(self, project_id: str, name: str) -> int:
+        """The row number of a project, which is created if missing; a name that is not empty becomes its name."""
         key = (project_id, name)
         if key not in self._numbers:
             sql = (

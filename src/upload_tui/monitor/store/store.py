@@ -297,6 +297,12 @@ class Store:
         rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"
         return self._db.execute(rows, (after, limit)).fetchall()
 
+    def name_project(self, project: ProjectRef) -> None:
+        """Store a project's name: its uploads may not have it, and it must be found by its name while the service is away."""
+        if project.name and not self.partitions.is_named(project.id, project.name):
+            with self.transaction():
+                self.partitions.name_project(project.id, project.name)
+
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads, by name."""
         rows = self._db.execute(

@@ -132,6 +132,7 @@ class Synchroniser:
 
     async def _sync(self, *, is_frugal: bool) -> bool:
         await self._store.bulk.wait_until_idle()
+        self._store.name_project(self.project)
         self._fetcher.begin_round()
         self._recorder.begin_round()
         # Read each round, as another process may have finished the scan.
