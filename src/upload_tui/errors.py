@@ -11,6 +11,7 @@ Every error that the program raises on purpose is one of these; only `cli` print
     │   ├── ThrottledError          3    429 or 503: retry later
     │   ├── ServerError             3    5xx, or a 404 that reports a failure of the service itself
     │   ├── InvalidResponseError    3    the response does not follow the contract
+    │   │   └── ForeignPageError    3    it is no JSON at all: a page of maintenance, or of a proxy
     │   ├── NotConsistentError      3    404 `resource_not_consistent`: not available yet, retry
     │   ├── AuthError               4    401 or 403
     │   ├── NotFoundError           5    404: no such project or upload
@@ -48,6 +49,7 @@ __all__ = [
     "EXIT_TIMED_OUT",
     "EXIT_UNREACHABLE",
     "EXIT_USAGE",
+    "ForeignPageError",
     "InternalError",
     "InvalidResponseError",
     "NewerStorageError",
@@ -176,11 +178,12 @@ class InternalError(UploadTuiError):
 class ServiceError(UploadTuiError):
     """A request to the service failed. `status` is the HTTP status of the response; None if there was none.
 
-    `is_transient`: the service itself says that the same request is likely to succeed soon, or a source may list in its next run.
+    `is_transient`: the same request is likely to succeed soon: the service itself says so, something in front of it answered, or
+    a source may list in its next run.
     """
 
     exit_code = EXIT_UNREACHABLE
-    is_transient: ClassVar[bool] = False
+    is_transient: bool = False
     status: int | None = None
 
 
@@ -207,6 +210,12 @@ class ServerError(ServiceError):
 
 class InvalidResponseError(ServiceError):
     """The response does not follow the contract (HTML, truncated JSON, wrong types)."""
+
+
+class ForeignPageError(InvalidResponseError):
+    """The response is no JSON at all: a page of maintenance, or of a proxy. No single upload is the reason."""
+
+    is_transient = True
 
 
 class NotConsistentError(ServiceError):

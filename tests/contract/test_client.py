@@ -11,6 +11,7 @@ from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import (
     AuthError,
     BadRequestError,
+    ForeignPageError,
     InvalidResponseError,
     NotConsistentError,
     NotFoundError,
@@ -59,11 +60,15 @@ def envelope(status: int, code: str = "not_provided", reason: str = "why", sugge
         pytest.param(
             httpx.Response(302, headers={"location": "https://elsewhere.test"}), InvalidResponseError, id="redirect"
         ),
-        pytest.param(httpx.Response(200, text="<html>"), InvalidResponseError, id="html"),
+        pytest.param(httpx.Response(200, text="<html>"), ForeignPageError, id="html"),
+        pytest.param(httpx.Response(200, text=""), ForeignPageError, id="empty"),
+        pytest.param(httpx.Response(200, text="7"), InvalidResponseError, id="number"),
+        pytest.param(httpx.Response(200, text='{"id": "a'), InvalidResponseError, id="cut"),
+        pytest.param(httpx.Response(200, content=b'\xef\xbb\xbf {"id": "\xff"}'), InvalidResponseError, id="not-utf-8"),
         pytest.param(httpx.Response(200, json=[]), InvalidResponseError, id="list"),
         pytest.param(httpx.Response(200, json={"results": {}}), InvalidResponseError, id="no-id"),
         pytest.param(
-            httpx.Response(200, content=b"x", headers={"content-encoding": "gzip"}), InvalidResponseError, id="not-gzip"
+            httpx.Response(200, content=b"x", headers={"content-encoding": "gzip"}), ForeignPageError, id="not-gzip"
         ),
     ],
 )

@@ -7,7 +7,14 @@ import httpx
 import pytest
 
 from upload_tui.client import Credentials, ServiceClient
-from upload_tui.errors import AuthError, InvalidResponseError, ServerError, SettingsError, ThrottledError
+from upload_tui.errors import (
+    AuthError,
+    ForeignPageError,
+    InvalidResponseError,
+    ServerError,
+    SettingsError,
+    ThrottledError,
+)
 from upload_tui.testing import FrozenClock, an_upload
 
 ROOT = "https://dds.test"
@@ -116,7 +123,7 @@ async def test_a_rejected_new_token_is_an_auth_error() -> None:
         pytest.param(httpx.Response(429, json={}), ThrottledError, id="too-many"),
         pytest.param(httpx.Response(503, text="<html>"), ThrottledError, id="unavailable"),
         pytest.param(httpx.Response(500, json={}), ServerError, id="server-error"),
-        pytest.param(httpx.Response(201, text="<html>"), InvalidResponseError, id="html"),
+        pytest.param(httpx.Response(201, text="<html>"), ForeignPageError, id="html"),
         pytest.param(httpx.Response(201, json={"api_token": 5}), InvalidResponseError, id="no-token"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from upload_tui.client.error_mapping import raise_for_status
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, InvalidResponseError, SettingsError, UploadTuiError
 from upload_tui.redaction import register_secrets
@@ -112,8 +113,7 @@ class TokenAuth(httpx.Auth):
             )
         if response.status_code == 404:  # about the exchange itself: it must not look like an upload that is gone
             raise InvalidResponseError(f"No tokens are issued at {self._exchange_url}", "Check the URL.")
-        if not response.is_success:
-            raise httpx.HTTPStatusError("token exchange failed", request=response.request, response=response)
+        raise_for_status(response.status_code, response.headers, response.content, self._exchange_url)
         body: Any = parse_body(response.content)
         if not isinstance(body, dict) or not _is_token(body.get("api_token")):
             raise InvalidResponseError("The service returned no token for the keys")

@@ -13,6 +13,7 @@ import httpx
 from upload_tui.errors import (
     AuthError,
     BadRequestError,
+    ForeignPageError,
     InvalidResponseError,
     NotConsistentError,
     NotFoundError,
@@ -21,7 +22,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, read_error_envelope
+from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
 __all__ = ["certificates_error", "mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
@@ -31,6 +32,11 @@ _MAX_RETRY_AFTER_SECONDS = 900.0
 _CHECK_NETWORK = "Try again, or check the network."
 _CHECK_URL = "Check that --url names the service."
 _TRY_LATER = "Try again in a few minutes."
+_GATEWAY_STATUSES = (502, 504)
+"""Something in front of the service answers while the service does not, as during its restart."""
+_IGNORED_BYTES = b" \t\r\n\xef\xbb\xbf"
+_JSON_STARTS = (b"{", b"[")
+"""What the service answers begins so, also if the rest cannot be read: one upload may be the reason then."""
 
 
 @contextmanager
@@ -88,9 +94,15 @@ def mention_url(url: str) -> Iterator[None]:
 
 
 def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
-    """Raise the `ServiceError` of an error response; return if the status is a success."""
+    """Raise the `ServiceError` of an error response, or of a page that the service did not send; return if it is a success."""
     if not 200 <= status < 300:
         raise _status_error(status, headers, body, url)
+    if not body.lstrip(_IGNORED_BYTES).startswith(_JSON_STARTS):
+        try:
+            parse_body(body)  # a number, say
+        except InvalidResponseError as error:
+            hint = "Try again in a few minutes, or check that --url names the service."
+            raise ForeignPageError(f"The response is another page, not JSON: {url}", hint) from error
 
 
 def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
@@ -113,6 +125,7 @@ def _is_refused(error: BaseException | None) -> bool:
 def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
     error = _error_of_status(status, headers, read_error_envelope(body), url)
     error.status = status
+    error.is_transient = error.is_transient or status in _GATEWAY_STATUSES
     return error
 
 

@@ -123,6 +123,7 @@ class World(Struct):
     Attributes:
         date_seconds: how far its `Date` is ahead.
         nameless: how many more projects it lists without an id.
+        outage: the status and the body that answer everything; None while the service is up.
         max_requests: after this many, a command that never ends is interrupted.
         changes: what happens before a request, by its number (from 1); each happens once.
     """
@@ -131,6 +132,7 @@ class World(Struct):
     date_seconds: float = 0.0
     nameless: int = 0
     per_page: int = 5
+    outage: tuple[int, bytes] | None = None
     max_requests: int = 2000
     requests: int = 0
     changes: dict[int, Callable[["World"], None]] = field(default_factory=dict)
@@ -147,7 +149,9 @@ class World(Struct):
             signal.raise_signal(signal.SIGINT)
         if (change := self.changes.pop(self.requests, None)) is not None:
             change(self)
-        response = self._answer(request)
+        response = (
+            self._answer(request) if self.outage is None else httpx.Response(self.outage[0], content=self.outage[1])
+        )
         sent_on = VirtualClock().now() + timedelta(seconds=self.date_seconds)
         response.headers["Date"] = format_datetime(sent_on, usegmt=True)
         return response

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import (
+    ForeignPageError,
     InvalidResponseError,
     NotFoundError,
     ServerError,
@@ -299,7 +300,7 @@ def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
     return TroubleLimits(settings.stuck_after_seconds, settings.failures_for_seconds)
 
 
-OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError)
+OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError, ForeignPageError)
 """Errors after which the cache of the last visit is shown."""
 
 

@@ -141,7 +141,7 @@ class UploadWaiter:
         return seconds
 
     def _count_unreadable(self, upload_id: str, error: ServiceError) -> None:
-        if isinstance(error, InvalidResponseError):
+        if isinstance(error, InvalidResponseError) and not error.is_transient:
             self._unreadable_counts[upload_id] += 1
             self._reasons[upload_id] = error.title
             if self._unreadable_counts[upload_id] >= _MAX_UNREADABLE:

@@ -255,6 +255,58 @@ def test_every_listed_upload_is_shown_or_reported_as_missing(capfd: pytest.Captu
         check_following(program, folder)
 
 
+PAGES = ((200, b"<html>We will be back soon</html>"), (200, b""), (502, b"<html>"), (503, b""))
+FOLLOWING = ("wait {id}", "wait --project p-0 --timeout 9h", "tail {id}", "tail", "record {folder}/file")
+
+
+@pytest.mark.parametrize(
+    ("command", "outage", "first"),
+    [
+        (command, PAGES[(number + first) % len(PAGES)], first)
+        for number, command in enumerate(FOLLOWING)
+        for first in (1, 3)
+    ],
+)
+def test_what_follows_uploads_rides_out_maintenance(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, command: str, outage: tuple[int, bytes], first: int
+) -> None:
+    """From the first request on, and for longer than one upload may be unreadable."""
+
+    def begin(world: World) -> None:
+        world.outage = outage
+
+    def end(world: World) -> None:
+        world.outage = None
+
+    upload = an_upload("p-0-0", project=("p-0", "Genome"), initiated=60, completed=50)
+    world = World(
+        [Project("p-0", "Genome", [upload])], changes={first: begin, first + 12: end, first + 20: end_uploads}
+    )
+    words = command.format(folder=tmp_path, id=upload["id"]).split()
+    result = run_virtually(capfd, tmp_path, world, *words)
+    ends = "wait" in command or "{id}" in command
+    assert result.code == (0 if ends else 130), result
+    assert "live again" in result.err
+    assert '"verified"' in (result.out or (tmp_path / "file").read_text())
+
+
+def test_a_project_that_uploads_name_by_id_alone_has_its_name(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Also offline, where it is found by that name."""
+    uploads = [an_upload(f"u-{number}", project=("p-0", "Genome"), initiated=60) for number in range(3)]
+    for upload in uploads:
+        upload["project"] = {"id": "p-0"}
+    world = World([Project("p-0", "Genome", uploads)])
+    listed = run_virtually(capfd, tmp_path, world, "list", "--project", "Genome")
+    tail = run_virtually(capfd, tmp_path, world, "tail", "--project", "Genome", "--since", "9999d", "--count", "1")
+    assert tail.records[0]["upload"]["project"]["name"] == "Genome"
+    world.outage = PAGES[0]
+    offline = run_virtually(capfd, tmp_path, world, "list", "--project", "Genome")
+    assert (offline.code, len(offline.records)) == (0, 3)
+    assert {one["project"]["name"] for one in (*listed.records, *offline.records)} == {"Genome"}
+
+
 KINDS = ("new", "verified", "failed")
 
 
