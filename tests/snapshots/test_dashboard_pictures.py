@@ -17,7 +17,7 @@ from upload_tui.monitor import CombinedSession, Connection, ConnectionState, Rep
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.testing.animation import animate, take_frames
 from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
-from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape
+from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, read_queue
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -162,9 +162,13 @@ def errors_only() -> InMemorySession:
 
 
 def worker_stopped() -> InMemorySession:
-    done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(10)]
+    done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890 - 4 * n) for n in range(10)]
     waiting = [an_upload(f"waits-{n:02d}.bin", initiated=900 + n, completed=480 - 16 * n) for n in range(14)]
-    return InMemorySession([*done, *waiting])
+    session = InMemorySession([*done, *waiting])
+    stats = {"depth": 14, "oldest": (NOW - timedelta(seconds=480)).isoformat(), "running": 0}
+    for seconds in (2, 0):
+        session.picture.queue.update(read_queue(stats, read_on=NOW - timedelta(seconds=seconds)))
+    return session
 
 
 def not_whole() -> InMemorySession:

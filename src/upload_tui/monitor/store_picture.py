@@ -237,7 +237,6 @@ class StorePicture:
             self.queue,
             self.as_of(),
             last_ended_on(counts),
-            self._limits.stuck_after_seconds,
         )
 
     def _waiting(self) -> WaitingUploads:
@@ -246,7 +245,7 @@ class StorePicture:
     def _tolerated_silence_seconds(self) -> float:
         """How long no upload may end although the worker is running."""
         ended, largest_bytes = self._worker_figures.ended(), self._waiting().largest_bytes
-        return tolerated_silence_seconds(ended, largest_bytes, self._limits.stuck_after_seconds)
+        return tolerated_silence_seconds(ended, largest_bytes)
 
     def _trouble_thresholds(self) -> TroubleThresholds:
         as_of = self.as_of()

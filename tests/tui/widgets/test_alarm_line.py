@@ -97,13 +97,17 @@ async def test_the_line_shows_cause_and_state(
         assert await alarm_of(pilot) == (level, text)
 
 
-async def test_a_worker_that_appears_down_is_an_alarm() -> None:
-    done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890) for n in range(12)]
-    waiting = [an_upload(f"waits-{n}.bin", initiated=900 + n, completed=480 - 16 * n) for n in range(9)]
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(300, "▲ none verified for 5m, 9 waiting"), (1100, "▲ WORKER DOWN · none verified for 18m, 9")],
+)
+async def test_a_worker_that_ends_nothing_is_an_alarm(seconds: int, text: str) -> None:
+    done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890 - 4 * n) for n in range(12)]
+    waiting = [an_upload(f"waits-{n}.bin", initiated=1200 + n, completed=seconds - 16 * n) for n in range(9)]
     async with opened([*waiting, *done]) as (pilot, _, _):
-        level, text = await alarm_of(pilot)
+        level, shown = await alarm_of(pilot)
         assert level == "waits"
-        assert text.startswith("▲ WORKER DOWN · none verified for")
+        assert shown.startswith(text)
 
 
 async def test_an_alert_leaves_the_name_of_the_project() -> None:

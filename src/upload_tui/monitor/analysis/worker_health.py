@@ -6,11 +6,12 @@ for a retry or are never verified); a batch that was completed at about the same
 upload, which may be in verification for as long as its size needs. An upload counts as waiting only up to its last reading.
 
 What is usual is learned from several *busy periods* (uploads that ended one after the other while the next ones waited), or from ends
-over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNKNOWN_SECONDS`: one that
-starts every five minutes looks the same as one that is down. Until then only the figures are given if many uploads wait.
+over some time: a worker that runs every few minutes ends many uploads at once. Before, a worker may take `_UNSEEN_SECONDS`: one that
+starts every quarter of an hour looks the same as one that is down.
 
 If the service reports its queue, the queue decides: with no untried uploads queued the worker never appears down; with one queued for
-longer than is usual while none was running it does.
+longer than is usual while none was running it does. Otherwise a worker that verifies uploads of a project that is not watched looks
+like one that is down: for `_UNSEEN_SECONDS` only the figures are given, after a silence that is not usual.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -43,8 +44,9 @@ _MIN_PERIODS = 3
 """Fewer busy periods do not show what is usual."""
 _MIN_KNOWN_SECONDS = 30.0
 """Ends over so long a time show it as well: they are no single run of a worker that is started every few minutes."""
-_UNKNOWN_SECONDS = 330.0
-"""How long a worker of which nothing is known may be silent: one that is started every five minutes is not down."""
+_UNSEEN_SECONDS = 1000.0
+"""How long a worker may be silent for reasons that cannot be seen: one that is started every quarter of an hour is not down, and
+neither is one that verifies the uploads of a project that is not watched."""
 _MANY_WAITING = 20
 """While nothing is known about a worker, a silence over so many uploads is worth a notice, without a verdict."""
 _MIN_SILENCE_SECONDS = 100.0
@@ -57,8 +59,10 @@ _MAX_FACTOR = 2.5
 _FEW_SAMPLES = 20
 _MAX_FEW_FACTOR = 2.5
 """With so few silences seen, a silence twice as long is usual; with more, less; with fewer, more up to this factor."""
-_BYTES_PER_SECOND = 20 << 20
-"""Assumed rate of verification for uploads much larger than those that were seen."""
+_MIN_BYTES_PER_SECOND, _MAX_BYTES_PER_SECOND = 4 << 20, 20 << 20
+"""Bounds of the assumed rate of verification for uploads much larger than those that were seen."""
+_TIMED_BYTES = 64 << 20
+"""The verification of an upload of this size shows the rate; that of a smaller one takes its time for other reasons."""
 RETRIES_END_SECONDS = 4000.0
 """The worker's retries end about 65 minutes after completion; later, an overtaken upload no longer occupies a worker."""
 _QUEUE_MAX_AGE = timedelta(seconds=60)
@@ -80,7 +84,7 @@ class WaitingUploads(Struct, frozen=True, kw_only=True):
         count: the number of all of them that were not overtaken.
         oldest: completion and last reading (seconds since 1970) of the oldest of those, each completed at least
             `SPACING_SECONDS` after the one before; `MIN_WAITING` if there are as many.
-        largest_bytes: the size of the largest that a worker may be verifying; 0 if no size is known.
+        largest_bytes: the size of the largest that a worker may be verifying, overtaken or not; 0 if no size is known.
     """
 
     count: int
@@ -88,22 +92,28 @@ class WaitingUploads(Struct, frozen=True, kw_only=True):
     largest_bytes: int = 0
 
 
-def tolerated_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int, default_seconds: float) -> float:
+def tolerated_silence_seconds(ended: Sequence[EndedUpload], largest_bytes: int) -> float:
     """How long a silence may last although the worker is running.
 
     Args:
         ended: the last uploads that ended, by time of their end; those of other projects of the service may be among them.
         largest_bytes: the size of the largest upload that may be in verification.
-        default_seconds: the result if nothing can be learned from `ended`.
     """
     silences, largest_seen, is_known = _silences(ended)
-    extra_seconds = max(0, largest_bytes - largest_seen) / _BYTES_PER_SECOND
-    unknown_seconds = 0.0 if is_known else min(default_seconds, _UNKNOWN_SECONDS)
+    extra_seconds = max(0, largest_bytes - largest_seen) / _bytes_per_second(ended)
+    unknown_seconds = 0.0 if is_known else _UNSEEN_SECONDS
     if not silences:
         return unknown_seconds + extra_seconds
     usual = max(_SILENCE_FACTOR * quantile(silences, 0.95), _MAX_FACTOR * silences[-1])
     factor = min(1 + _FEW_SAMPLES / len(silences), _MAX_FEW_FACTOR)
     return max(_MIN_SILENCE_SECONDS, unknown_seconds, usual * factor) + extra_seconds
+
+
+def _bytes_per_second(ended: Sequence[EndedUpload]) -> float:
+    """The assumed rate of verification: half of the highest one seen, which is too low by the time that the upload waited."""
+    timed = [one for one in ended if one.size_bytes >= _TIMED_BYTES and one.ended_at > one.completed_at]
+    rates = [one.size_bytes / (one.ended_at - one.completed_at) for one in timed]
+    return min(max(max(rates, default=0.0) / 2, _MIN_BYTES_PER_SECOND), _MAX_BYTES_PER_SECOND)
 
 
 def _silences(ended: Sequence[EndedUpload]) -> tuple[Sequence[float], int, bool]:
@@ -211,9 +221,8 @@ def worker_notice(
     queue: VerificationQueue,
     now: datetime,
     last_ended_on: datetime | None,
-    default_seconds: float,
 ) -> str:
-    """A notice if the verification worker appears down, or only the figures if that cannot be known yet; empty otherwise.
+    """A notice if the verification worker appears down, or only the figures while it may be busy unseen; empty otherwise.
 
     Args:
         waiting: the uploads that wait.
@@ -221,11 +230,10 @@ def worker_notice(
         queue: the service's queue.
         now: the time as of which the picture is current.
         last_ended_on: when an upload was last verified or failed; None if none ever was.
-        default_seconds: how long a worker may be silent if nothing is known about it.
     """
 
     def tolerated_seconds() -> float:
-        return tolerated_silence_seconds(ended(), waiting.largest_bytes, default_seconds)
+        return tolerated_silence_seconds(ended(), waiting.largest_bytes)
 
     unattended_since = queue.unattended_since(now, lambda: last_ended_on, tolerated_seconds)
     if unattended_since is not None:
@@ -241,9 +249,11 @@ def worker_notice(
     # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
     if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING:
         return ""
-    if seconds >= tolerated_seconds():
+    if seconds >= max(_UNSEEN_SECONDS, tolerated_seconds()):
         return _notice(seconds, waiting.count)
-    return _figures(seconds, waiting.count) if waiting.count >= _MANY_WAITING and not _silences(ended())[2] else ""
+    is_unusual = seconds >= tolerated_silence_seconds(ended(), 0)
+    is_unusual |= waiting.count >= _MANY_WAITING and not _silences(ended())[2]
+    return _figures(seconds, waiting.count) if is_unusual else ""
 
 
 def _notice(seconds: float, count: int) -> str:

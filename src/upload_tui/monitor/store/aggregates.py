@@ -268,7 +268,7 @@ class WorkerFigures:
         """
         completed = self._partitions(frozenset({Stage.COMPLETED}), self._project_ids)
         now_ms = to_ms(now) or 0
-        overtaken_ms = self._last_completed_ms(now_ms)
+        overtaken_ms, retried_ms = self._last_completed_ms(now_ms), now_ms - round(RETRIES_END_SECONDS * 1000)
         count = 0
         for partition in completed:
             sql = "SELECT count(*) FROM uploads WHERE cell = ? AND since_ms > ?"
@@ -279,7 +279,9 @@ class WorkerFigures:
                 (since / 1000, (read if is_polled else now_ms) / 1000)
                 for since, read in self._oldest_batches(completed, overtaken_ms)
             ],
-            largest_bytes=max((self._largest_bytes(partition, now_ms) for partition in completed), default=0),
+            largest_bytes=max(
+                (self._largest_bytes(partition, min(retried_ms, overtaken_ms)) for partition in completed), default=0
+            ),
         )
 
     def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
@@ -293,9 +295,8 @@ class WorkerFigures:
             yield oldest
             after_ms = oldest[0] + round(SPACING_SECONDS * 1000) - 1
 
-    def _largest_bytes(self, partition: Partition, now_ms: int) -> int:
-        """The largest upload that a worker may be verifying."""
-        since_ms = now_ms - round(RETRIES_END_SECONDS * 1000)
+    def _largest_bytes(self, partition: Partition, since_ms: int) -> int:
+        """The largest upload that was completed after `since_ms`."""
         sql = "SELECT max(size_bytes) FROM uploads WHERE cell = ? AND since_ms > ?"
         largest: int | None = self._db.execute(sql, (partition.number, since_ms)).fetchone()[0]
         return max(largest or 0, 0)

@@ -27,6 +27,7 @@ _MAX_CAUSES = 3
 _CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
 _NAME_CELLS = 24
 _WORKER_NOTICE = "verification worker appears down"
+_SILENCE_NOTICE = "none verified for"
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
 
@@ -147,6 +148,8 @@ class AlarmBar(DiffedText):
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
         glyphs = self.display_options.glyphs
         title, is_worker, details = notice.partition(_WORKER_NOTICE)
+        if not is_worker and notice.startswith(_SILENCE_NOTICE):
+            return _Alarm(_Level.WAITS, (f"{glyphs.warning} {notice}",))
         if not is_worker:
             return _Alarm(_Level.NOTE, (f"{glyphs.waiting} {notice}",))
         start, details = f"{glyphs.warning} {title}WORKER DOWN", details.removeprefix(": ")

@@ -66,10 +66,10 @@ def test_an_upload_that_receives_chunks_is_not_stuck() -> None:
 
 def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
-    waiting = [an_upload(f"waits{n}", initiated=900, completed=480 - 16 * n) for n in range(14)]
+    waiting = [an_upload(f"waits{n}", initiated=1500, completed=1080 - 16 * n) for n in range(14)]
     session = InMemorySession([*done, *waiting])
-    assert session.picture.funnel().notice == "verification worker appears down: none verified for 8m, 14 waiting"
-    session.publish(an_upload("waits0", initiated=900, completed=480, verified=1))
+    assert session.picture.funnel().notice == "verification worker appears down: none verified for 18m, 14 waiting"
+    session.publish(an_upload("waits0", initiated=1500, completed=1080, verified=1))
     assert session.picture.funnel().notice == ""
     session.close()
 
@@ -92,7 +92,7 @@ def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
             "waiting for verification, 14 in queue",
         ),
         (
-            {"depth": 2, "oldest": (NOW - timedelta(seconds=400)).isoformat(), "running": 0},
+            {"depth": 2, "oldest": (NOW - timedelta(seconds=1400)).isoformat(), "running": 0},
             "waiting for verification: no worker has picked it up",
         ),
         ({"depth": "many"}, "waiting for verification"),
@@ -109,8 +109,8 @@ def test_a_completed_upload_waits_as_the_queue_statistics_say(queue: object, tex
 
 
 def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueStats | None:
-    """Statistics of a queue with two uploads for ten minutes."""
-    oldest = (clock.now() - timedelta(seconds=600)).isoformat()
+    """Statistics of a queue with two uploads for twenty minutes."""
+    oldest = (clock.now() - timedelta(seconds=1200)).isoformat()
     stats = {"depth": 2, "oldest": oldest, "running": running, "retried": retried, "dead": 0}
     return read_queue(stats, read_on=clock.now())
 
@@ -138,7 +138,7 @@ def test_a_worker_that_ran_recently_is_not_absent() -> None:
     clock.advance(10)
     session.picture.queue.update(idle_queue(clock))
     assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
-    clock.advance(340)
+    clock.advance(1010)
     session.picture.queue.update(idle_queue(clock))
     assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
     session.close()
