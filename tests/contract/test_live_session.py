@@ -678,8 +678,8 @@ async def test_a_deleted_project_is_lost_after_two_tries() -> None:
     [
         (0, ""),
         (20, ""),
-        (600, "the service's clock is 10m ahead of this computer's, by which times are judged"),
-        (-600, "the service's clock is 10m behind this computer's, by which times are judged"),
+        (600, "the service's clock is 10m ahead of ours, by which times are judged"),
+        (-600, "the service's clock is 10m behind ours, by which times are judged"),
     ],
 )
 async def test_a_date_that_differs_from_the_times_of_uploads_is_reported(ahead_seconds: int, reason: str) -> None:

@@ -94,7 +94,7 @@ class ClockOffset:
         self.is_trusted, self._has_decided = is_trusted, True
         if has_changed:
             where, minutes = "ahead of" if self.seconds > 0 else "behind", max(1, round(abs(self.seconds) / 60))
-            local = f"{where} this computer's, by which times are judged"
+            local = f"{where} ours, by which times are judged"
             self.notice = "" if is_trusted else f"the service's clock is {age_text(60 * minutes)} {local}"
 
     def observe(self, date: str, round_trip_seconds: float) -> None:

@@ -110,6 +110,18 @@ async def test_a_worker_that_ends_nothing_is_an_alarm(seconds: int, text: str) -
         assert shown.startswith(text)
 
 
+@pytest.mark.parametrize("direction", ["ahead of", "behind"])
+async def test_a_note_about_the_clock_keeps_its_direction_and_the_cause_of_failures(direction: str) -> None:
+    async with opened([an_upload("bad.bin", error=30, message=SIZE_DIFFERS)]) as (pilot, session, _):
+        reason = f"the service's clock is 10m {direction} ours, by which times are judged"
+        session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, reason=reason))
+        for width, end in ((120, "are judged"), (80, f"clock is 10m {direction} ours")):
+            await pilot.resize_terminal(width, 24)
+            _, text = await alarm_of(pilot)
+            assert text.startswith("✗ 1 failed: 1 wrong size · ")
+            assert text.endswith(end)
+
+
 async def test_an_alert_leaves_the_name_of_the_project() -> None:
     async with opened(FINE) as (pilot, _, _):
         bar = pilot.app.screen.query_one(AlarmBar)

@@ -30,6 +30,8 @@ _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
 _URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
+_ASIDE = re.compile(r", by which [^;]*")
+"""What a reason says besides; left out first."""
 
 
 class _Level(IntEnum):
@@ -86,15 +88,16 @@ class AlarmBar(DiffedText):
     watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = refresh_changed
 
     def text(self) -> Content:
-        """The alarms in one line: the longest is shortened before any is cut off."""
+        """The alarms in one line: notes are shortened first, then the longest, before any is cut off."""
         glyphs, width = self.display_options.glyphs, self.size.width - 2
-        texts = [alarm.texts for alarm in self._alarms()]
+        alarms = list(self._alarms())
         dot = f" {glyphs.dot} "
-        while len(line := dot.join(shown[0] for shown in texts)) > width:
-            longest = max((shown for shown in texts if len(shown) > 1), key=lambda shown: len(shown[0]), default=None)
+        while len(line := dot.join(alarm.texts[0] for alarm in alarms)) > width:
+            shown = [alarm for alarm in alarms if len(alarm.texts) > 1]
+            longest = max(shown, key=lambda alarm: (alarm.level is _Level.NOTE, len(alarm.texts[0])), default=None)
             if longest is None:
                 break
-            texts[texts.index(longest)] = longest[1:]
+            alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:])
         return Content(truncate_at_word(line, width, glyphs.ellipsis))
 
     def _alarms(self) -> Sequence[_Alarm]:
@@ -120,7 +123,8 @@ class AlarmBar(DiffedText):
             state, reason = (f"{name}: {state}", reason) if state else ("", f"{name}: {reason}{others}")
         retry = _retry_text(connection, now)
         sign = glyphs.broken if word else glyphs.waiting
-        parts = [(state, reason, retry), (state, retry) if state else (reason,), (state,) if state else (reason,)]
+        short = (state,) if state else (_ASIDE.sub("", reason),)
+        parts = [(state, reason, retry), (state, retry) if state else (reason,), short]
         texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
         yield _Alarm(_Level.LOST if word and not is_over else _Level.NOTE, tuple(dict.fromkeys(texts)))
