@@ -7,14 +7,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
+from textual.widgets._toast import Toast
 
-from tests.tui.dashboards import mixed, opened
+from tests.tui.dashboards import mixed, opened, until
 from tests.tui.test_prominence import Picture
 from upload_tui.monitor import Connection, ConnectionState, Query, Trouble
-from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
+from upload_tui.tui.widgets.footer import KeyFooter
+from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
@@ -108,6 +111,17 @@ async def test_a_worker_that_ends_nothing_is_an_alarm(seconds: int, text: str) -
         level, shown = await alarm_of(pilot)
         assert level == "waits"
         assert shown.startswith(text)
+
+
+async def test_notifications_leave_the_counts_and_the_alarm_line_free_at_80_columns() -> None:
+    app = dashboard(FAILED)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        app.notify("Since your last visit 3h ago: 5 failed, 2 newly overdue, 40 new, 33 verified", timeout=20)
+        await until(pilot, lambda: any(toast.region.area for toast in app.screen.query(Toast)))
+        await settled(pilot)
+        (toast,) = app.screen.query(Toast)
+        for bar in (FunnelBar, AlarmBar, KeyFooter):
+            assert not toast.region.overlaps(app.screen.query_one(bar).region), bar
 
 
 @pytest.mark.parametrize("direction", ["ahead of", "behind"])
