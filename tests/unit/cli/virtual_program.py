@@ -32,6 +32,7 @@ __all__ = [
     "Dashboard",
     "Project",
     "Result",
+    "UNREADABLE_ROWS",
     "VirtualClock",
     "World",
     "advance_virtually",
@@ -89,12 +90,20 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return _seconds
 
 
+UNREADABLE_ROWS: dict[str, Callable[[bytes], bytes]] = {
+    "without an id": lambda row: json.dumps({"name": json.loads(row)["name"]}).encode(),
+    "not UTF-8": lambda row: row.replace(b'"name"', b'"n\xffame"', 1),
+    "nested": lambda row: row[:-1] + b', "x": ' + b"[" * 200 + b"]" * 200 + b"}",
+}
+"""Forms in which an upload is listed that cannot be read. One that is not UTF-8 makes each page that holds it unreadable."""
+
+
 class Project(Struct):
     """A project of the world: its uploads newest first, and what is wrong with its pages.
 
     Attributes:
         error: the status of every page; 0 for none.
-        unreadable: ids that are listed in a form that cannot be read.
+        unreadable: ids that are listed in a form that cannot be read, and that form.
         total: what the service reports in place of the number of uploads; None for the number.
         hidden_headers: paging headers that it does not send.
         repeats_page: whether it returns the first page whatever page is requested.
@@ -106,6 +115,7 @@ class Project(Struct):
     uploads: list[dict[str, Any]] = field(default_factory=list)
     error: int = 0
     unreadable: frozenset[str] = frozenset()
+    unreadable_form: str = "without an id"
     total: int | None = None
     hidden_headers: frozenset[str] = frozenset()
     repeats_page: bool = False
@@ -176,16 +186,13 @@ class World(Struct):
                 if upload["id"] == upload_id and upload_id not in project.unreadable:
                     return httpx.Response(200, json=upload)
                 if upload["id"] == upload_id:
-                    return httpx.Response(200, content=b"[]")
+                    return httpx.Response(200, content=self._row(project, upload))
         return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Upload Not Found"})
 
     def _page(self, project: Project, number: int, requested: int) -> httpx.Response:
         size = min(requested, self.per_page)
         start = 0 if project.repeats_page else (number - 1) * size
-        rows = [
-            {"name": upload["name"]} if upload["id"] in project.unreadable else upload
-            for upload in project.rows[start : start + size]
-        ]
+        rows = [self._row(project, upload) for upload in project.rows[start : start + size]]
         count = len(project.rows)
         headers = {
             "X-Total": str(count if project.total is None else project.total),
@@ -193,7 +200,11 @@ class World(Struct):
             "X-Next-Page": str(number + 1) if number * size < count else "",
         }
         shown = {name: value for name, value in headers.items() if name not in project.hidden_headers}
-        return httpx.Response(200, headers=shown, content=json.dumps({"results": rows}))
+        return httpx.Response(200, headers=shown, content=b'{"results": [' + b", ".join(rows) + b"]}")
+
+    def _row(self, project: Project, upload: dict[str, Any]) -> bytes:
+        row = json.dumps(upload).encode()
+        return UNREADABLE_ROWS[project.unreadable_form](row) if upload["id"] in project.unreadable else row
 
     def client(self) -> ServiceClient:
         """A client of this service."""

@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.cli.virtual_program import (
+    UNREADABLE_ROWS,
     Project,
     Result,
     World,
@@ -59,6 +60,7 @@ def projects(draw: st.DrawFn, number: int) -> Project:
         uploads,
         error=draw(st.sampled_from([0, 0, 0, 500, 403, 404])),
         unreadable=draw(some_ids) if uploads else frozenset(),
+        unreadable_form=draw(st.sampled_from([*UNREADABLE_ROWS])),
         total=draw(st.sampled_from([None, None, 0, 3, 5, 10, 30])),
         hidden_headers=draw(st.frozensets(st.sampled_from(["X-Total", "X-Next-Page", "X-Per-Page"]), max_size=3)),
         repeats_page=draw(st.sampled_from([False, False, False, True])),
@@ -233,7 +235,8 @@ def summary(world: World) -> str:
     """A world in a few lines, for a failure."""
     changes = {number: change.__name__ for number, change in world.changes.items()}
     lines = [
-        f"{len(one.uploads)} uploads, {len(one.unreadable)} unreadable, {len(one.repeated)} repeated, error {one.error}, "
+        f"{len(one.uploads)} uploads, {len(one.unreadable)} unreadable ({one.unreadable_form}), "
+        f"{len(one.repeated)} repeated, error {one.error}, "
         f"total {one.total}, without {sorted(one.hidden_headers)}, repeats_page {one.repeats_page}"
         for one in world.projects
     ]
