@@ -66,7 +66,7 @@ def test_failed_upload_comes_before_an_unknown_one(service: Served) -> None:
 @pytest.mark.parametrize(("options", "code"), [([], 124), (["--timeout-exit-code", "75"], 75)], ids=["usual", "own"])
 def test_timeout_has_an_exit_code(service: Served, options: list[str], code: int) -> None:
     upload_id = service.begin("slow.bin")
-    result = service.run("wait", upload_id, "--timeout", "0.3", *QUICK, *options)
+    result = service.run("wait", upload_id, "--timeout", "1.5", *QUICK, *options)
     assert (result.code, result.out) == (code, "")
     assert "timed out" in result.err
     assert upload_id in result.err
