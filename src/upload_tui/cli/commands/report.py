@@ -197,7 +197,7 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
     from upload_tui.monitor import TROUBLE_WORDS
-    from upload_tui.text import duration_text, plural, sanitize
+    from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
     yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
@@ -210,7 +210,7 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
         if ids:
             yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
-        yield sanitize(f"cause ({cause['count']}): {cause['cause']}")
+        yield sanitize(f"cause ({cause['count']}): {cause_with_short(cause['cause'])}")
     if record["news"] is not None:
         yield from _since_lines(record["news"], zone)
 
