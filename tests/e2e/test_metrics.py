@@ -18,7 +18,7 @@ from tests.unit.monitor.test_metrics import samples
 
 pytestmark = pytest.mark.e2e
 
-LISTEN = ("metrics", "--listen", "127.0.0.1:0")
+LISTEN = ("metrics", "--listen", ":0")
 
 
 def get(address: str, path: str) -> tuple[int, str]:
@@ -103,7 +103,7 @@ def test_a_service_that_cannot_be_reached_is_down_and_tried_again() -> None:
         assert found["upload_tui_requests_total", "code=none", "service=http://127.0.0.1:9"] > 0
 
 
-@pytest.mark.parametrize("address", ["9187", "127.0.0.1:", ":9187", "127.0.0.1:65536", "host.invalid:0", "127.0.0.1:x"])
+@pytest.mark.parametrize("address", ["9187", "127.0.0.1:", ":", "127.0.0.1:65536", "host.invalid:0", "127.0.0.1:x"])
 def test_an_address_that_cannot_be_listened_on_is_refused(address: str) -> None:
     result = run("metrics", "--listen", address, environment={"UPLOAD_TUI_URL": "http://127.0.0.1:9"})
     assert result.code == 2

@@ -93,7 +93,41 @@ def test_list_and_report_select_by_a_query(served: Served, uploads: list[dict[st
     assert [upload["id"] for upload in found] == expected
     report = served.run("report", "--where", "is:failed", "-o", "jsonl").records[0]
     assert report["total"] == report["stages"]["error"] > 0
-    assert served.run("wait", "--where", "stage:verified").code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("list --fields id,id", "--fields names id twice"),
+        ("list --fields id,,name", "A name in --fields is empty"),
+        ("list --where is:marked", "is:marked is only for the dashboard"),
+        ("report --prometheus -o json", "Both --prometheus and --output are given"),
+    ],
+)
+def test_options_that_contradict_are_refused(capsys: pytest.CaptureFixture[str], command: str, said: str) -> None:
+    result = run_here(capsys, *command.split(), "--url", "http://127.0.0.1:9")
+    assert (result.code, result.out, said in result.err) == (2, "", True)
+
+
+def test_report_names_its_query(served: Served) -> None:
+    assert " that match is:failed, as of " in served.run("report", "--where", "is:failed", "-o", "table").out
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "stage", "said"),
+    [
+        ("stage:verified", 0, "verified", ""),
+        ("stage:error", 1, "error", "to see why: upload-tui show"),
+        ("name:zzz", 5, "", "no upload matches 'name:zzz'."),
+    ],
+    ids=["verified", "failed", "none"],
+)
+def test_wait_counts_matches_that_have_ended(
+    served: Served, uploads: list[dict[str, Any]], query: str, code: int, stage: str, said: str
+) -> None:
+    result = served.run("wait", "--where", query)
+    assert (result.code, said in result.err) == (code, True)
+    assert {one["id"] for one in result.records} == {one["id"] for one in uploads if one["stage"] == stage}
 
 
 @pytest.mark.parametrize(

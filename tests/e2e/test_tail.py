@@ -196,15 +196,20 @@ OVER = lives("over", {"completed": 60, "verified": 30})
     ("arguments", "code", "printed", "reported"),
     [
         (["good"], 0, ["good completed", "good verified"], ""),
-        (["good", "bad"], 1, ["bad error", "good completed", "good verified"], ""),
+        (["good", "bad"], 1, ["bad error", "good completed", "good verified"], "to see why: upload-tui show bad\n"),
         (["new"], 0, ["new initiated", "new completed", "new verified"], ""),
         (["over"], 0, [], "over has ended before: verified"),
         (["over", "--since", "1h"], 0, ["over initiated", "over completed", "over verified"], ""),
         (["good", "none"], 5, ["good completed", "good verified"], "no such upload: 'none'"),
         (["none", "bad"], 1, ["bad error"], "no such upload: 'none'"),
-        (["good", "bad", "--stage", "error"], 1, ["bad error"], ""),
+        (["good", "bad", "--stage", "error"], 1, ["bad error"], "to see why: upload-tui show bad\n"),
         (["good", "--count", "1"], 0, ["good completed"], ""),
-        (["good", "bad", "--where", "-bad"], 1, ["good completed", "good verified"], ""),
+        (
+            ["good", "bad", "--where", "-bad"],
+            1,
+            ["good completed", "good verified"],
+            "to see why: upload-tui show bad\n",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

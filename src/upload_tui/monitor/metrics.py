@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.analysis.latency import STAGE_PAIRS, LatencyHistogram, bucket_of, histogram_of
 from upload_tui.monitor.analysis.statistics import statistics_of
+from upload_tui.monitor.analysis.trouble import contradicts_itself
 from upload_tui.monitor.model import Detail, ProjectRef, Trouble
 from upload_tui.monitor.picture import Picture
 from upload_tui.monitor.queries.parser import parse_query
@@ -186,6 +187,8 @@ def figures_of_uploads(
 def _durations(details: Iterable[Detail]) -> Sequence[LatencyHistogram]:
     counts: dict[tuple[str, str], Counter[int]] = {pair: Counter() for pair in STAGE_PAIRS}
     for detail in details:
+        if contradicts_itself(detail.upload.stage, detail.anomalies):
+            continue
         for span in detail.upload.timeline.spans():
             if span.seconds is not None and span.seconds >= 0 and (span.start, span.end) in counts:
                 counts[span.start, span.end][bucket_of(round(span.seconds * 1000))] += 1

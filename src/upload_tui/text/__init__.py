@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.text.causes import detailed_short_cause, failed_chunk, short_cause
+    from upload_tui.text.causes import SHORT_CAUSES, cause_with_short, detailed_short_cause, failed_chunk, short_cause
     from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
     from upload_tui.text.quantities import (
         age_text,
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from upload_tui.text.sanitizer import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
 
 __all__ = [
+    "SHORT_CAUSES",
     "age_text",
     "clock_text",
+    "cause_with_short",
     "csv_cell",
     "detailed_short_cause",
     "duration_text",
@@ -57,7 +59,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": "detailed_short_cause failed_chunk short_cause",
+        "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunk short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "age_text clock_text duration_text event_text parse_duration parse_moment parse_since parse_size plural "

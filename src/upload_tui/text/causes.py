@@ -5,26 +5,33 @@ import re
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
-__all__ = ["detailed_short_cause", "failed_chunk", "short_cause"]
+__all__ = ["SHORT_CAUSES", "cause_with_short", "detailed_short_cause", "failed_chunk", "short_cause"]
 
 _FAILED_CHUNK = re.compile(re.escape(CHUNK_HASH_DIFFERS) + r": chunk (\d{1,18})\b", re.ASCII)
 
-_SHORT_CAUSES = {
+SHORT_CAUSES = {
     CHUNK_HASH_DIFFERS: "bad chunk hash",
     SIZE_DIFFERS: "wrong size",
     FILE_HASH_DIFFERS: "bad file hash",
     OBJECT_MISSING: "not stored",
 }
+"""The short cause of a message by the fixed text with which the message begins."""
 
 
 def short_cause(message: str) -> str:
     """A few words for an integrity message of the service; empty for any other message."""
-    return next((short for fixed, short in _SHORT_CAUSES.items() if message.startswith(fixed)), "")
+    return next((short for fixed, short in SHORT_CAUSES.items() if message.startswith(fixed)), "")
+
+
+def cause_with_short(cause: str) -> str:
+    """A cause after its short form, as in `wrong size: reported size does not match …`; the cause alone if it has none."""
+    short = short_cause(cause)
+    return f"{short}: {cause}" if short else cause
 
 
 def detailed_short_cause(message: str) -> str:
     """The same with the details that follow the fixed text: `wrong size: reported 35703, …`; empty if there are none."""
-    for fixed, short in _SHORT_CAUSES.items():
+    for fixed, short in SHORT_CAUSES.items():
         if message.startswith(f"{fixed}: "):
             return f"{short}: {sanitize(message[len(fixed) + 2 :]).replace(' bytes', '')}"
     return ""

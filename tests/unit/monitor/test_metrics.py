@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from upload_tui.monitor import METRICS, ProjectRef, Query, ServiceFigures, figures_of_uploads, project_figures
 from upload_tui.monitor.metrics import write_metrics
 from upload_tui.monitor.model import Acknowledgement
-from upload_tui.testing import NOW, InMemorySession, sample_uploads
+from upload_tui.testing import NOW, InMemorySession, an_upload, sample_uploads
 
 PROJECT = ProjectRef("p-1", "Genome")
 SERVICE = ServiceFigures("https://dds.test", is_up=True, responses={"200": 7, "none": 1}, errors=1)
@@ -28,7 +28,7 @@ def samples(text: str, *, is_openmetrics: bool = False) -> Mapping[tuple[str, ..
 
 
 def test_the_figures_of_a_picture_are_those_of_its_uploads() -> None:
-    session = InMemorySession(sample_uploads())
+    session = InMemorySession([*sample_uploads(), an_upload("wrong times", completed=60, verified=90)])
     picture, read_on = session.picture, NOW - timedelta(seconds=40)
     stuck = [row.id for row in picture.window(Query(), 0, 99).rows if row.trouble == "stuck"]
     picture.acknowledge(stuck[:1], Acknowledgement("known"))

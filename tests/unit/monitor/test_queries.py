@@ -162,6 +162,9 @@ def test_a_query_is_parsed(text: str, tree: Expression) -> None:
     [
         ("sise>1", 0, "Did you mean size?"),
         ("a stage:verifed", 8, "Did you mean verified?"),
+        ("stage:error,", 12, "stage: initiated, completed, verified or error."),
+        ("since>1h", 0, "Write since:1h."),
+        ("size>100 MB", 9, "Write 100MB, without a blank."),
         ("is:stcuk", 3, "Did you mean stuck?"),
         ("size>", 0, "size: bytes, as in size>100MB or size<1GiB."),
         ("size>big", 5, "size: bytes, as in size>100MB or size<1GiB."),

@@ -30,9 +30,10 @@ _ADDRESS = "127.0.0.1:9187"
 
 
 def _parse_address(_: click.Context, __: click.Parameter, text: str) -> tuple[str, int]:
-    """Split an address such as `127.0.0.1:9187` or `[::1]:9187`."""
+    """Split an address such as `127.0.0.1:9187`, `[::1]:9187` or `:9187`, which is of this machine only."""
     host, colon, port = text.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
+    host = host or _ADDRESS.partition(":")[0]
+    if not (colon and port.isascii() and port.isdecimal() and int(port) < 1 << 16):
         raise click.BadParameter(f"{text!r} is not an address and a port, such as {_ADDRESS}.")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
@@ -47,7 +48,7 @@ def _parse_address(_: click.Context, __: click.Parameter, text: str) -> tuple[st
     show_default=True,
     metavar="HOST:PORT",
     callback=_parse_address,
-    help="Address to listen on; port 0 picks a free one.",
+    help="Address to listen on; :PORT is 127.0.0.1:PORT, and port 0 picks a free one.",
 )
 @multi_service_options
 def command(listen: tuple[str, int], *, flags: Sequence[Flags]) -> int:

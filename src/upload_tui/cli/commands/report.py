@@ -17,6 +17,7 @@ from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, op
 from upload_tui.cli.support.service import echo_failure_hint, service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
+from upload_tui.errors import UsageError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -27,7 +28,7 @@ __all__ = ["command"]
 
 _LAST = "last"
 _PATHS = (
-    *map(str, Stage), "service", "projects", "as_of", "total", "stages", "stages.*", "unknown_states", "unknown_states.*",
+    *map(str, Stage), "service", "projects", "as_of", "where", "total", "stages", "stages.*", "unknown_states", "unknown_states.*",
     "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "news", "news.*",
 )  # fmt: skip
 """The names for `--fields`."""
@@ -82,10 +83,12 @@ def command(
     flags: Flags,
 ) -> int:
     """Print a report."""
+    if prometheus and output:
+        raise UsageError("Both --prometheus and --output are given", "Metrics have one format: leave out --output")
     settings = effective_settings(flags)
     printer = Printer(output, (), _csv_row, paths=_PATHS)
     snapshot = run_async(_read_snapshot(settings, where, is_verdict=fail_on_error))
-    record = _record(snapshot, _changes_since(settings, snapshot, since))
+    record = _record(snapshot, _changes_since(settings, snapshot, since), where.text)
     if prometheus:
         click.echo(_metrics_text(snapshot), nl=False)
     elif printer.is_table:
@@ -144,7 +147,7 @@ def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
         save_last_visit(file, visit_of(details, snapshot.as_of, read_last_visit(file)))
 
 
-def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
     from upload_tui.monitor import statistics_of
     from upload_tui.wire import format_time
 
@@ -153,6 +156,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None) -> Ma
         "service": snapshot.service,
         "projects": [_project_record(reading) for reading in snapshot.snapshot.readings],
         "as_of": format_time(snapshot.as_of),
+        "where": where,
         "total": figures.total,
         "stages": dict(figures.counts),
         "unknown_states": dict(figures.unknown_states),
@@ -197,10 +201,13 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
     from upload_tui.monitor import TROUBLE_WORDS
-    from upload_tui.text import duration_text, plural, sanitize
+    from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
-    yield sanitize(f"{plural(record['total'], 'upload')} of {names}, as of {local_time(record['as_of'], zone)}")
+    matching = f" that match {record['where']}" if record["where"] else ""
+    yield sanitize(
+        f"{plural(record['total'], 'upload')} of {names}{matching}, as of {local_time(record['as_of'], zone)}"
+    )
     for state, count in {**record["stages"], **record["unknown_states"]}.items():
         yield f"  {sanitize(state):<10} {count:>8,}"
     for latency in record["latencies"]:
@@ -210,7 +217,7 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
         if ids:
             yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
-        yield sanitize(f"cause ({cause['count']}): {cause['cause']}")
+        yield sanitize(f"cause ({cause['count']}): {cause_with_short(cause['cause'])}")
     if record["news"] is not None:
         yield from _since_lines(record["news"], zone)
 

@@ -15,6 +15,7 @@ from upload_tui.cli.support.service import (
     ConnectionReporter,
     Retries,
     client_for,
+    echo_failure_hint,
     find_projects,
     live_session,
     lost_error,
@@ -181,7 +182,7 @@ def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReach
 
 async def _follow(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
     """Print the changes of single uploads until each has ended; return the exit code."""
-    from upload_tui.monitor import Store
+    from upload_tui.monitor import Outcome, Store
 
     changes: list[Change] = []
     store = Store()
@@ -189,6 +190,7 @@ async def _follow(settings: ServiceSettings, options: _Options, printer: Printer
     try:
         async with _open_waiter(settings, options, store, changes.append) as (waiter, picture):
             await _Follower(waiter, picture, options, printer, changes).run()
+            echo_failure_hint(settings, [one for one, end in waiter.outcomes.items() if end is Outcome.MISSED])
             return exit_code_of(waiter.outcomes.values())
     finally:
         store.close()

@@ -33,22 +33,21 @@ from upload_tui.cli.support.project_readings import (
 from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
-from upload_tui.errors import EXIT_OK, EXIT_TIMED_OUT, EXIT_UNREACHABLE, ServiceError, UnreachableError, UsageError
+from upload_tui.errors import (
+    EXIT_NOT_FOUND,
+    EXIT_OK,
+    EXIT_TIMED_OUT,
+    EXIT_UNREACHABLE,
+    ServiceError,
+    UnreachableError,
+    UsageError,
+)
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import (
-        Detail,
-        ProjectRef,
-        Schedule,
-        SourceWaiter,
-        Store,
-        StorePicture,
-        UploadWaiter,
-        Where,
-    )
+    from upload_tui.monitor import Detail, ProjectRef, Schedule, SourceWaiter, Store, StorePicture, UploadWaiter, Where
 
 __all__ = ["command"]
 
@@ -67,9 +66,10 @@ class _Options(Struct, frozen=True):
 
 
 @click.command(
-    help="Wait until each upload is verified or in error; without an ID, for all uploads of the projects that are pending now. "
+    help="Wait until each upload is verified or in error; without an ID, for all uploads of the projects that are pending now, "
+    "and with --where for all that match now; those that have ended count. "
     "Exits with 0 if all reached the stage, 1 if one failed or is verified but not whole, 3 if one cannot be read, "
-    "5 if one does not exist, 124 on timeout."
+    "5 if one does not exist or none matches, 124 on timeout."
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options
@@ -194,7 +194,7 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-        upload_ids = _matching(picture, options, [upload.id for upload in store.pending()])
+        upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
     return _Wanted(waiter, picture, code)
@@ -217,7 +217,7 @@ def _schedule(options: _Options) -> "Schedule":
 async def _wanted_ids(
     client: "ServiceClient", store: "Store", settings: ServiceSettings, options: _Options
 ) -> tuple[Sequence[str], int]:
-    """The ids given, else those of all uploads of the projects that are not over; and the exit code of what cannot be read.
+    """The ids given, or of matches, else of all uploads that are not over; and the exit code of what cannot be read.
 
     Raises:
         ServiceError: no project can be read.
@@ -234,18 +234,21 @@ async def _wanted_ids(
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
     unfinished = [upload.id for upload in store.unfinished(shown)]
     picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
-    return _matching(picture, options, unfinished), print_readings(readings)
+    return _matching(picture, options, unfinished, print_readings(readings))
 
 
-def _matching(picture: "StorePicture", options: _Options, upload_ids: Sequence[str]) -> Sequence[str]:
-    """Those of the uploads that match `--where`."""
+def _matching(
+    picture: "StorePicture", options: _Options, unfinished: Sequence[str], code: int
+) -> tuple[Sequence[str], int]:
+    """The uploads that match `--where`, also those that have ended; without it the unfinished ones. And the exit code."""
     from upload_tui.monitor import Query
 
     if not options.where.text:
-        return upload_ids
-    rows = picture.window(Query(where=options.where), 0, sys.maxsize).rows
-    matching = {row.id for row in rows}
-    return [upload_id for upload_id in upload_ids if upload_id in matching]
+        return unfinished, code
+    matching = [row.id for row in picture.window(Query(where=options.where), 0, sys.maxsize).rows]
+    if not matching:
+        echo_err(f"upload-tui: no upload matches {options.where.text!a}.")
+    return matching, code if matching or code else EXIT_NOT_FOUND
 
 
 async def _read_when_ready(

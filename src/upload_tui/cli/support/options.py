@@ -218,9 +218,12 @@ class _QueryType(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse the text; a mistake is a `QueryError`."""
-        from upload_tui.monitor import parse_query
+        from upload_tui.monitor import needs_marks, parse_query
 
-        return parse_query(value) if isinstance(value, str) else value
+        where = parse_query(value) if isinstance(value, str) else value
+        if needs_marks(where.tree):
+            raise UsageError("is:marked is only for the dashboard", "Uploads are marked there, until it ends")
+        return where
 
 
 def where_option(command: Callable[..., Any]) -> Callable[..., Any]:

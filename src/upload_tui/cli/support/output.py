@@ -89,8 +89,15 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _keep_fields(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        context.meta[_FIELDS] = [name.strip() for name in value.split(",") if name.strip()]
+    if value is None:
+        return
+    names = [name.strip() for name in value.split(",")]
+    if not all(names):
+        raise UsageError("A name in --fields is empty", "Write names with commas between them, such as id,project.name")
+    doubles = [name for number, name in enumerate(names) if name in names[:number]]
+    if doubles:
+        raise UsageError(f"--fields names {doubles[0]} twice", "Give each field once")
+    context.meta[_FIELDS] = names
 
 
 def _chosen_fields() -> Sequence[str]:

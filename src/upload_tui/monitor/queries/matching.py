@@ -25,7 +25,7 @@ from upload_tui.monitor.queries.terms import (
     all_of,
 )
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import fold
+from upload_tui.text import SHORT_CAUSES, fold, short_cause
 
 __all__ = [
     "COMPARISONS",
@@ -33,6 +33,7 @@ __all__ = [
     "matches_project",
     "matches_row",
     "matches_texts",
+    "messages_of_short_cause",
     "time_bound",
     "with_service",
 ]
@@ -184,17 +185,29 @@ def matches_texts(term: TextTerm, texts: Sequence[str]) -> bool:
     return any(value in text for value in term.values for text in folded)
 
 
+def messages_of_short_cause(term: TextTerm) -> Sequence[str]:
+    """The fixed texts with which messages begin whose short cause matches."""
+    is_searched = term.field in {"", "error"}
+    return [fixed for fixed, short in SHORT_CAUSES.items() if is_searched and matches_texts(term, (short,))]
+
+
 def matches_project(term: TextTerm, project: ProjectRef) -> bool:
     """Whether a project has that name or id; of an id, a part is not enough."""
     return matches_texts(term, (project.name,)) or fold(project.id) in term.values
 
 
 def _causes(subject: _Subject) -> Sequence[str]:
-    return (subject.message, normalize_cause(subject.message)) if subject.stage == Stage.ERROR else ()
+    message = subject.message
+    return (message, normalize_cause(message), *_short_causes(subject)) if subject.stage == Stage.ERROR else ()
+
+
+def _short_causes(subject: _Subject) -> Sequence[str]:
+    short = short_cause(subject.message)
+    return (short,) if short else ()
 
 
 _TEXTS: Mapping[str, Callable[[_Subject], Sequence[str]]] = {
-    "": lambda subject: (subject.row.name, subject.row.id, subject.message),
+    "": lambda subject: (subject.row.name, subject.row.id, subject.message, *_short_causes(subject)),
     "service": lambda subject: (subject.row.service,),
     "name": lambda subject: (subject.row.name,),
     "id": lambda subject: (subject.row.id,),

@@ -86,6 +86,7 @@ _WORD = re.compile(r"(?:[^\s()]|\([^\s()]*\))+")
 _VALUE = re.compile(r'(?:[^\s(),"]|\([^\s()]*\))(?:[^\s(),]|\([^\s()]*\))*')
 _NEGATION = re.compile(r"-(?=[^\s)-])")
 _COMMA = re.compile(",")
+_UNIT_APART = re.compile(r"[ \t]+([kKMGTP]i?B)(?=[\s()]|$)")
 _COMPARISONS = {":": "=", "!=": "="}
 
 
@@ -262,13 +263,14 @@ class _Parser:
     def _parse_field(self, name: str, operator: str, start: int) -> Expression:
         values = [self._parse_value(name, start)]
         while self._scanner.skip(_COMMA):
-            values.append(self._parse_value(name, start))
+            values.append(self._parse_value(name, self._scanner.at))
         self._terms += len(values) - 1
         self._count_term()
         if name in NUMBER_FIELDS:
+            self._check_unit(values[-1])
             term: Expression = _number_term(name, operator, tuple(map(_number, values)))
             return Not(term) if operator == "!=" else term
-        self._check_operator(name, operator, start)
+        self._check_operator(name, operator, start, values[0].text)
         if name in TEXT_FIELDS:
             folded = tuple(dict.fromkeys(fold(value.text) for value in values))
             term = TextTerm(name, folded, operator != ":")
@@ -276,11 +278,19 @@ class _Parser:
             term = _special_term(name, values)
         return Not(term) if operator == "!=" else term
 
-    def _check_operator(self, name: str, operator: str, start: int) -> None:
+    def _check_operator(self, name: str, operator: str, start: int, value: str) -> None:
         if operator not in {":", "=", "!="}:
-            raise self._scanner.error(
-                f"{name} cannot be compared with {operator}", f"Write {name}: or {name}!=.", position=start
-            )
+            hint = f"Write {name}:{value}." if name in {"since", "until"} else f"Write {name}: or {name}!=."
+            raise self._scanner.error(f"{name} cannot be compared with {operator}", hint, position=start)
+
+    def _check_unit(self, value: _Value) -> None:
+        """Refuse, or note, a unit after a blank: it would be a word of its own."""
+        unit = _UNIT_APART.match(self._scanner.text, self._scanner.at)
+        if unit and value.name == "size" and value.text.replace(".", "", 1).isdecimal():
+            hint = f"Write {value.text}{unit[1]}, without a blank."
+            if self._is_strict:
+                raise self._scanner.error("The unit stands apart from its number", hint, unit.start(1))
+            self.note = self.note or hint
 
     def _parse_value(self, name: str, start: int) -> _Value:
         at = self._scanner.at

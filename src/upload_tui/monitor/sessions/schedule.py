@@ -50,7 +50,7 @@ class Schedule(Struct, frozen=True):
 
 _PLANNED_SHARE = 0.9
 """The part of the budget that rounds on schedule may use; the rest is for a refresh, for retries and for chance."""
-_QUIET_SHARE = 0.25
+_QUIET_SHARE = 0.6
 """The part of it that quiet projects out of view get at least."""
 
 

@@ -52,7 +52,7 @@ class UploadWaiter:
     Args:
         client: the service.
         store: where readings are written.
-        upload_ids: the uploads; each pending one is fetched once a round.
+        upload_ids: the uploads; each pending one is fetched once a round, unless the store knows that it has ended.
         goal: the stage to reach.
         clock: for sleeping.
         schedule: the interval between rounds.
@@ -148,6 +148,10 @@ class UploadWaiter:
                 self._outcomes[upload_id] = Outcome.UNREADABLE
 
     async def _poll_one(self, upload_id: str) -> None:
+        stored = self._store.get(upload_id)
+        if stored is not None and stored.stage.is_final and not stored.unknown_state:
+            self._outcomes[upload_id] = _outcome(stored.stage, self._goal, is_contradictory=stored.is_contradictory)
+            return
         try:
             async with self._semaphore:
                 reading = await self._client.upload(upload_id)
@@ -174,8 +178,11 @@ def outcome_of(upload: Upload, goal: Stage) -> Outcome:
 
     An upload that is verified but not whole has not reached `verified`: who waits for that trusts the file.
     """
-    stage = upload.stage
-    if goal is Stage.VERIFIED and is_contradictory(stage, upload.anomalies):
+    return _outcome(upload.stage, goal, is_contradictory=is_contradictory(upload.stage, upload.anomalies))
+
+
+def _outcome(stage: Stage, goal: Stage, *, is_contradictory: bool) -> Outcome:
+    if goal is Stage.VERIFIED and is_contradictory:
         return Outcome.MISSED
     is_past = not goal.is_final and stage.rank >= goal.rank
     if stage is goal or (is_past and (stage is not Stage.ERROR or goal is Stage.INITIATED)):

@@ -1,7 +1,7 @@
 """SQL conditions on rows: the tree of a query, and the rules of trouble. `queries.matching` is the same in memory.
 
 Every condition is true or false for every row, never NULL, so that it can be negated. Values are bound. Columns with an index have a
-`+`, so that SQLite walks the order instead; `index_conditions` and `trigram_query` are for finding few rows at once.
+`+`, so that SQLite walks the order instead; `index_conditions` are for finding few rows at once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,14 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.queries.matching import COMPARISONS, matches_project, matches_texts, time_bound
+from upload_tui.monitor.queries.matching import (
+    COMPARISONS,
+    matches_project,
+    matches_texts,
+    messages_of_short_cause,
+    time_bound,
+)
 from upload_tui.monitor.queries.terms import (
     UNKNOWN_STAGE,
     AllOf,
@@ -40,7 +45,6 @@ __all__ = [
     "failed_condition",
     "idle_condition",
     "stuck_condition",
-    "trigram_query",
 ]
 
 Condition = tuple[str, tuple[object, ...]]
@@ -218,6 +222,12 @@ def _contains(value: str) -> Condition:
     return _any(*plain, ("instr(folded, ?)", (value,)))
 
 
+def _short_cause_conditions(term: TextTerm) -> Sequence[Condition]:
+    """Conditions that the short cause of a message contains a value or is equal to one."""
+    fixed_texts = messages_of_short_cause(term)
+    return [("substr(error_message, 1, ?) = ?", (len(fixed), fixed)) for fixed in fixed_texts]
+
+
 def _column_condition(term: TextTerm, *columns: str) -> Condition:
     """The condition that one of some columns, which `folded` covers, contains a value or is equal to one."""
     if term.is_exact:
@@ -305,11 +315,12 @@ class Conditions:
     def _text_condition(self, term: TextTerm) -> Condition:
         match term.field:
             case "":
-                return _any(*map(_contains, term.values))
+                return _any(*map(_contains, term.values), *_short_cause_conditions(term))
             case "name" | "id":
                 return _column_condition(term, term.field)
             case "error":
-                return _all((f"+stage = {Stage.ERROR.rank}", ()), _column_condition(term, "error_message", "cause"))
+                columns = _column_condition(term, "error_message", "cause")
+                return _all((f"+stage = {Stage.ERROR.rank}", ()), _any(columns, *_short_cause_conditions(term)))
             case "project":
                 numbers = [number for number, project in self._projects.items() if matches_project(term, project)]
                 return f"project IN ({', '.join(map(str, numbers))})", ()
@@ -355,45 +366,3 @@ class Conditions:
                 yield "acknowledged_stage IS NOT NULL", ()
             case StateTerm() if tree.states == {State.MARKED}:
                 yield self._state_condition(State.MARKED)
-
-
-# Trigrams
-
-_TRIGRAM_LENGTH = 3
-_MAX_TRIGRAMS = 12
-
-
-def trigram_query(tree: Expression) -> str:
-    """An FTS5 query that matches at least all rows that match the tree; empty if there is none. It never contains a NOT."""
-    match tree:
-        case TextTerm() if tree.field in {"", "name", "id", "error"}:
-            return _any_trigrams([_trigrams(value, is_cause=tree.field == "error") for value in tree.values])
-        case AllOf():
-            return " AND ".join(filter(None, map(trigram_query, tree.parts)))
-        case AnyOf():
-            return _any_trigrams([trigram_query(part) for part in tree.parts])
-        case _:
-            return ""
-
-
-def _any_trigrams(queries: Sequence[str]) -> str:
-    if not all(queries):
-        return ""
-    return queries[0] if len(queries) == 1 else f"({' OR '.join(f'({query})' for query in queries)})"
-
-
-def _trigrams(value: str, *, is_cause: bool) -> str:
-    """The trigrams of a folded text, or a sample of them if it is long; empty if it has none.
-
-    A cause is no part of its message where `normalize_cause` has replaced something.
-    """
-    if is_cause and ("#" in value or value in _NO_CAUSE):
-        return ""
-    trigrams = [
-        *dict.fromkeys(value[start : start + _TRIGRAM_LENGTH] for start in range(len(value) - _TRIGRAM_LENGTH + 1))
-    ]
-    sample = trigrams[:: -(-len(trigrams) // _MAX_TRIGRAMS) or 1]
-    return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in sample)
-
-
-_NO_CAUSE = normalize_cause("")

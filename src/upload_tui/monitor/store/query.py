@@ -7,8 +7,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.queries.matching import matches_project
+from upload_tui.monitor.queries.matching import matches_project, messages_of_short_cause
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
@@ -25,12 +26,13 @@ from upload_tui.monitor.queries.terms import (
     Where,
     all_of,
 )
-from upload_tui.monitor.store.conditions import Condition, Conditions, TroubleThresholds, trigram_query
+from upload_tui.monitor.store.conditions import Condition, Conditions, TroubleThresholds
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import Partition, PartitionTable, partition_list
 from upload_tui.monitor.store.rows import UNKNOWN_STATE_RANK
 from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.text import fold
 
 __all__ = [
     "RowKey",
@@ -316,3 +318,47 @@ def union_selects(query: StoreQuery, extra_condition: str) -> str:
     if query.left_out:
         extra_condition += f" AND number NOT IN ({', '.join(map(str, query.left_out))})"
     return " UNION ALL ".join(f"SELECT {sort_columns(query)} FROM {source}{extra_condition}" for source in sources)
+
+
+# Trigrams
+
+_TRIGRAM_LENGTH = 3
+_MAX_TRIGRAMS = 12
+
+
+def trigram_query(tree: Expression) -> str:
+    """An FTS5 query that matches at least all rows that match the tree; empty if there is none. It never contains a NOT."""
+    match tree:
+        case TextTerm() if tree.field in {"", "name", "id", "error"}:
+            values = [_trigrams(value, is_cause=tree.field == "error") for value in tree.values]
+            causes = [_trigrams(fold(fixed), is_cause=False) for fixed in messages_of_short_cause(tree)]
+            return _any_trigrams([*values, *causes])
+        case AllOf():
+            return " AND ".join(filter(None, map(trigram_query, tree.parts)))
+        case AnyOf():
+            return _any_trigrams([trigram_query(part) for part in tree.parts])
+        case _:
+            return ""
+
+
+def _any_trigrams(queries: Sequence[str]) -> str:
+    if not all(queries):
+        return ""
+    return queries[0] if len(queries) == 1 else f"({' OR '.join(f'({query})' for query in queries)})"
+
+
+def _trigrams(value: str, *, is_cause: bool) -> str:
+    """The trigrams of a folded text, or a sample of them if it is long; empty if it has none.
+
+    A cause is no part of its message where `normalize_cause` has replaced something.
+    """
+    if is_cause and ("#" in value or value in _NO_CAUSE):
+        return ""
+    trigrams = [
+        *dict.fromkeys(value[start : start + _TRIGRAM_LENGTH] for start in range(len(value) - _TRIGRAM_LENGTH + 1))
+    ]
+    sample = trigrams[:: -(-len(trigrams) // _MAX_TRIGRAMS) or 1]
+    return " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in sample)
+
+
+_NO_CAUSE = normalize_cause("")

@@ -12,7 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from upload_tui.monitor import CauseGroup, LatencyHistogram, Session
-from upload_tui.text import duration_text, plural, sanitize
+from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.screens.menu import DialogList, OptionScreen, is_current
@@ -71,7 +71,7 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
         return Content.assemble(
             (f"{group.count:>7,}  ", "$stage-error bold"),
-            (sanitize(group.cause), ""),
+            (sanitize(cause_with_short(group.cause)), ""),
             (f"\n{'':9}{sanitize(where)}, " if where else f"\n{'':9}", "$quiet"),
             (
                 f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}",

@@ -168,8 +168,10 @@ class StatusBar(DiffedText):
         requests = self.connection.requests_last_minute
         if requests is not None and width >= _REQUESTS_FROM_WIDTH:
             allowed = self.connection.requests_per_minute
-            of_budget = "" if allowed is None else f"/{allowed:,}"
-            parts.append(Content.styled(f"{requests:,}{of_budget} requests/min", "$quiet"))
+            is_beyond = allowed is not None and requests > allowed  # only the first scan is not limited
+            of_budget = "" if allowed is None or is_beyond else f"/{allowed:,}"
+            scan = " (first scan)" if is_beyond else ""
+            parts.append(Content.styled(f"{requests:,}{of_budget} requests/min{scan}", "$quiet"))
         if self.speed is not None and (self.speed != 1 or width >= _SINCE_FROM_WIDTH):
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))

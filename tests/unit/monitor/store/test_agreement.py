@@ -18,7 +18,7 @@ from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.terms import FIELDS, STAGE_NAMES, State, needs_upload
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.testing import FrozenClock
-from upload_tui.wire import Upload
+from upload_tui.wire import SIZE_DIFFERS, Upload
 from upload_tui.wire.upload import Chunk
 
 NOW = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ TEXTS = (
     "a.bin", "É", "e\u0301 x", "straße", "STRASSE", "İstanbul", "100%_sure", 'say "hi"', "nul\x00l", "שלום", "c\\d", "run(1).bin",
     "two\nlines", "-dash", "", "ﬁle", "a,b", "Ω\u200f",
 )  # fmt: skip
-MESSAGES = ("", "hash differs: chunk 7", "no reason given", "É: kaputt", "chunk # lost")
+MESSAGES = ("", "hash differs: chunk 7", "no reason given", "É: kaputt", "chunk # lost", f"{SIZE_DIFFERS}: 3")
 IDS = tuple(f"u-{number}" for number in range(6))
 
 
@@ -100,7 +100,7 @@ PARTS = (
 )
 OPERATORS = {"stage": (":", "!="), "is": (":", "!="), "since": (":",), "until": (":",)}
 COMPARED = {"size", "age", "took", "chunks"}
-PHRASES = st.one_of(st.sampled_from((*PARTS, *TEXTS, *MESSAGES)), st.text(max_size=4)).map(quoted)
+PHRASES = st.one_of(st.sampled_from((*PARTS, *TEXTS, *MESSAGES, "wrong size")), st.text(max_size=4)).map(quoted)
 
 
 @st.composite
@@ -253,7 +253,7 @@ def test_every_value_of_a_field_matches_the_same_in_memory_and_in_sql(full_store
     rows = picture.window(Query(), 0, 999).rows
     marked = frozenset(row.id for row in rows[::6])
     operators = (":", "!=", "=", "<", "<=", ">", ">=") if name in COMPARED else OPERATORS.get(name, (":", "=", "!="))
-    values = VALUES_OF.get(name, [quoted(text) for text in (*PARTS, *TEXTS, *MESSAGES, "dds", SERVICE)])
+    values = VALUES_OF.get(name, [quoted(text) for text in (*PARTS, *TEXTS, *MESSAGES, "wrong size", "dds", SERVICE)])
     counts = set()
     for operator, value in product(operators if name else ("",), values):
         for text in (
