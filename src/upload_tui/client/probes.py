@@ -165,13 +165,19 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
 
 def _is_exempt(host: str, netloc: str, exemptions: str) -> bool:
     """True if NO_PROXY or the system's settings name the host, its domain, its port or its network."""
-    return proxy_bypass(host) or proxy_bypass(netloc) or _is_in_network(host, exemptions.split(","))
+    names = [text.strip() for text in exemptions.split(",")]
+    return proxy_bypass(host) or proxy_bypass(netloc) or _is_in_domain(host, names) or _is_in_network(host, names)
+
+
+def _is_in_domain(host: str, names: list[str]) -> bool:
+    """True if a name is `*.` and the domain of the host, as curl and others read it."""
+    return any(name.startswith("*.") and f".{host}".lower().endswith(name[1:].lower()) for name in names)
 
 
 def _is_in_network(host: str, networks: list[str]) -> bool:
     for text in networks:
         try:
-            if ip_address(host) in ip_network(text.strip().strip("[]"), strict=False):
+            if ip_address(host) in ip_network(text.strip("[]"), strict=False):
                 return True
         except ValueError:
             continue
