@@ -19,8 +19,10 @@ from upload_tui.errors import (
     NotFoundError,
     ServerError,
     ServiceError,
+    SettingsError,
     ThrottledError,
     UnreachableError,
+    UploadTuiError,
 )
 from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
@@ -73,15 +75,15 @@ def translate_setup_errors() -> Iterator[None]:
         raise certificates_error(error) from error
 
 
-def certificates_error(error: OSError) -> UnreachableError:
-    """The error of creating a TLS context, which opens the files that variables name."""
+def certificates_error(error: OSError) -> UploadTuiError:
+    """The error of creating a TLS context, which opens the files that variables name: they are part of the configuration."""
     keys = os.environ.get("SSLKEYLOGFILE")
     if keys and error.filename == keys:
-        return UnreachableError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
+        return SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
     if not name:
         return UnreachableError(f"The trusted certificates cannot be read: {error.strerror}", "Install them again.")
-    return UnreachableError(f"The certificates of {name} cannot be read", "Correct or unset it.")
+    return SettingsError(f"The certificates of {name} cannot be read", "Correct or unset it.")
 
 
 @contextmanager

@@ -113,7 +113,8 @@ def default_certificates() -> ssl.SSLContext:
     """The certificates trusted by default: SSL_CERT_FILE, SSL_CERT_DIR, or the usual authorities.
 
     Raises:
-        UnreachableError: a file that a variable names cannot be used.
+        SettingsError: a file that a variable names cannot be used.
+        UnreachableError: the usual authorities cannot be read.
     """
     import httpx
 
