@@ -291,6 +291,13 @@ def test_yaml_of_another_form_is_named(line: str, home: Path, capfd: pytest.Capt
     assert Outcome("config show", capfd, "line 3: this form of YAML is not supported").code == 2
 
 
+@pytest.mark.parametrize("path", ["/x", "/x/api/v1"])
+@pytest.mark.parametrize("line", ["list", "projects", "doctor", "list --project nowhere"])
+def test_a_url_without_a_service_behind_it_is_blamed(line: str, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    url = os.environ["UPLOAD_TUI_URL"]
+    assert Outcome(f"{line} --url {url}{path}", capfd, f"No such service at {url}/x (404").code == 3
+
+
 # Variables
 
 VALUES = {

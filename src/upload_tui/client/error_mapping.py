@@ -24,7 +24,7 @@ from upload_tui.errors import (
     UnreachableError,
     UploadTuiError,
 )
-from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
+from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
 __all__ = ["certificates_error", "mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
@@ -150,11 +150,14 @@ def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelop
 
 
 def _not_found_error(envelope: ErrorEnvelope, code: str, url: str) -> ServiceError:
-    """The error of a 404, which has four meanings: its code and suggestion distinguish them."""
+    """The error of a 404, which has several meanings: its code, its suggestion and the URL distinguish them."""
     if envelope.code == CODE_NOT_CONSISTENT:
         return NotConsistentError(f"Not available yet: {url}", "Try again in a moment.")
     if "object_kind" in envelope.suggestion:
         return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
+    root, projects, rest = url.partition(f"{API_PATH}/projects")
+    if projects and rest[:1] in ("", "?"):  # the list of projects is there in every service
+        return InvalidResponseError(f"No such service at {root} ({code})", "Check --url, also its path.")
     if not envelope.reason:
         return InvalidResponseError(f"No such service: {url}", _CHECK_URL)
     return NotFoundError(f"Not found ({code}): {url}", "Check the id or the name.")
