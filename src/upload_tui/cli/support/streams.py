@@ -12,16 +12,18 @@ import errno
 import io
 import os
 import select
-import socket
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from upload_tui.errors import OutputError
+
+if TYPE_CHECKING:
+    import socket
 
 __all__ = [
     "OutputLostError",
@@ -116,6 +118,8 @@ class _GuardedFile(io.FileIO):
         number = self.fileno()
         mode = os.fstat(number).st_mode
         if stat.S_ISSOCK(mode):
+            import socket  # here, because each start imports this module
+
             own_socket = self._own = socket.socket(fileno=os.dup(number))
             return lambda data: own_socket.send(data, socket.MSG_DONTWAIT)
         if not (stat.S_ISFIFO(mode) or self.isatty()):
