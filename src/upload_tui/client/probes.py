@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -195,4 +196,9 @@ def _read_proxy(text: str, source: str) -> Proxy:
     if not is_valid:
         # Raised outside of the `except`: the cause would quote the value.
         raise UnreachableError(f"{source} is not the URL of a proxy", "Use the form http://proxy.example:3128")
+    if url.lower().startswith("socks") and find_spec("socksio") is None:
+        raise UnreachableError(
+            f"The proxy {address} of {source} uses SOCKS, which needs the package socksio",
+            "Install it beside upload-tui, or use an HTTP proxy",
+        )
     return Proxy(address, source, url)

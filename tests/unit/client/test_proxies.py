@@ -91,3 +91,10 @@ def test_the_password_of_a_proxy_is_not_in_its_repr(monkeypatch: pytest.MonkeyPa
     assert proxy is not None
     assert proxy.url == PROXY
     assert "s3cret" not in repr(proxy) + str(proxy.address)
+
+
+def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upload_tui.client.probes.find_spec", lambda _: None)
+    with pytest.raises(UnreachableError, match=r"^The proxy proxy.test:1080 of ALL_PROXY uses SOCKS") as caught:
+        found("https://dds.test", monkeypatch, ALL_PROXY="socks5://bob:s3cret@proxy.test:1080")
+    assert "socksio" in caught.value.title
