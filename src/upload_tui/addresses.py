@@ -10,15 +10,25 @@ USER_INFO_SIGNS = ("@", "%40", "\uff20", "\ufe6b")
 
 
 def is_loopback(host: str) -> bool:
-    """True if a host is this machine, to which a token may be sent unencrypted and without a proxy."""
-    from ipaddress import ip_address  # here and below, because each start imports this module
+    """True if a host is this machine, to which a token may be sent unencrypted and without a proxy.
 
-    if host.lower() == "localhost":
+    In any spelling that resolvers accept: `localhost.`, `a.localhost` (RFC 6761), `127.1`, `::ffff:127.0.0.1`, `0.0.0.0`.
+    """
+    import socket  # here and below, because each start imports this module
+    from ipaddress import IPv6Address, ip_address
+
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
+        if name.isascii() and name[:1].isdigit() and ":" not in name:
+            name = socket.inet_ntoa(socket.inet_aton(name))
+        address = ip_address(name.strip("[]"))
+    except (OSError, ValueError):
         return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_unspecified
 
 
 def is_loopback_url(url: str) -> bool:

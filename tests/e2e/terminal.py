@@ -161,6 +161,10 @@ class Terminal:
                 raise AssertionError(f"the program ended with {self._process.returncode}; the screen was\n{self.text}")
         return self.text
 
+    def wait_without_reading(self) -> int:
+        """Wait until the program ends, and read nothing; return its exit code."""
+        return self._process.wait(TIMEOUT_SECONDS)
+
     def wait_for_end(self) -> int:
         """Read until the program ends; return its exit code."""
         deadline = time.monotonic() + TIMEOUT_SECONDS

@@ -115,7 +115,7 @@ def test_certificate_is_trusted_if_its_authority_is_configured(
 
 
 @pytest.mark.parametrize(
-    ("variable", "code"), [("SSL_CERT_FILE", 3), ("UPLOAD_TUI_CA_BUNDLE", 2)], ids=["environment", "settings"]
+    ("variable", "code"), [("SSL_CERT_FILE", 2), ("UPLOAD_TUI_CA_BUNDLE", 2)], ids=["environment", "settings"]
 )
 def test_missing_file_of_certificates_fails(secure: ScriptedService, variable: str, code: int) -> None:
     result = run("doctor", environment={**secure.environment, variable: "/nowhere/ca.pem"})

@@ -7,7 +7,8 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -120,23 +121,47 @@ def _path(name: str) -> Callable[[Path, pytest.MonkeyPatch], Path]:
     return place
 
 
-FILES: Mapping[str, tuple[Callable[[Path, pytest.MonkeyPatch], Path], str]] = {
-    "settings": (_path("xdg_config_home/upload-tui/config.toml"), "list"),
-    "settings-folder": (_path("xdg_config_home"), "list"),
-    "ddsclient": (_path(".ddsclient"), "config show"),
-    "token-file": (_variable("UPLOAD_TUI_TOKEN_FILE"), "list"),
-    "ca-bundle": (_variable("UPLOAD_TUI_CA_BUNDLE"), "list"),
-    "certificates": (_variable("SSL_CERT_FILE"), "list"),
-    "key-log": (_variable("SSLKEYLOGFILE"), "list"),
-    "key-log-doctor": (_variable("SSLKEYLOGFILE"), "doctor"),
-    "stores": (_path("xdg_cache_home/upload-tui/stores"), "list"),
-    "cache": (_path("xdg_cache_home"), "doctor"),
-    "state": (_path("xdg_state_home"), "report --since last"),
-    "log": (_path("xdg_state_home/upload-tui/log/upload-tui.log"), "list --debug"),
-    "database": (_path("named-file"), "serve --host 192.0.2.1 --db {file}"),
-    "recording": (_path("named-file"), "replay {file}"),
-    "recording-to-write": (_path("named-folder"), "record {file}/missing/file"),
+@dataclass(frozen=True)
+class Case:
+    """A file, the command that uses it, and the outcome: `code` and `cause`, but `good_code` in the `good` states."""
+
+    place: Callable[[Path, pytest.MonkeyPatch], Path]
+    line: str
+    good: Collection[str] = ()
+    cause: str = ""
+    code: int = 2
+    good_code: int = 0
+
+    def expected(self, state: str) -> int:
+        return self.good_code if state in self.good else self.code
+
+
+BLANK = {"absent", "empty", "only-a-mark"}
+UNUSABLE = {"folder", "unreadable"}
+ELSEWHERE = "list --url https://127.0.0.1:9"
+"""A service with TLS that cannot be reached."""
+FILES: Mapping[str, Case] = {
+    "settings": Case(_path("xdg_config_home/upload-tui/config.toml"), "list", BLANK),
+    "settings-folder": Case(_path("xdg_config_home"), "list", STATES.keys() - {"unreadable"}),
+    "ddsclient": Case(_path(".ddsclient"), "config show", BLANK | UNUSABLE),
+    "token-file": Case(_variable("UPLOAD_TUI_TOKEN_FILE"), "list"),
+    "ca-bundle": Case(_variable("UPLOAD_TUI_CA_BUNDLE"), "list"),
+    "certificates": Case(_variable("SSL_CERT_FILE"), "list", STATES),
+    "certificates-used": Case(_variable("SSL_CERT_FILE"), ELSEWHERE, cause="SSL_CERT_FILE"),
+    "key-log": Case(_variable("SSLKEYLOGFILE"), "list", STATES),
+    "key-log-used": Case(
+        _variable("SSLKEYLOGFILE"), ELSEWHERE, STATES.keys() - UNUSABLE, cause="SSLKEYLOGFILE", good_code=3
+    ),
+    "stores": Case(_path("xdg_cache_home/upload-tui/stores"), "list", STATES),
+    "cache": Case(_path("xdg_cache_home"), "doctor", STATES),
+    "state": Case(_path("xdg_state_home"), "report --since last", {"absent", "folder"}),
+    "log": Case(_path("xdg_state_home/upload-tui/log/upload-tui.log"), "list --debug", STATES),
+    "database": Case(_path("named-file"), "serve --host 192.0.2.1 --db {file}", STATES, good_code=2),
+    "recording": Case(_path("named-file"), "replay {file}"),
+    "recording-to-write": Case(_path("named-folder"), "record {file}/missing/file"),
 }
+TOKENS = {"nested": 4, "nested-json": 3}
+"""Exit codes of the files that contain a token, which is wrong, or longer than a service reads."""
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -144,12 +169,14 @@ FILES: Mapping[str, tuple[Callable[[Path, pytest.MonkeyPatch], Path], str]] = {
 def test_files_in_each_state(
     name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    place, line = FILES[name]
+    case = FILES[name]
     monkeypatch.setenv("TEXTUAL_DRIVER", "textual.driver:Driver")  # a dashboard goes on without a terminal
     monkeypatch.delenv("UPLOAD_TUI_TOKEN") if name == "token-file" else None
-    file = place(home, monkeypatch)
+    file = case.place(home, monkeypatch)
     STATES[state](file)
-    Outcome(line.format(file=file), capfd, str(file), "SSL_CERT_FILE", "SSLKEYLOGFILE", "192.0.2.1")
+    causes = () if state in case.good else (case.cause or str(file),)
+    expected = TOKENS.get(state, case.code) if name == "token-file" else case.expected(state)
+    assert Outcome(case.line.format(file=file), capfd, *causes).code == expected
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state not in {"absent", "folder"}])
@@ -262,6 +289,13 @@ def test_files_with_a_byte_order_mark(
 def test_yaml_of_another_form_is_named(line: str, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (home / ".ddsclient").write_text(f"---\nagent_key: k\n{line}\n")
     assert Outcome("config show", capfd, "line 3: this form of YAML is not supported").code == 2
+
+
+@pytest.mark.parametrize("path", ["/x", "/x/api/v1"])
+@pytest.mark.parametrize("line", ["list", "projects", "doctor", "list --project nowhere"])
+def test_a_url_without_a_service_behind_it_is_blamed(line: str, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    url = os.environ["UPLOAD_TUI_URL"]
+    assert Outcome(f"{line} --url {url}{path}", capfd, f"No such service at {url}/x (404").code == 3
 
 
 # Variables

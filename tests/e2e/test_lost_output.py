@@ -6,12 +6,18 @@ The commands run in this process, against a service in a thread; only a stream t
 import itertools
 import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TextIO
 
 import click
@@ -19,6 +25,7 @@ import pytest
 
 from tests.e2e.programs import PROGRAM, Served
 from upload_tui.cli.group import run, upload_tui
+from upload_tui.cli.support import streams
 from upload_tui.testing import UploadServer
 
 pytestmark = pytest.mark.e2e
@@ -38,6 +45,10 @@ class Case:
     code: int = 0
     prints: bool = True
     runs_on: bool = False
+
+    def is_reported(self, failure: str) -> bool:
+        """Whether a failure of standard output is reported beside the result."""
+        return self.prints and failure != "reader-gone" and self.code != 130
 
     def expected(self, failure: str, stream: str) -> int:
         """The oracle: a result other than 0 stays; a broken pipe is no error."""
@@ -177,8 +188,8 @@ def test_exit_code_survives_lost_output(
     assert "Internal error" not in text
     if stream == "stderr":
         assert bool(text) == case.prints
-    if stream == "stdout" and code == 74:
-        assert text.startswith("upload-tui: Standard output cannot be written: ")
+    if stream == "stdout" and (code == 74 or case.is_reported(failure)):
+        assert "upload-tui: Standard output cannot be written: " in text
 
 
 @pytest.mark.usefixtures("service_environment")
@@ -237,3 +248,65 @@ def test_errors_that_cannot_be_written_keep_their_code() -> None:
 def test_wait_outlives_the_reader_of_its_heartbeat(words: Mapping[str, str], service_environment: None) -> None:
     script = f"{PROGRAM} wait {words['pending']} --timeout 1s --heartbeat 0.1s 2> >(head -n1)"
     assert subprocess.run(["bash", "-c", script], capture_output=True, check=False).returncode == 124
+
+
+@contextmanager
+def stalled(kind: str) -> Iterator[TextIO]:
+    """A stream that is open and full, and that is not read."""
+    if kind == "socket":
+        reader, writer = (end.detach() for end in socket.socketpair())
+    else:
+        reader, writer = os.pipe() if kind == "pipe" else os.openpty()
+    os.set_blocking(writer, False)
+    while select.select([], [writer], [], 0.02)[1]:  # the kernel makes space in a terminal later
+        with suppress(BlockingIOError):
+            os.write(writer, b"x" * 1000)
+    os.set_blocking(writer, True)
+    with os.fdopen(reader, "rb", buffering=0), os.fdopen(writer, "w", encoding="utf-8", closefd=False) as stream:
+        yield stream
+        os.close(writer)
+
+
+def end_when_writing(thread: int) -> None:
+    """Send SIGTERM as soon as a thread waits in a write of a guarded stream."""
+    seen = 0
+    while seen < 5:
+        frame = sys._current_frames().get(thread)  # the documented way to another thread's stack
+        while frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) != (streams.__file__, "write"):
+            frame = frame.f_back
+        seen = seen + 1 if frame is not None else 0
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("service_environment")
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("pipe", "list"),
+        ("pipe", "serve --port 0"),
+        ("pipe", "wait {verified}"),
+        *((kind, "tail --since 1d") for kind in ("pipe", "terminal", "socket")),
+    ],
+)
+def test_a_signal_ends_a_command_whose_output_is_not_read(
+    kind: str, line: str, words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stalled(kind) as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        patch.setattr(sys, "stderr", stream)
+        patch.setattr(os, "_exit", sys.exit)  # `serve` does not wait for threads
+        Thread(target=end_when_writing, args=(threading.get_ident(),), daemon=True).start()
+        assert exit_code(line.format_map(words).split()) == 128 + signal.SIGTERM
+
+
+@pytest.mark.usefixtures("service_environment")
+@pytest.mark.parametrize("broken_streams", [("stderr",), ("stdout", "stderr")], ids="-".join)
+def test_wait_keeps_its_timeout_when_its_output_is_not_read(
+    broken_streams: Sequence[str], words: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"wait {words['verified']} {words['pending']} --interval 0.05s --timeout 0.3s --heartbeat 0.1s"
+    with stalled("pipe") as stream, monkeypatch.context() as patch:
+        for name in broken_streams:
+            patch.setattr(sys, name, stream)
+        assert exit_code(line.split()) == 124

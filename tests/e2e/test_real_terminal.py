@@ -59,6 +59,24 @@ def test_dashboard_ends_when_a_terminal_that_was_not_read_is_closed(hang_up: str
         assert terminal.hang_up() == 128 + signal.SIGHUP
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, "q"], ids=["term", "key"])
+def test_dashboard_ends_while_its_terminal_is_not_read(end: signal.Signals | str) -> None:
+    """What waits for the reader is dropped; what restores the terminal is there when it is read again."""
+    with Terminal("demo", "--speed", "16") as terminal:
+        before = terminal.modes
+        terminal.wait_until(lambda text: "live" in text)
+        for columns in range(80, 230):
+            terminal.resize_without_reading(columns, 40)
+        if isinstance(end, str):
+            terminal.press(end)
+        else:
+            terminal.send_signal(end)
+        assert terminal.wait_without_reading() == (0 if isinstance(end, str) else 128 + end)
+        assert terminal.modes == before
+        terminal.wait_for_end()
+        assert _changed_modes(terminal.painted) == set()
+
+
 def test_store_is_closed_when_the_terminal_is_closed(served: dict[str, Any], home: Path) -> None:
     environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
     with Terminal("watch", environment=environment, hang_up="no-signal") as terminal:

@@ -147,7 +147,7 @@ def run(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     signals = TerminationSignals()
     try:
-        with guarded_streams(), termination_signals(signals):
+        with guarded_streams(lambda: signals.received is not None), termination_signals(signals):
             code = run_reported(lambda: _invoke(arguments), DebugLog() if "--debug" in arguments else None)
     except KeyboardInterrupt:  # a signal before the command has begun, or after it has ended
         code = EXIT_INTERRUPTED

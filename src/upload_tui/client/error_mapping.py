@@ -19,10 +19,12 @@ from upload_tui.errors import (
     NotFoundError,
     ServerError,
     ServiceError,
+    SettingsError,
     ThrottledError,
     UnreachableError,
+    UploadTuiError,
 )
-from upload_tui.wire import CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
+from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
 __all__ = ["certificates_error", "mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
@@ -73,15 +75,15 @@ def translate_setup_errors() -> Iterator[None]:
         raise certificates_error(error) from error
 
 
-def certificates_error(error: OSError) -> UnreachableError:
-    """The error of creating a TLS context, which opens the files that variables name."""
+def certificates_error(error: OSError) -> UploadTuiError:
+    """The error of creating a TLS context, which opens the files that variables name: they are part of the configuration."""
     keys = os.environ.get("SSLKEYLOGFILE")
     if keys and error.filename == keys:
-        return UnreachableError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
+        return SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
     if not name:
         return UnreachableError(f"The trusted certificates cannot be read: {error.strerror}", "Install them again.")
-    return UnreachableError(f"The certificates of {name} cannot be read", "Correct or unset it.")
+    return SettingsError(f"The certificates of {name} cannot be read", "Correct or unset it.")
 
 
 @contextmanager
@@ -148,11 +150,14 @@ def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelop
 
 
 def _not_found_error(envelope: ErrorEnvelope, code: str, url: str) -> ServiceError:
-    """The error of a 404, which has four meanings: its code and suggestion distinguish them."""
+    """The error of a 404, which has several meanings: its code, its suggestion and the URL distinguish them."""
     if envelope.code == CODE_NOT_CONSISTENT:
         return NotConsistentError(f"Not available yet: {url}", "Try again in a moment.")
     if "object_kind" in envelope.suggestion:
         return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
+    root, projects, rest = url.partition(f"{API_PATH}/projects")
+    if projects and rest[:1] in ("", "?"):  # the list of projects is there in every service
+        return InvalidResponseError(f"No such service at {root} ({code})", "Check --url, also its path.")
     if not envelope.reason:
         return InvalidResponseError(f"No such service: {url}", _CHECK_URL)
     return NotFoundError(f"Not found ({code}): {url}", "Check the id or the name.")

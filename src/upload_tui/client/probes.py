@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -113,7 +114,8 @@ def default_certificates() -> ssl.SSLContext:
     """The certificates trusted by default: SSL_CERT_FILE, SSL_CERT_DIR, or the usual authorities.
 
     Raises:
-        UnreachableError: a file that a variable names cannot be used.
+        SettingsError: a file that a variable names cannot be used.
+        UnreachableError: the usual authorities cannot be read.
     """
     import httpx
 
@@ -165,13 +167,19 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
 
 def _is_exempt(host: str, netloc: str, exemptions: str) -> bool:
     """True if NO_PROXY or the system's settings name the host, its domain, its port or its network."""
-    return proxy_bypass(host) or proxy_bypass(netloc) or _is_in_network(host, exemptions.split(","))
+    names = [text.strip() for text in exemptions.split(",")]
+    return proxy_bypass(host) or proxy_bypass(netloc) or _is_in_domain(host, names) or _is_in_network(host, names)
+
+
+def _is_in_domain(host: str, names: list[str]) -> bool:
+    """True if a name is `*.` and the domain of the host, as curl and others read it."""
+    return any(name.startswith("*.") and f".{host}".lower().endswith(name[1:].lower()) for name in names)
 
 
 def _is_in_network(host: str, networks: list[str]) -> bool:
     for text in networks:
         try:
-            if ip_address(host) in ip_network(text.strip().strip("[]"), strict=False):
+            if ip_address(host) in ip_network(text.strip("[]"), strict=False):
                 return True
         except ValueError:
             continue
@@ -188,4 +196,9 @@ def _read_proxy(text: str, source: str) -> Proxy:
     if not is_valid:
         # Raised outside of the `except`: the cause would quote the value.
         raise UnreachableError(f"{source} is not the URL of a proxy", "Use the form http://proxy.example:3128")
+    if url.lower().startswith("socks") and find_spec("socksio") is None:
+        raise UnreachableError(
+            f"The proxy {address} of {source} uses SOCKS, which needs the package socksio",
+            "Install it beside upload-tui, or use an HTTP proxy",
+        )
     return Proxy(address, source, url)

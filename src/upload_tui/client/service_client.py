@@ -57,7 +57,8 @@ class ServiceClient:
 
     Raises:
         UsageError: the URL contains a user or a password, or the token has characters that no token has.
-        UnreachableError: the URL, the proxy or the certificates cannot be used.
+        SettingsError: a variable names certificates that cannot be used.
+        UnreachableError: the URL or the proxy cannot be used.
 
     Attributes:
         root: the URL of the service without `/api/v1`.
@@ -248,13 +249,16 @@ def _open_http(
     """Open the connections of a client. httpx's own decision about proxies is not used."""
     with translate_errors(base_url.removesuffix(API_PATH)), translate_setup_errors():
         proxy = None if transport else proxy_for(base_url)
+        has_tls = base_url.startswith("https:") or (proxy is not None and proxy.address.is_secure)
+        if verify is True:  # the files of the certificates are only read where they are used
+            verify = default_certificates() if has_tls and transport is None else False
         return httpx.AsyncClient(
             base_url=base_url,
             auth=auth,
             transport=transport,
             proxy=proxy.url if proxy else None,
             trust_env=False,
-            verify=default_certificates() if verify is True and transport is None else verify,
+            verify=verify,
             timeout=timeout_seconds,
             headers={"Accept": "application/json", "User-Agent": "upload-tui"},
         )

@@ -1,5 +1,6 @@
 """The settings in use: the layers merged, checked once, and frozen. Secrets are not part of a `repr`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -39,6 +40,7 @@ _SOURCE_REFRESH_SECONDS = 15.0
 _TEXT_KEYS = ("token_command", "token_keyring", "theme", "signs", "upload_url", "on_error")
 """Empty if they are not set."""
 _TABLE_KEYS = ("keys", "views", "commands", "on_change")
+_API_PATH = re.compile(r"/api(/v[^/]*|$)", re.IGNORECASE)
 _URL_HINT = "Use one like https://dds.example.org."
 
 
@@ -280,8 +282,8 @@ def _check_url(url: str, source: str, *, insecure_http: bool) -> None:
 
 def _check_path(url: str, parts: SplitResult, source: str) -> None:
     """Refuse the address of a page or of an API call; the service behind it would answer "not found"."""
-    _, api, call = parts.path.partition("/api/v")
-    if "?" in url or "#" in url or (api and call.strip("/") != "1"):
+    path = parts.path.rstrip("/").removesuffix("/api/v1")
+    if "?" in url or "#" in url or "//" in path or _API_PATH.search(path):
         root = safe_origin(url) or "the address"
         raise SettingsError(
             f"{source}: the URL is not that of a service", f"Use {root}, without query and path of the API."

@@ -106,6 +106,11 @@ class BaseApp(ExportApp):
         if self._has_painted:
             self.exit(code)
 
+    @property
+    def is_exiting(self) -> bool:
+        """True once the app ends."""
+        return self._exit
+
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver; on Linux and macOS ours, which ends the app when the terminal is gone."""
         driver_class = super().get_driver_class()

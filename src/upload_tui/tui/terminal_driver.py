@@ -1,13 +1,15 @@
-"""Textual's driver for terminals, which also ends the app when the terminal is gone."""
+"""Textual's driver for terminals, which also ends the app when the terminal is gone or not read."""
 
 import os
 import select
 import signal
 import sys
+import termios
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -23,12 +25,16 @@ class TerminalDriver(LinuxDriver):
     A terminal can be gone without a signal: SIGHUP is ignored (`nohup`), or the terminal controls no process. Without this class
     the app would never end then: Textual's writer thread dies of the failed write, the event loop blocks on the writer's full
     queue, and the input thread reads one end of file after the other.
+
+    A terminal can also stall (a frozen ssh): then frames are dropped, so that keys and signals still end the app.
     """
 
     def __init__(self, app: "BaseApp", **options: Any) -> None:
         super().__init__(app, **options)
         self._request_exit = app.request_exit
-        self._file: Any = _LossyFile(_terminal_file(), self._hang_up)
+        self._file: Any = _TerminalFile(
+            _terminal_file(), is_ending=lambda: app.is_exiting, on_failure=self._hang_up, on_resume=self._repaint
+        )
         Thread(target=self._watch_terminal, name="terminal-watch", daemon=True).start()
 
     @property
@@ -59,6 +65,11 @@ class TerminalDriver(LinuxDriver):
         if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll()):
             self._hang_up()
 
+    def _repaint(self) -> None:
+        """Repaint the screen, in place of the frames that were dropped; called from the writer's thread."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: self._app.call_after_refresh(self._app.screen.refresh))
+
     def _hang_up(self) -> None:
         """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""
         self.exit_event.set()  # ends the input thread
@@ -66,36 +77,99 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(self._request_exit, 128 + signal.SIGHUP)
 
 
-def _terminal_file() -> IO[str]:
+def _terminal_file() -> TextIO:
     """The stream to draw on: standard output, or standard error if only that is a terminal."""
     files = [file for file in (sys.__stdout__, sys.__stderr__, sys.stderr) if file is not None]
     return next((file for file in files if file.isatty()), files[-1])
 
 
-class _LossyFile:
-    """A file whose writes never fail: at the first failure it becomes the null device.
+_POLL_SECONDS = 0.1
+_STALL_SECONDS = 1.0
+_ENDING_STALL_SECONDS = 0.3
+_CANCEL = b"\x18"
+"""Ends a control sequence of which a part was discarded."""
+
+
+class _TerminalFile:
+    """A file whose writes neither fail nor block: at the first failure it becomes the null device, and what is not read is dropped.
 
     Flushing buffered text must not fail either: Python exits with 120 if it cannot flush standard error.
+
+    Args:
+        file: the terminal.
+        is_ending: whether the app ends.
+        on_failure: called at the first failure.
+        on_resume: called when the terminal is read again after something was dropped.
     """
 
-    def __init__(self, file: IO[str], on_failure: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        is_ending: Callable[[], bool],
+        on_failure: Callable[[], None],
+        on_resume: Callable[[], None],
+    ) -> None:
         self._file = file
+        self._is_ending = is_ending
         self._on_failure = on_failure
+        self._on_resume = on_resume
+        self._number = _unblocked(file)
+        self._left = b""
+        self._is_stalled = False
 
     def write(self, text: str) -> None:
-        self._try(self._file.write, text)
+        """Write text; drop it if the terminal is not read, but never a part of it: the rest of a sequence is written first."""
+        data = text.encode(self._file.encoding, "replace")
+        try:
+            if self._is_stalled and not (self._is_ending() or self._is_writable(0)):
+                return
+            self._left += data
+            if not self._write_left() and self._is_ending():  # make space for what restores the terminal
+                termios.tcflush(self._number, termios.TCOFLUSH)
+                self._left = _CANCEL + data
+                self._write_left()
+        except (OSError, termios.error):
+            self._fail()
 
     def flush(self) -> None:
-        self._try(self._file.flush)
+        """Do nothing: what can be written is written."""
 
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def _try(self, operation: Callable[..., object], *arguments: str) -> None:
-        try:
-            operation(*arguments)
-        except OSError:
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self._file.fileno())
-            os.close(null)
-            self._on_failure()
+    def _write_left(self) -> bool:
+        """Write what is left; False if the terminal is not read."""
+        waiting_since = time.monotonic()
+        while self._left:
+            if self._is_writable(0 if self._is_stalled else _POLL_SECONDS):
+                with suppress(BlockingIOError):
+                    self._left = self._left[os.write(self._number, self._left[: select.PIPE_BUF]) :]
+                    waiting_since = time.monotonic()
+                    continue
+            limit_seconds = _ENDING_STALL_SECONDS if self._is_ending() else _STALL_SECONDS
+            if self._is_stalled or time.monotonic() - waiting_since >= limit_seconds:
+                self._is_stalled = True
+                return False
+        if self._is_stalled:
+            self._is_stalled = False
+            self._on_resume()
+        return True
+
+    def _is_writable(self, timeout_seconds: float) -> bool:
+        return bool(select.select([], [self._number], [], timeout_seconds)[1])
+
+    def _fail(self) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in {self._number, self._file.fileno()}:
+            os.dup2(null, number)
+        os.close(null)
+        self._left = b""
+        self._on_failure()
+
+
+def _unblocked(file: TextIO) -> int:
+    """A descriptor of a terminal that does not block, without changing the mode of the file's own, which the shell shares."""
+    with suppress(OSError):  # no terminal, or another user's
+        return os.open(os.ttyname(file.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    return file.fileno()

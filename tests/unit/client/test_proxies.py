@@ -16,10 +16,21 @@ def found(url: str, monkeypatch: pytest.MonkeyPatch, **variables: str) -> str | 
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST", "localhost.", "a.localhost", "127.0.0.1", "127.9.9.9", "127.1", "0x7f.1", "2130706433"),
+        *("0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"),
+    ],
+)  # fmt: skip
 def test_loopback_is_never_proxied(scheme: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"{scheme}://{host}:8902"
     assert found(url, monkeypatch, HTTP_PROXY=PROXY, HTTPS_PROXY=PROXY, ALL_PROXY=PROXY) is None
+
+
+@pytest.mark.parametrize("host", ["localhost.example", "127.example", "127.0.0.1.example", "[::ffff:10.0.0.1]", "10.1"])
+def test_other_hosts_are_proxied(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found(f"http://{host}:8902", monkeypatch, HTTP_PROXY=PROXY) == "HTTP_PROXY"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +55,9 @@ def test_the_scheme_selects_the_variable(
     [
         ("https://dds.test", "dds.test", True),
         ("https://a.dds.test", ".dds.test", True),
+        ("https://a.dds.test", "*.dds.test", True),
+        ("https://A.dds.test", "x, *.TEST", True),
+        ("https://adds.test", "*.dds.test", False),
         ("https://dds.test:8443", "dds.test:8443", True),
         ("https://dds.test:8443", "dds.test:443", False),
         ("https://dds.test", "other.test", False),
@@ -77,3 +91,10 @@ def test_the_password_of_a_proxy_is_not_in_its_repr(monkeypatch: pytest.MonkeyPa
     assert proxy is not None
     assert proxy.url == PROXY
     assert "s3cret" not in repr(proxy) + str(proxy.address)
+
+
+def test_a_socks_proxy_needs_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upload_tui.client.probes.find_spec", lambda _: None)
+    with pytest.raises(UnreachableError, match=r"^The proxy proxy.test:1080 of ALL_PROXY uses SOCKS") as caught:
+        found("https://dds.test", monkeypatch, ALL_PROXY="socks5://bob:s3cret@proxy.test:1080")
+    assert "socksio" in caught.value.title

@@ -341,6 +341,23 @@ def test_a_token_file_that_others_can_read_is_a_warning(read: Reader, tmp_path: 
         assert found.warnings == (expected if mode & 0o077 else ())
 
 
+@pytest.mark.parametrize(
+    ("path", "is_fine"),
+    [
+        *((path, True) for path in ("", "/", "//", "/api/v1", "/api/v1/", "/x", "/x/api/v1", "/apiary", "/x/api2")),
+        *((path, False) for path in ("/api", "/api/", "/x/API", "/API/V1", "//api//v1", "//x", "/api/v1//projects")),
+        *((path, False) for path in ("/api/v1/projects", "/api/v2", "/api/v1/api/v1", "/?page=1", "/#top")),
+    ],
+)
+def test_a_url_has_no_part_of_the_api(read: Reader, path: str, is_fine: bool) -> None:
+    if is_fine:
+        assert read(url=f"{URL}{path}").url == f"{URL}{path}"
+    else:
+        with pytest.raises(SettingsError, match="not that of a service") as caught:
+            read(url=f"{URL}{path}")
+        assert URL in caught.value.hint
+
+
 @pytest.mark.parametrize("rest", ["dds.test", "[bad", "dds.test:port", "dds.test/api/v1", "dds.test#x"])
 @pytest.mark.parametrize("start", ["https://bob:s3cret@", "https://s3cret@", "http://bob:s3/cret@", "bob:s3cret#@"])
 def test_a_url_with_a_password_is_refused_without_quoting_it(read: Reader, start: str, rest: str) -> None:

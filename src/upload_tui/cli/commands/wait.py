@@ -31,7 +31,7 @@ from upload_tui.cli.support.project_readings import (
     resolve_projects,
 )
 from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
-from upload_tui.cli.support.streams import continues_without_output
+from upload_tui.cli.support.streams import continues_without_output, give_up_output_at
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_NOT_FOUND,
@@ -138,6 +138,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
 
     started, store = asyncio.get_running_loop().time(), Store()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
+    give_up_output_at(deadline)  # or a reader that stalls would stop the clock of the timeout
     try:
         async with AsyncExitStack() as stack:
             try:

@@ -83,7 +83,7 @@ class DebugLog:
 def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> int:
     """Run a command, report its error, and return the exit code.
 
-    If the command has no other error but could not write standard output, that is the error.
+    If the command could not write standard output, that is reported too, and is the error if there is no other.
 
     Args:
         command: what to run; an integer that it returns is the exit code.
@@ -91,7 +91,8 @@ def run_reported(command: Callable[[], object], log: DebugLog | None = None) -> 
     """
     code = _run(command, log)
     lost = output_error()
-    return _report(lost, log) if code == EXIT_OK and lost is not None else code
+    lost_code = EXIT_OK if lost is None else _report(lost, log)
+    return code or lost_code
 
 
 def _run(command: Callable[[], object], log: DebugLog | None) -> int:

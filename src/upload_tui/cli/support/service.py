@@ -117,9 +117,10 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
     import ssl
 
     try:
-        return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)))
+        # Without any certificate, the default ones would be trusted.
+        return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)).strip() or "none")
     except (OSError, ValueError) as error:  # unreadable, or not certificates
-        if isinstance(error, OSError) and error.filename == os.environ.get("SSLKEYLOGFILE"):
+        if isinstance(error, OSError) and error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
             raise SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.") from error
         raise SettingsError(
             f"The certificates {settings.ca_bundle} cannot be read", "Check ca_bundle, or leave it out."

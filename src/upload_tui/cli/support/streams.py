@@ -3,24 +3,43 @@
 If standard error cannot be written, what follows is discarded. If standard output cannot be written, the command ends;
 but a command whose exit code is its result (`wait`, for example) continues without output. A broken pipe is no error;
 any other failure has an exit code of its own.
+
+A reader can also stall: the pipe or terminal stays open and full. Standard output waits for it until a signal ends the program
+or the time of the command is over; standard error waits a second, and then skips text until it is read again.
 """
 
 import errno
 import io
 import os
 import select
+import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import Any, TextIO
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TextIO
 
 from upload_tui.errors import OutputError
 
-__all__ = ["OutputLostError", "guarded_streams", "continues_without_output", "is_output_written", "output_error"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = [
+    "OutputLostError",
+    "continues_without_output",
+    "give_up_output_at",
+    "guarded_streams",
+    "is_output_written",
+    "output_error",
+]
 
 
 _LAST_STANDARD_DESCRIPTOR = 2
+_POLL_SECONDS = 0.1
+_WAIT_SECONDS = 1.0
+_ENDING_WAIT_SECONDS = 0.5
+"""How long a write may wait when a signal has arrived."""
 
 
 class OutputLostError(Exception):
@@ -28,48 +47,102 @@ class OutputLostError(Exception):
 
 
 class _GuardedFile(io.FileIO):
-    """A file that discards everything after its first failure, so that no later flush fails.
+    """A file that discards everything after its first failure, so that no later flush fails; no write blocks.
 
     Args:
         file: a descriptor, which stays open at the end, or a path.
-        is_required: the first failure raises `OutputLostError`.
+        is_required: the first failure raises `OutputLostError`, and a write waits for the reader.
+        is_ending: whether a signal has arrived that ends the program.
         failure: an error that the first write raises; None if the file can be written.
     """
 
-    def __init__(self, file: int | str, *, is_required: bool, failure: OSError | None = None) -> None:
+    def __init__(
+        self, file: int | str, *, is_required: bool, is_ending: Callable[[], bool], failure: OSError | None = None
+    ) -> None:
         super().__init__(file, "wb", closefd=isinstance(file, str))
         self.is_required = is_required
         self.failure: OSError | None = None
+        self.give_up_at: float | None = None
         self._first_failure = failure
+        self._waits = is_required
+        self._is_ending = is_ending
+        self._is_stalled = False
+        self._send: Callable[[Any], int | None] | None = None
+        self._own: io.FileIO | socket.socket | None = None
 
     def write(self, data: Any, /) -> int:
-        while self.failure is None:
+        if self.failure is None:
             try:
-                written = self._write_or_raise(data)
+                return self._write_or_raise(data)
             except OSError as error:
                 self.failure = error
                 if self.is_required:
                     raise OutputLostError from error
-            else:
-                if written is not None:
-                    return written
-                select.select([], [self], [])  # another program made the pipe or terminal non-blocking
         return memoryview(data).nbytes
 
-    def _write_or_raise(self, data: Any) -> int | None:
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()
+        super().close()
+
+    def _write_or_raise(self, data: Any) -> int:
+        """Write what fits. Text for standard error is skipped if it is not read."""
         if self._first_failure is not None:
             raise self._first_failure
-        return super().write(data)
+        if self._send is None:  # at the first write, as a dashboard may have replaced the file before
+            self._send = self._unblocked()
+        began = time.monotonic()
+        while True:
+            if select.select([], [self], [], 0 if self._is_stalled else _POLL_SECONDS)[1]:
+                with suppress(BlockingIOError):
+                    if (written := self._send(data)) is not None:
+                        self._is_stalled = False
+                        return written
+            if self._is_given_up(time.monotonic() - began):
+                break
+        if self._waits:
+            raise InterruptedError if self._is_ending() else TimeoutError(errno.ETIMEDOUT, "it is not read")
+        self._is_stalled = True
+        return memoryview(data).nbytes
+
+    def _is_given_up(self, waited_seconds: float) -> bool:
+        if self._is_ending() and waited_seconds >= _ENDING_WAIT_SECONDS:
+            return True
+        is_over = waited_seconds >= _WAIT_SECONDS
+        if self._waits:
+            return is_over and self.give_up_at is not None and time.monotonic() >= self.give_up_at
+        return is_over or self._is_stalled
+
+    def _unblocked(self) -> Callable[[Any], int | None]:
+        """A function that writes without blocking, and leaves the mode of the descriptor, which other programs share."""
+        number = self.fileno()
+        mode = os.fstat(number).st_mode
+        if stat.S_ISSOCK(mode):
+            import socket  # here, because each start imports this module
+
+            own_socket = self._own = socket.socket(fileno=os.dup(number))
+            return lambda data: own_socket.send(data, socket.MSG_DONTWAIT)
+        if not (stat.S_ISFIFO(mode) or self.isatty()):
+            return partial(os.write, number)
+        with suppress(OSError):  # not on all systems, and not if another user has opened it
+            path = os.ttyname(number) if self.isatty() else f"/proc/self/fd/{number}"
+            self._own = io.FileIO(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY), "wb")
+            return self._own.write
+        return lambda data: os.write(number, memoryview(data)[: select.PIPE_BUF])  # a pipe has space for it
 
 
 @contextmanager
-def guarded_streams() -> Iterator[None]:
-    """Guard the standard streams inside the context; give a closed one a replacement."""
+def guarded_streams(is_ending: Callable[[], bool]) -> Iterator[None]:
+    """Guard the standard streams inside the context; give a closed one a replacement.
+
+    Args:
+        is_ending: whether a signal has arrived that ends the program.
+    """
     _fill_closed_descriptors()
     saved = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  # the null device, for the whole process
-    sys.stdout = _guarded(sys.stdout, is_required=True)
-    sys.stderr = _guarded(sys.stderr, is_required=False)
+    sys.stdout = _guarded(sys.stdout, is_ending, is_required=True)
+    sys.stderr = _guarded(sys.stderr, is_ending, is_required=False)
     try:
         yield
     finally:
@@ -87,12 +160,11 @@ def _fill_closed_descriptors() -> None:
     os.close(number)
 
 
-def _guarded(stream: TextIO | None, *, is_required: bool) -> TextIO:
+def _guarded(stream: TextIO | None, is_ending: Callable[[], bool], *, is_required: bool) -> TextIO:
     """Guard a stream; None is a closed one. A character that the encoding lacks is replaced."""
     if stream is None:
-        closed = _GuardedFile(
-            os.devnull, is_required=is_required, failure=OSError(errno.EBADF, os.strerror(errno.EBADF))
-        )
+        failure = OSError(errno.EBADF, os.strerror(errno.EBADF))
+        closed = _GuardedFile(os.devnull, is_required=is_required, is_ending=is_ending, failure=failure)
         return io.TextIOWrapper(io.BufferedWriter(closed), encoding="utf-8", errors="replace")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -102,7 +174,7 @@ def _guarded(stream: TextIO | None, *, is_required: bool) -> TextIO:
     except io.UnsupportedOperation:  # a stream of a test
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(_GuardedFile(number, is_required=is_required)),
+        io.BufferedWriter(_GuardedFile(number, is_required=is_required, is_ending=is_ending)),
         encoding=stream.encoding,
         errors="replace",
         line_buffering=stream.line_buffering,
@@ -126,6 +198,12 @@ def _ignore_lost_output() -> None:
         file.is_required = False
 
 
+def give_up_output_at(deadline: float | None) -> None:
+    """Stop waiting for a reader of standard output at a time of the monotonic clock; None waits on."""
+    if (file := _standard_output()) is not None:
+        file.give_up_at = deadline
+
+
 def is_output_written() -> bool:
     """Flush standard output; True if all of it was written, as far as this process can know."""
     sys.stdout.flush()
@@ -134,9 +212,9 @@ def is_output_written() -> bool:
 
 
 def output_error() -> OutputError | None:
-    """Why standard output could not be written; None if it could, or if its reader has exited."""
+    """Why standard output could not be written; None if it could, if its reader has exited, or if a signal ends the program."""
     file = _standard_output()
-    if file is None or file.failure is None or isinstance(file.failure, BrokenPipeError):
+    if file is None or file.failure is None or isinstance(file.failure, BrokenPipeError | InterruptedError):
         return None
     return OutputError(f"Standard output cannot be written: {file.failure.strerror}", "Write it to another place.")
 
