@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,6 +18,7 @@ from textual.command import Provider
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widget import Widget
@@ -68,7 +70,64 @@ class ExportApp(App[int]):
         self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
 
 
-class BaseApp(ExportApp):
+_MAX_KEY_SECONDS = 0.5
+"""A key waits no longer for the one before it, for example if the widget that had the focus was removed."""
+
+
+class KeyPassed(Message):
+    """Follows a key through the same widgets, and reaches the app after it."""
+
+
+class KeyQueueApp(App[int]):
+    """Passes keys on one at a time: what one key opens or focuses gets the next one, also when they arrive together."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._waiting_keys: deque[events.Event] = deque()
+        self._key_number = 0
+        self._is_passing_key = False
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hold keys and pasted text back until the key before has had its effect."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._is_passing_key:
+            if not self._waiting_keys:
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+            self._waiting_keys.append(event)
+        else:
+            await self._pass_key(event)
+
+    async def _pass_key(self, event: events.Event) -> None:
+        self._key_number += 1
+        self._is_passing_key = True
+        target = self.focused or self.screen
+        await super().on_event(event)
+        if not target.post_message(KeyPassed()):
+            self._settle_key(self._key_number)
+
+    def on_key_passed(self) -> None:
+        """Wait for what the key opened."""
+        self._settle_key(self._key_number)
+
+    def _settle_key(self, number: int, settled: Screen[Any] | None = None) -> None:
+        """Pass the next key on when the top screen has focused a widget, and is still on top."""
+        top = self.screen if self.screen_stack else None
+        if top is settled or top is None or not top.call_later(self.call_later, self._settle_key, number, top):
+            self.call_later(self._pass_next_key, number)
+
+    async def _pass_next_key(self, number: int) -> None:
+        """Pass the next key on, unless a later one was already."""
+        if number != self._key_number:
+            return
+        self._is_passing_key = False
+        if self._waiting_keys:
+            await self._pass_key(self._waiting_keys.popleft())
+            if self._waiting_keys:
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+
+
+class BaseApp(ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
