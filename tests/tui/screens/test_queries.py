@@ -48,6 +48,10 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert set(names_in(table)) == {"stuck.bin", "failed.bin"}
         await pilot.press("enter", "slash")
         assert pilot.app.screen.query_one(Input).value == "is:trouble"
+        await search(pilot, "done")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert set(names_in(table)) == {"stuck.bin", "failed.bin"}  # the search before
         await pilot.press("escape")
         await pilot.pause()
         assert len(names_in(table)) == len(UPLOADS)

@@ -22,13 +22,21 @@ def title(pilot: Pilot[int]) -> str:
 
 async def test_a_key_shows_a_view_and_escape_leaves_it() -> None:
     async with opened(mixed(), views=(NIGHT, PENDING)) as (pilot, _, table):
-        usual = table.column_specs
+        usual, order = table.column_specs, (table.rows_query.sort, table.rows_query.descending)
+        await pilot.press("2")
         await pilot.press("f2")
         await pilot.pause()
         assert names_in(table) == ["d-error", "e-stuck"]
         assert table.rows_query.sort is SortKey.NAME
         assert table.column_specs == NIGHT.columns
         assert 'view night · matching "is:trouble"' in title(pilot)
+        await pilot.press("slash", "b", "escape")
+        await pilot.pause()
+        assert "view night" in title(pilot)
+        await pilot.press("S", "escape")
+        await pilot.pause()
+        assert (table.rows_query.sort, table.rows_query.descending) == order
+        assert names_in(table) == ["b-completed", "e-stuck"]
         await pilot.press("escape")
         await pilot.pause()
         assert len(names_in(table)) == 5

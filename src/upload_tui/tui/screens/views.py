@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
@@ -21,6 +22,7 @@ from upload_tui.tui.preferences import Preferences, ScreenState, TableOrder, Vie
 from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.query_screen import QueryScreen
+from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["ViewMenu", "ViewScreen", "query_text"]
@@ -91,6 +93,7 @@ class ViewScreen(QueryScreen):
         super().__init__(session, replace(display_options, is_roomy=display_options.is_roomy or state.is_roomy))
         self._views = tuple(preferences.views)
         self._keymap = preferences.keymap
+        self._query_before_view = Query(**_order_fields(TableOrder()))
         self._usual_columns = (display_options.columns, display_options.view_columns)
         self.set_reactive(ViewScreen.rows_query, state.rows_query)
         shown = next((view for view in self._views if view.name == state.view and view.query == state.query), None)
@@ -134,6 +137,8 @@ class ViewScreen(QueryScreen):
         view = next((view for view in self._views if view.name == name), None)
         if view is None:
             return
+        if not self.view:
+            self._query_before_view = self.rows_query
         order = view.order or TableOrder(self.rows_query.sort, self.rows_query.descending)
         where = read_query(view.query)
         query = Query(where=where, project_ids=self.rows_query.project_ids, marked=self._marked_for(where))
@@ -145,11 +150,30 @@ class ViewScreen(QueryScreen):
         columns, view_columns = (view.columns, ()) if view.columns else self._usual_columns
         return replace(self.display_options, columns=columns, view_columns=view_columns)
 
+    def action_clear(self) -> None:
+        """Leave the view, and return to the query and order before it; without a view, clear the search and so on."""
+        if self.view and not self.query_one(SearchBar).is_open:
+            self._leave_view()
+            self.rows_query = replace(self._query_before_view, project_ids=self.rows_query.project_ids)
+        else:
+            super().action_clear()
+
+    @on(SearchBar.Closed)
+    def leave_searched_view(self) -> None:
+        """Leave a view whose search was changed."""
+        self._leave_changed_view(self.rows_query)
+
     def _leave_changed_view(self, query: Query) -> None:
-        """Return to the usual columns when the query is no longer that of the view."""
+        """Leave the view when the query is no longer that of the view. A search may still be cancelled while it is typed."""
+        if self.query_one(SearchBar).is_open:
+            return
         if self.view and query.where.text not in (view.query for view in self._views if view.name == self.view):
-            self.display_options = self._with_columns_of(View(""))
-            self.view = ""
+            self._leave_view()
+
+    def _leave_view(self) -> None:
+        """Return to the usual columns."""
+        self.display_options = self._with_columns_of(View(""))
+        self.view = ""
 
     def action_columns(self) -> None:
         """Choose columns."""
