@@ -20,8 +20,9 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
+from textual.widgets._toast import ToastRack
 from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
@@ -127,6 +128,26 @@ class KeyQueueApp(App[int]):
                 self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
 
 
+def place_notices(screen: Screen[Any]) -> None:
+    """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
+
+    They cover neither the funnel, nor the alarm line, nor the keys of a dialog.
+    """
+    if not (racks := screen.query(ToastRack)):
+        return
+    panes = [one for one in (screen.query("#uploads") or screen.children) if one.display and one.region.height > 2]
+    area = panes[0].region if panes else screen.region
+    bottom, right = screen.size.height - area.bottom + 1, screen.size.width - area.right + 1
+    if isinstance(screen, ModalScreen) and bottom > _MAX_NOTICE_LINES:
+        bottom, right = 1, 1
+    rack = racks.first().styles
+    rack.margin, rack.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
+    rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
+
+
+_MAX_NOTICE_LINES = 5
+
+
 class BaseApp(ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
@@ -158,6 +179,12 @@ class BaseApp(ExportApp, KeyQueueApp):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a notification, where it covers nothing important."""
+        if self.screen_stack:
+            place_notices(self.screen)
+        super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:
         """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""

@@ -1,7 +1,8 @@
 """Views: queries with an order and columns, shown by a key or from a menu, and saved from the screen."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["ViewMenu", "ViewScreen", "query_text"]
 
+_ALL_TITLE, _YES = "All uploads", "yes"
 _SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
 _QUOTED = re.compile(r'(["\\])')
 
@@ -46,7 +48,7 @@ class ViewMenu(MenuScreen):
 
     def __init__(self, views: Sequence[View], current: str) -> None:
         lines = [(f"{_SHOW} {view.name}", _line(view, is_current=view.name == current)) for view in views]
-        super().__init__("Views", "show", [(_ALL, Content("All uploads")), *lines])
+        super().__init__("Views", "show", [(_ALL, Content(_ALL_TITLE)), *lines])
         self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
 
     def on_mount(self) -> None:
@@ -200,22 +202,52 @@ class ViewScreen(QueryScreen):
         elif what == _SHOW:
             self.action_show_view(name)
         elif what == _REMOVE:
-            self._change_views([view for view in self._views if view.name != name])
+            self._ask(f"Remove the view {name}", partial(self._remove_view, name))
         elif what == _SAVE:
             note = "A key may follow after a comma: night, f5"
-            self.app.push_screen(PromptScreen("Save view", "save", "name, such as: night", note), self._save_view)
+            prompt = PromptScreen("Save view", "save", "name, such as: night", note, self._mistake_of)
+            self.app.push_screen(prompt, self._save_view)
+
+    def _ask(self, question: str, act: Callable[[], None]) -> None:
+        """Do something if the user says yes."""
+        lines = [("", Content("Cancel")), (_YES, Content(sanitize(question)))]
+        self.app.push_screen(MenuScreen("Views", "choose", lines), lambda choice: act() if choice == _YES else None)
+
+    def _remove_view(self, name: str) -> None:
+        self._change_views([view for view in self._views if view.name != name])
+
+    def _mistake_of(self, text: str) -> str | None:
+        """Why a view cannot be saved under a name and with a key; None if it can."""
+        name, key = _name_and_key(text)
+        if not name:
+            return "Not saved: a view needs a name."
+        if name.casefold() == _ALL_TITLE.casefold():
+            return f"Not saved: {_ALL_TITLE} is the name of the line without a view."
+        if any(view.name == name and not view.is_saved for view in self._views):
+            return f"Not saved: {name} is a view of the settings. Use another name."
+        try:
+            self._key_for(name, key)
+        except ValueError as error:
+            return f"Not saved: {error}."
+        return None
+
+    def _key_for(self, name: str, key: str) -> str:
+        taken = {view.key: f"the view {view.name}" for view in self._views if view.name != name}
+        return free_key(key, self._keymap, taken) if key else ""
 
     def _save_view(self, text: str | None) -> None:
-        """Save what is on screen under a name, and the key that may follow it."""
-        name, _, key = (part.strip() for part in (text or "").partition(","))
+        """Save what is on screen under a name, and the key that may follow it; ask before a view is replaced."""
+        name, key = _name_and_key(text or "")
         if not name:
             return
+        act = partial(self._replace_view, name, self._key_for(name, key))
+        if any(view.name == name for view in self._views):
+            self._ask(f"Replace the view {name}", act)
+        else:
+            act()
+
+    def _replace_view(self, name: str, key: str) -> None:
         others = [view for view in self._views if view.name != name]
-        try:
-            key = free_key(key, self._keymap, {view.key: f"the view {view.name}" for view in others}) if key else ""
-        except ValueError as error:
-            self.notify(sanitize(f"Not saved: {error}."), severity="warning", markup=False)
-            return
         table, query = self.query_one(UploadTable), self.rows_query
         columns = () if table.column_specs == table.default_specs else table.column_specs
         order = TableOrder(query.sort, query.descending)
@@ -228,6 +260,11 @@ class ViewScreen(QueryScreen):
         self._bind_views()
         self._leave_changed_view(self.rows_query)
         self.post_message(ViewsChanged([view for view in self._views if view.is_saved]))
+
+
+def _name_and_key(text: str) -> tuple[str, str]:
+    name, _, key = text.partition(",")
+    return name.strip(), key.strip()
 
 
 def _order_fields(order: TableOrder) -> Mapping[str, Any]:
