@@ -59,6 +59,26 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: Key) -
     assert "s3cret" not in result.out
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ('views.night = { query = "stage:foo" }', "views.night: query: "),
+        ('views.night = { key = "q" }', "views.night: the key q belongs to quit"),
+        ('columns = ["nope"]', "nope"),
+        ('commands.page = { command = ["say", "{nope}"] }', "commands.page: "),
+        ('on_change = { "stage:foo" = ["say", "a b"] }', "on_change.stage:foo: query: "),
+        ('on_change = { "stage:error" = 3 }', "invalid on_change: it must be a text in quotation marks."),
+    ],
+)
+def test_show_and_doctor_say_what_watch_would_refuse(settings_file: Path, setting: str, message: str) -> None:
+    settings_file.write_text(f'[profiles.a]\nurl = "http://127.0.0.1:9"\n{setting}\n')
+    shown = run("config", "show")
+    assert shown.code == 2
+    assert message in shown.err
+    findings = [record for record in run("doctor").records if record["check"] == "settings"]
+    assert message.rstrip(".") in findings[-1]["says"]
+
+
 def test_init_creates_a_private_file_once(home: Path) -> None:
     result = run("config", "init")
     file = Path(result.out.strip())

@@ -7,8 +7,10 @@ from itertools import count, repeat
 from typing import Any
 
 import pytest
+from textual.geometry import Region, Spacing
+from textual.widgets._toast import Toast
 
-from tests.tui.dashboards import opened, toasts, until
+from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
@@ -191,3 +193,20 @@ async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_liv
             if command.title == "Since your last visit":
                 command.callback()
         await until(pilot, lambda: toasts(pilot) == [summary, summary])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+@pytest.mark.parametrize("key", ["", "v", "question_mark"])
+async def test_notices_cover_neither_the_numbers_nor_the_keys_of_a_dialog(size: tuple[int, int], key: str) -> None:
+    async with opened(mixed(), size=size, has_notices=True) as (pilot, _, table):
+        await pilot.press(*filter(None, [key]))
+        await pilot.pause()
+        pilot.app.notify("Something that is long enough for two lines, with some words more than there need be")
+        await until(pilot, lambda: bool(notices := pilot.app.screen.query(Toast)) and notices.first().region.height > 0)
+        region = pilot.app.screen.query(Toast).first().region
+        assert pilot.app.screen.region.contains_region(region)
+        if key:
+            dialog = pilot.app.screen.query("#menu, #help").first().region
+            assert not region.overlaps(Region(dialog.x, dialog.bottom - 1, dialog.width, 1))
+        else:
+            assert table.region.shrink(Spacing.all(1)).contains_region(region)

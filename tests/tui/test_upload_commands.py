@@ -150,8 +150,8 @@ async def test_an_upload_without_a_page_and_one_like_an_option_run_nothing() -> 
         await pilot.press("b")
         await until(pilot, lambda: len(toasts(pilot)) == 2)
         assert sorted(toasts(pilot)) == [
-            "open: not started: it has no page; set upload_url in the profile",
-            "say: not started: -rf would be an option of say; put -- before {name}",
+            "not started: -rf would be an option of say; put -- before {name} · say",
+            "not started: it has no page; set upload_url in the profile · open",
         ]
     assert programs.runs == []
 

@@ -54,6 +54,12 @@ def _check_command(command: str) -> str:
     return command
 
 
+def _join_words(command: object) -> object:
+    """A command that is given as a list, quoted as in a shell."""
+    is_list = isinstance(command, list | tuple) and all(isinstance(word, str) for word in command)
+    return shlex.join(command) if is_list else command  # type: ignore[arg-type]
+
+
 def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
     if not command[0].strip():
         raise ValueError("the program is empty")
@@ -72,7 +78,7 @@ def _as_tuple(value: object) -> object:
 
 
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
-Command = Annotated[str, AfterValidator(_check_command)]
+Command = Annotated[str, AfterValidator(_check_command), BeforeValidator(_join_words)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
@@ -234,10 +240,26 @@ def _validation_error(error: ValidationError, source: str, text: str = "") -> Se
         known = list(_known_keys(names, is_file=bool(text)))
         hint = did_you_mean(names[-1], known, otherwise=f"Known keys: {', '.join(known)}.")
         return SettingsError(f"{where}: unknown key {key}", hint)
-    reason = problem["msg"].removeprefix("Value error, ")
+    reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     return SettingsError(f"{where}: invalid {key}: {reason}", "Correct the value, or remove the key.")
 
 
+_REASONS: Mapping[str, str] = {
+    "string_type": "it must be a text in quotation marks",
+    "tuple_type": "it must be a list, such as ['a', 'b']",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+    "model_attributes_type": "it must be a table",
+    "bool_type": "it must be true or false",
+    "bool_parsing": "it must be true or false",
+    "missing": "it is missing",
+    "float_type": "it must be a number",
+    "float_parsing": "it must be a number",
+    "int_type": "it must be a whole number",
+    "int_parsing": "it must be a whole number",
+    "too_short": "it is empty",
+}
+"""What is wrong, by pydantic's type of error; other errors have sentences that can be shown."""
 _TABLES: Mapping[str, type[BaseModel]] = {"views": ViewSettings, "commands": CommandSettings}
 """Keys of a profile that hold tables by name."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from upload_tui.text.causes import SHORT_CAUSES, cause_with_short, detailed_short_cause, failed_chunk, short_cause
     from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
     from upload_tui.text.quantities import (
+        MOMENT_EXAMPLES,
         age_text,
         clock_text,
         duration_text,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from upload_tui.text.sanitizer import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
 
 __all__ = [
+    "MOMENT_EXAMPLES",
     "SHORT_CAUSES",
     "age_text",
     "clock_text",
@@ -62,8 +64,8 @@ __getattr__, __dir__ = lazy_names(
         "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunk short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "age_text clock_text duration_text event_text parse_duration parse_moment parse_since parse_size plural "
-            "short_clock_text size_text span_text sparkline_text"
+            "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_duration parse_moment parse_since parse_size "
+            "plural short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },

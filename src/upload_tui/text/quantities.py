@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from upload_tui.status import Certainty, Event
 
 __all__ = [
+    "MOMENT_EXAMPLES",
     "age_text",
     "clock_text",
     "duration_text",
@@ -22,6 +23,8 @@ __all__ = [
     "sparkline_text",
 ]
 
+MOMENT_EXAMPLES = ("13:05", "5m ago", "2026-03-14 13:05")
+"""Texts that `parse_moment` parses, for help and prompts."""
 _CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d)?")
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -149,17 +152,30 @@ def event_text(event: Event, now: datetime, zone: tzinfo | None = None, estimate
     return f"{clock_text(event.earliest, now, zone)}-{clock_text(event.latest, now, zone)}"
 
 
-def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime | None:
+def parse_moment(
+    text: str,
+    now: datetime,
+    zone: tzinfo | None = None,
+    *,
+    earliest: datetime | None = None,
+    latest: datetime | None = None,
+) -> datetime | None:
     """A point in time as a user types it on screen; None if it is none.
 
-    `5m` and `-5m` are before now, `+5m` is after it, `13:05` and `13:05:30` are the nearest such times.
+    `5m`, `5m ago` and `-5m` are before now, `+5m` is after it, `13:05` and `13:05:30` are the nearest such times between
+    `earliest` and `latest`, or the one with the least distance to them.
 
     Args:
         text: what was typed.
         now: the present, or the position in a recording.
         zone: the time zone of times without an offset; None means the local zone.
+        earliest: a clock time is not before it, if it can; None means without a limit.
+        latest: a clock time is not after it, if it can; None means without a limit.
     """
     text = text.strip()
+    if text.lower().endswith(" ago") and not text.startswith("+"):
+        text = text[: -len(" ago")].strip()
+        return parse_moment(text, now, zone) if parse_duration(text) is not None else None
     seconds = parse_duration(text.lstrip("+-"))
     try:
         if seconds is not None:
@@ -167,11 +183,18 @@ def parse_moment(text: str, now: datetime, zone: tzinfo | None = None) -> dateti
         if _CLOCK.fullmatch(text):
             local, clock = now.astimezone(zone), time.fromisoformat(text.zfill(5 if text.count(":") == 1 else 8))
             days = (datetime.combine(local.date() + timedelta(days=day), clock, local.tzinfo) for day in (-1, 0, 1))
-            return min(days, key=lambda on: abs(on - now)).astimezone(UTC)
+            return min(days, key=lambda on: (_outside(on, earliest, latest), abs(on - now))).astimezone(UTC)
         on = datetime.fromisoformat(text)
         return (on.replace(tzinfo=zone) if on.tzinfo is None and zone else on).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _outside(on: datetime, earliest: datetime | None, latest: datetime | None) -> timedelta:
+    """The distance of a time from a span; zero within it."""
+    before = earliest - on if earliest is not None else timedelta()
+    after = on - latest if latest is not None else timedelta()
+    return max(before, after, timedelta())
 
 
 def parse_since(text: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -17,9 +18,11 @@ from textual.command import Provider
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter
+from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
+from textual.widgets._toast import ToastRack
 from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
@@ -68,7 +71,84 @@ class ExportApp(App[int]):
         self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
 
 
-class BaseApp(ExportApp):
+_MAX_KEY_SECONDS = 0.5
+"""A key waits no longer for the one before it, for example if the widget that had the focus was removed."""
+
+
+class KeyPassed(Message):
+    """Follows a key through the same widgets, and reaches the app after it."""
+
+
+class KeyQueueApp(App[int]):
+    """Passes keys on one at a time: what one key opens or focuses gets the next one, also when they arrive together."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._waiting_keys: deque[events.Event] = deque()
+        self._key_number = 0
+        self._is_passing_key = False
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hold keys and pasted text back until the key before has had its effect."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._is_passing_key:
+            if not self._waiting_keys:
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+            self._waiting_keys.append(event)
+        else:
+            await self._pass_key(event)
+
+    async def _pass_key(self, event: events.Event) -> None:
+        self._key_number += 1
+        self._is_passing_key = True
+        target = self.focused or self.screen
+        await super().on_event(event)
+        if not target.post_message(KeyPassed()):
+            self._settle_key(self._key_number)
+
+    def on_key_passed(self) -> None:
+        """Wait for what the key opened."""
+        self._settle_key(self._key_number)
+
+    def _settle_key(self, number: int, settled: Screen[Any] | None = None) -> None:
+        """Pass the next key on when the top screen has focused a widget, and is still on top."""
+        top = self.screen if self.screen_stack else None
+        if top is settled or top is None or not top.call_later(self.call_later, self._settle_key, number, top):
+            self.call_later(self._pass_next_key, number)
+
+    async def _pass_next_key(self, number: int) -> None:
+        """Pass the next key on, unless a later one was already."""
+        if number != self._key_number:
+            return
+        self._is_passing_key = False
+        if self._waiting_keys:
+            await self._pass_key(self._waiting_keys.popleft())
+            if self._waiting_keys:
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+
+
+def place_notices(screen: Screen[Any]) -> None:
+    """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
+
+    They cover neither the funnel, nor the alarm line, nor the keys of a dialog.
+    """
+    if not (racks := screen.query(ToastRack)):
+        return
+    panes = [one for one in (screen.query("#uploads") or screen.children) if one.display and one.region.height > 2]
+    area = panes[0].region if panes else screen.region
+    bottom, right = screen.size.height - area.bottom + 1, screen.size.width - area.right + 1
+    if isinstance(screen, ModalScreen) and bottom > _MAX_NOTICE_LINES:
+        bottom, right = 1, 1
+    rack = racks.first().styles
+    rack.margin, rack.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
+    rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
+
+
+_MAX_NOTICE_LINES = 5
+
+
+class BaseApp(ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
@@ -99,6 +179,12 @@ class BaseApp(ExportApp):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a notification, where it covers nothing important."""
+        if self.screen_stack:
+            place_notices(self.screen)
+        super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:
         """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""

@@ -9,6 +9,7 @@ from textual.keys import _character_to_key
 from textual.screen import Screen
 
 from upload_tui.status import Stage
+from upload_tui.text import MOMENT_EXAMPLES
 
 __all__ = [
     "ALL_KEYS",
@@ -146,7 +147,9 @@ DASHBOARD_KEYS = (
     _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
-    _key("T", "go_to_time", "Go to time", "Go to a time in Activity: 13:05, 5m ago", "activity.time"),
+    _key(
+        "T", "go_to_time", "Go to time", f"Go to a time in Activity: {', '.join(MOMENT_EXAMPLES[:2])}", "activity.time"
+    ),
     _key("p", "projects", "Projects", "Show one project or all", "projects"),
     _key("v", "views", "Views", "Choose a view, save or remove one", "views"),
     _key("space", "pause", "Pause", "Pause or resume refreshing", "pause", footer_key="Space"),

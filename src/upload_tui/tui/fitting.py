@@ -158,6 +158,13 @@ class HangingLines(Visual):
     def __init__(self, *lines: tuple[Content, Content]) -> None:
         self._lines = lines
 
+    def is_same(self, other: object) -> bool:
+        """Whether another text looks the same."""
+        return isinstance(other, HangingLines) and repr(other) == repr(self)
+
+    def __repr__(self) -> str:
+        return f"HangingLines{self._lines!r}"
+
     def wrapped(self, width: int) -> Content:
         """The lines at a width."""
         return Content("\n").join(line for head, text in self._lines for line in hanging_lines(head, text, width))

@@ -1,10 +1,11 @@
 """The part of the app that controls a demo or a replay: uploads, faults, speed, steps and position."""
 
 from abc import abstractmethod
+from datetime import datetime
 
 from msgspec.structs import replace
 
-from upload_tui.text import parse_moment, sanitize
+from upload_tui.text import parse_moment
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import DEMO_ACTIONS, PLAYBACK_ACTIONS, REPLAY_KEYMAP, SEEK_ACTIONS
 from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences, SeekControls
@@ -82,13 +83,16 @@ class PlaybackApp(BaseApp):
         from upload_tui.tui.screens.prompts import PromptScreen, time_prompt
 
         if not isinstance(self.screen, PromptScreen):
-            self.push_screen(time_prompt("Go to time in the recording"), self._seek)
+            note = "`5m` is five minutes back, `+5m` is forwards"
+            self.push_screen(time_prompt("Go to time in the recording", self._time_within, note), self._seek)
+
+    def _time_within(self, text: str) -> datetime | None:
+        """A time that was typed; a clock time is the one within the recording."""
+        if not isinstance(self.controls, SeekControls):
+            return None
+        controls, zone = self.controls, self._initial_display_options.zone
+        return parse_moment(text, controls.position, zone, earliest=controls.began_on, latest=controls.ends_on)
 
     def _seek(self, text: str | None) -> None:
-        if not text or not isinstance(self.controls, SeekControls):
-            return
-        on = parse_moment(text, self.controls.position, self._initial_display_options.zone)
-        if on is None:
-            self.notify(sanitize(f"Not a time: {text}"), severity="warning", markup=False, timeout=4)
-        else:
+        if text and isinstance(self.controls, SeekControls) and (on := self._time_within(text)) is not None:
             self.controls.seek(on)

@@ -1,6 +1,7 @@
 """Queries in the search bar, for the table and for the activity, and acknowledged uploads."""
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
@@ -47,6 +48,10 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert set(names_in(table)) == {"stuck.bin", "failed.bin"}
         await pilot.press("enter", "slash")
         assert pilot.app.screen.query_one(Input).value == "is:trouble"
+        await search(pilot, "done")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert set(names_in(table)) == {"stuck.bin", "failed.bin"}  # the search before
         await pilot.press("escape")
         await pilot.pause()
         assert len(names_in(table)) == len(UPLOADS)
@@ -192,3 +197,16 @@ def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: float 
     assert (given.until is None) == (hours is None)
     if given.until is not None and hours is not None:
         assert (given.until - NOW).total_seconds() == hours * 3600
+
+
+@pytest.mark.parametrize(
+    ("keys", "typed"),
+    [("/Qc", "Qc"), ("aQxq", "Qxq"), ("TQ5", "Q5"), ("vsQq", "Qq")],
+)
+async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: str, typed: str) -> None:
+    async with opened(UPLOADS) as (pilot, _, table):
+        table.select(next(row.id for number in range(4) if (row := table.row_at(number)) and row.name == "stuck.bin"))
+        for key in keys:
+            pilot.app.post_message(Key({"/": "slash"}.get(key, key), key))
+        await until(pilot, lambda: bool(fields := pilot.app.screen.query(Input)) and fields.first().value == typed)
+        assert pilot.app.is_running

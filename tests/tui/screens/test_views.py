@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import Input, Label, OptionList
 
 from tests.tui.dashboards import mixed, names_in, opened, toasts
 from upload_tui.monitor import Query, SortKey, parse_query
@@ -22,13 +22,21 @@ def title(pilot: Pilot[int]) -> str:
 
 async def test_a_key_shows_a_view_and_escape_leaves_it() -> None:
     async with opened(mixed(), views=(NIGHT, PENDING)) as (pilot, _, table):
-        usual = table.column_specs
+        usual, order = table.column_specs, (table.rows_query.sort, table.rows_query.descending)
+        await pilot.press("2")
         await pilot.press("f2")
         await pilot.pause()
         assert names_in(table) == ["d-error", "e-stuck"]
         assert table.rows_query.sort is SortKey.NAME
         assert table.column_specs == NIGHT.columns
         assert 'view night · matching "is:trouble"' in title(pilot)
+        await pilot.press("slash", "b", "escape")
+        await pilot.pause()
+        assert "view night" in title(pilot)
+        await pilot.press("S", "escape")
+        await pilot.pause()
+        assert (table.rows_query.sort, table.rows_query.descending) == order
+        assert names_in(table) == ["b-completed", "e-stuck"]
         await pilot.press("escape")
         await pilot.pause()
         assert len(names_in(table)) == 5
@@ -64,7 +72,12 @@ async def test_what_is_on_screen_is_saved_as_a_view_and_removed() -> None:
         assert toasts(pilot) == ["Only views that were saved here can be removed here."]
         assert isinstance(pilot.app.screen, ViewMenu)
         assert pilot.app.screen.query_one(OptionList).option_count == 3
-        await pilot.press("j", "x")
+        count = len(saved)
+        await pilot.press("j", "x", "enter")  # Cancel
+        await pilot.press("v", "s", *"night", "enter", "enter")
+        await pilot.pause()
+        assert len(saved) == count
+        await pilot.press("v", "j", "j", "x", "j", "enter")
         await pilot.pause()
         assert saved[-1] == []
         await pilot.press("escape", "f2")
@@ -82,11 +95,32 @@ async def test_what_is_on_screen_is_saved_as_a_view_and_removed() -> None:
     ],
 )
 async def test_a_view_gets_no_key_that_is_taken_or_does_not_exist(key: str, message: str) -> None:
+    await _check_not_saved(["new", ",", key], message)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("night", "Not saved: night is a view of the settings. Use another name."),
+        ("all Uploads", "Not saved: All uploads is the name of the line without a view."),
+        (", f5", "Not saved: a view needs a name."),
+    ],
+)
+async def test_a_view_gets_no_name_that_is_taken(name: str, message: str) -> None:
+    await _check_not_saved([name], message)
+
+
+async def _check_not_saved(texts: Sequence[str], message: str) -> None:
+    """The prompt stays open with the text and what is wrong."""
     taken = View("night", "is:trouble", key="number_sign")
     async with opened(mixed(), views=(taken,)) as (pilot, _, _):
-        await pilot.press("v", "s", *"new", "comma", *key, "enter")
+        await pilot.press("v", "s")
         await pilot.pause()
-        assert toasts(pilot) == [message]
+        pilot.app.screen.query_one(Input).value = "".join(texts)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert str(pilot.app.screen.query_one(Label).content) == message
+        assert pilot.app.screen.query_one(Input).value == "".join(texts)
 
 
 async def test_the_dashboard_comes_back_as_it_was_left() -> None:

@@ -8,7 +8,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Label
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
@@ -255,7 +255,9 @@ async def test_a_text_that_is_no_time_moves_nothing() -> None:
     async with opened_log(100) as (pilot, _, log):
         await pilot.press("T", *"nonsense", "enter")
         await pilot.pause()
-        assert toasts(pilot) == ["Not a time: nonsense"]
+        assert str(pilot.app.screen.query_one(Label).content) == "Not a time: nonsense"
+        assert pilot.app.screen.query_one(Input).value == "nonsense"
+        await pilot.press("escape")
         assert name_under_cursor(log) == "up-099"
 
 

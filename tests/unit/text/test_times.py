@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.status import Certainty, Event, Stage
-from upload_tui.text import clock_text, event_text, parse_moment, parse_since, short_clock_text
+from upload_tui.text import MOMENT_EXAMPLES, clock_text, event_text, parse_moment, parse_since, short_clock_text
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 
@@ -92,6 +92,9 @@ def test_other_texts_are_not_times(text: str) -> None:
         ("2026-03-01", "2026-02-28T23:00:00+00:00"),
         ("2026-03-01 13:05", "2026-03-01T12:05:00+00:00"),
         ("2026-03-01T13:05Z", "2026-03-01T13:05:00+00:00"),
+        ("5m ago", "2026-03-14T00:05:00+00:00"),
+        ("+5m ago", None),
+        ("13:05 ago", None),
         ("25:00", None),
         ("", None),
         ("noon", None),
@@ -103,3 +106,18 @@ def test_a_moment_is_relative_a_clock_time_or_complete(text: str, expected: str 
     now = datetime(2026, 3, 14, 0, 10, tzinfo=UTC)
     moment = parse_moment(text, now, timezone(timedelta(hours=1)))
     assert moment == (None if expected is None else datetime.fromisoformat(expected))
+
+
+def test_the_examples_of_moments_are_moments() -> None:
+    assert all(parse_moment(text, datetime(2026, 3, 14, tzinfo=UTC)) for text in MOMENT_EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours", "expected"),
+    [("9:00", (None, 0), 9), ("11:00", (None, 0), 11 - 24), ("8:00", (-1, 23), 8 + 24), ("11:00", (-20, 3), 11)],
+)
+def test_a_clock_time_is_the_nearest_within_a_span(text: str, hours: tuple[int | None, int], expected: int) -> None:
+    now = datetime(2026, 3, 14, 10, tzinfo=UTC)
+    earliest, latest = (None if one is None else now + timedelta(hours=one) for one in hours)
+    on = parse_moment(text, now, UTC, earliest=earliest, latest=latest)
+    assert on == datetime(2026, 3, 14, tzinfo=UTC) + timedelta(hours=expected)

@@ -10,6 +10,7 @@ import click
 
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.errors import SettingsError
 from upload_tui.files import make_private_folder, private_opener, write_hint
 from upload_tui.redaction import HIDDEN
@@ -52,12 +53,13 @@ def path() -> None:
 @service_options
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:
-    """Print the effective settings."""
+    """Print the effective settings, then what `watch` would refuse."""
     settings = effective_settings(flags, needs_service=False)
     Printer(output, _COLUMNS, fields=("setting", "value", "from")).print_records(
         {"setting": key, "value": _displayed_value(settings, key), "from": source}
         for key, source in settings.sources.items()
     )
+    dashboard_preferences(settings)
 
 
 def _program_of(command: str) -> str:

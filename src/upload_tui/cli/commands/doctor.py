@@ -14,6 +14,7 @@ from upload_tui.cli.support.environment import Finding, State, cache_finding, te
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, UploadTuiError
@@ -114,6 +115,10 @@ def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
     source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
     what = settings.command[0] if settings.command else settings.url  # the arguments may be secrets
     yield Finding("settings", State.OK, f"{what} ({source}; see `upload-tui config show`)")
+    try:
+        dashboard_preferences(settings)
+    except UploadTuiError as error:
+        yield Finding.failed("settings", error)
     for warning in settings.warnings:
         message, _, hint = warning.partition(". ")
         yield Finding("settings", State.WARNING, message, hint)

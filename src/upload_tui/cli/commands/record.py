@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         LiveSession,
         RecordingHeader,
         RecordingWriter,
+        ReplaySession,
         SourceSession,
         Store,
     )
@@ -144,21 +145,21 @@ async def _replay(file: Path, speed: float, start: str) -> int:
     session = ReplaySession(header, lines, speed=speed)
     try:
         settings = effective_display_settings()
-        session.seek(_start_time(start, header.began_on, settings.zone))
+        session.seek(_start_time(start, session, settings.zone))
         preferences = dashboard_preferences(settings)
         return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), settings)
     finally:
         session.close()
 
 
-def _start_time(text: str, began_on: datetime, zone: tzinfo | None) -> datetime:
+def _start_time(text: str, session: "ReplaySession", zone: tzinfo | None) -> datetime:
     """A time in a recording, given as the time since its beginning or as a time.
 
     Raises:
         UsageError: it is neither.
     """
-    is_length = parse_duration(text) is not None
-    on = parse_moment(f"+{text.strip()}" if is_length else text, began_on, zone)
+    moment = f"+{text.strip()}" if parse_duration(text) is not None else text
+    on = parse_moment(moment, session.began_on, zone, earliest=session.began_on, latest=session.ends_on)
     if on is None:
         raise UsageError(f"--from: {text} is not a time", "Use one like 90, 5m, 13:05 or 2026-03-14T13:05.")
     return on

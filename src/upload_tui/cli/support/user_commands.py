@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ _SHELL_HINT = "It runs without a shell: for pipes and redirections, use sh -c '.
 
 
 async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str] | None = None) -> "CommandResult":
-    """Run a program and return what ran and how it ended; the result begins with `title`.
+    """Run a program and return what ran and how it ended; the result ends with `title`.
 
     It has a session of its own, so that it cannot read from the terminal. With a timeout it is ended when that is over, and when the
     dashboard is left; without one it goes on, and its output is discarded.
@@ -53,12 +54,18 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
         end, is_ok, output = f"not started: {getattr(error, 'strerror', None) or error}", False, ""
     else:
         is_ok, output = ended.code == 0, ended.stdout.decode("utf-8", "replace")
-        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
+        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else _end_text(ended.code)
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
         end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
-    hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f" {_SHELL_HINT}"
+    hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f". {_SHELL_HINT}"
     # The arguments may be secrets.
-    return CommandResult(f"{title}: {run.arguments[0]}: {end}.{hint}", is_ok, output if run.keeps_output else "")
+    return CommandResult(
+        f"{end} · {Path(run.arguments[0]).name} · {title}{hint}", is_ok, output if run.keeps_output else ""
+    )
+
+
+def _end_text(code: int) -> str:
+    return f"exit {code}" if code >= 0 else end_text(code)
 
 
 async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:

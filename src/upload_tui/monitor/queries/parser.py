@@ -71,8 +71,9 @@ def read_query(text: str, last: Where | None = None) -> Where:
     except QueryError as error:
         note = f"{error.title}. {error.hint}".strip()
         if not error.is_unfinished:
-            return Where(text, last.tree if last else EVERYTHING, note)
-    return Where(text, _Parser(text[: parser.complete_end], is_strict=False).parse(), note)
+            return Where(text, last.tree, note, last.applied_text) if last else Where(text, EVERYTHING, note, "")
+    complete = text[: parser.complete_end].strip()
+    return Where(text, _Parser(complete, is_strict=False).parse(), note, complete)
 
 
 # The parser

@@ -155,11 +155,18 @@ class Where(Struct, frozen=True):
         text: as it was written; empty if it was not.
         tree: what has to match.
         note: a suggestion for the user; empty if there is none.
+        tree_text: what the tree was parsed from, if that is another text, as the last one without a mistake; else None.
     """
 
     text: str = ""
     tree: Expression = EVERYTHING
     note: str = ""
+    tree_text: str | None = None
+
+    @property
+    def applied_text(self) -> str:
+        """The text that is in force."""
+        return self.text if self.tree_text is None else self.tree_text
 
 
 def all_of(*parts: Expression) -> Expression:

@@ -57,15 +57,15 @@ def is_current(event: OptionList.OptionSelected) -> bool:
 class OptionScreen(Dialog[Result]):
     """A dialog with one list of options."""
 
-    _option_lines: Sequence[tuple[Hashable, Content]] = ()
+    _option_lines: Sequence[tuple[Hashable, Content | HangingLines]] = ()
 
-    def replace_options(self, lines: Sequence[tuple[Hashable, Content]]) -> None:
+    def replace_options(self, lines: Sequence[tuple[Hashable, Content | HangingLines]]) -> None:
         """Show other lines, each with a key; the highlight stays on its key."""
         options, keys = self.query_one(OptionList), [key for key, _ in lines]
         before, self._option_lines = self._option_lines, lines
         if keys == [key for key, _ in before] and len(keys) == options.option_count:
             for index, (_, text) in enumerate(lines):
-                if not text.is_same(before[index][1]):
+                if not _is_same(text, before[index][1]):
                     options.replace_option_prompt_at_index(index, text)
             return
         highlighted = options.highlighted
@@ -123,6 +123,12 @@ class MenuScreen(OptionScreen[str | None]):
         """Close the menu with the chosen option."""
         if is_current(event):
             self.dismiss(self._lines[event.option_index][0])
+
+
+def _is_same(text: Content | HangingLines, other: Content | HangingLines) -> bool:
+    if isinstance(text, Content):
+        return isinstance(other, Content) and text.is_same(other)
+    return text.is_same(other)
 
 
 def _line(name: str, description: str) -> HangingLines:

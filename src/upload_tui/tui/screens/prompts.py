@@ -1,7 +1,7 @@
 """Dialogs with one line to type: a prompt, and the note with which the user acknowledges what is wrong with uploads."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from upload_tui.monitor import Acknowledgement
-from upload_tui.text import parse_duration, sanitize
+from upload_tui.text import MOMENT_EXAMPLES, parse_duration, sanitize
 from upload_tui.tui.bindings import key_of
 
 __all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
@@ -31,18 +31,27 @@ class PromptScreen(ModalScreen[str | None]):
         verb: what Enter does, in the imperative.
         placeholder: an example, shown while nothing is typed.
         note: a line of help.
+        mistake_of: what is wrong with a text, in one sentence; None if nothing is. The dialog stays open with it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="prompt.cancel", tooltip="Close without doing it"),
     ]
 
-    def __init__(self, title: str, verb: str, placeholder: str, note: str) -> None:
+    def __init__(
+        self,
+        title: str,
+        verb: str,
+        placeholder: str,
+        note: str,
+        mistake_of: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         super().__init__()
         self._title = title
         self._verb = verb
         self._placeholder = placeholder
         self._note = note
+        self._mistake_of = mistake_of
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -54,8 +63,13 @@ class PromptScreen(ModalScreen[str | None]):
 
     @on(Input.Submitted)
     def finish(self, event: Input.Submitted) -> None:
-        """Close the dialog with what was typed."""
-        self.dismiss(event.value)
+        """Close the dialog with what was typed, unless it has a mistake."""
+        mistake = self._mistake_of(event.value) if event.value.strip() else None
+        if mistake is None:
+            self.dismiss(event.value)
+        else:
+            self.app.bell()
+            self.query_one(Label).update(Content.styled(sanitize(mistake), "$warning"))
 
 
 def acknowledge_prompt(names: Sequence[str]) -> PromptScreen:
@@ -65,10 +79,14 @@ def acknowledge_prompt(names: Sequence[str]) -> PromptScreen:
     return PromptScreen(f"Acknowledge {which}", "acknowledge", "note, such as: known, ticket 12", note)
 
 
-def time_prompt(title: str) -> PromptScreen:
-    """A prompt for a time, which `parse_moment` parses."""
+def time_prompt(title: str, parse: Callable[[str], datetime | None], note: str = "") -> PromptScreen:
+    """A prompt for a time, which `parse` parses; it returns None for what is none."""
+
+    def mistake_of(text: str) -> str | None:
+        return f"Not a time: {text}" if parse(text) is None else None
+
     return PromptScreen(
-        title, "go", "13:05, 13:05:30, 5m, 2026-03-14 13:05", "`5m` is five minutes ago, `+5m` is later"
+        title, "go", ", ".join(MOMENT_EXAMPLES), note or "A clock time is the last past one", mistake_of
     )
 
 

@@ -1,6 +1,7 @@
 """The base class of screens with a table of uploads and a change log: it owns their query."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from upload_tui.monitor import (
     read_query,
 )
 from upload_tui.status import PENDING_STAGES, Stage
-from upload_tui.text import parse_moment, sanitize
+from upload_tui.text import parse_moment
 from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.preferences import DESCENDING_KEYS
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen, ExportScreen
@@ -151,15 +152,14 @@ class QueryScreen(SearchScreen):
         """Go to a time in the change log, which the user types."""
         from upload_tui.tui.screens.prompts import time_prompt
 
-        self.app.push_screen(time_prompt("Go to time in Activity"), self._go_to_time)
+        self.app.push_screen(time_prompt("Go to time in Activity", self._past_time), self._go_to_time)
+
+    def _past_time(self, text: str) -> datetime | None:
+        now = self._session.picture.now()
+        return parse_moment(text, now, self.display_options.zone, latest=now)
 
     def _go_to_time(self, text: str | None) -> None:
-        if not text:
-            return
-        on = parse_moment(text, self._session.picture.now(), self.display_options.zone)
-        if on is None:
-            self.notify(sanitize(f"Not a time: {text}"), severity="warning", markup=False, timeout=4)
-        else:
+        if text and (on := self._past_time(text)) is not None:
             log = self.query_one(ChangeLogView)
             log.focus()
             log.go_to_time(on)

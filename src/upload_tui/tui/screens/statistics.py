@@ -15,6 +15,7 @@ from upload_tui.monitor import CauseGroup, LatencyHistogram, Session
 from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
+from upload_tui.tui.fitting import HangingLines
 from upload_tui.tui.screens.menu import DialogList, OptionScreen, is_current
 from upload_tui.tui.screens.session_screen import LiveDialog
 
@@ -65,18 +66,17 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         if not self._groups and not menu.option_count:
             menu.add_option(Option("No upload has failed.", disabled=True))
 
-    def _text(self, group: CauseGroup) -> Content:
+    def _text(self, group: CauseGroup) -> HangingLines:
         now, options = self._session.picture.now(), self._display_options
         ago = "" if options.absolute_times else " ago"
         where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
-        return Content.assemble(
-            (f"{group.count:>7,}  ", "$stage-error bold"),
-            (sanitize(cause_with_short(group.cause)), ""),
-            (f"\n{'':9}{sanitize(where)}, " if where else f"\n{'':9}", "$quiet"),
+        when = f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}"
+        return HangingLines(
             (
-                f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}",
-                "$quiet",
+                Content.styled(f"{group.count:>7,}  ", "$stage-error bold"),
+                Content(sanitize(cause_with_short(group.cause))),
             ),
+            (Content(" " * 9), Content.styled(f"{sanitize(where)}, {when}" if where else when, "$quiet")),
         )
 
     @on(OptionList.OptionSelected)

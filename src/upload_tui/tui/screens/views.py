@@ -1,10 +1,12 @@
 """Views: queries with an order and columns, shown by a key or from a menu, and saved from the screen."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.reactive import reactive
@@ -21,10 +23,12 @@ from upload_tui.tui.preferences import Preferences, ScreenState, TableOrder, Vie
 from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.query_screen import QueryScreen
+from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["ViewMenu", "ViewScreen", "query_text"]
 
+_ALL_TITLE, _YES = "All uploads", "yes"
 _SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
 _QUOTED = re.compile(r'(["\\])')
 
@@ -44,7 +48,7 @@ class ViewMenu(MenuScreen):
 
     def __init__(self, views: Sequence[View], current: str) -> None:
         lines = [(f"{_SHOW} {view.name}", _line(view, is_current=view.name == current)) for view in views]
-        super().__init__("Views", "show", [(_ALL, Content("All uploads")), *lines])
+        super().__init__("Views", "show", [(_ALL, Content(_ALL_TITLE)), *lines])
         self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
 
     def on_mount(self) -> None:
@@ -91,6 +95,7 @@ class ViewScreen(QueryScreen):
         super().__init__(session, replace(display_options, is_roomy=display_options.is_roomy or state.is_roomy))
         self._views = tuple(preferences.views)
         self._keymap = preferences.keymap
+        self._query_before_view = Query(**_order_fields(TableOrder()))
         self._usual_columns = (display_options.columns, display_options.view_columns)
         self.set_reactive(ViewScreen.rows_query, state.rows_query)
         shown = next((view for view in self._views if view.name == state.view and view.query == state.query), None)
@@ -134,6 +139,8 @@ class ViewScreen(QueryScreen):
         view = next((view for view in self._views if view.name == name), None)
         if view is None:
             return
+        if not self.view:
+            self._query_before_view = self.rows_query
         order = view.order or TableOrder(self.rows_query.sort, self.rows_query.descending)
         where = read_query(view.query)
         query = Query(where=where, project_ids=self.rows_query.project_ids, marked=self._marked_for(where))
@@ -145,11 +152,30 @@ class ViewScreen(QueryScreen):
         columns, view_columns = (view.columns, ()) if view.columns else self._usual_columns
         return replace(self.display_options, columns=columns, view_columns=view_columns)
 
+    def action_clear(self) -> None:
+        """Leave the view, and return to the query and order before it; without a view, clear the search and so on."""
+        if self.view and not self.query_one(SearchBar).is_open:
+            self._leave_view()
+            self.rows_query = replace(self._query_before_view, project_ids=self.rows_query.project_ids)
+        else:
+            super().action_clear()
+
+    @on(SearchBar.Closed)
+    def leave_searched_view(self) -> None:
+        """Leave a view whose search was changed."""
+        self._leave_changed_view(self.rows_query)
+
     def _leave_changed_view(self, query: Query) -> None:
-        """Return to the usual columns when the query is no longer that of the view."""
+        """Leave the view when the query is no longer that of the view. A search may still be cancelled while it is typed."""
+        if self.query_one(SearchBar).is_open:
+            return
         if self.view and query.where.text not in (view.query for view in self._views if view.name == self.view):
-            self.display_options = self._with_columns_of(View(""))
-            self.view = ""
+            self._leave_view()
+
+    def _leave_view(self) -> None:
+        """Return to the usual columns."""
+        self.display_options = self._with_columns_of(View(""))
+        self.view = ""
 
     def action_columns(self) -> None:
         """Choose columns."""
@@ -176,22 +202,52 @@ class ViewScreen(QueryScreen):
         elif what == _SHOW:
             self.action_show_view(name)
         elif what == _REMOVE:
-            self._change_views([view for view in self._views if view.name != name])
+            self._ask(f"Remove the view {name}", partial(self._remove_view, name))
         elif what == _SAVE:
             note = "A key may follow after a comma: night, f5"
-            self.app.push_screen(PromptScreen("Save view", "save", "name, such as: night", note), self._save_view)
+            prompt = PromptScreen("Save view", "save", "name, such as: night", note, self._mistake_of)
+            self.app.push_screen(prompt, self._save_view)
+
+    def _ask(self, question: str, act: Callable[[], None]) -> None:
+        """Do something if the user says yes."""
+        lines = [("", Content("Cancel")), (_YES, Content(sanitize(question)))]
+        self.app.push_screen(MenuScreen("Views", "choose", lines), lambda choice: act() if choice == _YES else None)
+
+    def _remove_view(self, name: str) -> None:
+        self._change_views([view for view in self._views if view.name != name])
+
+    def _mistake_of(self, text: str) -> str | None:
+        """Why a view cannot be saved under a name and with a key; None if it can."""
+        name, key = _name_and_key(text)
+        if not name:
+            return "Not saved: a view needs a name."
+        if name.casefold() == _ALL_TITLE.casefold():
+            return f"Not saved: {_ALL_TITLE} is the name of the line without a view."
+        if any(view.name == name and not view.is_saved for view in self._views):
+            return f"Not saved: {name} is a view of the settings. Use another name."
+        try:
+            self._key_for(name, key)
+        except ValueError as error:
+            return f"Not saved: {error}."
+        return None
+
+    def _key_for(self, name: str, key: str) -> str:
+        taken = {view.key: f"the view {view.name}" for view in self._views if view.name != name}
+        return free_key(key, self._keymap, taken) if key else ""
 
     def _save_view(self, text: str | None) -> None:
-        """Save what is on screen under a name, and the key that may follow it."""
-        name, _, key = (part.strip() for part in (text or "").partition(","))
+        """Save what is on screen under a name, and the key that may follow it; ask before a view is replaced."""
+        name, key = _name_and_key(text or "")
         if not name:
             return
+        act = partial(self._replace_view, name, self._key_for(name, key))
+        if any(view.name == name for view in self._views):
+            self._ask(f"Replace the view {name}", act)
+        else:
+            act()
+
+    def _replace_view(self, name: str, key: str) -> None:
         others = [view for view in self._views if view.name != name]
-        try:
-            key = free_key(key, self._keymap, {view.key: f"the view {view.name}" for view in others}) if key else ""
-        except ValueError as error:
-            self.notify(sanitize(f"Not saved: {error}."), severity="warning", markup=False)
-            return
         table, query = self.query_one(UploadTable), self.rows_query
         columns = () if table.column_specs == table.default_specs else table.column_specs
         order = TableOrder(query.sort, query.descending)
@@ -204,6 +260,11 @@ class ViewScreen(QueryScreen):
         self._bind_views()
         self._leave_changed_view(self.rows_query)
         self.post_message(ViewsChanged([view for view in self._views if view.is_saved]))
+
+
+def _name_and_key(text: str) -> tuple[str, str]:
+    name, _, key = text.partition(",")
+    return name.strip(), key.strip()
 
 
 def _order_fields(order: TableOrder) -> Mapping[str, Any]:

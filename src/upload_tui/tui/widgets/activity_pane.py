@@ -290,8 +290,8 @@ class ActivityPane(Vertical):
             parts.append(log.change_filter.stage)
         if log.change_filter.recent_seconds is not None:
             parts.append(f"last {RECENT_SPANS[log.change_filter.recent_seconds]}")
-        if log.change_filter.where.text:
-            parts.append(f'matching "{sanitize(log.change_filter.where.text)}"')
+        if text := log.change_filter.where.applied_text:
+            parts.append(f'matching "{sanitize(text)}"')
         if log.is_scrolled_back:
             parts.append("paused")
         log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))

@@ -142,6 +142,7 @@ class SearchBar(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self._suggester = _QuerySuggester()
+        self._text_before = ""
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -160,6 +161,7 @@ class SearchBar(Horizontal):
         """Show the line with a text to edit; `values_of` is called once for each field that is typed."""
         self.target = target
         self._suggester.values_of = cache(values_of)
+        self._text_before = value
         self.add_class("-open")
         field = self.query_one(Input)
         field.placeholder = target
@@ -184,28 +186,31 @@ class SearchBar(Horizontal):
 
     @on(Input.Submitted)
     def submit_search(self, event: Input.Submitted) -> None:
-        """Apply the search on Enter; stay open with its note if the query has a mistake."""
+        """Apply the search on Enter."""
         event.stop()
-        try:
-            parse_query(self.query_one(Input).value)
-        except QueryError:
-            self.app.bell()
-        else:
-            self.action_apply()
-
-    def action_clear(self) -> None:
-        """Clear the text and close."""
-        with self.prevent(Input.Changed):
-            self.query_one(Input).value = ""
-        self.post_message(self.Changed(self.target, ""))
         self.action_apply()
 
+    def action_clear(self) -> None:
+        """Close, and return to the search that was in force before."""
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = self._text_before
+        self.post_message(self.Changed(self.target, self._text_before))
+        self._close()
+
     def action_apply(self) -> None:
-        """Close, and keep the text."""
+        """Close, and keep the text; stay open with its note if the query has a mistake."""
         text = self.query_one(Input).value.strip()
+        try:
+            parse_query(text)
+        except QueryError:
+            self.app.bell()
+            return
         if text:
             earlier = [one for one in self._suggester.history if one != text]
             self._suggester.history = [text, *earlier][:_MAX_HISTORY]
+        self._close()
+
+    def _close(self) -> None:
         self.remove_class("-open")
         self.query_one(Input).can_focus = False
         self.post_message(self.Closed(self.target))

@@ -32,19 +32,19 @@ async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tm
     assert json.loads(lines)["error_message"] == "size differs"
     assert name == "--help; rm -rf $HOME\ufffd"
     assert result.is_ok
-    assert result.text == f"on_error: {sys.executable}: exit code 0."
+    assert result.text == f"exit 0 · {Path(sys.executable).name} · on_error"
     session.close()
 
 
 @pytest.mark.parametrize(
     ("command", "end"),
     [
-        ("cat >> x", r"exit code 1: cat: .*>>.*: No such file.*\. It runs without a shell.*sh -c"),
-        ("/nowhere/at/all", r"not started: No such file or directory\."),
-        ("sh -c 'echo first >&2; echo second >&2; exit 7'", r"exit code 7: first\."),
-        ("sh -c 'printf fi >&2; sleep 0.1; printf rst >&2; exit 7'", r"exit code 7: first\."),
-        ("sh -c 'exit 3'", r"exit code 3\."),
-        ("sh -c 'kill -9 $$'", r"ended by signal 9\."),
+        ("cat >> x", r"exit 1: cat: .*>>.*: No such file.*"),
+        ("/nowhere/at/all", r"not started: No such file or directory"),
+        ("sh -c 'echo first >&2; echo second >&2; exit 7'", r"exit 7: first"),
+        ("sh -c 'printf fi >&2; sleep 0.1; printf rst >&2; exit 7'", r"exit 7: first"),
+        ("sh -c 'exit 3'", r"exit 3"),
+        ("sh -c 'kill -9 $$'", r"ended by signal 9"),
     ],
     ids=["shell syntax", "missing", "message", "pieces", "silent", "signal"],
 )
@@ -55,14 +55,15 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
     session.close()
     result = await HookCommand("on_error", command)(failures)
     assert not result.is_ok
-    assert re.fullmatch(f"on_error: {re.escape(shlex.split(command)[0])}: {end}.*", result.text), result.text
+    hint = r"\. It runs without a shell.*sh -c.*" if ">>" in command else ""
+    assert re.fullmatch(f"{end} · {Path(shlex.split(command)[0]).name} · on_error{hint}", result.text), result.text
 
 
 async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -> None:
     script = "cat; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
     run = ProgramRun(("sh", "-c", script), "input\n", keeps_output=True, timeout_seconds=60.0)
     result = await run_program("page", run)
-    assert (result.text, result.is_ok, result.output) == ("page: sh: exit code 0.", True, "input\nnone\n")
+    assert (result.text, result.is_ok, result.output) == ("exit 0 · sh · page", True, "input\nnone\n")
 
 
 @pytest.mark.parametrize("end", ["exit 0", "echo why >&2; exit 3"])
@@ -82,13 +83,13 @@ async def test_a_program_without_a_timeout_outlives_the_dashboard(tmp_path: Path
         return
     _open(gate)
     result = await running
-    assert (result.text, result.is_ok, noted.read_text()) == ("open: sh: exit code 3: why.", False, "input")
+    assert (result.text, result.is_ok, noted.read_text()) == ("exit 3: why · sh · open", False, "input")
 
 
 async def test_a_program_that_runs_too_long_is_killed_with_what_it_started() -> None:
     run = ProgramRun(("sh", "-c", "sleep 1000 & echo $!; wait"), "", keeps_output=True, timeout_seconds=0.05)
     result = await run_program("page", run)
-    assert result.text == "page: sh: killed after 0s."
+    assert result.text == "killed after 0s · sh · page"
     while _is_running(int(result.output)):
         await asyncio.sleep(0)
 

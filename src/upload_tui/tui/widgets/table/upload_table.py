@@ -250,8 +250,8 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
             parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
-    if query.where.text:
-        parts.append(f'matching "{sanitize(query.where.text)}"')
+    if text := query.where.applied_text:
+        parts.append(f'matching "{sanitize(text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
     parts.extend(order_part(query))
