@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Rewound, Session
+from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
@@ -59,7 +60,7 @@ class UploadApp(CommandApp):
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
         dashboard = DashboardScreen(self.session, self._initial_display_options, self._preferences, self.controls)
-        dashboard.set_classes(self.size_classes())
+        dashboard.set_classes(size_classes(self))
         self._dashboard = dashboard
         return dashboard
 

@@ -35,7 +35,7 @@ from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
 from upload_tui.tui.preferences import Preferences
 
-__all__ = ["BaseApp"]
+__all__ = ["BaseApp", "size_classes"]
 
 Choice = TypeVar("Choice")
 
@@ -148,6 +148,18 @@ def place_notices(screen: Screen[Any]) -> None:
 _MAX_NOTICE_LINES = 5
 
 
+def size_classes(app: App[Any]) -> list[str]:
+    """The breakpoint classes of the present size.
+
+    Textual sets them on a screen after its first layout, and then lays it out again. A screen that has them from the start
+    is laid out once.
+    """
+    return [
+        _class_at(app.size.width, app.HORIZONTAL_BREAKPOINTS or []),
+        _class_at(app.size.height, app.VERTICAL_BREAKPOINTS or []),
+    ]
+
+
 class BaseApp(ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
@@ -227,7 +239,7 @@ class BaseApp(ExportApp, KeyQueueApp):
     def push_screen(self, screen: Screen[Any] | str, *arguments: Any, **options: Any) -> Any:
         """Open a screen, which is laid out once: it has the classes of the size from the start."""
         if isinstance(screen, Screen):
-            screen.add_class(*self.size_classes())
+            screen.add_class(*size_classes(self))
         return super().push_screen(screen, *arguments, **options)
 
     def pop_screen(self) -> AwaitComplete:
@@ -253,17 +265,6 @@ class BaseApp(ExportApp, KeyQueueApp):
         """True if a widget or screen is not mounted (any more), or the app is closing."""
         is_hidden = isinstance(pump, Widget) and not (pump.display and pump.is_mounted)
         return self._exit or not self.is_running or not self.screen_stack or not pump.is_attached or is_hidden
-
-    def size_classes(self) -> list[str]:
-        """The breakpoint classes of the present size.
-
-        Textual sets them on a screen after its first layout, and then lays it out again. A screen that has them from the start
-        is laid out once.
-        """
-        return [
-            _class_at(self.size.width, self.HORIZONTAL_BREAKPOINTS),
-            _class_at(self.size.height, self.VERTICAL_BREAKPOINTS),
-        ]
 
     def on_mount(self) -> None:
         """Apply the keys and signs of the preferences."""

@@ -43,7 +43,9 @@ async def test_an_open_dialog_without_failures_shows_the_first() -> None:
         assert "No upload has failed" in str(menu.get_option_at_index(0).prompt)
         session.publish(an_upload("first", completed=60, error=50, message=SIZE_DIFFERS))
         await until(pilot, lambda: menu.border_title == "Failures by cause (1)")
-        assert f"1  wrong size: {SIZE_DIFFERS}" in str(menu.get_option_at_index(0).prompt)
+        prompt = menu.get_option_at_index(0).prompt
+        assert isinstance(prompt, HangingLines)
+        assert f"1  wrong size: {SIZE_DIFFERS}" in prompt.wrapped(200).plain
 
 
 async def test_latencies_appear_in_the_open_dialog() -> None:

@@ -211,7 +211,8 @@ def test_an_unfinished_end_is_ignored_while_it_is_typed(end: str) -> None:
 def test_with_another_mistake_the_last_result_stays() -> None:
     last = parse_query("scan")
     where = read_query("scan stage:verifed and", last)
-    assert where == Where("scan stage:verifed and", last.tree, "verifed is no value of stage. Did you mean verified?")
+    note = "verifed is no value of stage. Did you mean verified?"
+    assert where == Where("scan stage:verifed and", last.tree, note, tree_text="scan")
 
 
 def test_an_unknown_field_is_text_with_a_suggestion_while_it_is_typed() -> None:
