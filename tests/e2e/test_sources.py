@@ -309,7 +309,7 @@ def test_watch_shows_a_source(source: Source) -> None:
     with Terminal("watch", "--command", source(*UPLOADS)) as terminal:
         terminal.wait_until(lambda text: "c.h5" in text and "live" in text)
         terminal.press("C")
-        terminal.wait_until(lambda text: "Uploads of a source are not requested" in text)
+        terminal.wait_until(lambda text: "Uploads of a source are not" in text)
         terminal.press("w")
         terminal.wait_until(lambda text: "Not for a source" in text)
         terminal.press("qq")
