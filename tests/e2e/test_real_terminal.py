@@ -222,6 +222,23 @@ def test_a_signal_during_the_start_decides_on_the_exit_code(moment: str, number:
     assert b"Traceback" not in terminal.painted
 
 
+_INTERRUPTED_TEXT = """
+import sys
+from upload_tui.cli.support.error_reporting import TerminationSignals
+signals = TerminationSignals()
+try:
+    exec("signals.handle(15, None)")  # as in the middle of the definition of a named tuple
+except KeyboardInterrupt:
+    pass
+sys.exit(signals.exit_code(0))
+"""
+
+
+def test_a_signal_in_a_text_that_is_executed_decides_on_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(_INTERRUPTED_TEXT, encoding="utf-8")
+    assert subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False).returncode == 143
+
+
 _BUSY = "while True: pass"
 _REFERENCE = "import time\nwhile time.process_time() < 2: pass"
 """Computes for two seconds, which takes longer on a busy machine."""

@@ -185,6 +185,14 @@ def _ending_signals() -> Sequence[int]:
     return sorted(signal.valid_signals() - others)
 
 
+class _Interrupt(KeyboardInterrupt):
+    """Ends what runs.
+
+    `KeyboardInterrupt` itself, raised in a text that `exec` runs (as for named tuples), would make Python kill itself with SIGINT
+    at its end, although it was handled.
+    """
+
+
 class TerminationSignals:
     """Ends the program in order at the first of the ending signals.
 
@@ -209,7 +217,7 @@ class TerminationSignals:
         """Handle a signal, in the middle of whatever the main thread does."""
         self._received = self._received or number
         if self._respond is None:
-            raise KeyboardInterrupt
+            raise _Interrupt
         self._respond()
 
     @contextmanager
