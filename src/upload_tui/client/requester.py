@@ -284,11 +284,14 @@ async def batches(items: Sequence[Item]) -> AsyncIterator[Sequence[Item]]:
 
 async def gather_all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """Run coroutines concurrently. The first `UploadTuiError` cancels the others and is raised itself, not in a group."""
+    failure: UploadTuiError | None = None
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except* UploadTuiError as errors:
-        raise _first_error(errors) from None
+        failure = _first_error(errors)  # raised below: Python before 3.11.4 puts into a group what is raised here
+    if failure is not None:
+        raise failure
     return [task.result() for task in tasks]
 
 
