@@ -1,4 +1,4 @@
-"""Replace in a recording what tells where it was made: names, ids, people, paths, services and free text.
+"""Replace in a recording what identifies its origin: names, ids, people, paths, services and free text.
 
 The same text gets the same replacement everywhere, so that the replay shows the same uploads, stages, times, sizes and causes.
 What is known to be harmless stays: numbers, times, and words of this program and of the design. Other fields are left out.

@@ -48,7 +48,7 @@ _UNSEEN_SECONDS = 1000.0
 """How long a worker may be silent for reasons that cannot be seen: one that is started every quarter of an hour is not down, and
 neither is one that verifies the uploads of a project that is not watched."""
 _MANY_WAITING = 20
-"""While nothing is known about a worker, a silence over so many uploads is worth a notice, without a verdict."""
+"""While nothing is known about a worker, a silence while this many uploads wait is worth a notice, without a verdict."""
 _MIN_SILENCE_SECONDS = 100.0
 _MIN_BATCH_SECONDS = 45.0
 """The last of the batches that count must have waited for so long."""

@@ -48,7 +48,7 @@ class SourceSession:
         schedule: how often to list.
         limits: the settings that decide on trouble.
         changes: where changes are published; None makes a new one.
-        ends_on_refusal: whether `run` raises what no retry mends, if the first listing ends so: `SourceConfigError`, `AuthError`.
+        ends_on_refusal: whether `run` raises the `SourceConfigError` or `AuthError` of a first listing, which no retry can help.
     """
 
     lost_projects: Sequence[ProjectRef] = ()
