@@ -192,7 +192,7 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
     while replay.position > header.began_on:
         replay.step_back()
         positions.append(replay.position)
-        assert picture_of(replay) == times.get(replay.position, picture_of(replay))
+        assert picture_of(replay) == times[replay.position]
     assert positions == sorted(
         {line.at for line in lines if line.at < replay.ends_on} | {header.began_on}, reverse=True
     )

@@ -87,7 +87,6 @@ METRICS = (
         "upload_tui_request_errors_total", "counter", ("service",), "Requests that failed, for whatever reason"
     ),
 )
-_BY_NAME = {metric.name: metric for metric in METRICS}
 
 
 class ProjectFigures(Struct, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ class Key(Struct, frozen=True):
     @property
     def is_table(self) -> bool:
         """Whether it is a table in the settings file, which stands below the other keys of its profile."""
-        return self.example.startswith("[profiles.")
+        return self.kind in {"bindings", "views", "commands", "hooks"}
 
     @property
     def variable_name(self) -> str | None:

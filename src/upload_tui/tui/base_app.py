@@ -76,7 +76,11 @@ _MAX_KEY_SECONDS = 0.5
 
 
 class KeyPassed(Message):
-    """Follows a key through the same widgets, and reaches the app after it."""
+    """Follows the key with a number through the same widgets, and reaches the app after it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 class KeyQueueApp(App[int]):
@@ -94,7 +98,7 @@ class KeyQueueApp(App[int]):
             await super().on_event(event)
         elif self._is_passing_key:
             if not self._waiting_keys:
-                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_all_keys, self._key_number))
             self._waiting_keys.append(event)
         else:
             await self._pass_key(event)
@@ -104,12 +108,12 @@ class KeyQueueApp(App[int]):
         self._is_passing_key = True
         target = self.focused or self.screen
         await super().on_event(event)
-        if not target.post_message(KeyPassed()):
+        if not target.post_message(KeyPassed(self._key_number)):
             self._settle_key(self._key_number)
 
-    def on_key_passed(self) -> None:
+    def on_key_passed(self, message: KeyPassed) -> None:
         """Wait for what the key opened."""
-        self._settle_key(self._key_number)
+        self._settle_key(message.number)
 
     def _settle_key(self, number: int, settled: Screen[Any] | None = None) -> None:
         """Pass the next key on when the top screen has focused a widget, and is still on top."""
@@ -125,7 +129,18 @@ class KeyQueueApp(App[int]):
         if self._waiting_keys:
             await self._pass_key(self._waiting_keys.popleft())
             if self._waiting_keys:
-                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_next_key, self._key_number))
+                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_all_keys, self._key_number))
+
+    async def _pass_all_keys(self, number: int) -> None:
+        """Pass all waiting keys on, if the key with this number has not had its effect yet."""
+        if number == self._key_number:
+            self._is_passing_key = False
+            while self._waiting_keys:
+                await self._pass_key(self._waiting_keys.popleft())
+
+
+_MAX_NOTICE_LINES = 5
+"""Of the notifications on a screen without room for more."""
 
 
 def place_notices(screen: Screen[Any]) -> None:
@@ -143,9 +158,6 @@ def place_notices(screen: Screen[Any]) -> None:
     rack = racks.first().styles
     rack.margin, rack.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
     rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
-
-
-_MAX_NOTICE_LINES = 5
 
 
 def size_classes(app: App[Any]) -> list[str]:
@@ -196,6 +208,7 @@ class BaseApp(ExportApp, KeyQueueApp):
         """Show a notification, where it covers nothing important."""
         if self.screen_stack:
             place_notices(self.screen)
+            self.screen.screen_layout_refresh_signal.subscribe(self.screen, place_notices)
         super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:

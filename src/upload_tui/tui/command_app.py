@@ -11,12 +11,12 @@ from upload_tui.monitor import (
     Change,
     CommandEnded,
     Detail,
-    Row,
     Session,
     StageReached,
     UploadChange,
     UploadRef,
     matches_change,
+    needs_upload,
     upload_record,
 )
 from upload_tui.text import plural, sanitize, sanitize_text
@@ -64,7 +64,7 @@ class CommandApp(PlaybackApp):
         super().__init__(preferences, controls)
         self.session = session
         self._on_failures = on_failures
-        self._last_text = ""
+        self._last_texts: dict[int | None, str] = {}
         self._commands = {command.name: command for command in preferences.commands}
         self._waiting: dict[int, list[UploadChange]] = {}
         """The changes that each hook has not got yet, by its number; a hook without an entry does not run."""
@@ -143,23 +143,23 @@ class CommandApp(PlaybackApp):
         """Give each hook the changes that match its query; while it runs, they wait for its next run."""
         uploads = [one for one in changes if isinstance(one, UploadChange) and not isinstance(one, CommandEnded)]
         for number, hook in enumerate(self._preferences.on_change if uploads else ()):
-            now = self.session.picture.now()
-            matching = [one for one in uploads if matches_change(hook.where.tree, one, self._row_of(one), now)]
+            matching = [one for one in uploads if self._matches(hook, one)]
             if matching and number in self._waiting:
                 self._waiting[number].extend(matching)
             elif matching:
                 self._waiting[number] = matching
                 self.run_worker(self._run_hook(number, hook), group="on change", exit_on_error=False)
 
-    def _row_of(self, change: UploadChange) -> Row | None:
-        detail = self.session.picture.detail(change.upload.id)
-        return None if detail is None else detail.row
+    def _matches(self, hook: ChangeHook, change: UploadChange) -> bool:
+        tree, picture = hook.where.tree, self.session.picture
+        row = picture.row(change.upload.id) if needs_upload(tree) else None
+        return matches_change(tree, change, row, picture.now().replace(microsecond=0))
 
     async def _run_hook(self, number: int, hook: ChangeHook) -> None:
         try:
             while changes := self._waiting[number]:
                 self._waiting[number] = []
-                self._show_hook_end(await hook.run(changes), changes[-1].upload)
+                self._show_hook_end(number, await hook.run(changes), changes[-1].upload)
         finally:
             del self._waiting[number]
 
@@ -170,12 +170,15 @@ class CommandApp(PlaybackApp):
             self.run_worker(run, group="on failures", exit_on_error=False)
 
     async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
-        self._show_hook_end(await on_failures(failures), failures[-1].upload)
+        self._show_hook_end(None, await on_failures(failures), failures[-1].upload)
 
-    def _show_hook_end(self, result: CommandResult, upload: UploadRef) -> None:
-        """Show what ran and how it ended; as a notification only if it ended otherwise than the last time."""
-        self._show_end(result, upload, is_notified=result.text != self._last_text)
-        self._last_text = result.text
+    def _show_hook_end(self, number: int | None, result: CommandResult, upload: UploadRef) -> None:
+        """Show what ran and how it ended; as a notification only if it ended otherwise than the last time.
+
+        `number` is that of the hook; None for the command for failures.
+        """
+        self._show_end(result, upload, is_notified=result.text != self._last_texts.get(number))
+        self._last_texts[number] = result.text
 
     def _show_end(self, result: CommandResult, upload: UploadRef, *, is_notified: bool) -> None:
         """Add a line to the activity, and notify."""

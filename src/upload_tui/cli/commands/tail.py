@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_err, exit_code_of, output_option, report_unread
+from upload_tui.cli.support.output import Printer, echo_err, ended_detail, exit_code_of, output_option
 from upload_tui.cli.support.service import (
     ConnectionReporter,
     Retries,
@@ -275,13 +275,7 @@ class _Follower(Struct):
 
     def _report(self, ended: Sequence[str]) -> None:
         """Report uploads that do not exist, that cannot be read, or that ended without a change that was printed."""
-        from upload_tui.monitor import Outcome
-
         for upload_id in ended:
-            outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
-            if outcome is Outcome.UNREADABLE:
-                report_unread(upload_id, self.waiter.reason(upload_id))
-            elif outcome is Outcome.GONE or detail is None:
-                report_unread(upload_id, "")
-            elif (detail.upload.id, detail.row.stage) not in self._printed:
+            detail = ended_detail(self.waiter, self.picture, upload_id)
+            if detail is not None and (detail.upload.id, detail.row.stage) not in self._printed:
                 echo_err(f"upload-tui: {detail.upload.id} has ended before: {detail.row.stage}.")

@@ -18,10 +18,10 @@ from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
     echo_err,
+    ended_detail,
     exit_code_of,
     output_option,
     progress_bar,
-    report_unread,
 )
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
@@ -317,15 +317,8 @@ class _WaitLoop(Struct):
                 interval = await self.waiter.wait(interval, has_changed=bool(ended))
 
     def _print_ended(self, ended: Sequence[str]) -> None:
-        from upload_tui.monitor import Outcome
-
         for upload_id in ended:
-            outcome, detail = self.waiter.outcomes[upload_id], self.picture.detail(self.waiter.known_id(upload_id))
-            if outcome is Outcome.UNREADABLE:
-                report_unread(upload_id, self.waiter.reason(upload_id))
-            elif outcome is Outcome.GONE or detail is None:
-                report_unread(upload_id, "")
-            else:
+            if (detail := ended_detail(self.waiter, self.picture, upload_id)) is not None:
                 self._print_detail(detail)
 
     def _print_detail(self, detail: "Detail") -> None:

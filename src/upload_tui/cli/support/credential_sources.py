@@ -69,8 +69,6 @@ class TokenCommands:
             # Without the error as its cause: that quotes the command, which may contain a secret.
             reason = "its output is not text" if isinstance(error, UnicodeDecodeError) else "it cannot be run"
             raise SettingsError(f"The token command failed ({reason})", hint) from None
-        finally:
-            self._running.clear()
         if end.code is None:
             raise SettingsError(f"The token command failed (not ended after {_COMMAND_TIMEOUT_SECONDS}s)", hint)
         if end.code:
@@ -87,12 +85,18 @@ class TokenCommands:
             child.kill()
 
     async def _run(self, command: str) -> CommandEnd:
-        return await run_command(
-            shlex.split(command),
-            timeout_seconds=_COMMAND_TIMEOUT_SECONDS,
-            keeps_last_errors=True,
-            on_start=self._add,
-        )
+        started: list[ChildProcess] = []
+
+        def add(child: ChildProcess) -> None:
+            started.append(child)
+            self._add(child)
+
+        try:
+            return await run_command(
+                shlex.split(command), timeout_seconds=_COMMAND_TIMEOUT_SECONDS, keeps_last_errors=True, on_start=add
+            )
+        finally:
+            self._running.difference_update(started)
 
     def _add(self, child: ChildProcess) -> None:
         self._running.add(child)

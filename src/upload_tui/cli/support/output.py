@@ -28,17 +28,17 @@ from upload_tui.errors import (
 )
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Outcome
+    from upload_tui.monitor import Detail, Outcome, Picture, SourceWaiter, UploadWaiter
 
 __all__ = [
     "Column",
     "Printer",
     "ProgressBar",
     "echo_err",
+    "ended_detail",
     "exit_code_of",
     "output_option",
     "progress_bar",
-    "report_unread",
     "terminal_columns",
 ]
 
@@ -328,7 +328,21 @@ def exit_code_of(outcomes: "Iterable[Outcome]") -> int:
     return next((code for outcome, code in codes.items() if outcome in known), EXIT_OK)
 
 
-def report_unread(upload_id: str, reason: str) -> None:
+def ended_detail(waiter: "UploadWaiter | SourceWaiter", picture: "Picture", upload_id: str) -> "Detail | None":
+    """An upload whose wait is over; None, after a report, if it does not exist or cannot be read."""
+    from upload_tui.monitor import Outcome
+
+    outcome, detail = waiter.outcomes[upload_id], picture.detail(waiter.known_id(upload_id))
+    if outcome is Outcome.UNREADABLE:
+        _report_unread(upload_id, waiter.reason(upload_id))
+    elif outcome is Outcome.GONE or detail is None:
+        _report_unread(upload_id, "")
+    else:
+        return detail
+    return None
+
+
+def _report_unread(upload_id: str, reason: str) -> None:
     """Report that an upload cannot be read; without a reason, that there is no such upload."""
     what = f"{upload_id!a} cannot be read: {reason}" if reason else f"no such upload: {upload_id!a}"
     echo_err(f"upload-tui: {what}.")

@@ -251,8 +251,8 @@ def worker_notice(
         return ""
     if seconds >= max(_UNSEEN_SECONDS, tolerated_seconds()):
         return _notice(seconds, waiting.count)
-    is_unusual = seconds >= tolerated_silence_seconds(ended(), 0)
-    is_unusual |= waiting.count >= _MANY_WAITING and not _silences(ended())[2]
+    is_many_for_unknown = waiting.count >= _MANY_WAITING and not _silences(ended())[2]
+    is_unusual = is_many_for_unknown or seconds >= tolerated_silence_seconds(ended(), 0)
     return _figures(seconds, waiting.count) if is_unusual else ""
 
 

@@ -12,15 +12,13 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Static
 
-from upload_tui.monitor import Session
 from upload_tui.status import Origin, Stage
 from upload_tui.text import plural, sanitize
-from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import HangingLines, hanging_lines, json_line
 from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
-from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
+from upload_tui.tui.screens.session_screen import Dialog, UploadDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["HelpScreen", "OutputScreen", "ShapesScreen"]
@@ -153,19 +151,13 @@ _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEP
 _NOT_FOR_SOURCES = "Not for a source: these are the formats of a service's status. J shows the line as it was printed."
 
 
-class ShapesScreen(LiveDialog[None]):
+class ShapesScreen(UploadDialog):
     """The status of one upload in three formats, side by side."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,w", "dismiss", "Close", id="shapes.close", tooltip="Close this dialog"),
         HELP_KEY,
     ]
-
-    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
-        super().__init__()
-        self._session = session
-        self._upload_id = upload_id
-        self._display_options = display_options
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""

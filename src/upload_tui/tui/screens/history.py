@@ -27,9 +27,9 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import HangingLines, truncate_middle
-from upload_tui.tui.screens.session_screen import LiveDialog
+from upload_tui.tui.screens.session_screen import UploadDialog
 
-__all__ = ["HistoryScreen", "facts_of"]
+__all__ = ["HistoryScreen"]
 
 _MAX_CHANGES = 10_000
 _MAX_CHUNKS = 2_000
@@ -59,7 +59,7 @@ class Fact(Struct, frozen=True):
     time: str = ""
 
 
-def facts_of(
+def _facts_of(
     detail: Detail, changes: Sequence[UploadChange], now: datetime, display_options: DisplayOptions
 ) -> list[Fact]:
     """Everything that was seen of an upload, in order of time; the chunks, whose times are not known, come last.
@@ -131,7 +131,7 @@ def _chunk_facts(detail: Detail, glyphs: Glyphs) -> Iterator[Fact]:
         yield Fact(None, glyphs.dot, "$quiet", f"{len(chunks) - _MAX_CHUNKS:,} more chunks")
 
 
-class HistoryScreen(LiveDialog[None]):
+class HistoryScreen(UploadDialog):
     """Everything that was seen of one upload."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -140,10 +140,7 @@ class HistoryScreen(LiveDialog[None]):
     ]
 
     def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
-        super().__init__()
-        self._session = session
-        self._upload_id = upload_id
-        self._display_options = display_options
+        super().__init__(session, upload_id, display_options)
         self._shown: tuple[Fact, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -165,7 +162,7 @@ class HistoryScreen(LiveDialog[None]):
         now = self._session.picture.now()
         of_all = self._session.changes.history(_MAX_CHANGES)
         changes = [one for one in of_all if isinstance(one, UploadChange) and one.upload.id == self._upload_id]
-        facts = tuple(facts_of(detail, changes, now, options))
+        facts = tuple(_facts_of(detail, changes, now, options))
         if facts == self._shown:
             return
         self._shown = facts

@@ -32,7 +32,7 @@ from upload_tui.tui.bridge import ExportReady
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["AcknowledgeScreen", "CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "SessionScreen"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "SessionScreen", "UploadDialog"]
 
 
 class CopyScreen(Screen[None]):
@@ -225,6 +225,16 @@ class LiveDialog(Dialog[Result]):
     def apply_changes(self, changes: Sequence[Change]) -> None:
         """Show the picture as it is now; `changes` are those of uploads since the last call."""
         self.refresh_picture()
+
+
+class UploadDialog(LiveDialog[None]):
+    """A live dialog about one upload."""
+
+    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
+        super().__init__()
+        self._session = session
+        self._upload_id = upload_id
+        self._display_options = display_options
 
 
 class ExportScreen(CopyScreen):

@@ -95,6 +95,7 @@ class ViewScreen(QueryScreen):
         super().__init__(session, replace(display_options, is_roomy=display_options.is_roomy or state.is_roomy))
         self._views = tuple(preferences.views)
         self._keymap = preferences.keymap
+        self._command_keys = {one.key: f"the command {one.name}" for one in preferences.commands if one.key}
         self._query_before_view = Query(**_order_fields(TableOrder()))
         self._usual_columns = (display_options.columns, display_options.view_columns)
         self.set_reactive(ViewScreen.rows_query, state.rows_query)
@@ -118,7 +119,7 @@ class ViewScreen(QueryScreen):
         return ScreenState.of(query, self.view, is_roomy=self.display_options.is_roomy)
 
     @property
-    def has_view_columns(self) -> bool:
+    def _has_view_columns(self) -> bool:
         """True while the columns are those of a view."""
         return any(view.columns for view in self._views if view.name == self.view)
 
@@ -188,7 +189,7 @@ class ViewScreen(QueryScreen):
         if columns is not None:
             view = self.query_one(UploadTable).view_kind
             self.display_options = self.display_options.with_columns(view, columns)
-            if not self.has_view_columns:
+            if not self._has_view_columns:
                 self.post_message(ColumnsChosen(view, columns))
 
     def action_views(self) -> None:
@@ -198,6 +199,8 @@ class ViewScreen(QueryScreen):
     def _do_with_views(self, choice: str | None) -> None:
         what, _, name = (choice or "").partition(" ")
         if what == _ALL:
+            if self.view:
+                self._leave_view()
             self.rows_query = Query(project_ids=self.rows_query.project_ids, **_order_fields(TableOrder()))
         elif what == _SHOW:
             self.action_show_view(name)
@@ -232,7 +235,7 @@ class ViewScreen(QueryScreen):
         return None
 
     def _key_for(self, name: str, key: str) -> str:
-        taken = {view.key: f"the view {view.name}" for view in self._views if view.name != name}
+        taken = self._command_keys | {view.key: f"the view {view.name}" for view in self._views if view.name != name}
         return free_key(key, self._keymap, taken) if key else ""
 
     def _save_view(self, text: str | None) -> None:
