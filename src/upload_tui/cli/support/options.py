@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import (
@@ -31,6 +31,9 @@ from upload_tui.settings import (
     read_display_settings,
     read_settings,
 )
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import Query
 
 __all__ = [
     "FilePath",
@@ -211,26 +214,21 @@ def parse_since(text: str) -> datetime:
     return since
 
 
-class _QueryType(click.ParamType[Any]):
-    """A query; the empty one matches everything."""
+def _parse_where(text: str) -> "Query":
+    """A query of a command; a mistake is a `QueryError`, and the empty text matches everything."""
+    from upload_tui.monitor import needs_marks, parse_query
 
-    name = "query"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse the text; a mistake is a `QueryError`."""
-        from upload_tui.monitor import needs_marks, parse_query
-
-        where = parse_query(value) if isinstance(value, str) else value
-        if needs_marks(where.tree):
-            raise UsageError("is:marked is only for the dashboard", "Uploads are marked there, until it ends")
-        return where
+    where = parse_query(text)
+    if needs_marks(where.tree):
+        raise UsageError("is:marked is only for the dashboard", "Uploads are marked there, until it ends")
+    return where
 
 
 def where_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--where` to a command, which gets the parsed query."""
     return click.option(
         "--where",
-        type=_QueryType(),
+        type=_parse_where,
         default="",
         metavar="QUERY",
         help="Only uploads that match a query, such as 'is:stuck size>1GB -by:ada'; see Queries in the README.",
