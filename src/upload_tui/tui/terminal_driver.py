@@ -68,7 +68,11 @@ class TerminalDriver(LinuxDriver):
     def _repaint(self) -> None:
         """Repaint the screen, in place of the frames that were dropped; called from the writer's thread."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(lambda: self._app.call_after_refresh(self._app.screen.refresh))
+            self._loop.call_soon_threadsafe(self._refresh_screen)
+
+    def _refresh_screen(self) -> None:
+        if self._app.screen_stack:  # empty before the first screen and after the last one
+            self._app.call_after_refresh(self._app.screen.refresh)
 
     def _hang_up(self) -> None:
         """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""

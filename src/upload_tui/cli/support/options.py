@@ -33,7 +33,7 @@ from upload_tui.settings import (
 )
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Query
+    from upload_tui.monitor import Where
 
 __all__ = [
     "FilePath",
@@ -214,7 +214,7 @@ def parse_since(text: str) -> datetime:
     return since
 
 
-def _parse_where(text: str) -> "Query":
+def _parse_where(text: str) -> "Where":
     """A query of a command; a mistake is a `QueryError`, and the empty text matches everything."""
     from upload_tui.monitor import needs_marks, parse_query
 
