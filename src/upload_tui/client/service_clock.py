@@ -27,7 +27,7 @@ _TOLERANCE_SECONDS = 30.0
 """Clocks that differ by less agree."""
 _TIME = re.compile(rb'"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d[^"]{0,16})"')
 _MAX_IGNORED_TIMES = 9
-"""So many times of an answer, at most a third of them, may be later than the rest without being believed."""
+"""At most this many times of an answer, and at most a third of them, may be ignored for being later than the rest."""
 
 
 class _Bounds(Struct, frozen=True):

@@ -49,7 +49,7 @@ _PAGE_ROWS = 500
 _MAX_REPLACEMENTS = 2
 """A store is replaced by a new file, then by memory."""
 _MAX_NAMED = 3
-"""So many projects are named in the title of an error."""
+"""At most this many projects are named in the title of an error."""
 
 
 class ProjectReading(Struct, frozen=True):
@@ -140,7 +140,7 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
             clock = client.service_clock(SystemClock())
             readings = await _read_until_kept(store, lambda: _read_or_cached(client, store, settings))
             is_offline = all(reading.error for reading in readings)
-            # Uploads of the cache are judged by the time of the cache.
+            # The ages of cached uploads end at the time of the cache.
             freshness = CachedFreshness(clock.now()) if is_offline else None
             report_replacement(store)
             picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)

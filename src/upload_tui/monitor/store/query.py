@@ -165,7 +165,7 @@ def store_query(query: Query, thresholds: TroubleThresholds, partitions: Partiti
     known = partitions.select(query.project_ids)
     decided = [(one, *_decide(tree, one, projects)) for one in known]
     whole = tuple(one for one, plain, _ in decided if plain is not False)
-    contradictory = tuple(one for one, plain, odd in decided if plain is False and odd is not False)
+    contradictory = tuple(one for one, plain, other in decided if plain is False and other is not False)
     conditions = Conditions(db, thresholds, projects, query.marked)
     rest = _undecided(tree, (*whole, *contradictory), projects)
     condition, values = ("", ()) if rest == EVERYTHING else conditions.condition(rest)

@@ -36,9 +36,9 @@ from upload_tui.text import plural
 __all__ = ["SnapshotSynchroniser"]
 
 _BATCH_LINES = 100
-"""So many changed lines are recorded in one transaction, in some milliseconds."""
+"""Changed lines recorded in one transaction, which takes some milliseconds."""
 _PAGE_LINES = 500
-"""So many new lines of the first listing are stored as one page, in some milliseconds."""
+"""New lines of the first listing stored as one page, which takes some milliseconds."""
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""

@@ -101,7 +101,7 @@ class SyncState:
 
 
 _CHANGES = 3
-"""So many changes in a row must agree: one alone may have been listed late."""
+"""Changes in a row that must agree: one alone may have been listed late."""
 _TOLERANCE_SECONDS = 30.0
 
 
