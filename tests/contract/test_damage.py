@@ -35,7 +35,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with completed uploads; each tree that matters has several pages."""
     file = tmp_path_factory.mktemp("damage") / "records.db"
     caller = Caller(database=file)
-    records, now = caller.embedded._database, caller.clock.now()
+    records, now = caller.embedded.database, caller.clock.now()
     for number in range(UPLOADS):
         upload_id = caller.embedded._context.new_id()
         records.uploads.add(upload_id, caller.project_id, f"{number} {'n' * 60}", "text/plain", 4, now)
@@ -116,7 +116,7 @@ async def test_every_damaged_page_leaves_a_service_that_answers_or_a_start_that_
 async def check_service(caller: Caller, ids: list[str]) -> None:
     queue = await caller.call("GET", "/queue")
     assert queue.status_code == 200
-    postponed = {job.upload_id for job in caller.embedded._database.queue.troubles(UPLOADS)}
+    postponed = {job.upload_id for job in caller.embedded.database.queue.troubles(UPLOADS)}
     for upload_id in ids:
         response = await caller.call("GET", f"/uploads/{upload_id}")
         if response.status_code == 200:
@@ -161,7 +161,7 @@ async def test_a_queue_of_which_nothing_can_be_read_is_rebuilt_from_the_uploads(
 async def test_a_queue_is_not_rebuilt_because_of_another_table(database: Path, tmp_path: Path) -> None:
     for page in pages_of(database, "uploads", "chunks", "hashes")[1::3]:
         async with working(damaged(database, tmp_path, page, b"\xff")) as caller:
-            names = caller.embedded._database._db.execute("SELECT name FROM sqlite_master").fetchall()
+            names = caller.embedded.database._db.execute("SELECT name FROM sqlite_master").fetchall()
         assert not [name for (name,) in names if name.startswith("damaged")]
 
 
@@ -171,7 +171,7 @@ async def test_a_queue_that_is_damaged_while_the_service_runs_is_rebuilt_with_it
     pages = pages_of(database, "jobs_by_due")
     file = Path(shutil.copy(database, tmp_path / "records.db"))
     async with serving(database=file) as caller:
-        records, now = caller.embedded._database, caller.clock.now()
+        records, now = caller.embedded.database, caller.clock.now()
         job = records.queue.claim(now, LEASE)
         assert job is not None
         records.queue.postpone(job, now, "a reason")
@@ -199,7 +199,7 @@ def test_a_rebuilt_table_is_the_migrated_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unreadable", [1, 201])
 def test_rows_that_cannot_be_changed_hide_no_others(unreadable: int) -> None:
     caller, ids = Caller(), list[str]()
-    database, now = caller.embedded._database, caller.clock.now()
+    database, now = caller.embedded.database, caller.clock.now()
     for _ in range(203):
         ids.append(caller.embedded._context.new_id())
         database.uploads.add(ids[-1], caller.project_id, "a", "b", 0, now)
@@ -228,7 +228,7 @@ async def test_the_queue_answers_also_if_it_cannot_be_counted(
     async with serving() as caller:
         await caller.upload([(1, CONTENT)], 4, md5(CONTENT))
         for name in broken:
-            monkeypatch.setattr(caller.embedded._database.queue, name, fail)
+            monkeypatch.setattr(caller.embedded.database.queue, name, fail)
         response = await caller.call("GET", "/queue")
         answer = response.json()
         assert (response.status_code, answer["trouble"]) == (200, "database error: disk I/O error")
@@ -253,7 +253,7 @@ async def test_a_page_of_the_list_says_which_uploads_cannot_be_read() -> None:
 
 def failing_pages(caller: Caller) -> set[int]:
     """Make the sixth and the seventh upload of the list unreadable. Returns their numbers."""
-    numbers, uploads = {6, 7}, caller.embedded._database.uploads
+    numbers, uploads = {6, 7}, caller.embedded.database.uploads
     page = uploads.page
 
     def read(project_id: str, offset: int, limit: int) -> object:

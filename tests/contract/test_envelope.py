@@ -66,7 +66,7 @@ async def call(caller: Caller, endpoint: Endpoint) -> httpx.Response:
 async def test_unavailable_database_is_a_500(endpoint: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as caller:
         healthy = await call(caller, endpoint)
-        caller.embedded._database._db.close()
+        caller.embedded.database._db.close()
         response = await call(caller, endpoint)
         if response.status_code != healthy.status_code:
             check_envelope(response, 500)
@@ -77,7 +77,7 @@ async def test_unavailable_database_is_a_500(endpoint: Endpoint, caplog: pytest.
 
 async def test_full_disk_is_a_500_until_there_is_room(tmp_path: Path) -> None:
     async with serving(database=tmp_path / "service.db") as caller:
-        db = caller.embedded._database._db
+        db = caller.embedded.database._db
         db.execute("PRAGMA max_page_count = 1")  # SQLite raises it to the present size
         fields = {"name": "a", "description": "x" * 4096}
         responses = [await caller.call("POST", "/projects", json=fields) for _ in range(5)]
@@ -111,7 +111,7 @@ async def test_internal_error_is_a_500_without_details(
         def fail(*_: object) -> None:
             raise RuntimeError("secret details")
 
-        monkeypatch.setattr(caller.embedded._database.projects, "page", fail)
+        monkeypatch.setattr(caller.embedded.database.projects, "page", fail)
         response = await caller.call("GET", "/projects")
         check_envelope(response, 500)
         assert "secret" not in response.text

@@ -139,7 +139,7 @@ def field_paths(body: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 def state(caller: Caller, storage: Path) -> object:
     """All that a request could change."""
     files = {path: path.read_bytes() for path in storage.rglob("*") if path.is_file()}
-    return list(caller.embedded._database._db.iterdump()), files
+    return list(caller.embedded.database._db.iterdump()), files
 
 
 @pytest.mark.parametrize("endpoint", changing_endpoints())

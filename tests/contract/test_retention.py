@@ -118,7 +118,7 @@ async def test_a_project_is_deleted_also_while_the_storage_is_unavailable(caplog
 async def test_bytes_that_a_purge_could_not_delete_are_not_served(tmp_path: Path) -> None:
     async with serving(storage=tmp_path) as caller:
         upload_id = await _verified(caller)
-        caller.service._database.uploads.set_purged(upload_id, caller.clock.now())
+        caller.service.database.uploads.set_purged(upload_id, caller.clock.now())
         url = caller.service._authority.sign_url("GET", f"/storage/{upload_id}")
         assert (await caller.http.get(url)).status_code == 404
 
@@ -130,7 +130,7 @@ async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads() -> None:
         fields = {"parent": {"kind": "dds-project", "id": caller.project_id}, "upload": {"id": kept}}
         await caller.call("POST", "/files", json=fields)
         ended = [await _verified(caller) for _ in range(140)]
-        uploads = caller.service._database.uploads
+        uploads = caller.service.database.uploads
         assert 20 <= uploads.count() <= 120
         assert uploads.get(initiated) is not None
         assert uploads.get(kept) is not None
@@ -141,8 +141,8 @@ async def test_a_database_in_memory_keeps_a_bounded_number_of_uploads() -> None:
 async def test_a_database_in_a_file_keeps_all_uploads(tmp_path: Path) -> None:
     async with serving(database=tmp_path / "records.db", uploads_in_memory=0) as caller:
         uploads = [await _verified(caller) for _ in range(3)]
-        assert caller.service._database.upload_limit is None
-        assert caller.service._database.uploads.count() == len(uploads)
+        assert caller.service.database.upload_limit is None
+        assert caller.service.database.uploads.count() == len(uploads)
 
 
 # A total bound
@@ -262,7 +262,7 @@ async def test_the_bytes_of_an_upload_that_was_given_up_are_purged() -> None:
 
 async def test_records_of_clients_that_have_gone_are_deleted_and_then_none_are_added() -> None:
     async with _serving(uploads_in_memory=0) as caller:
-        uploads = caller.service._database.uploads
+        uploads = caller.service.database.uploads
         path, fields = f"/projects/{caller.project_id}/uploads", {"name": "a", "content_type": "b", "size": 1}
         statuses = {(await caller.call("POST", path, json=fields)).status_code for _ in range(200)}
         assert (statuses, uploads.count()) == ({201}, 200)

@@ -28,8 +28,8 @@ async def _run_scenario(name: str, seed: int) -> list[object]:
             for _ in range(LOOP_TURNS):
                 await asyncio.sleep(0)
             clock.step(STEP_SECONDS)
-        uploads, _ = service._database.uploads.page(service.project.id, 0, 1000)
-        uploads_and_chunks = [(upload, service._database.uploads.chunks(upload.id)) for upload in uploads]
+        uploads, _ = service.database.uploads.page(service.project.id, 0, 1000)
+        uploads_and_chunks = [(upload, service.database.uploads.chunks(upload.id)) for upload in uploads]
         live.cancel()
         await asyncio.gather(live, return_exceptions=True)
         await runner.close()
@@ -84,7 +84,7 @@ async def test_a_history_is_imported_once_into_the_same_database(
             runner = SCENARIOS["history"].create_runner(caller.service, clock, 902, count, shown.append)
             await SCENARIOS["history"].history_script(runner)
             await runner.close()
-            uploads, total = caller.service._database.uploads.page(caller.project_id, 0, 1000)
+            uploads, total = caller.service.database.uploads.page(caller.project_id, 0, 1000)
             assert total == (max(first, count) if days else first)
             assert shown[-1] == total
     assert len({upload.name.rstrip("abcdefghijklmnopqrstuvwxyz.5")[-7:] for upload in uploads}) == total == expected
@@ -101,7 +101,7 @@ async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -
             clock.step(10.0)
             for _ in range(LOOP_TURNS):
                 await asyncio.sleep(0)
-            counts.append(service._database.uploads.count())
+            counts.append(service.database.uploads.count())
         assert counts[-1] == counts[-20]
         assert 40 < counts[-1] <= 55
         service.worker.resume()
@@ -109,7 +109,7 @@ async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -
             clock.step(5.0)
             for _ in range(LOOP_TURNS):
                 await asyncio.sleep(0)
-        assert service._database.uploads.count() > counts[-1]
+        assert service.database.uploads.count() > counts[-1]
         live.cancel()
         await asyncio.gather(live, return_exceptions=True)
         await runner.close()

@@ -186,19 +186,19 @@ async def test_a_chunk_that_is_replaced_during_verification_is_found(tmp_path: P
 async def test_a_job_is_claimed_again_when_its_lease_expires() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
-        dropped = caller.service._database.queue.claim(caller.clock.now(), LEASE)
+        dropped = caller.service.database.queue.claim(caller.clock.now(), LEASE)
         assert dropped is not None
         assert await caller.service.worker.verify_next() is None
         caller.clock.advance(LEASE.total_seconds())
         assert await caller.service.worker.verify_next() == upload_id
-        assert not caller.service._database.queue.finish(dropped, "too late", caller.clock.now())
+        assert not caller.service.database.queue.finish(dropped, "too late", caller.clock.now())
         assert (await caller.status(upload_id))["verified_on"]
 
 
 async def test_a_worker_whose_lease_has_expired_cannot_end_the_job_of_another() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)
-        queue = caller.service._database.queue
+        queue = caller.service.database.queue
         first = queue.claim(caller.clock.now(), LEASE)
         caller.clock.advance(LEASE.total_seconds())
         second = queue.claim(caller.clock.now(), LEASE)

@@ -281,7 +281,7 @@ class FaultyServiceMachine(ServiceMachine):
                 self.note_ends()
                 self.uploads_match_the_models()
             assert not self.pending
-            assert self.caller.service._database.queue.summary().dead == sum(
+            assert self.caller.service.database.queue.summary().dead == sum(
                 count > MAX_ATTEMPTS for count in self.attempts.values()
             )
         finally:
@@ -300,7 +300,7 @@ class FaultyServiceMachine(ServiceMachine):
 
     @property
     def db(self) -> sqlite3.Connection:
-        return self.caller.service._database._db
+        return self.caller.service.database._db
 
     def verify_all(self) -> None:
         """Verify all that is due, as far as that is possible; note what has ended, which must be right."""
@@ -410,7 +410,7 @@ class FaultyServiceMachine(ServiceMachine):
         """Start again from the files; a job that was claimed is left as a kill leaves it."""
         if is_claimed:
             with suppress(sqlite3.Error):
-                self.caller.service._database.queue.claim(self.clock.now(), LEASE)
+                self.caller.service.database.queue.claim(self.clock.now(), LEASE)
         self.restart()
 
     def restart(self) -> None:

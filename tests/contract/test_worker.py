@@ -44,7 +44,7 @@ class _Step:
 
     def __init__(self, caller: Caller, name: str, error: Exception) -> None:
         table, method = name.split(".")
-        owner = getattr(caller.service._database, table)
+        owner = getattr(caller.service.database, table)
         self._call: Callable[..., Any] = getattr(owner, method)
         self._error = error
         self.is_broken = True
@@ -164,7 +164,7 @@ async def test_a_long_verification_keeps_its_lease() -> None:
         upload_id = await caller.upload(NUMBERED)
         caller.service.configure_verification(upload_id, 100.0)
         caller.service.worker.resume()
-        queue = caller.service._database.queue
+        queue = caller.service.database.queue
         for _ in range(99):
             await _turn(caller, 1)
             # Two renewals may fail: another worker cannot claim the job until most of the lease is over.
@@ -182,7 +182,7 @@ async def test_a_lease_is_renewed_again_after_a_database_error() -> None:
         await _turn(caller, 12)
         step.is_broken = False
         await _turn(caller, 60)
-        assert caller.service._database.queue.claim(caller.clock.now(), LEASE) is None
+        assert caller.service.database.queue.claim(caller.clock.now(), LEASE) is None
 
 
 @pytest.mark.parametrize("is_ended_early", [False, True], ids=["another-worker", "fault-ended-early"])
@@ -194,7 +194,7 @@ async def test_the_job_of_a_dead_worker_is_not_lost(is_ended_early: bool) -> Non
         await _turn(caller, 1)
         caller.service.faults.start(FaultName.DEAD_WORKER, 600)
         await _turn(caller, 20)
-        queue = caller.service._database.queue
+        queue = caller.service.database.queue
         assert (await caller.status(upload_id))["verified_on"] is None
         assert queue.claim(caller.clock.now(), LEASE) is None
         if is_ended_early:
@@ -244,8 +244,8 @@ async def test_a_kill_during_verification_is_no_attempt(tmp_path: Path) -> None:
         upload_id = await caller.upload(NUMBERED)
     for _ in range(8):
         service = EmbeddedService(clock=clock, database=file)
-        assert service._database.queue.claim(clock.now(), LEASE) is not None
-        service.close()  # as a kill leaves it: the job is claimed
+        assert service.database.queue.claim(clock.now(), LEASE) is not None
+        service.database.close()  # as a kill leaves it: the job is claimed
     async with serving(clock=clock, database=file, storage=tmp_path / "bytes") as caller:
         caller.service.faults.start(FaultName.BROKEN_STORAGE, 0.5)
         await caller.service.worker.verify_next()
@@ -273,7 +273,7 @@ async def test_an_upload_is_verified_when_the_clock_is_set(hours: float, moment:
             caller.service.faults.start(FaultName.BROKEN_STORAGE, 0.5)
             await caller.service.worker.verify_next()
         elif moment == "running":
-            caller.service._database.queue.claim(clock.now(), LEASE)
+            caller.service.database.queue.claim(clock.now(), LEASE)
         clock.offset = timedelta(hours=hours)
         caller.service.faults.stop(FaultName.BROKEN_STORAGE)
         caller.service.worker.resume()
@@ -291,7 +291,7 @@ async def test_an_upload_is_verified_when_the_clock_is_set(hours: float, moment:
 async def test_a_digest_that_is_reported_during_verification_is_compared() -> None:
     class ReportingExecutor(InlineExecutor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-            caller.service._database.uploads.put_hash(upload_id, "sha256", "0" * 64)
+            caller.service.database.uploads.put_hash(upload_id, "sha256", "0" * 64)
             return super().submit(fn, *args, **kwargs)
 
     async with serving(executor=ReportingExecutor()) as caller:

@@ -80,7 +80,7 @@ class EmbeddedHost(Host):
         if service is None:
             return
         self._trace.add(f"service {self.number} is killed")
-        service._database._db.close()
+        service.database._db.close()
         assert service._worker_task is not None
         service._worker_task.cancel()
         await asyncio.gather(service._worker_task, return_exceptions=True)
@@ -101,14 +101,14 @@ class EmbeddedHost(Host):
 
     def _refresh(self) -> None:
         """Read what it has; what it had before it was killed stays known."""
-        if self._service is None or (self._starts, self._service._database._db.total_changes) == self._read_at:
+        if self._service is None or (self._starts, self._service.database._db.total_changes) == self._read_at:
             return
         with suppress(sqlite3.Error):
             for project_id in self.projects:
-                records, _ = self._service._database.uploads.page(project_id, 0, 10_000)
+                records, _ = self._service.database.uploads.page(project_id, 0, 10_000)
                 listed = [self._merge(record.id, record.name, record.timeline) for record in records]
                 self.projects[project_id] = listed
-            self._read_at = (self._starts, self._service._database._db.total_changes)
+            self._read_at = (self._starts, self._service.database._db.total_changes)
 
     def _merge(self, upload_id: str, name: str, timeline: Any) -> SimulatedUpload:
         known = self._known.setdefault(upload_id, SimulatedUpload(name, upload_id, {}))
@@ -138,7 +138,7 @@ class EmbeddedHost(Host):
         if self._service is None:
             return
         for upload_id, stage in self.acknowledged.items():
-            record = self._service._database.uploads.get(upload_id)
+            record = self._service.database.uploads.get(upload_id)
             assert record is not None, f"{upload_id} was acknowledged as {stage} and is lost"
             assert record.timeline.stage.rank >= stage.rank, f"{upload_id} was {stage} and is {record.timeline.stage}"
             assert record.timeline.stage is not Stage.ERROR, f"{upload_id}: {record.timeline.error_message}"

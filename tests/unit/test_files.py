@@ -35,7 +35,7 @@ def _make_recording(folder: Path) -> None:
 
 
 def _make_service(folder: Path) -> None:
-    EmbeddedService(clock=SystemClock(), database=folder / "service.db", storage=folder / "blobs").close()
+    EmbeddedService(clock=SystemClock(), database=folder / "service.db", storage=folder / "blobs").database.close()
 
 
 def _make_log(folder: Path) -> None:

@@ -67,7 +67,7 @@ class ServiceOptions(TypedDict, total=False):
 
 
 class EmbeddedService:
-    """The service, an async context manager. The worker runs inside it.
+    """The service, an async context manager. The worker runs inside it; of one that is not entered, close the database.
 
     Args:
         clock: the service's time.
@@ -85,11 +85,11 @@ class EmbeddedService:
         self.clock: Clock = clock or SystemClock()
         self.base_url = options.get("base_url", IN_PROCESS_URL)
         self.faults = Faults(self.clock)
-        self._database = Database(options.get("database"), options.get("uploads_in_memory", UPLOADS_IN_MEMORY))
+        self.database = Database(options.get("database"), options.get("uploads_in_memory", UPLOADS_IN_MEMORY))
         self._verification_seconds: dict[str, float] = {}
         self._worker_task: asyncio.Task[None] | None = None
-        with self._database.starting():
-            secret = options.get("secret") or self._database.secret(token_bytes(32))
+        with self.database.starting():
+            secret = options.get("secret") or self.database.secret(token_bytes(32))
             self._authority = TokenAuthority(secret, self.clock)
             self.storage = FaultyStorage(_create_storage(options), self.faults)
             self.worker = self._create_worker(options.get("verifications_at_once", 1), options.get("executor"))
@@ -99,20 +99,20 @@ class EmbeddedService:
 
     def _create_context(self, options: ServiceOptions) -> ServiceContext:
         return ServiceContext(
-            database=self._database,
+            database=self.database,
             storage=self.storage,
             worker=self.worker,
             authority=self._authority,
             faults=self.faults,
             clock=self.clock,
-            rng=_id_generator(options.get("seed"), self._database.count_ids()),
+            rng=_id_generator(options.get("seed"), self.database.count_ids()),
             address=self,
             serializer=ResourceSerializer(self._authority.account),
         )
 
     def _create_worker(self, concurrency: int, executor: Executor | None) -> VerificationWorker:
         return VerificationWorker(
-            self._database,
+            self.database,
             self.storage,
             self.clock,
             self.faults,
@@ -146,11 +146,7 @@ class EmbeddedService:
                 self._worker_task.cancel()
                 await asyncio.gather(self._worker_task, return_exceptions=True)
         finally:
-            self.close()  # also if a second signal cancels the stop: it folds the write-ahead log in
-
-    def close(self) -> None:
-        """Close the database. Enough for a service that was never entered, since its worker does not run."""
-        self._database.close()
+            self.database.close()  # also if a second signal cancels the stop: it folds the write-ahead log in
 
     def configure_verification(
         self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False
@@ -166,19 +162,19 @@ class EmbeddedService:
         Raises:
             UsageError: the database cannot be written.
         """
-        with self._database.starting():
-            self._database.uploads.import_finished(uploads)
+        with self.database.starting():
+            self.database.uploads.import_finished(uploads)
 
     def count_imported_uploads(self) -> int:
         """Count the uploads that were imported, also by an earlier process."""
-        with self._database.starting():
-            return self._database.uploads.count_imported()
+        with self.database.starting():
+            return self.database.uploads.count_imported()
 
     @property
     def unverified_count(self) -> int | None:
         """How many completed uploads wait for verification; None if that is not known."""
         try:
-            summary = self._database.queue.summary()
+            summary = self.database.queue.summary()
         except sqlite3.Error:
             return None
         return None if summary.depth is None or summary.running is None else summary.depth + summary.running
@@ -199,11 +195,11 @@ class EmbeddedService:
 
     def _default_project(self) -> ProjectRecord:
         """Return the first project; create one in a new database."""
-        projects, _ = self._database.projects.page(0, 1)
+        projects, _ = self.database.projects.page(0, 1)
         if projects:
             return projects[0]
         project = ProjectRecord(self._context.new_id(), _PROJECT_NAME, "Uploads to watch", self.clock.now())
-        self._database.projects.add(project)
+        self.database.projects.add(project)
         return project
 
 

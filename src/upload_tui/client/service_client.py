@@ -1,7 +1,6 @@
 """The endpoints of the service as methods, with typed results and typed errors."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
@@ -101,10 +100,6 @@ class ServiceClient:
     def on_request(self, call: Callable[[RequestOutcome], None]) -> None:
         """Call this with the outcome of each request from now on."""
         self._requester.on_request = call
-
-    def now(self) -> datetime:
-        """The current time of the service, which stamps the readings."""
-        return self._requester.clock.now()
 
     @property
     def clock(self) -> Clock:

@@ -76,7 +76,7 @@ class UploadService:
 
     def close(self) -> None:
         """Delete the data of a service that was not entered with `async with`; such a service cannot run its worker."""
-        self.embedded.close()
+        self.embedded.database.close()
 
     # Credentials
 

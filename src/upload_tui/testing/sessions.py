@@ -36,14 +36,19 @@ __all__ = ["InMemorySession", "ManualSession", "replay_of"]
 
 
 class _BaseSession:
-    """The common part: the test's clock, the changes, a title and projects."""
+    """The common part: the test's clock, the store, the changes, a title and projects."""
 
     def __init__(self, clock: FrozenClock, title: str, projects: Iterable[tuple[str, str]]) -> None:
         self.clock = clock
+        self._store = Store()
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
         self.changes = ChangeBroadcaster()
         self.is_watched = True
+
+    def close(self) -> None:
+        """Discard the picture."""
+        self._store.close()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Store it in `is_watched`, for the test to read."""
@@ -98,11 +103,8 @@ class InMemorySession(_BaseSession):
             service=service,
             stuck_after_seconds=stuck_after_seconds,
             freshness=self._freshness,
+            store=self._store,
         )
-
-    def close(self) -> None:
-        """Discard the picture."""
-        self.picture.close()
 
     def publish(self, *uploads: Mapping[str, Any]) -> None:
         """Update uploads from their resources and publish the changes."""
@@ -175,7 +177,6 @@ class ManualSession(_BaseSession):
         self._client = ServiceClient(
             service.url, credentials, transport=service.transport, clock=service.clock, attempts=1
         )
-        self._store = Store()
         self._tracker = ConnectionTracker(service.clock, self._publish_connection, jitter=lambda: 0.5)
         self._synchroniser = Synchroniser(
             self._client, self._store, self.projects[0], self.changes.publish, self._tracker.catching_up
@@ -184,10 +185,6 @@ class ManualSession(_BaseSession):
         self.picture = StorePicture(self._store, service.clock, service.url, limits, freshness=self._tracker)
         self._refresh_requested = asyncio.Event()
         self._is_frozen = False
-
-    def close(self) -> None:
-        """Discard the picture."""
-        self._store.close()
 
     def freeze(self) -> None:
         """Stop polling for good: the picture no longer changes."""

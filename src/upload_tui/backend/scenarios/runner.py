@@ -33,21 +33,15 @@ class Uploader:
 
     Args:
         service: the service.
+        http: a client of the service's application.
         sleep: waits between chunks and retries, in seconds.
     """
 
-    def __init__(self, service: EmbeddedService, sleep: Sleep) -> None:
-        import httpx
-
+    def __init__(self, service: EmbeddedService, http: "httpx.AsyncClient", sleep: Sleep) -> None:
         self._service = service
+        self._http = http
         self._sleep = sleep
         self._token = service.new_token()
-        transport = httpx.ASGITransport(app=service.app)
-        self._http = httpx.AsyncClient(transport=transport, base_url=service.base_url)
-
-    async def close(self) -> None:
-        """Close the HTTP client."""
-        await self._http.aclose()
 
     async def upload(self, plan: UploadPlan) -> str:
         """Carry out a plan. Returns the upload's id."""
@@ -149,13 +143,16 @@ class ScenarioRunner:
         history: Iterable[FinishedUpload] = (),
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
+        import httpx
+
         self.service = service
         self.clock = clock
         self.rng = rng
         self._history = iter(history)
         self._on_progress = on_progress
         self.planner = UploadPlanner(rng)
-        self._uploader = Uploader(service, clock.sleep)
+        self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.app), base_url=service.base_url)
+        self._uploader = Uploader(service, self._http, clock.sleep)
         self._running: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -163,7 +160,7 @@ class ScenarioRunner:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._uploader.close()
+        await self._http.aclose()
 
     def start(self, plan: UploadPlan) -> None:
         """Start an upload in the background."""
@@ -183,11 +180,7 @@ class ScenarioRunner:
     async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
         """Run an upload to its end at once. It begins `seconds_ago` before `present`, a reading of the clock."""
         self.step_to(present - seconds_ago)
-        uploader = Uploader(self.service, self._step)
-        try:
-            await uploader.upload(plan)
-        finally:
-            await uploader.close()
+        await Uploader(self.service, self._http, self._step).upload(plan)
         self.clock.step(plan.verification_seconds)
         while await self.service.worker.verify_next():
             pass

@@ -105,24 +105,15 @@ async def _run(options: DemoOptions) -> int:
     return await run_dashboard(app, settings)
 
 
-class DemoClock:
+class DemoClock(SystemClock):
     """A clock that shows the scenario's time but waits in real time, so that a paused scenario is still refreshed."""
 
     def __init__(self, clock: PacedClock) -> None:
         self._clock = clock
-        self._system = SystemClock()
 
     def now(self) -> datetime:
         """The scenario's time of day."""
         return self._clock.now()
-
-    def monotonic(self) -> float:
-        """Seconds of the system."""
-        return self._system.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait a number of the system's seconds."""
-        await self._system.sleep(seconds)
 
 
 class _DemoService:

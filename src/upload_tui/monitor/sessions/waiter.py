@@ -166,7 +166,7 @@ class UploadWaiter:
             self._unreadable_counts[upload_id] = 0
             state = reading.upload.timeline.unknown_state
             self._unknown_states[upload_id] = state.name if state else ""
-            result = ingest(self._store, [reading], self._client.root, now=self._client.now())
+            result = ingest(self._store, [reading], self._client.root, now=self._client.clock.now())
             for change in result.changes if is_followed else ():
                 self._publish(change)
             self._outcomes[upload_id] = outcome_of(reading.upload, self._goal)

@@ -173,7 +173,7 @@ class PageFetcher:
 
         Readings are dated by the service's clock, whose offset becomes known only while responses arrive.
         """
-        return (to_ms(self.client.now()) or 0) - self.clock_offset_ms
+        return (to_ms(self.client.clock.now()) or 0) - self.clock_offset_ms
 
     @property
     def clock_offset_ms(self) -> int:

@@ -100,7 +100,7 @@ class ChangeRecorder:
         client = self._fetcher.client
         with self.transaction():
             others = self._changes_of_others()
-            result = ingest(self._store, readings, client.root, now=client.now())
+            result = ingest(self._store, readings, client.root, now=client.clock.now())
         self._changes.extend((*others, *result.changes))
         return bool(others) or result.changed_count > 0, result.possibly_outdated
 
@@ -147,7 +147,7 @@ class ChangeRecorder:
             self._store.partitions.delete_oldest_gone(self._project_id)
             client = self._fetcher.client
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, client.root)
-            gone = UploadGone(at=client.now(), upload=ref)
+            gone = UploadGone(at=client.clock.now(), upload=ref)
             self._store.change_log.append([gone])
         self._changes.append(gone)
         return True

@@ -127,7 +127,7 @@ class Synchroniser:
             has_changed = await self._sync(is_frugal=is_frugal)
         finally:  # recorded uploads are no longer new in the next round
             self._recorder.publish_changes()
-        self._recorder.clock_check.end_round(self._fetcher.client.now())
+        self._recorder.clock_check.end_round(self._fetcher.client.clock.now())
         return has_changed
 
     async def _sync(self, *, is_frugal: bool) -> bool:
@@ -139,7 +139,7 @@ class Synchroniser:
         if not self._state.is_scanned:
             with unlimited_requests():
                 await self._scan_all()
-            self._state.synced_ms = to_ms(self._fetcher.client.now())
+            self._state.synced_ms = to_ms(self._fetcher.client.clock.now())
             self._save_missing_count()
             return True
         changed = await self._refresh(is_frugal=is_frugal)
@@ -154,7 +154,7 @@ class Synchroniser:
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed, is_frugal=is_frugal)
         changed |= await self._retry_unreadable()
-        self._state.synced_ms = to_ms(self._fetcher.client.now())
+        self._state.synced_ms = to_ms(self._fetcher.client.clock.now())
         return changed | self._recorder.collect_changes_of_others()
 
     async def _scan_all(self) -> None:
