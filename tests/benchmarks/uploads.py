@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from upload_tui.monitor import ProjectRef, Store
-from upload_tui.monitor.analysis.latency import bucket_of
+from upload_tui.monitor.analysis.statistics import bucket_of
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.status import Stage
 from upload_tui.testing import an_upload

@@ -10,7 +10,7 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.backend.faults import FAULT_DESCRIPTIONS, LARGEST_VALUE, FaultName, Faults
-    from upload_tui.backend.scenarios.catalogue import (
+    from upload_tui.backend.scenarios import (
         DEFAULT_HISTORY_UPLOADS,
         DEFAULT_SCENARIO,
         MAX_HISTORY_UPLOADS,
@@ -46,7 +46,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "faults": "FAULT_DESCRIPTIONS FaultName Faults LARGEST_VALUE",
-        "scenarios.catalogue": "DEFAULT_HISTORY_UPLOADS DEFAULT_SCENARIO MAX_HISTORY_UPLOADS SCENARIO_DESCRIPTIONS",
+        "scenarios": "DEFAULT_HISTORY_UPLOADS DEFAULT_SCENARIO MAX_HISTORY_UPLOADS SCENARIO_DESCRIPTIONS",
         "scenarios.runner": "ScenarioRunner",
         "scenarios.scripts": "Scenario SCENARIOS",
         "server": "http_server",

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.monitor.analysis.latency import LatencyHistogram
-    from upload_tui.monitor.analysis.statistics import statistics_of
+    from upload_tui.monitor.analysis.statistics import LatencyHistogram, statistics_of
     from upload_tui.monitor.analysis.trouble import (
         DEFAULT_LIMITS,
         MAX_RETRIES,
@@ -232,8 +231,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "analysis.latency": "LatencyHistogram",
-        "analysis.statistics": "statistics_of",
+        "analysis.statistics": "LatencyHistogram statistics_of",
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CommandEnded CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from upload_tui.monitor.analysis.latency import STAGE_PAIRS, LatencyHistogram, bucket_of, histogram_of
-from upload_tui.monitor.analysis.statistics import statistics_of
-from upload_tui.monitor.analysis.trouble import contradicts_itself
+from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram, bucket_of, histogram_of, statistics_of
 from upload_tui.monitor.model import Detail, ProjectRef, Trouble
 from upload_tui.monitor.picture import Picture
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query
-from upload_tui.status import PENDING_STAGES
+from upload_tui.status import PENDING_STAGES, contradicts_itself
 from upload_tui.text import sanitize
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.analysis.latency import LatencyHistogram
+from upload_tui.monitor.analysis.statistics import LatencyHistogram
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,

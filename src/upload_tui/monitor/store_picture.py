@@ -8,7 +8,7 @@ from functools import cached_property
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.analysis.latency import STAGE_PAIRS, LatencyHistogram, histogram_of
+from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
     Baselines,

@@ -10,8 +10,10 @@ from upload_tui.status.anomalies import (
     Anomaly,
     AnomalyName,
     Transition,
+    contradicts_itself,
     inspect_chunks,
     inspect_timeline,
+    is_contradictory,
     transitions_between,
 )
 from upload_tui.status.timeline import (
@@ -45,7 +47,9 @@ __all__ = [
     "Timeline",
     "Transition",
     "UnknownState",
+    "contradicts_itself",
     "inspect_chunks",
     "inspect_timeline",
+    "is_contradictory",
     "transitions_between",
 ]

@@ -4,7 +4,7 @@ An anomaly is shown with the upload. It is never an error: the upload is still r
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
@@ -18,9 +18,11 @@ __all__ = [
     "AnomalyName",
     "FUTURE_TOLERANCE",
     "Transition",
+    "contradicts_itself",
     "format_time",
     "inspect_chunks",
     "inspect_timeline",
+    "is_contradictory",
     "transitions_between",
 ]
 
@@ -208,3 +210,27 @@ def _is_time_changed(earlier: Event, later: Event) -> bool:
 
 def _format_time(event: Event) -> str:
     return format_time(event.on) if event.on else "unknown"
+
+
+_UNSAFE = frozenset({AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER})
+_WRONG_TIMES = frozenset(
+    {
+        AnomalyName.COMPLETED_MISSING,
+        AnomalyName.VERIFIED_AND_ERROR,
+        AnomalyName.TIMES_OUT_OF_ORDER,
+        AnomalyName.TIME_IN_FUTURE,
+        AnomalyName.TIME_CHANGED,
+        AnomalyName.STAGE_WENT_BACKWARDS,
+    }
+)
+
+
+def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
+    """Whether an upload is verified though its chunks do not agree."""
+    return stage is Stage.VERIFIED and any(anomaly.name in _UNSAFE for anomaly in anomalies)
+
+
+def contradicts_itself(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
+    """Whether an upload is contradictory or its times contradict each other: its latencies then have no meaning."""
+    anomalies = tuple(anomalies)
+    return is_contradictory(stage, anomalies) or any(anomaly.name in _WRONG_TIMES for anomaly in anomalies)

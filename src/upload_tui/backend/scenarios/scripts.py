@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.backend.faults import FaultName
-from upload_tui.backend.scenarios.catalogue import DEFAULT_HISTORY_UPLOADS
+from upload_tui.backend.scenarios import DEFAULT_HISTORY_UPLOADS
 from upload_tui.backend.scenarios.runner import ScenarioRunner
 from upload_tui.backend.scenarios.uploads import Flaw, finished_uploads
 from upload_tui.backend.service import EmbeddedService
@@ -216,4 +216,4 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "flaky": Scenario(run_flaky),
     }
 )
-"""By the names of the catalogue."""
+"""By the names of `SCENARIO_DESCRIPTIONS`."""

@@ -18,9 +18,9 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from upload_tui.monitor.analysis.latency import quantile
+from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import Lateness, Row, Trouble, WaitsFor
-from upload_tui.status import Anomaly, AnomalyName, Stage
+from upload_tui.status import Stage
 
 __all__ = [
     "Baseline",
@@ -32,10 +32,8 @@ __all__ = [
     "TROUBLE_WORDS",
     "TroubleLimits",
     "baseline_of",
-    "contradicts_itself",
     "estimate_retries",
     "has_failed",
-    "is_contradictory",
     "lateness_of",
     "overdue_seconds",
     "size_class",
@@ -229,18 +227,6 @@ TROUBLE_WORDS: Mapping[Trouble, str] = MappingProxyType(
 )
 """The words for people, the same on every screen and in every command; the most serious first."""
 
-_UNSAFE = frozenset({AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER})
-_WRONG_TIMES = frozenset(
-    {
-        AnomalyName.COMPLETED_MISSING,
-        AnomalyName.VERIFIED_AND_ERROR,
-        AnomalyName.TIMES_OUT_OF_ORDER,
-        AnomalyName.TIME_IN_FUTURE,
-        AnomalyName.TIME_CHANGED,
-        AnomalyName.STAGE_WENT_BACKWARDS,
-    }
-)
-
 
 class TroubleLimits(Struct, frozen=True):
     """The settings of a user that decide on trouble.
@@ -261,20 +247,9 @@ class TroubleLimits(Struct, frozen=True):
 DEFAULT_LIMITS = TroubleLimits()
 
 
-def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
-    """Whether an upload is verified though its chunks do not agree."""
-    return stage is Stage.VERIFIED and any(anomaly.name in _UNSAFE for anomaly in anomalies)
-
-
 def has_failed(row: Row) -> bool:
     """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one."""
     return row.stage is Stage.ERROR or row.is_contradictory
-
-
-def contradicts_itself(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
-    """Whether an upload is contradictory or its times contradict each other: its latencies then have no meaning."""
-    anomalies = tuple(anomalies)
-    return is_contradictory(stage, anomalies) or any(anomaly.name in _WRONG_TIMES for anomaly in anomalies)
 
 
 def trouble_of(

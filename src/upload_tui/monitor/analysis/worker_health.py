@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from upload_tui.monitor.analysis.latency import quantile
+from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import WaitsFor
 from upload_tui.status import ABILITIES, Ability, Origin, Stage, Support
 from upload_tui.wire import QueueStats

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.monitor.analysis.latency import LatencyHistogram, merge_histograms
+from upload_tui.monitor.analysis.statistics import LatencyHistogram, merge_histograms
 from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.model import (
     Acknowledgement,

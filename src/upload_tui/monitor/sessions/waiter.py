@@ -15,12 +15,11 @@ from upload_tui.errors import (
     ServiceError,
     UnreachableError,
 )
-from upload_tui.monitor.analysis.trouble import is_contradictory
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.sessions.schedule import Schedule
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.status import Stage
+from upload_tui.status import Stage, is_contradictory
 from upload_tui.wire import Upload
 
 __all__ = ["Outcome", "UploadWaiter", "outcome_of"]

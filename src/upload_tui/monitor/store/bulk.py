@@ -23,8 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.errors import StorageError, StorageResetError
-from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.analysis.statistics import normalize_cause
+from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
 from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
 from upload_tui.monitor.store.schema import (
     UNKNOWN,

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.monitor.analysis.latency import bucket_of
-from upload_tui.monitor.analysis.statistics import normalize_cause
-from upload_tui.monitor.analysis.trouble import contradicts_itself, is_contradictory
+from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline, contradicts_itself, is_contradictory
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database

@@ -22,6 +22,7 @@ from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
+from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.change_text import (
     CHANGE_CLASSES,
     ChangeFilter,
@@ -29,7 +30,6 @@ from upload_tui.tui.widgets.change_text import (
     fold_anomalies,
     unfolded,
 )
-from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.pending_list import PendingList
 
 __all__ = ["ActivityPane", "ChangeLogView"]

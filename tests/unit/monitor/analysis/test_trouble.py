@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upload_tui.monitor.analysis.trouble import TroubleLimits, contradicts_itself, is_contradictory, trouble_of
+from upload_tui.monitor.analysis.trouble import TroubleLimits, trouble_of
 from upload_tui.monitor.model import Acknowledgement, Lateness, Trouble
 from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sessions.combined import CombinedSession
-from upload_tui.status import PENDING_STAGES, Anomaly, AnomalyName, Stage
+from upload_tui.status import PENDING_STAGES, Anomaly, AnomalyName, Stage, contradicts_itself, is_contradictory
 from upload_tui.testing import NOW, InMemorySession, an_upload
 
 LIMITS = TroubleLimits()

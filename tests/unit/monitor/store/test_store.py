@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from upload_tui.errors import BusyStorageError
-from upload_tui.monitor.analysis.trouble import is_contradictory, trouble_of
+from upload_tui.monitor.analysis.trouble import trouble_of
 from upload_tui.monitor.model import Acknowledgement, Lateness
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
@@ -24,7 +24,7 @@ from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_sna
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
 from upload_tui.monitor.store.store import Limits, Store, StoredUpload, StuckThresholds, TroubleThresholds
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, is_contradictory
 from upload_tui.text import fold
 from upload_tui.wire import Upload
 

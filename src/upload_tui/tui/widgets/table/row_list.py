@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from upload_tui.monitor import Query, Row, SortKey
-from upload_tui.tui.widgets.cursor_lines import CursorLines
+from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
 __all__ = ["RowCursor", "RowList"]

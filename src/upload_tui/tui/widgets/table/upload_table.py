@@ -19,7 +19,7 @@ from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnS
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.cursor_lines import CursorLines
+from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
