@@ -1,8 +1,8 @@
 """The command line: parses arguments, reads settings and runs commands; the only place that prints errors and exits.
 
 It composes the other packages: it hands the dashboard a ready session, and no other package sees both settings and services.
-Nothing imports it but the entry point. `commands` has a module for each command, imported when the command runs; `dashboard` has
-what the commands with a dashboard share, `support` what all commands share.
+Nothing imports it but the entry point. `group` has the group with `completions`, the command about all others; `commands` has a
+module for each other command, imported when the command runs; `support` has what commands share.
 """
 
 __all__ = ["main"]

@@ -1,4 +1,7 @@
-"""The command group. The module of a command is imported when the command runs or prints its help."""
+"""The command group, and `completions`, which is about all commands.
+
+The module of any other command is imported when the command runs or prints its help.
+"""
 
 import os
 import sys
@@ -42,8 +45,6 @@ _COMMANDS = {
     "config": "Show, locate or create the settings.",
     "completions": "Print the completion script of a shell.",
 }
-_LOCATIONS = {"replay": ("record", "replay")}
-"""The module and the name of a command that is not the `command` of the module with its name."""
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
 _EXIT_CODES = {
@@ -70,10 +71,9 @@ class _LazyGroup(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, name = _LOCATIONS.get(cmd_name, (cmd_name, "command"))
-        command: click.Command = getattr(import_module(f"upload_tui.cli.commands.{module}"), name)
+        if cmd_name in self.commands or cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = import_module(f"upload_tui.cli.commands.{cmd_name}").command
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -132,6 +132,19 @@ def upload_tui(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         context.invoke(_command(context, "watch"))
+
+
+@upload_tui.command(help="Print the completion script of a shell; the README says where to put it.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completions(context: click.Context, shell: str) -> None:
+    """Print the script without running the shell, which click would do to check its version."""
+    from click.shell_completion import get_completion_class
+
+    completion = get_completion_class(shell)
+    assert completion is not None  # noqa: S101  # click knows these three
+    source = completion(context.find_root().command, {}, _NAME, _COMPLETION_VARIABLE)
+    click.echo(source.source_template % source.source_vars())
 
 
 def _command(context: click.Context, name: str) -> click.Command:

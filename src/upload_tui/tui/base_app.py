@@ -329,8 +329,7 @@ class BaseApp(ExportApp, KeyQueueApp):
 
     def action_help(self) -> None:
         """Show the help."""
-        from upload_tui.tui.help_text import key_helps
-        from upload_tui.tui.screens.help import HelpScreen
+        from upload_tui.tui.screens.help import HelpScreen, key_helps
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(key_helps(self.screen), self._initial_display_options.glyphs))

@@ -5,7 +5,7 @@ from textual.content import Content
 
 from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.tui.bindings import keys_of, keys_text
-from upload_tui.tui.help_text import KeyHelp, grouped, help_lines
+from upload_tui.tui.screens.help import KeyHelp, grouped, help_lines
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 
 
