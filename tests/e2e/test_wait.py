@@ -42,70 +42,12 @@ def test_all_verified_is_exit_code_0(service: Served) -> None:
     assert stages(result) == dict.fromkeys(ids, "verified")
 
 
-def test_failed_upload_is_exit_code_1(service: Served) -> None:
-    good, bad = service.finish(service.begin()), service.finish(service.begin(), is_corrupt=True)
-    result = service.run("wait", good, bad, *QUICK)
-    assert result.code == 1
-    assert stages(result) == {good: "verified", bad: "error"}
-    assert result.err == f"upload-tui: to see why: upload-tui show {bad}\n"
-
-
-def test_unknown_upload_is_exit_code_5(service: Served) -> None:
-    good = service.finish(service.begin())
-    result = service.run("wait", good, "no-such-upload", *QUICK)
-    assert result.code == 5
-    assert "no-such-upload" in result.err
-    assert stages(result) == {good: "verified"}
-
-
-def test_failed_upload_comes_before_an_unknown_one(service: Served) -> None:
-    bad = service.finish(service.begin(), is_corrupt=True)
-    assert service.run("wait", "no-such-upload", bad, *QUICK).code == 1
-
-
-@pytest.mark.parametrize(("options", "code"), [([], 124), (["--timeout-exit-code", "75"], 75)], ids=["usual", "own"])
-def test_timeout_has_an_exit_code(service: Served, options: list[str], code: int) -> None:
-    upload_id = service.begin("slow.bin")
-    result = service.run("wait", upload_id, "--timeout", "1.5", *QUICK, *options)
-    assert (result.code, result.out) == (code, "")
-    assert "timed out" in result.err
-    assert upload_id in result.err
-
-
-def test_failed_upload_comes_before_a_timeout(service: Served) -> None:
-    slow, bad = service.begin(), service.finish(service.begin(), is_corrupt=True)
-    assert service.run("wait", bad, *QUICK).code == 1
-    assert service.run("wait", slow, bad, "--timeout", "2", *QUICK).code == 1
-
-
 def test_timeout_ends_a_request_without_a_response() -> None:
     """Also if the body of a response never arrives."""
     with scripted_service({}) as service:
         service.responses["/uploads/u-1"] = [Response(b"", headers={"Content-Length": "100"})]
         result = run("wait", "u-1", "--timeout", "0.5", environment=service.environment)
     assert result.code == 124
-
-
-def test_fail_fast_ends_with_the_first_failed_upload(service: Served) -> None:
-    slow, bad = service.begin(), service.finish(service.begin(), is_corrupt=True)
-    result = service.run("wait", slow, bad, "--fail-fast", *QUICK)
-    assert result.code == 1
-    assert stages(result) == {bad: "error"}
-
-
-@pytest.mark.parametrize(
-    ("goal", "code"),
-    [("initiated", 0), ("completed", 0), ("verified", 0), ("error", 1)],
-)
-def test_stage_to_wait_for_can_be_chosen(goal: str, code: int) -> None:
-    with scripted_service({"/uploads/u-1": [answer("u-1", completed=60, verified=30)]}) as service:
-        assert run("wait", "u-1", "--for", goal, *QUICK, environment=service.environment).code == code
-
-
-@pytest.mark.parametrize(("goal", "code"), [("initiated", 0), ("completed", 1), ("verified", 1), ("error", 0)])
-def test_failed_upload_never_reaches_later_stages(goal: str, code: int) -> None:
-    with scripted_service({"/uploads/u-1": [answer("u-1", completed=60, error=30)]}) as service:
-        assert run("wait", "u-1", "--for", goal, *QUICK, environment=service.environment).code == code
 
 
 def test_project_waits_for_its_pending_uploads() -> None:
@@ -124,34 +66,8 @@ def test_project_waits_for_its_pending_uploads() -> None:
         assert {json.loads(line)["id"] for line in out.splitlines()} == set(pending)
 
 
-def test_project_without_pending_uploads_ends_at_once(service: Served) -> None:
-    with serving() as empty:
-        assert empty.run("wait", "--project", "Demo project").code == 0
-    assert service.run("wait", "--project", "Nowhere").code == 5
-
-
 def test_missing_ids_are_a_usage_error() -> None:
     assert run("wait", "--url", "http://127.0.0.1:9").code == 2
-
-
-def test_upload_that_is_not_yet_consistent_is_waited_for() -> None:
-    answers = [NOT_YET, NOT_YET, answer("u-1"), answer("u-1", completed=9, verified=5)]
-    with scripted_service({"/uploads/u-1": answers}) as service:
-        result = run("wait", "u-1", *QUICK, environment=service.environment)
-    assert result.code == 0
-    assert len(service.requests) == 4
-
-
-def test_upload_that_never_becomes_consistent_times_out() -> None:
-    with scripted_service({"/uploads/u-1": [NOT_YET]}) as service:
-        assert run("wait", "u-1", "--timeout", "0.3", *QUICK, environment=service.environment).code == 124
-
-
-def test_server_errors_are_retried_after_a_first_response() -> None:
-    trouble = Response({"error": 503, "reason": "maintenance"}, 503)
-    answers = [answer("u-1"), trouble, trouble, answer("u-1", completed=9, verified=5)]
-    with scripted_service({"/uploads/u-1": answers}) as service:
-        assert run("wait", "u-1", *QUICK, environment=service.environment).code == 0
 
 
 def test_service_that_never_responds_is_exit_code_3() -> None:
