@@ -1,7 +1,8 @@
 """Replace in a recording what identifies its origin: names, ids, people, paths, services and free text.
 
 The same text gets the same replacement everywhere, so that the replay shows the same uploads, stages, times, sizes and causes.
-What is known to be harmless stays: numbers, times, and words of this program and of the design. Other fields are left out.
+What is known to be harmless stays: sizes, counts, short numbers, times, and words of this program and of the design. Other fields are
+left out.
 """
 
 import hashlib
@@ -66,6 +67,14 @@ _MEDIA_TYPES = frozenset({*mimetypes.types_map.values(), "application/octet-stre
 _TIME = re.compile(r"[\dTtZz:.+ -]{10,40}")
 _HEX = re.compile(r"[0-9a-fA-F]{8,}")
 _TOKEN = re.compile(r"[\w'-]+|[^\s\w]+")
+_FIGURES = re.compile(r"\b\d+ bytes(?:, stored \d+)?(?![\w.:])|\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z(?!\w)")
+"""Sizes and times as this program and the service write them."""
+_NUMBER = re.compile(r"[#(]?\d{1,4}[%,;.:)]?")
+"""A short number, such as that of a chunk or of a status. A longer one may be an id, one with dots or colons an address."""
+_NUMBER_FIELDS = _words(
+    "journal stuck_after_seconds page per_page status seconds size_bytes known total size number source count received_bytes "
+    "line seen events chunks"
+)
 
 
 class RecordingMask:
@@ -90,7 +99,7 @@ class RecordingMask:
             if field == "noticed":
                 return [[self._word(name, "state"), self._text(detail)] for name, detail in value]
             return [self._masked(one, "id" if field == "ids" else field, owner) for one in value]
-        if field in {"id", "project_id", "project", "name"} and isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and field not in _NUMBER_FIELDS:
             value = str(value)
         return self._string(value, field, owner) if isinstance(value, str) else value
 
@@ -142,9 +151,10 @@ class RecordingMask:
         return text if self._is_plain(rest) else f"{head}{colon}{self._replace(rest, 'message')}"
 
     def _is_plain(self, text: str) -> bool:
-        """Whether a text has only numbers that are no ids, and words of messages."""
-        return all(
-            token not in self._replacements
-            and (token.lower() in _MESSAGE_WORDS or (token.isascii() and not any(map(str.isalpha, token))))
-            for token in _TOKEN.findall(text)
+        """Whether a text has only words of messages, sizes, times, and numbers that are no ids and no addresses."""
+        words = _FIGURES.sub("", text).split()
+        tokens = [token for word in words if not _NUMBER.fullmatch(word) for token in _TOKEN.findall(word)]
+        return not any(word.strip("#%(),;.:") in self._replacements for word in words) and all(
+            token not in self._replacements and (token.lower() in _MESSAGE_WORDS or not any(map(str.isalnum, token)))
+            for token in tokens
         )
