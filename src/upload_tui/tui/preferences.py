@@ -82,6 +82,7 @@ class ScreenState(Struct, frozen=True):
         stages, trouble_only, late_only, recent_seconds: the filters.
         view: the name of the view; empty if there was none.
         is_roomy: each row of the table has a second line.
+        searches: earlier queries, the last one first.
     """
 
     order: TableOrder = TableOrder()
@@ -92,9 +93,10 @@ class ScreenState(Struct, frozen=True):
     recent_seconds: int | None = None
     view: str = ""
     is_roomy: bool = False
+    searches: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, query: Query, view: str, *, is_roomy: bool) -> "ScreenState":
+    def of(cls, query: Query, view: str, *, is_roomy: bool, searches: Sequence[str] = ()) -> "ScreenState":
         """The state of a table with this query."""
         order = TableOrder(query.sort, query.descending)
         return cls(
@@ -106,6 +108,7 @@ class ScreenState(Struct, frozen=True):
             query.recent_seconds,
             view,
             is_roomy,
+            tuple(searches),
         )
 
     @property

@@ -125,12 +125,17 @@ async def _check_not_saved(texts: Sequence[str], message: str) -> None:
 
 async def test_the_dashboard_comes_back_as_it_was_left() -> None:
     async with opened(mixed(), views=(NIGHT,)) as (pilot, _, table):
-        await pilot.press("f2", "d", "S", "4")
+        await pilot.press("slash", *"scan", "enter", "escape", "f2", "d", "S", "4")
         await pilot.pause()
         state = pilot.app.screen_state  # type: ignore[attr-defined]
         shown = names_in(table)
     assert state == ScreenState(
-        TableOrder(SortKey.NAME, True), "is:trouble", frozenset({Stage.ERROR}), view="night", is_roomy=True
+        TableOrder(SortKey.NAME, True),
+        "is:trouble",
+        frozenset({Stage.ERROR}),
+        view="night",
+        is_roomy=True,
+        searches=("scan",),
     )
     async with opened(mixed(), views=(NIGHT,), state=state) as (pilot, _, table):
         assert names_in(table) == shown == ["d-error"]
@@ -138,6 +143,9 @@ async def test_the_dashboard_comes_back_as_it_was_left() -> None:
         assert table.column_specs == NIGHT.columns
         assert 'view night · error · matching "is:trouble"' in title(pilot)
         assert pilot.app.screen_state == state  # type: ignore[attr-defined]
+        await pilot.press("escape", "slash", "s")
+        await pilot.pause()
+        assert pilot.app.screen.query_one("SearchBar Input", Input)._suggestion == "scan"
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,20 @@ from lark import Lark, Transformer
 from lark.exceptions import LarkError
 
 from upload_tui.errors import QueryError
+from upload_tui.monitor import CHANGE_FIELDS, UPLOAD_FIELDS
 from upload_tui.monitor.queries.completion import complete_query
 from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.terms import (
     EVERYTHING,
     FIELDS,
+    STAGE_NAMES,
+    UNKNOWN_STAGE,
     AnyOf,
     Expression,
     Not,
     NumberTerm,
     StageTerm,
+    State,
     TextTerm,
     Where,
     all_of,
@@ -27,6 +31,7 @@ from upload_tui.monitor.queries.terms import (
     text_terms,
 )
 from upload_tui.text import find_folded, fold
+from upload_tui.tui.appearance.columns import ColumnKey
 
 GRAMMAR = r"""
     ?start: or |                                     -> nothing
@@ -161,6 +166,8 @@ def test_a_query_is_parsed(text: str, tree: Expression) -> None:
     ("text", "position", "hint"),
     [
         ("sise>1", 0, "Did you mean size?"),
+        ("a note:x", 2, "Did you mean error?"),
+        ("acknowledged:yes", 0, "Did you mean is:acknowledged?"),
         ("a stage:verifed", 8, "Did you mean verified?"),
         ("stage:error,", 12, "stage: initiated, completed, verified or error."),
         ("since>1h", 0, "Write since:1h."),
@@ -183,6 +190,27 @@ def test_a_mistake_is_named_where_it_is(text: str, position: int, hint: str) -> 
     with pytest.raises(QueryError) as caught:
         parse_query(text)
     assert (caught.value.position, caught.value.hint) == (position, hint)
+
+
+NAMES_ON_SCREEN = {
+    *UPLOAD_FIELDS,
+    *CHANGE_FIELDS,
+    *map(str, State),
+    *STAGE_NAMES,
+    *ColumnKey,
+    "bytes",
+    "user",
+    "status",
+}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES_ON_SCREEN - {*FIELDS, UNKNOWN_STAGE}))
+def test_a_name_that_is_seen_elsewhere_leads_to_its_field(name: str) -> None:
+    """The names of the output for scripts, of columns and of states."""
+    hint = read_query(f"{name}:1").note
+    field, _, value = hint.removeprefix("Did you mean ").removesuffix("?").partition(":")
+    assert field in FIELDS
+    assert not value or parse_query(f"{field}:{value}")
 
 
 UNFINISHED = [

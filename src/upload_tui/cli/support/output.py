@@ -84,7 +84,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "-o",
         "output",
         type=click.Choice(_FORMATS),
-        help="Output format; by default a table on a terminal, JSON lines in a pipe.",
+        help="Output format; by default a table on a terminal, JSON lines in a pipe. In a pipe a table is not shortened.",
     )(command)
 
 

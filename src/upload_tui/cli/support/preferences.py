@@ -26,6 +26,7 @@ from upload_tui.files import (
     write_hint,
     write_private_file,
 )
+from upload_tui.redaction import hide_secrets_in_text, redact
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ __all__ = [
 
 _THEME = "theme"
 _VIEWS = "views"
+_MAX_QUERY_CHARACTERS = 500
 
 
 def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
@@ -127,14 +129,22 @@ def save_views(views: "Sequence[View]") -> None:
 
 
 def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
-    """Save how the dashboard was left, for these services and projects.
+    """Save how the dashboard was left, for these services and projects, without queries that contain a secret.
 
     Raises:
         StorageError: the file cannot be written.
     """
     from msgspec import json
+    from msgspec.structs import replace
 
+    query, *searches = (text if _is_shareable(text) else "" for text in (state.query, *state.searches))
+    state = replace(state, query=query, searches=tuple(filter(None, searches)))
     _write_choice(_state_file(settings), json.encode(state).decode())
+
+
+def _is_shareable(query: str) -> bool:
+    """Whether a query is of a usual length and contains no secret, such as a token that was pasted by mistake."""
+    return len(query) <= _MAX_QUERY_CHARACTERS and hide_secrets_in_text(redact(query)) == query
 
 
 def _state_file(settings: ServiceSettings) -> str:
@@ -144,7 +154,7 @@ def _state_file(settings: ServiceSettings) -> str:
 
 
 def _saved_state(settings: ServiceSettings) -> "ScreenState":
-    """How the dashboard was left; the demo and replays only keep order and density. The default if there is no valid file."""
+    """How the dashboard was left; the demo and replays keep no filters. The default if there is no valid file."""
     from msgspec import DecodeError, json
 
     from upload_tui.tui import ScreenState
@@ -153,7 +163,9 @@ def _saved_state(settings: ServiceSettings) -> "ScreenState":
         state = json.decode(_read_choice(_state_file(settings)), type=ScreenState)
     except DecodeError:
         return ScreenState()
-    return state if settings.url or settings.command else ScreenState(state.order, is_roomy=state.is_roomy)
+    if settings.url or settings.command:
+        return state
+    return ScreenState(state.order, is_roomy=state.is_roomy, searches=state.searches)
 
 
 def _views(settings: ServiceSettings) -> "Sequence[View]":

@@ -104,6 +104,8 @@ def change_columns(zone: tzinfo | None) -> Sequence[Column]:
 
 
 _GAP = "  "
+_MAX_PADDED_CELLS = 60
+"""In a pipe a longer text is whole, and moves only what follows in its own line: it must not fill every other line with blanks."""
 
 
 class Table(Struct, frozen=True):
@@ -114,29 +116,37 @@ class Table(Struct, frozen=True):
 
 
 def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width: int | None) -> Table:
-    """Lay out a table of at most `max_width` cells, if its columns can be shortened that far; None sets no limit."""
+    """Lay out a table of at most `max_width` cells, if its columns can be shortened that far; None shortens nothing."""
     from rich.cells import cell_len
 
     from upload_tui.text import sanitize
-    from upload_tui.tui import fit_to_width, truncate_at_word, truncate_middle
+    from upload_tui.tui import fit_to_width
 
-    cells = {column.title: [sanitize(column.text(record)) for record in records] for column in columns}
+    def clean(text: str) -> str:
+        return sanitize(text, len(text)) if max_width is None else sanitize(text)
+
+    cells = {column.title: [clean(column.text(record)) for record in records] for column in columns}
     natural_widths = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}
     widths = _widths(columns, natural_widths, max_width)
     shown = [column for column in columns if column.title in widths]
     rows = zip(*([column.title, *cells[column.title]] for column in shown), strict=True)
-    lines = [
-        _GAP.join(
-            fit_to_width(
-                (truncate_at_word if column.is_prose else truncate_middle)(text, widths[column.title]),
-                widths[column.title],
-                align_right=column.is_number,
-            )
-            for text, column in zip(row, shown, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    if max_width is None:
+        widths = {title: min(width, _MAX_PADDED_CELLS) for title, width in widths.items()}
+
+    def cell(text: str, column: Column) -> str:
+        width = widths[column.title]
+        if cell_len(text) > width:
+            return text if max_width is None else _shorten(text, column, width)
+        return fit_to_width(text, width, align_right=column.is_number)
+
+    lines = [_GAP.join(map(cell, row, shown)).rstrip() for row in rows]
     return Table(lines, [column.title for column in columns if column.title not in widths])
+
+
+def _shorten(text: str, column: Column, width: int) -> str:
+    from upload_tui.tui import fit_to_width, truncate_at_word, truncate_middle
+
+    return fit_to_width((truncate_at_word if column.is_prose else truncate_middle)(text, width), width)
 
 
 def _widths(columns: Sequence[Column], natural_widths: dict[str, int], max_width: int | None) -> dict[str, int]:

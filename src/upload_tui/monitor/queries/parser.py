@@ -22,6 +22,7 @@ from upload_tui.monitor.queries.terms import (
     EVERYTHING,
     FIELDS,
     NUMBER_FIELDS,
+    SIMILAR_FIELDS,
     STAGE_NAMES,
     TEXT_FIELDS,
     AnyOf,
@@ -254,7 +255,8 @@ class _Parser:
         if not value or value[0] in "/\\":
             return  # an address, a path, or the end of a word
         otherwise = f"Fields: {', '.join(FIELDS)}. In quotation marks it is text." if self._is_strict else ""
-        hint = did_you_mean(field[1].lower(), FIELDS, otherwise=otherwise)
+        similar = SIMILAR_FIELDS.get(name := field[1].lower())
+        hint = f"Did you mean {similar}?" if similar else did_you_mean(name, FIELDS, otherwise=otherwise)
         if self._is_strict:
             raise self._scanner.error(f"There is no field {field[1]}", hint)
         self.note = self.note or hint

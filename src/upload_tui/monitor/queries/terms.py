@@ -13,6 +13,7 @@ __all__ = [
     "EVERYTHING",
     "FIELDS",
     "NUMBER_FIELDS",
+    "SIMILAR_FIELDS",
     "STAGE_NAMES",
     "TEXT_FIELDS",
     "UNKNOWN_STAGE",
@@ -80,6 +81,35 @@ FIELDS: Mapping[str, str] = {
     "until": "initiated until then, as in until:1d or until:2026-11-01T12:00",
 }
 """All fields, each with a line of help."""
+_GUESSES: Mapping[str, str] = {
+    "stage": "state status",
+    "project": "project_id project_name",
+    "service": "server host url address",
+    "name": "file filename upload upload_name path title",
+    "id": "uuid upload_id",
+    "by": "user username owner uploader person who creator created_by",
+    "storage": "backend provider storage_provider bucket",
+    "type": "content_type content mime mimetype extension",
+    "error": "note reason cause message error_message why problem detail anomaly anomalies",
+    "size": "bytes size_bytes chunk_size_bytes length",
+    "age": "stage_since stage_since_certainty certainty waiting older newer as_of",
+    "took": "time duration elapsed verification seconds",
+    "chunks": "chunk chunk_count parts count progress",
+    "since": "after from start started date day created initiated_on completed_on verified_on error_on on at",
+    "until": "before to end",
+    "is:trouble": "trouble alert alarm kind",
+    "is:overdue": "late slow overdue",
+    "is:stuck": "stuck hanging",
+    "is:pending": "pending open unfinished running",
+    "is:failed": "failed failure",
+    "is:contradictory": "contradictory",
+    "is:gone": "gone deleted missing removed",
+    "is:acknowledged": "acknowledged acknowledgement ack acked silenced",
+    "is:marked": "marked mark selected",
+    **{f"stage:{stage}": stage for stage in map(str, Stage) if stage not in TEXT_FIELDS},
+}
+SIMILAR_FIELDS: Mapping[str, str] = {name: field for field, names in _GUESSES.items() for name in names.split()}
+"""Names that users may take for a field, such as those in the output of `list`; and what to write in place of each."""
 
 
 class TextTerm(Struct, frozen=True):

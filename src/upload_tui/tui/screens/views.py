@@ -97,6 +97,7 @@ class ViewScreen(QueryScreen):
         self._keymap = preferences.keymap
         self._command_keys = {one.key: f"the command {one.name}" for one in preferences.commands if one.key}
         self._query_before_view = Query(**_order_fields(TableOrder()))
+        self._searches = list(state.searches)
         self._usual_columns = (display_options.columns, display_options.view_columns)
         self.set_reactive(ViewScreen.rows_query, state.rows_query)
         shown = next((view for view in self._views if view.name == state.view and view.query == state.query), None)
@@ -106,7 +107,8 @@ class ViewScreen(QueryScreen):
         self._bind_views()
 
     def on_mount(self) -> None:
-        """Leave a view when its query is changed."""
+        """Leave a view when its query is changed, and offer the queries of earlier sessions."""
+        self.query_one(SearchBar).use_history(self._searches)
         self.watch(self, "rows_query", self._leave_changed_view, init=False)
 
     @property
@@ -116,7 +118,7 @@ class ViewScreen(QueryScreen):
         if self.is_running and self.query_one(UploadTable).follow and self._order_before_follow is not None:
             sort, descending = self._order_before_follow
             query = replace(query, sort=sort, descending=descending)
-        return ScreenState.of(query, self.view, is_roomy=self.display_options.is_roomy)
+        return ScreenState.of(query, self.view, is_roomy=self.display_options.is_roomy, searches=self._searches)
 
     @property
     def _has_view_columns(self) -> bool:

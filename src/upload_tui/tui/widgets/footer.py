@@ -152,6 +152,10 @@ class SearchBar(Horizontal):
         yield field
         yield Label(_SEARCH_KEYS, id="search-keys")
 
+    def use_history(self, queries: list[str]) -> None:
+        """Suggest these queries, the last one first, and add to the list those that are applied."""
+        self._suggester.history = queries
+
     @property
     def is_open(self) -> bool:
         """True while the line is visible."""
@@ -206,8 +210,8 @@ class SearchBar(Horizontal):
             self.app.bell()
             return
         if text:
-            earlier = [one for one in self._suggester.history if one != text]
-            self._suggester.history = [text, *earlier][:_MAX_HISTORY]
+            history = self._suggester.history
+            history[:] = [text, *(one for one in history if one != text)][:_MAX_HISTORY]
         self._close()
 
     def _close(self) -> None:

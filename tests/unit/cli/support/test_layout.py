@@ -41,6 +41,12 @@ def test_nothing_is_shortened_without_a_maximum_width(records: list[dict[str, An
     assert all(any(record["name"].rstrip() in line for line in table.lines) for record in short)
 
 
+def test_a_long_text_in_a_pipe_moves_only_its_own_line() -> None:
+    records = [{"id": "1", "size": "", "name": name, "note": "end"} for name in ("a", "b" * 60, "c" * 10_000)]
+    lines = layout_table(COLUMNS, records, None).lines
+    assert [line.index("NOTE" if line is lines[0] else "end") for line in lines] == [72, 72, 72, 10_012]
+
+
 @given(records, st.integers(1, NARROWEST - 1))
 def test_ids_are_complete_even_if_they_do_not_fit(records: list[dict[str, Any]], max_width: int) -> None:
     table = layout_table(COLUMNS, records, max_width)

@@ -12,6 +12,7 @@ from upload_tui.cli.support.preferences import dashboard_preferences, save_state
 from upload_tui.errors import SettingsError
 from upload_tui.files import config_folder, state_folder
 from upload_tui.monitor import SortKey
+from upload_tui.redaction import register_secrets
 from upload_tui.settings import ServiceSettings
 from upload_tui.settings.profiles import ViewSettings
 from upload_tui.tui import ASCII, UNICODE, ScreenState, TableOrder, View, ViewKind, parse_columns
@@ -172,13 +173,25 @@ def test_error_suggests_the_nearest_name(fields: dict[str, Any], message: str) -
 
 
 def test_a_dashboard_is_left_and_comes_back_for_the_same_services_and_projects() -> None:
-    left = ScreenState(TableOrder(SortKey.SIZE), "is:trouble", view="night", is_roomy=True)
+    left = ScreenState(TableOrder(SortKey.SIZE), "is:trouble", view="night", is_roomy=True, searches=("b", "a"))
     save_state(settings(), left)
     assert dashboard_preferences(settings()).state == left
     assert dashboard_preferences(settings(projects=("other",))).state == ScreenState()
     demo = ServiceSettings(url="")
     save_state(demo, left)
-    assert dashboard_preferences(demo).state == ScreenState(TableOrder(SortKey.SIZE), is_roomy=True)
+    assert dashboard_preferences(demo).state == ScreenState(
+        TableOrder(SortKey.SIZE), is_roomy=True, searches=left.searches
+    )
+
+
+def test_a_query_with_a_secret_is_not_saved() -> None:
+    register_secrets(["t0ken-of-ada"])
+    texts = ("id:t0ken-of-ada", "https://ada:pass@example.org", "token=hunter22", "x" * 20_000)
+    save_state(settings(), ScreenState(query=texts[0], searches=(*texts, "scan")))
+    (file,) = (state_folder() / "screens").iterdir()
+    assert dashboard_preferences(settings()).state == ScreenState(searches=("scan",))
+    assert file.stat().st_mode & 0o077 == 0
+    assert not any(text in file.read_text() for text in texts)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"order": {"sort": "sise"}}', "\x00"])
