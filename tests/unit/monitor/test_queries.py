@@ -210,7 +210,7 @@ def test_a_name_that_is_seen_elsewhere_leads_to_its_field(name: str) -> None:
     hint = read_query(f"{name}:1").note
     field, _, value = hint.removeprefix("Did you mean ").removesuffix("?").partition(":")
     assert field in FIELDS
-    assert not value or parse_query(f"{field}:{value}")
+    assert not value or parse_query(f"{field}:{value}").text
 
 
 UNFINISHED = [
