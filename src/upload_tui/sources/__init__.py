@@ -16,16 +16,20 @@ if TYPE_CHECKING:
         ErrorLine,
         IgnoredLine,
         Line,
+        LineBatch,
+        LineReceiver,
+        Listing,
+        SnapshotSource,
         UnreadableLine,
         UploadLine,
         guess_id,
+        listing_error,
         parse_line,
     )
     from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
     from upload_tui.sources.process import CommandSource, source_environment
     from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
-    from upload_tui.sources.source import LineBatch, LineReceiver, Listing, SnapshotSource, listing_error
     from upload_tui.sources.summaries import can_store_as_printed, read_line_summary, stored_page
     from upload_tui.sources.uploads import parse_upload
 
@@ -67,13 +71,13 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "contract": (
-            "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line MAX_LINE_BYTES parse_line UnreadableLine UploadLine"
+            "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error MAX_LINE_BYTES "
+            "parse_line SnapshotSource UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",
         "records": "has_ended read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
-        "source": "LineBatch LineReceiver Listing listing_error SnapshotSource",
         "summaries": "can_store_as_printed read_line_summary stored_page",
         "uploads": "parse_upload",
     },

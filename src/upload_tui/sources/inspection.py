@@ -7,9 +7,19 @@ from datetime import UTC, datetime
 from msgspec import Struct, field
 
 from upload_tui.errors import ServiceError, did_you_mean
-from upload_tui.sources.contract import EndLine, ErrorLine, IgnoredLine, UnreadableLine, UploadLine, parse_line
+from upload_tui.sources.contract import (
+    EndLine,
+    ErrorLine,
+    IgnoredLine,
+    LineBatch,
+    Listing,
+    SnapshotSource,
+    UnreadableLine,
+    UploadLine,
+    listing_error,
+    parse_line,
+)
 from upload_tui.sources.schema import LINE_FIELDS
-from upload_tui.sources.source import LineBatch, Listing, SnapshotSource, listing_error
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import AnomalyName
 

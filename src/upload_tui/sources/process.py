@@ -14,8 +14,7 @@ from upload_tui.processes import (
     end_text,
     read_bounded,
 )
-from upload_tui.sources.contract import MAX_LINE_BYTES
-from upload_tui.sources.source import LineBatch, LineReceiver, Listing
+from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing
 
 __all__ = ["CommandSource", "source_environment"]
 

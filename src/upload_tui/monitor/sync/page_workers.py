@@ -1,25 +1,37 @@
-"""Parse pages in worker processes when a full scan is large enough to pay for starting them."""
+"""Parse pages in worker processes when a full scan is large enough to pay for starting them.
+
+A process is `python -m upload_tui.monitor.sync.page_workers`. It writes a byte when it is ready, then answers each page with its
+snapshot until its input is closed, which also happens when the parent is killed. A page is preceded by `_REQUEST_HEADER`, a snapshot
+by `_RESPONSE_HEADER`; a page that needs a full parse has an empty snapshot.
+"""
 
 import asyncio
+import gc
 import os
+import signal
+import struct
 import sys
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, cast
 
 from upload_tui.monitor.store.bulk import page_snapshot
-from upload_tui.monitor.sync.page_worker import READY, REQUEST_HEADER, RESPONSE_HEADER
 
 __all__ = ["PageWorkers"]
 
 _MAX_WORKERS = 4
 """More workers parse faster than one event loop can fetch and store."""
-_COMMAND = (sys.executable, "-m", "upload_tui.monitor.sync.page_worker")
+_COMMAND = (sys.executable, "-m", "upload_tui.monitor.sync.page_workers")
 _LIMIT_BYTES = 1 << 20
+_READY = b"\x06"
+_REQUEST_HEADER = struct.Struct("!QdI")
+"""Precedes a project's id and a page: bytes of the page, when it was read (seconds since 1970), bytes of the id."""
+_RESPONSE_HEADER = struct.Struct("!Q")
+"""Precedes a snapshot: its size in bytes."""
 
 
 class PageWorkers:
@@ -88,7 +100,7 @@ class _Worker:
     async def is_ready(self) -> bool:
         """Wait until the process has started; False if it ended instead."""
         with suppress(OSError, EOFError):
-            self._is_usable = await self._responses.readexactly(len(READY)) == READY
+            self._is_usable = await self._responses.readexactly(len(_READY)) == _READY
         return self._is_usable
 
     async def parse(self, body: bytes, read_on: datetime, project_id: str) -> bytes:
@@ -106,9 +118,9 @@ class _Worker:
 
     async def _request(self, body: bytes, read_on: datetime, project_id: str) -> bytes:
         encoded_id = project_id.encode()
-        header = REQUEST_HEADER.pack(len(body), read_on.timestamp(), len(encoded_id))
+        header = _REQUEST_HEADER.pack(len(body), read_on.timestamp(), len(encoded_id))
         self._requests.writelines((header, encoded_id, body))
-        (size_bytes,) = RESPONSE_HEADER.unpack(await self._responses.readexactly(RESPONSE_HEADER.size))
+        (size_bytes,) = _RESPONSE_HEADER.unpack(await self._responses.readexactly(_RESPONSE_HEADER.size))
         return await self._responses.readexactly(size_bytes)
 
     async def stop(self) -> None:
@@ -121,3 +133,23 @@ class _Worker:
 def _cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _answer_pages() -> None:
+    """Read pages from standard input and write snapshots to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the parent
+    gc.disable()  # parsed pages hold no reference cycles
+    requests, responses = sys.stdin.buffer, sys.stdout.buffer
+    responses.write(_READY)
+    responses.flush()
+    while len(head := requests.read(_REQUEST_HEADER.size)) == _REQUEST_HEADER.size:
+        size_bytes, read_at, id_bytes = _REQUEST_HEADER.unpack(head)
+        project_id = requests.read(id_bytes).decode()
+        snapshot = page_snapshot(requests.read(size_bytes), datetime.fromtimestamp(read_at, UTC), project_id)
+        responses.write(_RESPONSE_HEADER.pack(len(snapshot)))
+        responses.write(snapshot)
+        responses.flush()
+
+
+if __name__ == "__main__":
+    _answer_pages()
