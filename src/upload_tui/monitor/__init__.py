@@ -73,11 +73,12 @@ if TYPE_CHECKING:
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
-    from upload_tui.monitor.queries.query import Query, SortKey
-    from upload_tui.monitor.queries.terms import (
+    from upload_tui.monitor.queries.query import (
         EVERYTHING,
         FIELDS,
         Expression,
+        Query,
+        SortKey,
         State,
         StateTerm,
         TextTerm,
@@ -249,9 +250,8 @@ __getattr__, __dir__ = lazy_names(
         "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
-        "queries.query": "Query SortKey",
-        "queries.terms": (
-            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload State StateTerm text_terms TextTerm "
+        "queries.query": (
+            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms TextTerm "
             "TimeTerm Where"
         ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",

@@ -38,8 +38,7 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.picture import Freshness
 from upload_tui.monitor.queries.matching import with_service
-from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.queries.terms import EVERYTHING, Where
+from upload_tui.monitor.queries.query import EVERYTHING, Query, Where
 from upload_tui.monitor.store.aggregates import StageCounts, StoreAggregates, WorkerFigures, last_ended_on
 from upload_tui.monitor.store.conditions import TroubleThresholds
 from upload_tui.monitor.store.row_finder import FoundRows

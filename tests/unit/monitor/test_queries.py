@@ -13,7 +13,7 @@ from upload_tui.errors import QueryError
 from upload_tui.monitor import CHANGE_FIELDS, UPLOAD_FIELDS
 from upload_tui.monitor.queries.completion import complete_query
 from upload_tui.monitor.queries.parser import parse_query, read_query
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     EVERYTHING,
     FIELDS,
     STAGE_NAMES,

@@ -9,12 +9,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.monitor.model import ProjectRef, Row
-from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     FIELDS,
     NUMBER_FIELDS,
     STAGE_NAMES,
     Expression,
+    Query,
     StageTerm,
     State,
     StateTerm,

@@ -9,7 +9,7 @@ from msgspec import Struct
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.changes import AnomalyNoticed, CommandEnded, StageReached, UploadChange, UploadGone
 from upload_tui.monitor.model import ProjectRef, Row, Trouble
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     EVERYTHING,
     UNKNOWN_STAGE,
     AllOf,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from upload_tui.errors import QueryError, did_you_mean
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     EVERYTHING,
     FIELDS,
     NUMBER_FIELDS,

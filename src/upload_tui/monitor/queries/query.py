@@ -1,14 +1,252 @@
-"""What to show of a picture: the user's search and the filters of a screen or a command, and the order."""
+"""What to show of a picture: the terms of the user's search, the filters of a screen or a command, and the order."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.monitor.queries.terms import Where
 from upload_tui.status import Stage
 
-__all__ = ["Query", "SortKey"]
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "EVERYTHING",
+    "Expression",
+    "FIELDS",
+    "NUMBER_FIELDS",
+    "Not",
+    "NumberTerm",
+    "Query",
+    "SIMILAR_FIELDS",
+    "STAGE_NAMES",
+    "SortKey",
+    "StageTerm",
+    "State",
+    "StateTerm",
+    "TEXT_FIELDS",
+    "TextTerm",
+    "TimeTerm",
+    "UNKNOWN_STAGE",
+    "Where",
+    "all_of",
+    "needs_marks",
+    "needs_upload",
+    "text_terms",
+]
+
+UNKNOWN_STAGE = "unknown"
+"""The stage of uploads in a state that is not in the design."""
+STAGE_NAMES = (*map(str, Stage), UNKNOWN_STAGE)
+
+
+class State(StrEnum):
+    """The values of `is:`."""
+
+    STUCK = "stuck"
+    OVERDUE = "overdue"
+    """Stuck uploads are overdue as well."""
+    PENDING = "pending"
+    TROUBLE = "trouble"
+    FAILED = "failed"
+    """Also long ago."""
+    CONTRADICTORY = "contradictory"
+    GONE = "gone"
+    ACKNOWLEDGED = "acknowledged"
+    MARKED = "marked"
+
+
+TEXT_FIELDS: Mapping[str, str] = {
+    "project": "project's id or name",
+    "service": "service's address",
+    "name": "name of the upload",
+    "id": "id of the upload",
+    "by": "who uploads it",
+    "storage": "storage provider",
+    "type": "content type",
+    "error": "cause of the failure",
+}
+"""The fields that are texts, each with a line of help."""
+NUMBER_FIELDS: Mapping[str, str] = {
+    "size": "bytes, as in size>100MB or size<1GiB",
+    "age": "time in its stage, as in age>1h30m",
+    "took": "duration of the verification, as in took>30s",
+    "chunks": "number of chunks received, as in chunks>10",
+}
+FIELDS: Mapping[str, str] = {
+    "stage": "initiated, completed, verified or error",
+    "is": "stuck, overdue, pending, trouble, failed, contradictory, gone, acknowledged or marked",
+    **TEXT_FIELDS,
+    **NUMBER_FIELDS,
+    "since": "initiated since then, as in since:2h or since:2026-11-01",
+    "until": "initiated until then, as in until:1d or until:2026-11-01T12:00",
+}
+"""All fields, each with a line of help."""
+_GUESSES: Mapping[str, str] = {
+    "stage": "state status",
+    "project": "project_id project_name",
+    "service": "server host url address",
+    "name": "file filename upload upload_name path title",
+    "id": "uuid upload_id",
+    "by": "user username owner uploader person who creator created_by",
+    "storage": "backend provider storage_provider bucket",
+    "type": "content_type content mime mimetype extension",
+    "error": "note reason cause message error_message why problem detail anomaly anomalies",
+    "size": "bytes size_bytes chunk_size_bytes length",
+    "age": "stage_since stage_since_certainty certainty waiting older newer as_of",
+    "took": "time duration elapsed verification seconds",
+    "chunks": "chunk chunk_count parts count progress",
+    "since": "after from start started date day created initiated_on completed_on verified_on error_on on at",
+    "until": "before to end",
+    "is:trouble": "trouble alert alarm kind",
+    "is:overdue": "late slow overdue",
+    "is:stuck": "stuck hanging",
+    "is:pending": "pending open unfinished running",
+    "is:failed": "failed failure",
+    "is:contradictory": "contradictory",
+    "is:gone": "gone deleted missing removed",
+    "is:acknowledged": "acknowledged acknowledgement ack acked silenced",
+    "is:marked": "marked mark selected",
+    **{f"stage:{stage}": stage for stage in map(str, Stage) if stage not in TEXT_FIELDS},
+}
+SIMILAR_FIELDS: Mapping[str, str] = {name: field for field, names in _GUESSES.items() for name in names.split()}
+"""Names that users may take for a field, such as those in the output of `list`; and what to write in place of each."""
+
+
+class TextTerm(Struct, frozen=True):
+    """A text contains one of the values, or is equal to one if `is_exact`.
+
+    Attributes:
+        field: of `TEXT_FIELDS`; empty means any of name, id and error message.
+        values: folded.
+    """
+
+    field: str
+    values: tuple[str, ...]
+    is_exact: bool = False
+
+
+class StageTerm(Struct, frozen=True):
+    """An upload that is not gone is in one of these stages (of `STAGE_NAMES`)."""
+
+    stages: frozenset[str]
+
+
+class StateTerm(Struct, frozen=True):
+    """An upload has one of these states."""
+
+    states: frozenset[State]
+
+
+class NumberTerm(Struct, frozen=True):
+    """A known number compares with one of the values: bytes, milliseconds, or a count."""
+
+    field: str
+    operator: str
+    values: tuple[int, ...]
+
+
+class TimeTerm(Struct, frozen=True):
+    """An upload was initiated, or a change happened, at that time or later; with `is_until` at that time or earlier.
+
+    Exactly one of `ago_seconds` and `on` is not None.
+    """
+
+    ago_seconds: float | None
+    on: datetime | None
+    is_until: bool = False
+
+
+class AllOf(Struct, frozen=True):
+    """All parts match; without parts, everything does."""
+
+    parts: "tuple[Expression, ...]"
+
+
+class AnyOf(Struct, frozen=True):
+    """One of the parts matches."""
+
+    parts: "tuple[Expression, ...]"
+
+
+class Not(Struct, frozen=True):
+    """The part does not match."""
+
+    part: "Expression"
+
+
+Expression: TypeAlias = "TextTerm | StageTerm | StateTerm | NumberTerm | TimeTerm | AllOf | AnyOf | Not"
+EVERYTHING = AllOf(())
+
+
+class Where(Struct, frozen=True):
+    """A parsed query.
+
+    Attributes:
+        text: as it was written; empty if it was not.
+        tree: what has to match.
+        note: a suggestion for the user; empty if there is none.
+        tree_text: what the tree was parsed from, if that is another text, as the last one without a mistake; else None.
+    """
+
+    text: str = ""
+    tree: Expression = EVERYTHING
+    note: str = ""
+    tree_text: str | None = None
+
+    @property
+    def applied_text(self) -> str:
+        """The text that is in force."""
+        return self.text if self.tree_text is None else self.tree_text
+
+
+def all_of(*parts: Expression) -> Expression:
+    """The parts joined, so that all must match."""
+    flat = [one for part in parts for one in (part.parts if isinstance(part, AllOf) else (part,))]
+    return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
+
+
+def needs_upload(tree: Expression) -> bool:
+    """Whether a change alone does not have all that the tree compares: the upload as it is now is needed."""
+    match tree:
+        case TextTerm():
+            return tree.field in {"by", "storage", "type"}
+        case StateTerm():
+            return bool(tree.states - {State.PENDING, State.FAILED, State.GONE, State.MARKED})
+        case NumberTerm():
+            return True
+        case AllOf() | AnyOf():
+            return any(map(needs_upload, tree.parts))
+        case Not():
+            return needs_upload(tree.part)
+        case _:
+            return False
+
+
+def needs_marks(tree: Expression) -> bool:
+    """Whether the tree compares which uploads are marked."""
+    match tree:
+        case StateTerm():
+            return State.MARKED in tree.states
+        case AllOf() | AnyOf():
+            return any(map(needs_marks, tree.parts))
+        case Not():
+            return needs_marks(tree.part)
+        case _:
+            return False
+
+
+def text_terms(tree: Expression, fields: Iterable[str] = ("",)) -> Sequence[str]:
+    """The folded values that must be contained in one of these text fields, for highlighting."""
+    match tree:
+        case TextTerm():
+            return tree.values if tree.field in fields else ()
+        case AllOf() | AnyOf():
+            return [value for part in tree.parts for value in text_terms(part, fields)]
+        case _:
+            return ()
 
 
 class SortKey(StrEnum):

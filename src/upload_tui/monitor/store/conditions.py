@@ -17,7 +17,7 @@ from upload_tui.monitor.queries.matching import (
     messages_of_short_cause,
     time_bound,
 )
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     UNKNOWN_STAGE,
     AllOf,
     AnyOf,

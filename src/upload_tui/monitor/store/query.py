@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.queries.matching import matches_project, messages_of_short_cause
-from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.monitor.queries.terms import (
+from upload_tui.monitor.queries.query import (
     EVERYTHING,
     UNKNOWN_STAGE,
     AllOf,
@@ -19,6 +18,8 @@ from upload_tui.monitor.queries.terms import (
     Expression,
     Not,
     NumberTerm,
+    Query,
+    SortKey,
     StageTerm,
     State,
     StateTerm,

@@ -15,7 +15,7 @@ from upload_tui.monitor.changes import AnomalyNoticed, UploadPurged, UploadRef, 
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries.matching import matches_change, matches_row
 from upload_tui.monitor.queries.parser import parse_query, read_query
-from upload_tui.monitor.queries.terms import FIELDS, STAGE_NAMES, State, needs_upload
+from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State, needs_upload
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import SIZE_DIFFERS, Upload

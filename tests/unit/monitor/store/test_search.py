@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.monitor.queries.parser import parse_query
-from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.monitor.queries.terms import TextTerm, Where
+from upload_tui.monitor.queries.query import Query, SortKey, TextTerm, Where
 from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.text import fold
