@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.wire.bodies import parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         entry_json,
         mask_secrets,
         page_entries,
-        parse_body,
         read_error_envelope,
         read_projects,
         read_upload_entries,
@@ -85,10 +85,11 @@ __getattr__, __dir__ = lazy_names(
     {
         "page_summaries": "read_summaries UploadSummary",
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
+        "bodies": "parse_body",
         "responses": (
             "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
             "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries "
-            "parse_body RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
+            "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
             "SIZE_DIFFERS STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",

@@ -1,19 +1,18 @@
 """Parse the responses of the service: bodies, pages of uploads, projects, errors. No input makes these functions crash.
 
-A body is JSON in UTF-8. An entry of it that is nested too deeply cannot be read, however deep the reader's own stack is.
+An entry that is nested too deeply cannot be read, however deep the reader's own stack is.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import MsgspecError, Struct
-from msgspec.json import decode
+from msgspec import Struct
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import hide_named_value, hide_secrets_in_text, may_contain_secret
+from upload_tui.wire.bodies import MAX_DEPTH, parse_body
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -31,53 +30,13 @@ __all__ = [
     "UploadReading",
     "build_upload_page",
     "entry_json",
-    "is_fully_readable",
     "mask_secrets",
     "page_entries",
-    "parse_body",
     "read_error_envelope",
     "read_projects",
     "read_upload_entries",
     "read_upload_reading",
 ]
-
-_MAX_DEPTH = 64
-_MAX_DIGITS = 4000
-"""Python refuses to parse longer integers."""
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
-_STRING = re.compile(rb'"[^"]*"')
-
-
-def parse_body(body: bytes) -> Any:
-    """Parse a JSON body. Lone surrogates, which no database and no terminal can store, are replaced.
-
-    Raises:
-        InvalidResponseError: it is not JSON (HTML from a proxy, a truncated response), or is nested too deeply.
-    """
-    try:
-        return decode(body)
-    except (MsgspecError, ValueError, RecursionError):
-        pass  # msgspec is the stricter parser: json also accepts NaN, lone surrogates and numbers out of range
-    try:
-        return _without_surrogates(json.loads(body, parse_int=_parse_integer))
-    except (ValueError, RecursionError) as error:
-        raise InvalidResponseError("The response is not JSON") from error
-
-
-def _parse_integer(digits: str) -> float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
-
-
-def _without_surrogates(value: Any) -> Any:
-    match value:
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case list():
-            return [_without_surrogates(entry) for entry in value]
-        case dict():
-            return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
-        case _:
-            return value
 
 
 def mask_secrets(value: Any, depth: int = 0) -> Any:
@@ -86,7 +45,7 @@ def mask_secrets(value: Any, depth: int = 0) -> Any:
     Raises:
         InvalidResponseError: it is nested too deeply.
     """
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise InvalidResponseError("The service listed an entry that is nested too deeply")
     match value:
         case str():
@@ -115,23 +74,6 @@ def _name_of_pair(fields: Mapping[str, Any], key: str) -> str:
         fields[other] for other in ("name", "key", "header") if key == "value" and isinstance(fields.get(other), str)
     ]
     return names[0] if names else key
-
-
-def is_fully_readable(body: bytes) -> bool:
-    """Whether the full reader can read a body whose known fields a decoder has read; such a decoder skips the others unread."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    structure = body.translate(None, _NOT_STRUCTURE)
-    structure = _STRING.sub(b"", structure.replace(b'""', b""))
-    for _ in range(_MAX_DEPTH):  # each pass removes at least the innermost level
-        if not structure:
-            break
-        structure = structure.replace(b"[]", b"").replace(b"{}", b"")
-    return not structure
 
 
 CODE_NOT_PROVIDED = "not_provided"
@@ -245,7 +187,7 @@ def read_upload_reading(
 def _masked_json(payload: object) -> str:
     """The JSON of an entry with every secret masked; an entry that certainly has none is not walked through."""
     raw = json.dumps(payload, ensure_ascii=False)
-    is_flat = raw.count("{") + raw.count("[") <= _MAX_DEPTH
+    is_flat = raw.count("{") + raw.count("[") <= MAX_DEPTH
     if is_flat and not may_contain_secret(raw.encode()):
         return raw
     return json.dumps(mask_secrets(payload), ensure_ascii=False)

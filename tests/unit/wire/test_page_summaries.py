@@ -1,6 +1,7 @@
 """Summaries of a page agree with a full parse, or leave the upload to it."""
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
@@ -11,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fuzz.agreement import assert_readers_agree, assert_same_upload
 
+from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
+from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.page_summaries import read_summaries
+from upload_tui.wire.responses import page_entries, read_upload_entries
 from upload_tui.wire.status_shapes import StatusShape
 from upload_tui.wire.upload import read_upload
 
@@ -72,6 +76,69 @@ UNUSED = {
 def test_both_readers_agree_on_what_is_readable(value: bytes) -> None:
     body = json.dumps({"results": [{**an_upload(initiated=90, completed=60, verified=30), "more": "@"}]}).encode()
     assert_readers_agree(body.replace(b'"@"', value))
+
+
+OTHER_VALUES = (
+    None,
+    True,
+    "2026-03-14T09:26:00.000Z",
+    "error",
+    {"state": "error", "state_on": None},
+    [{"state": "error"}],
+)
+STAGE_KEYS = {
+    StatusShape.A: "status initiated_on completed_on verified_on error_on error_message",
+    StatusShape.B: "status current prior state state_on",
+    StatusShape.DEPLOYED: "status initiated_on ready_for_chunks completed_on is_consistent purged_on error_on error_message",
+}
+
+
+@given(
+    shape_and_key=st.sampled_from([(shape, key) for shape, keys in STAGE_KEYS.items() for key in keys.split()]),
+    other=st.sampled_from(OTHER_VALUES),
+    is_first=st.booleans(),
+    is_escaped=st.booleans(),
+    is_missing_elsewhere=st.booleans(),
+    data=st.data(),
+)
+def test_a_status_with_a_key_that_is_there_twice_has_no_stage(
+    shape_and_key: tuple[StatusShape, str],
+    other: object,
+    is_first: bool,
+    is_escaped: bool,
+    is_missing_elsewhere: bool,
+    data: st.DataObject,
+) -> None:
+    """For both readers, wherever the other value stands, and whatever else is on the page."""
+    shape, key = shape_and_key
+    upload = an_upload("twice", id="twice", completed=60, verified=30, status_shape=shape)
+    entry, plain = json.dumps(upload), an_upload("plain", id="plain", completed=60, verified=30, status_shape=shape)
+    if is_missing_elsewhere:
+        plain.pop("status", None) if key == "status" else plain["status"].pop(key, None)
+    places = [match.start() for match in re.finditer(f'"{key}": ', entry)]
+    at = data.draw(st.sampled_from(places))
+    name = json.dumps(key).replace(key[0], f"\\u{ord(key[0]):04x}", 1) if is_escaped else json.dumps(key)
+    second = f"{name}: {json.dumps(other)}"
+    value_at = at + len(key) + 4
+    _, end = json.JSONDecoder().raw_decode(entry, value_at)
+    doubled = f"{entry[:at]}{second}, {entry[at:]}" if is_first else f"{entry[:end]}, {second}{entry[end:]}"
+    body = f'{{"results": [{doubled}, {json.dumps(plain)}]}}'.encode()
+    assert not any(summary and summary.id == "twice" for summary in read_summaries(body, NOW) or ())
+    (reading, _) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert not isinstance(reading, str)
+    assert reading.upload.timeline.unknown_state is not None
+    assert key in reading.upload.timeline.unknown_state.name
+    assert read_upload(parse_body(doubled.encode()), read_on=NOW).timeline == reading.upload.timeline
+
+
+def test_a_key_of_a_status_may_stand_elsewhere() -> None:
+    """Also as text; only what is there twice in one object is ambiguous."""
+    upload = an_upload("error_on", id="status", completed=60, verified=30) | {
+        "more": {"error_on": 1, "status": [{"state": 1}]}
+    }
+    (reading,) = read_upload_entries(page_entries(json.dumps({"results": [upload]}).encode()), read_on=NOW)
+    assert not isinstance(reading, str)
+    assert reading.upload.stage is Stage.VERIFIED
 
 
 def test_brackets_in_texts_do_not_need_a_full_parse() -> None:

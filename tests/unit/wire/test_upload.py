@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, an_upload
+from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.responses import (
     build_upload_page,
     mask_secrets,
-    parse_body,
     read_error_envelope,
     read_upload_entries,
 )
