@@ -43,14 +43,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what the quick profile does not run."""
     if not config.getoption("--quick"):
         return
-    quick = [item for item in items if _is_quick(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(quick)])
-    items[:] = quick
+    config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
+    items[:] = [item for item in items if not _is_slow(item)]
 
 
-def _is_quick(item: pytest.Item) -> bool:
-    folder = item.path.relative_to(_FOLDER).parts[0]
-    return folder in _QUICK_FOLDERS and item.get_closest_marker("slow") is None
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import what the quick profile does not run."""
+    is_left_out = collection_path.parent == _FOLDER and collection_path.name not in _QUICK_FOLDERS
+    return True if is_left_out and config.getoption("--quick") else None
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
 
 
 def pytest_xdist_auto_num_workers() -> int:

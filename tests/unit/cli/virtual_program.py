@@ -252,9 +252,17 @@ def virtual_time() -> Iterator[None]:
 
 
 def _needs_many_requests(world: Served) -> bool:
-    """Whether the first scan looks for a readable row on a thousand pages that are all the same unreadable one."""
+    """Whether the first scan looks for a readable row on a thousand pages that are all the same unreadable one.
+
+    Pages of one row then all hold the first upload.
+    """
     projects = world.projects if isinstance(world, World) else ()
-    return any(one.repeats_page and one.unreadable and one.unreadable_form == "not UTF-8" for one in projects)
+    return any(
+        one.repeats_page
+        and one.unreadable_form == "not UTF-8"
+        and not one.unreadable.isdisjoint(upload["id"] for upload in one.uploads[:1])
+        for one in projects
+    )
 
 
 def run_virtually(capture: Capture, home: Path, world: Served, *arguments: str) -> Result:
