@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from tests.e2e.forked_program import can_be_forked, run_forked
+
 __all__ = [
     "PROGRAM",
     "Result",
@@ -51,15 +53,19 @@ class Result:
 
 def run(*arguments: str, environment: Mapping[str, str] | None = None, program: Sequence[str] = (PROGRAM,)) -> Result:
     """Run the program to its end, without a terminal."""
-    done = subprocess.run(
-        [*program, *arguments],
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+    variables = {**os.environ, **(environment or {})}
+    if program == (PROGRAM,) and can_be_forked(variables):
+        done = run_forked([PROGRAM, *arguments], variables, TIMEOUT_SECONDS)
+    else:
+        done = subprocess.run(
+            [*program, *arguments],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
     assert "Traceback" not in done.stdout + done.stderr
     return Result(done.returncode, done.stdout, done.stderr)
 
