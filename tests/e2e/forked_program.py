@@ -96,7 +96,7 @@ def _serve(path: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # let the system reap
     os.write(1, b"ready\n")
     while True:
-        readable, _, _ = select.select([listener, 0], [], [])
+        readable, _, _ = select.select([listener.fileno(), 0], [], [])
         if 0 in readable:
             return
         connection, _ = listener.accept()
