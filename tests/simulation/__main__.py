@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from _pytest.capture import FDCapture, MultiCapture
 
@@ -79,15 +79,16 @@ def _run_many(capture: Capture, first: int, minutes: float) -> int:
     _out.write(f"fresh seeds from {first} for {minutes:g} minutes\n")
     ends, seed, failures = time.monotonic() + minutes * 60, first, list[Outcome]()
     kinds, marks, seconds = Counter[str](), Counter[str](), 0.0
-    while time.monotonic() < ends:
-        outcome = run_seed(capture, seed)
-        kinds, marks, seconds = kinds + outcome.kinds, marks + outcome.marks, seconds + outcome.seconds
-        if outcome.failure:
-            _out.write(f"seed {seed}: {outcome.failure}\n  {outcome.replay}\n")
-            small = shrink(capture, outcome)
-            _out.write(f"  {small.replay}\n  {small.failure}\n")
-            failures.append(small)
-        seed += 1
+    with suppress(KeyboardInterrupt):  # which still prints the sums
+        while time.monotonic() < ends:
+            outcome = run_seed(capture, seed)
+            kinds, marks, seconds = kinds + outcome.kinds, marks + outcome.marks, seconds + outcome.seconds
+            if outcome.failure:
+                _out.write(f"seed {seed}: {outcome.failure}\n  {outcome.replay}\n")
+                small = shrink(capture, outcome)
+                _out.write(f"  {small.replay}\n  {small.failure}\n")
+                failures.append(small)
+            seed += 1
     _out.write(f"{seed - first} histories, {seconds / 3600:.1f} virtual hours, {len(failures)} failures\n")
     _out.write("events: " + ", ".join(f"{count} {name}" for name, count in kinds.most_common()) + "\n")
     _out.write("marks: " + ", ".join(f"{count} {name}" for name, count in marks.most_common()) + "\n")
