@@ -217,6 +217,7 @@ class Row(Struct, frozen=True, kw_only=True):
         is_purged: its stored data were deleted.
         is_gone: the service no longer lists it.
         is_stale: it may have changed since it was read.
+        is_current: its project was current when the row was made, so that estimates from it hold.
         read_on: when it was last read from the service.
         uploader, storage_provider, content_type: as the service names them; empty if unknown.
     """
@@ -245,6 +246,7 @@ class Row(Struct, frozen=True, kw_only=True):
     is_purged: bool = False
     is_gone: bool = False
     is_stale: bool = False
+    is_current: bool = True
     read_on: datetime
     uploader: str = ""
     storage_provider: str = ""

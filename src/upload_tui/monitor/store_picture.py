@@ -269,8 +269,8 @@ class StorePicture:
         as_of, baselines = self.as_of(), self._trouble_rules.baselines()
         behind, as_of = self._behind(as_of), as_of.replace(microsecond=0)
         failed_since = self._limits.failed_since(as_of)
-        outdated = {
-            project_id: (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
+        ages_seconds = {
+            project_id: (self.now() - self.as_of(project_id)).total_seconds()
             for project_id in {stored.project_id for stored in uploads}
         }
         queued, read_since = (
@@ -286,12 +286,13 @@ class StorePicture:
             own_as_of = as_of - behind.get(stored.project_id, _NO_TIME)
             lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
             is_from_earlier_session = read_since is not None and stored.read_on < read_since
-            is_stale = not is_final and (outdated[stored.project_id] or is_from_earlier_session)
+            age_seconds = ages_seconds[stored.project_id]
+            is_stale = stored.is_stale or (not is_final and (age_seconds > _STALE_SECONDS or is_from_earlier_session))
             acknowledgement = _acknowledgement(stored, as_of)
             if acknowledgement is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
-            row = _row(stored, self._service, lateness, trouble, is_stale=stored.is_stale or is_stale)
+            row = _row(stored, self._service, lateness, trouble, is_stale=is_stale, is_current=age_seconds < 1)
             yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
 
@@ -350,7 +351,15 @@ def _trouble(
     return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
 
 
-def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Trouble | None, *, is_stale: bool) -> Row:
+def _row(
+    stored: StoredUpload,
+    service: str,
+    lateness: Lateness,
+    trouble: Trouble | None,
+    *,
+    is_stale: bool,
+    is_current: bool,
+) -> Row:
     return Row(
         id=stored.id,
         name=stored.name,
@@ -375,6 +384,7 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, trouble: Troubl
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,
+        is_current=is_current,
         read_on=stored.read_on,
         uploader=stored.uploader,
         storage_provider=stored.storage_provider,

@@ -75,14 +75,20 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:
-    """A short cause with as many whole details as fit: `bad chunk hash: chunk 3`; other messages as they are."""
+    """A short cause with as many whole details as fit: `bad chunk hash: chunk 3`; other messages as they are.
+
+    An ellipsis is for the rest of a detail, as in `wrong size: reported 35703…`, and for other details.
+    """
     text = detailed_short_cause(message) or short_cause(message)
     if not text:
         return cause_text(message, width, ellipsis)
     if cell_len(text) <= width:
         return text
     short = short_cause(message)
-    parts = (text[: end.start()].rstrip(_ELLIPSIS) for end in _PART_ENDS.finditer(text, len(short) + 1))
+    parts = (
+        text[: end.start()].rstrip(_ELLIPSIS) + ("" if end[0] == ": " else ellipsis)
+        for end in _PART_ENDS.finditer(text, len(short) + 1)
+    )
     return max(
         (part for part in parts if cell_len(part) <= width), key=len, default=truncate_at_word(short, width, ellipsis)
     )

@@ -12,6 +12,7 @@ from textual.widgets._toast import Toast
 from tests.tui.dashboards import mixed, opened, until
 from tests.tui.test_prominence import Picture
 from upload_tui.monitor import Connection, ConnectionState, Query, Trouble
+from upload_tui.monitor.changes import StageReached
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.notices import Alert
@@ -145,6 +146,17 @@ async def test_an_alert_leaves_the_name_of_the_project() -> None:
         assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain
         bar.alert = None
         assert await alarm_of(pilot) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("uploads", "others"), [(FINE, ""), (FAILED, " · ✗ 2 failed · ▲ 1 stuck 2h 13m")], ids=["the only one", "another"]
+)
+async def test_a_failure_that_an_alert_names_has_its_cause_once(uploads: Sequence[dict[str, Any]], others: str) -> None:
+    async with opened(uploads) as (pilot, session, _):
+        session.publish(an_upload("new.bin", initiated=90, completed=80, error=60, message="no room left"))
+        failures = [one for one in session.changes.history(99) if isinstance(one, StageReached) and one.error_message]
+        pilot.app.screen.query_one(AlarmBar).show_alert(Alert(tuple(failures[-1:])))
+        assert (await alarm_of(pilot))[1] == f"✗ new.bin failed: no room left{others}"
 
 
 @pytest.mark.parametrize("uploads", [STUCK, FAILED], ids=["waits", "lost"])

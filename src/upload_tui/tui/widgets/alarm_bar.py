@@ -134,11 +134,13 @@ class AlarmBar(DiffedText):
         glyphs, funnel = self.display_options.glyphs, self.funnel
         if contradictory := funnel.troubles.get(Trouble.CONTRADICTORY):
             yield _Alarm(_Level.LOST, (f"{glyphs.warning} {contradictory:,} verified but not whole",))
+        new = len(self.alert.failures) if self.alert is not None else 0
         if self.alert is not None and self.alert.is_failure:
             yield _Alarm(_Level.LOST, (f"{glyphs.broken} {sanitize(self.alert.text)}",))
-        if failed := funnel.troubles.get(Trouble.FAILED):
-            texts = (f"{glyphs.broken} {failed:,} failed{causes}" for causes in _causes_texts(funnel.failures))
-            yield _Alarm(_Level.LOST, tuple(texts))
+        failed = funnel.troubles.get(Trouble.FAILED, 0)
+        if failed > new:  # the alert names the others
+            causes = [""] if new else _causes_texts(funnel.failures)
+            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,} failed{text}" for text in causes))
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:

@@ -35,10 +35,10 @@ def bytes_per_second(row: Row) -> float | None:
 
 
 def time_left_text(row: Row) -> str:
-    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late, stale or not known."""
+    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late, not current or not known."""
     speed = bytes_per_second(row)
     is_late = row.lateness.is_stuck or row.lateness.is_overdue
-    if speed is None or row.size_bytes is None or is_late or row.is_stale:
+    if speed is None or row.size_bytes is None or is_late or row.is_stale or not row.is_current:
         return ""
     seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
     if seconds <= 0:
@@ -79,7 +79,7 @@ def pending_details(row: Row, now: datetime) -> Iterator[str]:
         return
     if lateness.p50_seconds is not None:
         yield f"typically {duration_text(lateness.p50_seconds)}"
-    if not lateness.is_overdue and lateness.expected_on is not None:
+    if row.is_current and not lateness.is_overdue and lateness.expected_on is not None:
         seconds_left = (lateness.expected_on - now).total_seconds()
         if seconds_left >= 1:
             yield f"about {age_text(seconds_left)} left"

@@ -1,12 +1,15 @@
 """Speed, time left and badge of pending uploads."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from upload_tui.monitor import Query, Row
+from upload_tui.monitor.model import Lateness
 from upload_tui.testing import NOW, InMemorySession, an_upload
-from upload_tui.tui.widgets.pending_list import bytes_per_second, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_list import bytes_per_second, pending_details, stuck_badge, time_left_text
 
 MIB = 1 << 20
 
@@ -32,6 +35,15 @@ def test_no_time_is_left_to_show_without_chunks_or_for_a_stuck_upload() -> None:
     assert time_left_text(row_of(initiated=10, chunks=())) == ""
     assert time_left_text(row_of(initiated=90_000, chunks=(1,), size_bytes=900 * MIB)) == ""
     assert time_left_text(row_of(initiated=10, completed=5)) == ""
+
+
+def test_nothing_is_estimated_from_a_picture_that_is_not_current() -> None:
+    uploading = row_of(initiated=10, size_bytes=2_000_000, chunks=[{"number": 1, "size": 1_000_000}])
+    verifying = row_of(initiated=20, completed=5)
+    verifying = replace(verifying, lateness=Lateness(p50_seconds=9.0, expected_on=NOW + timedelta(seconds=4)))
+    assert "about 4s left" in [*pending_details(verifying, NOW)]
+    for row in uploading, verifying:
+        assert not any("left" in text for text in pending_details(replace(row, is_current=False), NOW))
 
 
 def test_a_badge_has_the_age_of_the_stage() -> None:

@@ -122,8 +122,8 @@ def test_the_second_line_fits_any_width(width: int) -> None:
     [
         (8, "wrong…"),
         (12, "wrong size"),
-        (26, "wrong size: reported 35703"),
-        (25, "wrong size"),
+        (27, "wrong size: reported 35703…"),
+        (26, "wrong size"),
         (40, "wrong size: reported 35703, stored 26777"),
         (120, "wrong size: reported 35703, stored 26777"),
     ],
@@ -138,4 +138,7 @@ def test_a_cause_without_details_is_shortened() -> None:
     assert detailed_cause_text("no room left", 20, "…") == "no room left"
     assert detailed_cause_text("", 20, "…") == "no reason given"
     shortened = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
-    assert detailed_cause_text(shortened, 50, "…") == "bad chunk hash: chunk 3: reported 900150983cd2"
+    assert detailed_cause_text(shortened, 50, "…") == "bad chunk hash: chunk 3: reported 900150983cd2…"
+    for width in range(17, len(shortened)):
+        text = detailed_cause_text(shortened, width, "…")
+        assert text in {"bad chunk hash", "bad chunk hash: chunk 3"} or text.endswith("…")
