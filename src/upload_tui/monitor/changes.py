@@ -53,6 +53,12 @@ class UploadRef(Struct, frozen=True):
     project_name: str
     service: str = ""
 
+    @classmethod
+    def of(cls, detail: Detail) -> "UploadRef":
+        """An upload of which everything is known."""
+        upload = detail.upload
+        return cls(upload.id, upload.name, upload.project_id, upload.project_name, detail.row.service)
+
 
 class Change(Struct, frozen=True, kw_only=True):
     """Base of all changes; `at` is when the monitor learned of it (aware, UTC), not when it happened."""

@@ -96,6 +96,7 @@ class ProjectFigures(Struct, frozen=True, kw_only=True):
         troubles: the number of uploads by trouble.
         acknowledged: the number of uploads whose trouble is acknowledged.
         durations: between two stages.
+        revision: of the picture; -1 without one.
         age_seconds: since its uploads were read.
     """
 
@@ -107,6 +108,7 @@ class ProjectFigures(Struct, frozen=True, kw_only=True):
     acknowledged: int
     durations: Sequence[LatencyHistogram]
     age_seconds: float
+    revision: int = -1
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -139,15 +141,15 @@ def project_figures(
         service: the value of the label.
         project: the project.
         read_on: when its uploads were read.
-        before: its last figures, whose durations are those of now while no upload has ended: they are costly with many uploads.
+        before: its last figures, whose durations are those of now while nothing has changed: they are costly with many uploads.
     """
-    project_ids, now = frozenset({project.id}), picture.now()
+    project_ids, now, revision = frozenset({project.id}), picture.now(), picture.revision
     funnel = picture.funnel(project_ids)
-    stages = {str(summary.stage): summary.count for summary in funnel.stages}
+    is_unchanged = before is not None and before.revision == revision
     return ProjectFigures(
         service=service,
         project=project,
-        stages=stages,
+        stages={str(summary.stage): summary.count for summary in funnel.stages},
         oldest_pending_seconds={
             summary.stage: max(0.0, (now - summary.oldest_since).total_seconds())
             for summary in funnel.stages
@@ -155,8 +157,9 @@ def project_figures(
         },
         troubles={trouble: funnel.troubles.get(trouble, 0) for trouble in Trouble},
         acknowledged=picture.window(Query(where=parse_query("is:acknowledged"), project_ids=project_ids), 0, 0).total,
-        durations=before.durations if before and before.stages == stages else picture.latencies(project_ids),
+        durations=before.durations if before and is_unchanged else picture.latencies(project_ids),
         age_seconds=max(0.0, (now - read_on).total_seconds()),
+        revision=revision,
     )
 
 

@@ -154,7 +154,7 @@ def _entered_stage_since(picture: "Picture", since: datetime) -> Iterator[Detail
 
 def _stage_changes(detail: Detail, since: datetime) -> Iterator[StageReached]:
     upload, before = detail.upload, None
-    ref = UploadRef(upload.id, upload.name, upload.project_id, upload.project_name, detail.row.service)
+    ref = UploadRef.of(detail)
     for event in upload.timeline:
         if event.is_since(since):
             yield StageReached(

@@ -116,7 +116,7 @@ class CommandApp(PlaybackApp):
         outputs = []
         for group in groups:
             result = await self._run_on(command, group)
-            self._show_end(result, _ref(group[-1]), is_notified=not result.is_ok)
+            self._show_end(result, UploadRef.of(group[-1]), is_notified=not result.is_ok)
             outputs.append(result.output.strip())
         output = "\n".join(filter(None, outputs))
         if command.output is CommandOutput.SHOW:
@@ -186,8 +186,3 @@ class CommandApp(PlaybackApp):
         self.session.changes.publish(CommandEnded(at=now, upload=upload, text=result.text, is_ok=result.is_ok))
         if is_notified:
             self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)
-
-
-def _ref(detail: Detail) -> UploadRef:
-    upload = detail.upload
-    return UploadRef(upload.id, upload.name, upload.project_id, upload.project_name, detail.row.service)

@@ -163,6 +163,7 @@ class HangingLines(Visual):
 
     def __init__(self, *lines: tuple[Content, Content]) -> None:
         self._lines = lines
+        self._wrapped: tuple[int, Content] | None = None
 
     def is_same(self, other: object) -> bool:
         """Whether another text looks the same."""
@@ -172,8 +173,11 @@ class HangingLines(Visual):
         return f"HangingLines{self._lines!r}"
 
     def wrapped(self, width: int) -> Content:
-        """The lines at a width."""
-        return Content("\n").join(line for head, text in self._lines for line in hanging_lines(head, text, width))
+        """The lines at a width; those of the last one are kept, as each paint asks for them again."""
+        if self._wrapped is None or self._wrapped[0] != width:
+            lines = (line for head, text in self._lines for line in hanging_lines(head, text, width))
+            self._wrapped = width, Content("\n").join(lines)
+        return self._wrapped[1]
 
     def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
         """The lines as strips."""

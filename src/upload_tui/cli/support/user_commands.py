@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import QueryError, SettingsError
@@ -54,7 +53,7 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
         end, is_ok, output = f"not started: {getattr(error, 'strerror', None) or error}", False, ""
     else:
         is_ok, output = ended.code == 0, ended.stdout.decode("utf-8", "replace")
-        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else _end_text(ended.code)
+        end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
         end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
     hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f". {_SHELL_HINT}"
@@ -64,12 +63,10 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
     )
 
 
-def _end_text(code: int) -> str:
-    return f"exit {code}" if code >= 0 else end_text(code)
-
-
 async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:
     """Run a program such as a browser, which goes on when the dashboard is left. asyncio would kill it, and close its pipes."""
+    from tempfile import TemporaryFile
+
     with TemporaryFile() as data, TemporaryFile() as errors:
         data.write(run.data.encode())
         data.seek(0)

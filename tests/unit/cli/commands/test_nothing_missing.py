@@ -53,6 +53,9 @@ def projects(draw: st.DrawFn, number: int) -> Project:
         an_upload(f"{project_id}-{index}", project=(project_id, NAMES[number]), **{**stage, "initiated": 60 + index})  # type: ignore[arg-type]
         for index, stage in enumerate(stages)
     ]
+    for upload in uploads:
+        if draw(st.integers(0, 4)) == 0:  # it belongs to the project that lists it
+            upload["project"] = draw(st.sampled_from([None, 5, "Genome", [], {}, {"id": None, "name": 3}]))
     some_ids = st.frozensets(st.sampled_from([str(upload["id"]) for upload in uploads]), max_size=2)
     return Project(
         project_id,

@@ -32,18 +32,18 @@ async def test_command_gets_failures_on_standard_input_and_never_as_arguments(tm
     assert json.loads(lines)["error_message"] == "size differs"
     assert name == "--help; rm -rf $HOME\ufffd"
     assert result.is_ok
-    assert result.text == f"exit 0 · {Path(sys.executable).name} · on_error"
+    assert result.text == f"exit code 0 · {Path(sys.executable).name} · on_error"
     session.close()
 
 
 @pytest.mark.parametrize(
     ("command", "end"),
     [
-        ("cat >> x", r"exit 1: cat: .*>>.*: No such file.*"),
+        ("cat >> x", r"exit code 1: cat: .*>>.*: No such file.*"),
         ("/nowhere/at/all", r"not started: No such file or directory"),
-        ("sh -c 'echo first >&2; echo second >&2; exit 7'", r"exit 7: first"),
-        ("sh -c 'printf fi >&2; sleep 0.1; printf rst >&2; exit 7'", r"exit 7: first"),
-        ("sh -c 'exit 3'", r"exit 3"),
+        ("sh -c 'echo first >&2; echo second >&2; exit 7'", r"exit code 7: first"),
+        ("sh -c 'printf fi >&2; sleep 0.1; printf rst >&2; exit 7'", r"exit code 7: first"),
+        ("sh -c 'exit 3'", r"exit code 3"),
         ("sh -c 'kill -9 $$'", r"ended by signal 9"),
     ],
     ids=["shell syntax", "missing", "message", "pieces", "silent", "signal"],
@@ -63,7 +63,7 @@ async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -
     script = "cat; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
     run = ProgramRun(("sh", "-c", script), "input\n", keeps_output=True, timeout_seconds=60.0)
     result = await run_program("page", run)
-    assert (result.text, result.is_ok, result.output) == ("exit 0 · sh · page", True, "input\nnone\n")
+    assert (result.text, result.is_ok, result.output) == ("exit code 0 · sh · page", True, "input\nnone\n")
 
 
 @pytest.mark.parametrize("end", ["exit 0", "echo why >&2; exit 3"])
@@ -83,7 +83,7 @@ async def test_a_program_without_a_timeout_outlives_the_dashboard(tmp_path: Path
         return
     _open(gate)
     result = await running
-    assert (result.text, result.is_ok, noted.read_text()) == ("exit 3: why · sh · open", False, "input")
+    assert (result.text, result.is_ok, noted.read_text()) == ("exit code 3: why · sh · open", False, "input")
 
 
 async def test_a_program_that_runs_too_long_is_killed_with_what_it_started() -> None:
