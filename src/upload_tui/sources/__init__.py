@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from upload_tui.sources.process import CommandSource, source_environment
     from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
-    from upload_tui.sources.summaries import can_store_as_printed, read_line_summary, stored_page
+    from upload_tui.sources.summaries import SummarizedLine, can_store_as_printed, read_line_summaries, stored_page
     from upload_tui.sources.uploads import parse_upload
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Listing",
     "ListingDifference",
     "SnapshotSource",
+    "SummarizedLine",
     "UnreadableLine",
     "UploadLine",
     "can_store_as_printed",
@@ -59,7 +60,7 @@ __all__ = [
     "listing_error",
     "parse_line",
     "parse_upload",
-    "read_line_summary",
+    "read_line_summaries",
     "read_raw",
     "shown_raw",
     "source_environment",
@@ -78,7 +79,7 @@ __getattr__, __dir__ = lazy_names(
         "process": "CommandSource source_environment",
         "records": "has_ended read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
-        "summaries": "can_store_as_printed read_line_summary stored_page",
+        "summaries": "can_store_as_printed read_line_summaries stored_page SummarizedLine",
         "uploads": "parse_upload",
     },
 )

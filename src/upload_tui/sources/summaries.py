@@ -3,11 +3,12 @@
 Only lines without anything unusual are summarized; `uploads.parse_upload` reads the others. Both agree on the same line.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from typing import Annotated, Literal
+from functools import cache, partial
+from typing import Annotated, Literal, NamedTuple
 
-from msgspec import Meta, MsgspecError, Struct
+from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder, encode
 
 from upload_tui.redaction import may_contain_secret
@@ -16,7 +17,7 @@ from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire import UploadSummary, read_ms
 
-__all__ = ["can_store_as_printed", "read_line_summary", "stored_page"]
+__all__ = ["SummarizedLine", "can_store_as_printed", "read_line_summaries", "stored_page"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -25,6 +26,7 @@ _OBSERVED = str(Certainty.OBSERVED)
 _STAGES = {str(stage): stage for stage in Stage}
 
 _Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+_Time = Annotated[str, Meta(min_length=1)]
 
 
 class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
@@ -33,25 +35,33 @@ class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Line(Struct, forbid_unknown_fields=True, gc=False):
-    """The usual fields of a line. One that has any other field needs a full parse."""
+    """The usual fields of a line; one that has any other field needs a full parse. Encoded, it has each key of the line once."""
 
     id: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
     name: str
-    type: Literal["upload"] | None = None
-    project: str | None = None
-    size: _Count | None = None
-    stage: str | None = None
-    on: str | None = None
-    initiated_on: str | None = None
-    completed_on: str | None = None
-    verified_on: str | None = None
-    error_on: str | None = None
-    error_message: None = None
-    updated_on: str | None = None
-    chunks: list[_Chunk] | None = None
-    received_bytes: _Count | None = None
-    by: str | None = None
-    content_type: str | None = None
+    type: Literal["upload"] | UnsetType | None = UNSET
+    project: str | UnsetType | None = UNSET
+    size: _Count | UnsetType | None = UNSET
+    stage: str | UnsetType | None = UNSET
+    on: _Time | UnsetType | None = UNSET
+    initiated_on: _Time | UnsetType | None = UNSET
+    completed_on: _Time | UnsetType | None = UNSET
+    verified_on: _Time | UnsetType | None = UNSET
+    error_on: _Time | UnsetType | None = UNSET
+    error_message: UnsetType | None = UNSET
+    updated_on: _Time | UnsetType | None = UNSET
+    chunks: list[_Chunk] | UnsetType | None = UNSET
+    received_bytes: _Count | UnsetType | None = UNSET
+    by: str | UnsetType | None = UNSET
+    content_type: str | UnsetType | None = UNSET
+
+
+class SummarizedLine(NamedTuple):
+    """A line, its fields, and the summary of them."""
+
+    line: bytes
+    fields: _Line
+    summary: UploadSummary
 
 
 @cache
@@ -59,84 +69,129 @@ def _decoder() -> Decoder[_Line]:
     return Decoder(_Line)
 
 
-def read_line_summary(line: bytes, read_on: datetime, default_project: str) -> UploadSummary | None:
-    """Summarize a line; None if it needs a full parse.
+def read_line_summaries(
+    lines: Sequence[bytes], read_on: datetime, default_project: str
+) -> Sequence[SummarizedLine | None]:
+    """Summarize lines, in order; None for each one that needs a full parse.
 
     Args:
-        line: without its end.
-        read_on: the clock when the line was read.
+        lines: without their ends.
+        read_on: the clock when the lines were read.
         default_project: as for `parse_upload`.
     """
+    now_ms = (read_on - _EPOCH) // _MILLISECOND
+    latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
+    found: list[SummarizedLine | None] = []
+    for line, fields in zip(lines, _decode(lines), strict=True):
+        summary = None if fields is None else _summary(fields, now_ms, latest_ms, default_project)
+        found.append(None if fields is None or summary is None else SummarizedLine(line, fields, summary))
+    return found
+
+
+def _decode(lines: Sequence[bytes]) -> Sequence[_Line | None]:
+    """The fields of each line; None for one that has others, or cannot be read."""
+    # No value continues from a `}` at the end of a line to a `{` at the start of the next: as many values are one in each line.
+    if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+        try:
+            found = _decoder().decode_lines(b"\n".join(lines))
+        except (MsgspecError, ValueError, RecursionError):
+            found = []
+        if len(found) == len(lines):
+            return found
+    return [*map(_decode_line, lines)]
+
+
+def _decode_line(line: bytes) -> _Line | None:
     try:
-        fields = _decoder().decode(line)
-        updated = read_ms(fields.updated_on)
-        times = _times(fields, read_on)
-    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        return _decoder().decode(line)
+    except (MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -> UploadSummary | None:
+    try:
+        updated = read_ms(fields.updated_on) if fields.updated_on else None
+        times = _times(fields, now_ms, latest_ms)
+    except (ValueError, OverflowError):
         return None
     if times is None:
         return None
-    stage, initiated, completed, ended, certainty = times
-    since = ended if ended is not None else completed if completed is not None else initiated
-    chunks = fields.chunks
-    received = fields.received_bytes if chunks is None else sum([chunk.size for chunk in chunks])
-    if received is not None and received > MAX_NUMBER:
-        return None
+    stage, since, certainty, initiated, completed, ended = times
+    chunks, size, received, count = fields.chunks, fields.size, fields.received_bytes, None
+    if chunks is not None and chunks is not UNSET:
+        count, received = len(chunks), sum([chunk.size for chunk in chunks])
+        if received > MAX_NUMBER:
+            return None
     project = fields.project or default_project
-    return UploadSummary(
-        fields.id, project, project, fields.name, fields.size, stage, since or 0, certainty, initiated, completed, ended, updated,
-        None if chunks is None else len(chunks), received, "", "", fields.by or "", False, fields.content_type or "",
-    )  # fmt: skip
+    return _new_summary((
+        fields.id, project, project, fields.name, None if size is UNSET else size, stage, since, certainty, initiated, completed,
+        ended, updated, count, None if received is UNSET else received, "", "", fields.by or "", False, fields.content_type or "",
+    ))  # fmt: skip
 
 
-_StageTimes = tuple[Stage, int | None, int | None, int | None, str]
-"""The stage; when it was initiated, completed, ended (milliseconds since 1970); the certainty of the last of them."""
+_new_summary = partial(tuple.__new__, UploadSummary)
+"""Takes the fields in order, and a third of the time."""
+
+_StageTimes = tuple[Stage, int, str, int | None, int | None, int | None]
+"""The stage; since when, and how certain that is; when it was initiated, completed, ended. Times are in milliseconds since 1970."""
 
 
-def _times(fields: _Line, read_on: datetime) -> _StageTimes | None:
+def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     """The stage and its times; None unless they are in order and not in the future. Raises ValueError if one cannot be read."""
-    initiated, completed = read_ms(fields.initiated_on), read_ms(fields.completed_on)
-    verified, error = read_ms(fields.verified_on), read_ms(fields.error_on)
-    given = [one for one in (initiated, completed, verified, error) if one is not None]
-    if not given:
-        return _stage_times(fields, read_on)
-    if fields.stage is not None or fields.on is not None or (verified is not None and error is not None):
+    initiated = read_ms(fields.initiated_on) if fields.initiated_on else None
+    completed = read_ms(fields.completed_on) if fields.completed_on else None
+    verified = read_ms(fields.verified_on) if fields.verified_on else None
+    error = read_ms(fields.error_on) if fields.error_on else None
+    ended = error if verified is None else verified
+    since = ended if ended is not None else completed if completed is not None else initiated
+    if since is None:
+        return _stage_times(fields, now_ms, latest_ms)
+    if fields.stage is not None and fields.stage is not UNSET:
         return None
-    if given != sorted(given) or given[-1] > _latest_ms(read_on):
+    if fields.on or since > latest_ms or (verified is not None and error is not None):
         return None
-    if error is not None:
-        return Stage.ERROR, initiated, completed, error, _REPORTED
-    if verified is not None:
-        return Stage.VERIFIED, initiated, completed, verified, _REPORTED
-    return Stage.INITIATED if completed is None else Stage.COMPLETED, initiated, completed, None, _REPORTED
+    if completed is not None and completed > since:
+        return None
+    if initiated is not None and initiated > (since if completed is None else completed):
+        return None
+    if ended is not None:
+        stage = Stage.ERROR if verified is None else Stage.VERIFIED
+    else:
+        stage = Stage.INITIATED if completed is None else Stage.COMPLETED
+    return stage, since, _REPORTED, initiated, completed, ended
 
 
-def _stage_times(fields: _Line, read_on: datetime) -> _StageTimes | None:
+def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     """The stage that a line names, else that it exists; without its time it was reached at the latest when it was read."""
-    on = read_ms(fields.on)
-    stage = Stage.INITIATED if fields.stage is None else _STAGES.get(fields.stage)
-    if stage is None or (fields.stage is None and on is not None) or (on is not None and on > _latest_ms(read_on)):
+    on = read_ms(fields.on) if fields.on else None
+    name = fields.stage
+    stage = (Stage.INITIATED if on is None else None) if name is None or name is UNSET else _STAGES.get(name)
+    if stage is None or (on is not None and on > latest_ms):
         return None
-    certainty = _OBSERVED if on is None else _REPORTED
-    at = (read_on - _EPOCH) // _MILLISECOND if on is None else on
+    certainty, at = (_OBSERVED, now_ms) if on is None else (_REPORTED, on)
     if stage is Stage.INITIATED:
-        return stage, at, None, None, certainty
-    return (stage, None, at, None, certainty) if stage is Stage.COMPLETED else (stage, None, None, at, certainty)
+        return stage, at, certainty, at, None, None
+    return (
+        (stage, at, certainty, None, at, None) if stage is Stage.COMPLETED else (stage, at, certainty, None, None, at)
+    )
 
 
-def _latest_ms(read_on: datetime) -> int:
-    return (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
+def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
+    """Whether lines can be stored as they are: they certainly contain no secret.
 
-
-def can_store_as_printed(lines: bytes) -> bool:
-    """Whether one or more lines that were summarized can be stored as they are: they are UTF-8 and certainly contain no secret."""
-    try:
-        lines.decode()
-    except UnicodeDecodeError:
+    Id and name are shown whatever they look like, and the other texts are times and stages. A key that a line repeats would hide a
+    value: then the line has more quotation marks than its fields.
+    """
+    fields = [one.fields for one in lines]
+    texts = {one.summary.project_id for one in lines} | {one.summary.uploader for one in lines}
+    texts |= {one.summary.content_type for one in lines}
+    if may_contain_secret("\n".join(texts).encode()):
         return False
-    return not may_contain_secret(lines)
+    printed = b"\n".join([one.line for one in lines])
+    return rb"\u0022" not in printed and printed.count(b'"') == encode(fields).count(b'"')
 
 
-def stored_page(lines: list[bytes], default_project: str) -> bytes:
+def stored_page(lines: Sequence[bytes], default_project: str) -> bytes:
     """A page of raw JSON of these lines; each entry is the same as in the reading of a new upload (see `records`)."""
     before = b'{"source":%d,"project":%b,"line":' % (CONTRACT_VERSION, encode(default_project))
     after = b',"seen":{}}'

@@ -10,19 +10,22 @@ from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON, line_of, objects
 
 from upload_tui.monitor import Store, ingest
-from upload_tui.monitor.store.rows import BULK_COLUMNS
+from upload_tui.monitor.store.rows import WRITE_COLUMNS
 from upload_tui.sources import (
+    SummarizedLine,
     UploadLine,
     can_store_as_printed,
     parse_line,
-    read_line_summary,
+    read_line_summaries,
     source_reading,
     stored_page,
 )
 
 NOW = datetime(2026, 3, 14, 9, 0, 0, 123456, UTC)
 TITLE = "Drop folder"
-COLUMNS = ", ".join(f"uploads.{column}" for column in BULK_COLUMNS if column != "place")
+COLUMNS = ", ".join(
+    f"uploads.{column}" for column in WRITE_COLUMNS if column not in {"project", "cell", "page", "place"}
+)
 
 TIMES = st.sampled_from(
     [None, ON, LATER, "2026-03-14T08:10:00.123456+00:00", "1969-12-31T23:59:59.9996Z", "2026-03-14T09:00:05.123Z"]
@@ -53,15 +56,21 @@ def stored(store: Store) -> tuple[object, ...]:
     return (*values, store.raw_json.raw(values[0]))
 
 
+def read_fast(line: bytes) -> SummarizedLine | None:
+    """What one line says; None if it needs a full parse."""
+    (found,) = read_line_summaries([line], NOW, TITLE)
+    return found
+
+
 @given(USUAL | ABSURD, st.booleans())
 def test_a_summary_and_a_full_parse_store_the_same(fields: dict[str, Any], is_compact: bool) -> None:
     separators = (",", ":") if is_compact else None
     line = json.dumps(fields, separators=separators, ensure_ascii=not is_compact).encode("utf-8", "replace")
-    summary = read_line_summary(line, NOW, TITLE)
-    if summary is None or not can_store_as_printed(line):
+    found = read_fast(line)
+    if found is None or not can_store_as_printed([found]):
         return
     fast, full = Store(), Store()
-    fast.bulk.insert_summaries([summary], NOW, stored_page([line], TITLE))
+    fast.bulk.insert_summaries([found.summary], NOW, stored_page([line], TITLE))
     parsed = parse_line(line)
     assert isinstance(parsed, UploadLine)
     ingest(full, [source_reading(parsed, None, read_on=NOW, default_project=TITLE)], "source:x")
@@ -88,7 +97,7 @@ def test_a_summary_and_a_full_parse_store_the_same(fields: dict[str, Any], is_co
     ids=["times", "all times", "stage", "folder", "bucket"],
 )
 def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
-    assert read_line_summary(line_of(**fields), NOW, TITLE) is not None
+    assert read_fast(line_of(**fields)) is not None
 
 
 @pytest.mark.parametrize(
@@ -116,4 +125,40 @@ def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
     ids=repr,
 )
 def test_anything_unusual_is_left_to_the_full_parse(fields: dict[str, Any]) -> None:
-    assert read_line_summary(line_of(**fields), NOW, TITLE) is None
+    assert read_fast(line_of(**fields)) is None
+
+
+USUAL_LINE = line_of(initiated_on=ON)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b'{"id": "u2", "name": "a"} {"id": "u3", "name": "b"}', b"{}"],
+        [b'{"id": "u2", "name": "a"}{"id": "u3", "name": "b"}', b"", USUAL_LINE],
+        [b'{"id": "u2",', b'"name": "a"}', b'{"id": "u3", "name": "b"}{"id": "u4", "name": "c"}'],
+        [b'{"id": "u2", "name": "a", "chunks": [{"number": 1, "size": 2}', b'{"number": 2, "size": 2}]}', USUAL_LINE],
+        [USUAL_LINE, b'{"type": "end", "uploads": 2}', b"\xff", b"[]", USUAL_LINE + b"\r"],
+    ],
+)
+def test_lines_that_are_read_together_are_read_as_each_one_alone(lines: list[bytes]) -> None:
+    assert [*read_line_summaries(lines, NOW, TITLE)] == [read_fast(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        line_of(by="https://ada:hunter22@example.org"),
+        line_of(project="token=abc123456"),
+        line_of(content_type="bearer abc123456"),
+        b'{"id": "u1", "name": "a", "by": "password=hunter22", "by": "Ada"}',
+        b'{"id": "u1", "name": "a", "updated_on": "password=hunter22", "updated_on": null}',
+        b'{"id": "u1", "name": "\\u0022\\u0022\\u0022\\u0022", "by": "password=hunter22", "by": "Ada"}',
+    ],
+)
+def test_a_line_that_may_contain_a_secret_is_not_stored_as_printed(line: bytes) -> None:
+    usual, found = read_fast(USUAL_LINE), read_fast(line)
+    assert usual is not None
+    assert found is not None
+    assert can_store_as_printed([usual])
+    assert not can_store_as_printed([usual, found])

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
-from upload_tui.monitor.store.rows import BULK_COLUMNS, to_ms
+from upload_tui.monitor.store.rows import BULK_COLUMNS, BULK_CONSTANTS, to_ms
 from upload_tui.monitor.store.schema import (
     UNKNOWN,
     begin_bulk,
@@ -34,6 +34,7 @@ from upload_tui.monitor.store.schema import (
     folded_text,
 )
 from upload_tui.status import Stage
+from upload_tui.text import is_folded_by_case_alone
 from upload_tui.wire import UploadSummary, read_summaries
 
 if TYPE_CHECKING:
@@ -83,14 +84,9 @@ def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None)
     summaries = read_summaries(body, read_on, project_id)
     if summaries is None:
         return b""
-    read_ms = to_ms(read_on) or 0
-    partitions: dict[PartitionName, list[tuple[Any, ...]]] = {}
-    unparsed: list[int] = []
-    for place, summary in enumerate(summaries):
-        if summary is None or not summary.stage.is_final:
-            unparsed.append(place)
-        else:
-            partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
+    final = [(place, one) for place, one in enumerate(summaries) if one is not None and one.stage.is_final]
+    partitions = _partitions(final, read_on)
+    unparsed = sorted({*range(len(summaries))} - {place for place, _ in final})
     first_id = summaries[0].id if summaries and summaries[0] else None
     return build_snapshot(partitions, SnapshotInfo(len(summaries), first_id, unparsed), body)
 
@@ -116,11 +112,24 @@ def build_snapshot(
         return db.serialize()
 
 
-def _partition_name(summary: UploadSummary) -> PartitionName:
-    return summary.project_id, summary.project_name, summary.stage.rank
+def _partitions(
+    summaries: Sequence[tuple[int, UploadSummary]], read_on: datetime
+) -> Mapping[PartitionName, Sequence[tuple[Any, ...]]]:
+    """The rows of uploads, given with their places on a page, by partition."""
+    read_ms = to_ms(read_on) or 0
+    # Nearly always true of a whole page.
+    is_ascii = is_folded_by_case_alone("".join([one.name + one.id + one.error_message for _, one in summaries]))
+    found: dict[tuple[str, str, Stage], list[tuple[Any, ...]]] = {}
+    for place, summary in summaries:
+        folded = "" if is_ascii else folded_text(summary.name, summary.id, summary.error_message)
+        key = summary.project_id, summary.project_name, summary.stage
+        if (rows := found.get(key)) is None:
+            rows = found[key] = []
+        rows.append(_row(summary, read_ms, folded, place))
+    return {(project_id, name, stage.rank): rows for (project_id, name, stage), rows in found.items()}
 
 
-def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
+def _row(summary: UploadSummary, read_ms: int, folded: str, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged, content_type,
@@ -130,8 +139,8 @@ def _row(summary: UploadSummary, read_ms: int, place: int) -> tuple[Any, ...]:
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty,
         UNKNOWN if initiated is None else initiated, completed, ended, activity,
-        count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, 0, "", is_purged, False,
-        False, read_ms, None, uploading, verifying, False, folded_text(name, upload_id, message), content_type, place,
+        count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, is_purged, read_ms,
+        uploading, verifying, folded, content_type, place,
     )  # fmt: skip
 
 
@@ -141,21 +150,17 @@ _CHECKPOINT_PAGES = 1000
 _BULK_CHECKPOINT_PAGES = 8000
 """A checkpoint of the write-ahead log every 32 MiB, not every 4: each one rewrites the pages that all rows change."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
+_TARGET = f"INTO uploads (project, cell, page, {', '.join(BULK_CONSTANTS)}, {_BULK_COLUMN_LIST})"
+_CONSTANTS = ", ".join(BULK_CONSTANTS.values())
 _INSERT_ROWS = (
-    f"INSERT OR IGNORE INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
-    f"SELECT ?, ?, ?, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
+    f"INSERT OR IGNORE {_TARGET} SELECT ?, ?, ?, {_CONSTANTS}, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
 )
-_INSERT_SUMMARIES = (
-    f"INSERT INTO uploads (project, cell, page, {_BULK_COLUMN_LIST}) "
-    f"VALUES ({{}}, {{}}, {{}}{', ?' * len(BULK_COLUMNS)})"
+_INSERT_SUMMARIES = f"INSERT {_TARGET} VALUES ({{}}, {{}}, {{}}, {_CONSTANTS}{', ?' * len(BULK_COLUMNS)})"
+_IS_SAME = " AND ".join(
+    [f"came.{column} IS known.{column}" for column in BULK_COLUMNS if column not in {"id", "read_ms", "place"}]
+    + [f"known.{column} IS {BULK_CONSTANTS[column]}" for column in ("is_gone", "is_contradictory")]
 )
-_COMPARED_COLUMNS = [
-    column
-    for column in BULK_COLUMNS
-    if column not in {"id", "anomaly_count", "noticed", "is_stale", "read_ms", "earliest_ms", "place"}
-]
 _KNOWN_ROWS = "FROM image.rows AS came JOIN uploads AS known USING (id) WHERE known.page IS NOT ?"
-_IS_SAME = " AND ".join(f"came.{column} IS known.{column}" for column in _COMPARED_COLUMNS)
 _DIFFERING_PLACES = f"SELECT came.place {_KNOWN_ROWS} AND NOT ({_IS_SAME})"
 _REFRESH_ROWS = (
     f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND came.place NOT IN ({{}}))"
@@ -311,10 +316,7 @@ class BulkLoad:
 
     def insert_summaries(self, summaries: Sequence[UploadSummary], read_on: datetime, body: bytes) -> None:
         """Insert a page all of whose uploads were summarized, in its order. None of them may be known, or be there twice."""
-        read_ms = to_ms(read_on) or 0
-        partitions: dict[PartitionName, list[tuple[Any, ...]]] = {}
-        for place, summary in enumerate(summaries):
-            partitions.setdefault(_partition_name(summary), []).append(_row(summary, read_ms, place))
+        partitions = _partitions([*enumerate(summaries)], read_on)
         with self._transaction():
             has_triggers = self._check_lease()
             page = self._db.execute("INSERT INTO pages (body) VALUES (?) RETURNING page", (compress_page(body),))

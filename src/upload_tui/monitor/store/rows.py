@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BULK_COLUMNS",
+    "BULK_CONSTANTS",
     "READ_COLUMNS",
     "RawJsonStore",
     "StoredUpload",
@@ -44,7 +45,13 @@ WRITE_COLUMNS = (
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
-BULK_COLUMNS = tuple(column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"})
+BULK_CONSTANTS = {
+    "anomaly_count": "0", "noticed": "''", "is_gone": "0", "is_stale": "0", "earliest_ms": "NULL", "is_contradictory": "0",
+}  # fmt: skip
+"""The values, in SQL, of columns that are the same in all rows that are inserted in bulk: each value that is bound takes time."""
+BULK_COLUMNS = tuple(
+    column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"} and column not in BULK_CONSTANTS
+)
 """The columns of a row in a page snapshot; the others are the same for many rows."""
 
 READ_COLUMNS = (

@@ -7,8 +7,9 @@ absence: an upload that is gone keeps its last stage, and one whose source said 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
+from itertools import repeat
 
 from msgspec import Struct, field
 
@@ -17,7 +18,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, SummarizedLine, WatchedSource
+from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, WatchedSource
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     MAX_LINE_BYTES,
@@ -25,6 +26,7 @@ from upload_tui.sources import (
     ErrorLine,
     LineBatch,
     Listing,
+    SummarizedLine,
     UnreadableLine,
     UploadLine,
     guess_id,
@@ -37,8 +39,10 @@ __all__ = ["SnapshotSynchroniser"]
 
 _BATCH_LINES = 100
 """Changed lines recorded in one transaction, which takes some milliseconds."""
-_PAGE_LINES = 500
+_PAGE_LINES = 1000
 """New lines of the first listing stored as one page, which takes some milliseconds."""
+_FEW_LINES = 100
+"""After a batch of fewer lines, those that have arrived are recorded: the source is slow, or has ended."""
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
@@ -48,9 +52,27 @@ _OTHER_PROJECT = ""
 """In place of an id: the line's upload is of a project that is not watched."""
 
 
+class _Found(Struct):
+    """Lines to record together; of several lines of an upload, the last one."""
+
+    read_on: datetime
+    summarized: dict[str, SummarizedLine] = field(default_factory=dict)
+    parsed: dict[str, UploadLine] = field(default_factory=dict)
+
+    def add_summarized(self, line: SummarizedLine) -> None:
+        self.parsed.pop(line.summary.id, None)
+        self.summarized[line.summary.id] = line
+
+    def add_parsed(self, line: UploadLine) -> None:
+        self.summarized.pop(line.id, None)
+        self.parsed[line.id] = line
+
+
 class _Round(Struct):
     """What one listing has shown so far."""
 
+    found: _Found
+    """What is not recorded yet."""
     keys: dict[str, int] = field(default_factory=dict)
     """The hash of the last line of each upload."""
     ids: dict[int, str] = field(default_factory=dict)
@@ -100,22 +122,6 @@ class _Round(Struct):
         return f"{self.upload_count:,} of {self.end.uploads:,} uploads were listed"
 
 
-class _Found(Struct):
-    """Lines to record together; of several lines of an upload, the last one."""
-
-    read_on: datetime
-    summarized: dict[str, SummarizedLine] = field(default_factory=dict)
-    parsed: dict[str, UploadLine] = field(default_factory=dict)
-
-    def add_summarized(self, line: SummarizedLine) -> None:
-        self.parsed.pop(line.summary.id, None)
-        self.summarized[line.summary.id] = line
-
-    def add_parsed(self, line: UploadLine) -> None:
-        self.summarized.pop(line.id, None)
-        self.parsed[line.id] = line
-
-
 class SnapshotSynchroniser:
     """Synchronises the store with one source.
 
@@ -144,7 +150,7 @@ class SnapshotSynchroniser:
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
         self._has_end = False
-        self._last = _Round()
+        self._last = _Round(_Found(clock.now()))
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
         """Batches of lines in this round, or the last one."""
@@ -212,7 +218,8 @@ class SnapshotSynchroniser:
             await self._recorder.mark_gone([*missing, *self._recorder.surplus_ended(ended)])
             self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
             self._has_end = listed.end is not None
-        await self._recorder.touch(listed.keys.keys(), is_whole=not listed.unknown_problem, with_final=is_first)
+        if present:  # otherwise all were recorded in this round
+            await self._recorder.touch(listed.keys.keys(), is_whole=not listed.unknown_problem, with_final=is_first)
         self._recorder.finish_round(self._state, is_whole=not listed.unknown_problem)
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
@@ -233,8 +240,9 @@ class SnapshotSynchroniser:
 
     async def _list(self, present: set[str]) -> _Round:
         """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""
-        round_ = self._last = _Round()
+        round_ = self._last = _Round(_Found(self._clock.now()))
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
+        await self._record(round_)
         error = listing_error(self.last_listing, round_.error, round_.contradiction)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
@@ -253,22 +261,28 @@ class SnapshotSynchroniser:
 
     async def _receive(self, batch: LineBatch, round_: _Round) -> None:
         self.answer_count += 1
-        found = _Found(self._clock.now())
-        is_first = not self._state.is_scanned
-        for number, line in enumerate(batch.lines, batch.first_number):
+        for start in range(0, len(batch.lines), _PAGE_LINES):
+            await self._receive_some(batch.first_number + start, batch.lines[start : start + _PAGE_LINES], round_)
+        if round_.found.parsed or len(batch.lines) < _FEW_LINES:
+            await self._record(round_)
+
+    async def _receive_some(self, first_number: int, lines: Sequence[bytes | None], round_: _Round) -> None:
+        is_first, now = not self._state.is_scanned, self._clock.now()
+        if not (round_.found.summarized or round_.found.parsed):
+            round_.found.read_on = now
+        summaries = self._recorder.summarize(lines, now) if is_first else repeat(None)
+        for number, (line, summarized) in enumerate(zip(lines, summaries, strict=False), first_number):
             key = hash(line)
             upload_id = None if line is None else self._ids.get(key)
             if upload_id is not None and round_.keys.get(upload_id, key) == key:
                 round_.add(key, upload_id)
-            elif is_first and line and (summarized := self._recorder.summarize(line, found.read_on)) is not None:
+            elif summarized is not None:
                 round_.add(key, summarized.summary.id)
-                found.add_summarized(summarized)
+                round_.found.add_summarized(summarized)
             elif (parsed := self._read(line, number, key, round_)) is not None:
-                found.add_parsed(parsed)
-            if len(found.parsed) >= _BATCH_LINES or len(found.summarized) >= _PAGE_LINES:
-                await self._record(found, round_)
-                found = _Found(self._clock.now())
-        await self._record(found, round_)
+                round_.found.add_parsed(parsed)
+            if len(round_.found.parsed) >= _BATCH_LINES or len(round_.found.summarized) >= _PAGE_LINES:
+                await self._record(round_)
 
     def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
         """Parse a new line; return it if it is an upload that is watched."""
@@ -287,7 +301,9 @@ class SnapshotSynchroniser:
                 round_.error = round_.error or found
         return None
 
-    async def _record(self, found: _Found, round_: _Round) -> None:
+    async def _record(self, round_: _Round) -> None:
+        """Record what was found, and give way to key presses."""
+        found, round_.found = round_.found, _Found(self._clock.now())
         lines = [*self._recorder.insert(found.summarized, found.read_on), *found.parsed.values()]
         for start in range(0, len(lines), _BATCH_LINES):
             some = lines[start : start + _BATCH_LINES]

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,17 +18,18 @@ from upload_tui.monitor.sync.recorder import sort_by_event_time
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     SnapshotSource,
+    SummarizedLine,
     UploadLine,
     can_store_as_printed,
     has_ended,
     parse_line,
-    read_line_summary,
+    read_line_summaries,
     source_reading,
     stored_page,
 )
-from upload_tui.wire import UploadReading, UploadSummary
+from upload_tui.wire import UploadReading
 
-__all__ = ["SnapshotRecorder", "SummarizedLine", "WatchedSource"]
+__all__ = ["SnapshotRecorder", "WatchedSource"]
 
 _BATCH_IDS = 500
 _BATCH_ROWS = 5000
@@ -50,13 +51,6 @@ class WatchedSource(Struct, frozen=True):
     service: str
     title: str
     projects: frozenset[str] = frozenset()
-
-
-class SummarizedLine(NamedTuple):
-    """A line that was read fast, and what it says."""
-
-    line: bytes
-    summary: UploadSummary
 
 
 class SnapshotRecorder:
@@ -118,14 +112,14 @@ class SnapshotRecorder:
             self._changes.extend(result.changes)
         return unreadable
 
-    def summarize(self, line: bytes, read_on: datetime) -> SummarizedLine | None:
-        """Read a line fast; None if it needs a full parse, or is of a project that is not watched."""
+    def summarize(self, lines: Sequence[bytes | None], read_on: datetime) -> Sequence[SummarizedLine | None]:
+        """Read lines fast; None for each one that needs a full parse, or is of a project that is not watched."""
         if not self._store.bulk.can_insert_summaries:
-            return None
-        summary = read_line_summary(line, read_on, self._watched.title)
-        if summary is None or not self._is_watched_project(summary.project_id):
-            return None
-        return SummarizedLine(line, summary)
+            return [None] * len(lines)
+        found = read_line_summaries([line or b"" for line in lines], read_on, self._watched.title)
+        if not self._watched.projects:
+            return found
+        return [one if one and self._is_watched_project(one.summary.project_id) else None for one in found]
 
     def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Sequence[UploadLine]:
         """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.
@@ -134,24 +128,24 @@ class SnapshotRecorder:
         """
         if not found:
             return ()
-        are_plain = can_store_as_printed(b"\n".join([one.line for one in found.values()]))
+        are_plain = can_store_as_printed([*found.values()])
         with self._store.transaction():
             self._check_generation()
             known = self._store.known([*found])
-            new = {
-                upload_id: one
+            new = [
+                one
                 for upload_id, one in found.items()
-                if upload_id not in known and (are_plain or can_store_as_printed(one.line))
-            }
-            self._insert([*new.values()], read_on)
-        others = (parse_line(one.line) for upload_id, one in found.items() if upload_id not in new)
+                if upload_id not in known and (are_plain or can_store_as_printed([one]))
+            ]
+            if new:
+                body = stored_page([one.line for one in new], self._watched.title)
+                self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
+                self.has_changed = True
+        if len(new) == len(found):
+            return ()
+        inserted = {one.summary.id for one in new}
+        others = (parse_line(one.line) for upload_id, one in found.items() if upload_id not in inserted)
         return [line for line in others if isinstance(line, UploadLine)]
-
-    def _insert(self, new: Sequence[SummarizedLine], read_on: datetime) -> None:
-        if new:
-            body = stored_page([one.line for one in new], self._watched.title)
-            self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
-            self.has_changed = True
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)
