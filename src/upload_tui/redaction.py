@@ -7,6 +7,7 @@ stored. Other secrets are recognized by their key, or by their form: a password 
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from upload_tui.addresses import USER_INFO_SIGNS
@@ -193,26 +194,39 @@ def _is_secret_value(text: str, match: re.Match[str]) -> bool:
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))
 _ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 _MARKS = {
-    word.encode(): rb'%b[^"\\]{0,100}"\s*:|%b[\w-]{0,80}\W{0,3}[=:]' % (word.encode(), word.encode())
-    for word in sorted(_SECRET_WORDS)
-} | {
-    b"key": rb'key[^"\\]{0,100}"\s*:|key[\w-]{0,80}\W{0,3}[=:]',
-    b"eyj": rb"eyj[\w-]{1,300}\.",
-    b"bearer": rb"bearer\s|bearer[^\"\\]{0,100}\"\s*:",
-    b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
-    b'"value"': rb'"(?:name|key|header)"\s*:\s*"[^"]{0,200}?(?:%b)' % _PAIR_NAMES,
-    b"://": rb"://",
-    b"%40": rb"%40",
+    b"//": rb"://",
+    b"%": rb"%40",
     b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
     b"#": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
+    b"auth": rb'auth(?:orization)?[^"\\]{0,100}"\s*:|auth(?:orization)?[\w-]{0,80}\W{0,3}[=:]',
+    b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
+    b"bearer": rb'bearer\s|bearer[^"\\]{0,100}"\s*:|bearer[\w-]{0,80}\W{0,3}[=:]',
+    b"eyj": rb"eyj[\w-]{1,300}\.",
+    b"pass": rb'pass(?:word|wd|phrase)[^"\\]{0,100}"\s*:|pass(?:word|wd|phrase)[\w-]{0,80}\W{0,3}[=:]',
+    b"sig": rb'sig(?:nature)?[^"\\]{0,100}"\s*:|sig(?:nature)?[\w-]{0,80}\W{0,3}[=:]',
+    **{
+        word: rb'%b[^"\\]{0,100}"\s*:|%b[\w-]{0,80}\W{0,3}[=:]' % (word, word)
+        for word in (b"cookie", b"credential", b"jwt", b"key", b"pwd", b"secret", b"session", b"token")
+    },
     **{word.encode(): rb'%bs?"\s*:' % word.encode() for word in sorted(_URL_WORDS)},
 }
 """Bytes to search for in a body in lower case, and what is around them if they belong to a secret, not to a usual value."""
+_PAIR = b"value"
+_SECRET_PAIR = rb'"(?:name|key|header)"\s*:\s*"[^"]{0,200}?(?:%b)' % _PAIR_NAMES
+_LOWER = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
+_NOT_IN_MARKS = b"0123456789{}[],:._- \t\r\n\\"
+"""Without these, half of a usual body is left to search."""
 
 
 def may_contain_secret(body: bytes) -> bool:
     """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
-    lower = body.lower().replace(rb"\/", b"/")
-    if _ESCAPED_ASCII.search(lower):  # a name or a URL may be written with escapes
+    if b"\\" in body and _ESCAPED_ASCII.search(body):  # a name or a URL may be written with escapes
         return True
-    return any(mark in lower and re.search(pattern, lower) for mark, pattern in _MARKS.items())
+    letters = body.translate(_LOWER, _NOT_IN_MARKS)
+    found = [pattern for mark, pattern in _MARKS.items() if mark in letters]
+    if not found:
+        return False
+    lower = body.lower().replace(rb"\/", b"/")
+    if _PAIR in letters:
+        found.append(_SECRET_PAIR)
+    return any(re.search(pattern, lower) for pattern in found)

@@ -161,6 +161,7 @@ def keys_while_listing(*, quick: bool) -> Sequence[Figure]:
         with TerminalProgram([*_WATCH, "--command", shlex.join(["cat", str(file)])], environment) as dashboard:
             dashboard.seconds_until("run-")
             first = _milliseconds_to_frame(dashboard, presses // 8)  # the listing takes longer than these
+            dashboard.repaint()  # it may be live already, and would not paint that again
             dashboard.seconds_until("live")
             again = _milliseconds_to_frame(dashboard, presses)
     return [

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -85,6 +86,12 @@ class TerminalProgram:
         """Read output until there is none for `quiet_seconds`."""
         while self._read(quiet_seconds):
             pass
+
+    def repaint(self) -> None:
+        """Make the program paint everything again, as after a change of the terminal's size."""
+        self._unread = b""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", LINES + 1, COLUMNS, 0, 0))
+        self._process.send_signal(signal.SIGWINCH)
 
     def wait(self, seconds: float) -> None:
         """Read output for this many seconds."""
