@@ -153,7 +153,7 @@ def keys_while_listing(*, quick: bool) -> Sequence[Figure]:
 
     Compared with times that a person does not notice: the first listing has no indexes yet, and shares the processor.
     """
-    count, presses = (20_000, 40) if quick else (100_000, 200)
+    count, presses = (20_000, 40) if quick else (100_000, 80)
     with TemporaryDirectory() as home:
         file = Path(home) / "lines"
         file.write_bytes(b"\n".join(source_lines(count)))
