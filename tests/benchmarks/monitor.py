@@ -80,7 +80,7 @@ def source_listing(*, quick: bool) -> Sequence[Figure]:
     bare = time.perf_counter() - began
     first, again, mebibytes, insert = asyncio.run(_list_source(lines))
     size = sum(map(len, lines)) / 2**20
-    # The aim for the first listing is a third of the speed of the decoder alone. It takes about 30 times as long: inserting the rows 8,
+    # The aim for the first listing is a third of the speed of the decoder alone. It takes about 30 times as long: inserting rows 8,
     # indexes and trigrams 10, summaries and rows 6, secrets and compression 2. The goal is half of what is reached.
     return [
         Figure("source: the first listing", count / first, count / bare, "uploads/s", 0.0165, False),

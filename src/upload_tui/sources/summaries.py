@@ -9,13 +9,13 @@ from functools import cache, partial
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
-from msgspec.json import Decoder, encode
+from msgspec.json import Decoder, decode, encode
 
 from upload_tui.redaction import may_contain_secret
 from upload_tui.sources.contract import MAX_ID_CHARACTERS, MAX_NUMBER
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import UploadSummary, read_ms
+from upload_tui.wire import UploadSummary, is_fully_readable, read_ms
 
 __all__ = ["SummarizedLine", "can_store_as_printed", "read_line_summaries", "stored_page"]
 
@@ -34,8 +34,11 @@ class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
     size: _Count
 
 
-class _Line(Struct, forbid_unknown_fields=True, gc=False):
-    """The usual fields of a line; one that has any other field needs a full parse. Encoded, it has each key of the line once."""
+class _Line(Struct, gc=False):
+    """The usual fields of a line. What else `uploads.parse_upload` reads must have no value; other fields are for the raw view only.
+
+    Encoded, it has each of its keys that are in the line once.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
     name: str
@@ -54,6 +57,13 @@ class _Line(Struct, forbid_unknown_fields=True, gc=False):
     received_bytes: _Count | UnsetType | None = UNSET
     by: str | UnsetType | None = UNSET
     content_type: str | UnsetType | None = UNSET
+    size_bytes: UnsetType | None = UNSET
+    stage_since: UnsetType | None = UNSET
+    current: UnsetType | None = UNSET
+    prior: UnsetType | None = UNSET
+    timeline: UnsetType | None = UNSET
+    anomalies: UnsetType | None = UNSET
+    ended: UnsetType | None = UNSET
 
 
 class SummarizedLine(NamedTuple):
@@ -179,16 +189,28 @@ def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | No
 def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     """Whether lines can be stored as they are: they certainly contain no secret.
 
-    Id and name are shown whatever they look like, and the other texts are times and stages. A key that a line repeats would hide a
-    value: then the line has more quotation marks than its fields.
+    Id and name are shown whatever they look like, and the other usual texts are times and stages. Unusual fields, and values that a
+    repeated key hides, have quotation marks of their own.
     """
-    fields = [one.fields for one in lines]
     texts = {one.summary.project_id for one in lines} | {one.summary.uploader for one in lines}
     texts |= {one.summary.content_type for one in lines}
     if may_contain_secret("\n".join(texts).encode()):
         return False
     printed = b"\n".join([one.line for one in lines])
-    return rb"\u0022" not in printed and printed.count(b'"') == encode(fields).count(b'"')
+    if rb"\u0022" in printed:
+        return False
+    marks = printed.count(b'"')
+    if marks == encode([one.fields for one in lines]).count(b'"'):
+        return True
+    return is_fully_readable(printed) and not may_contain_secret(printed) and marks == _least_marks(printed)
+
+
+def _least_marks(printed: bytes) -> int:
+    """The number of quotation marks in lines in which no key is repeated; -1 if one cannot be read."""
+    try:
+        return encode([decode(line) for line in printed.split(b"\n")]).count(b'"')
+    except (MsgspecError, ValueError, RecursionError):
+        return -1
 
 
 def stored_page(lines: Sequence[bytes], default_project: str) -> bytes:

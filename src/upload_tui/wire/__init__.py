@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.wire.bodies import parse_body
+    from upload_tui.wire.bodies import is_fully_readable, parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
@@ -63,6 +63,7 @@ __all__ = [
     "curl_command",
     "entry_json",
     "format_time",
+    "is_fully_readable",
     "mask_secrets",
     "page_entries",
     "parse_body",
@@ -85,7 +86,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "page_summaries": "read_summaries UploadSummary",
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
-        "bodies": "parse_body",
+        "bodies": "is_fully_readable parse_body",
         "responses": (
             "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
             "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries "

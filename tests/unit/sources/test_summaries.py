@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.sources.lines import LATER, ON, line_of, objects
+from tests.unit.sources.lines import LATER, ON, VALUES, line_of, objects
 
 from upload_tui.monitor import Store, ingest
 from upload_tui.monitor.store.rows import WRITE_COLUMNS
@@ -43,6 +43,7 @@ USUAL = st.fixed_dictionaries(
         "received_bytes": COUNTS,
         "by": st.none() | st.text(max_size=5),
         "content_type": st.sampled_from([None, "image/tiff"]),
+        "extra": VALUES,
         "error_message": st.none(),
     },
 )
@@ -93,11 +94,14 @@ def test_a_summary_and_a_full_parse_store_the_same(fields: dict[str, Any], is_co
             "updated_on": None,
             "chunks": [],
         },
+        {"stage": "completed", "expires": LATER, "tags": {"cage": [1, 2.5, None]}, "ended": None},
     ],
-    ids=["times", "all times", "stage", "folder", "bucket"],
+    ids=["times", "all times", "stage", "folder", "bucket", "further fields"],
 )
 def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
-    assert read_fast(line_of(**fields)) is not None
+    found = read_fast(line_of(**fields))
+    assert found is not None
+    assert can_store_as_printed([found])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,10 @@ def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
         {"id": 7},
         {"id": ""},
         {"name": None},
-        {"extra": 1},
+        {"size_bytes": 1},
+        {"current": {"state": "completed"}},
+        {"timeline": []},
+        {"anomalies": [{"name": "chunks_missing", "detail": "x"}]},
         {"ended": True},
         {"type": "end"},
         {"size": -1},
@@ -151,12 +158,19 @@ def test_lines_that_are_read_together_are_read_as_each_one_alone(lines: list[byt
         line_of(by="https://ada:hunter22@example.org"),
         line_of(project="token=abc123456"),
         line_of(content_type="bearer abc123456"),
+        line_of(api_token="hunter22"),
+        line_of(tags={"note": "password=hunter22"}),
+        line_of(url="https://example.org/a?sig=1"),
+        b'{"id": "u1", "name": "a", "tags": "\xff"}',
+        b'{"id": "u1", "name": "a", "tags": %b}' % (b"[" * 500 + b"]" * 500),
+        b'{"id": "u1", "name": "a", "tags": 1, "tags": 2}',
+        b'{"id": "u1", "name": "a", "initiated_on": "2026-03-14T08:00:00Z", "initiated_on": null}',
         b'{"id": "u1", "name": "a", "by": "password=hunter22", "by": "Ada"}',
         b'{"id": "u1", "name": "a", "updated_on": "password=hunter22", "updated_on": null}',
         b'{"id": "u1", "name": "\\u0022\\u0022\\u0022\\u0022", "by": "password=hunter22", "by": "Ada"}',
     ],
 )
-def test_a_line_that_may_contain_a_secret_is_not_stored_as_printed(line: bytes) -> None:
+def test_a_line_with_a_secret_or_that_cannot_be_read_is_not_stored_as_printed(line: bytes) -> None:
     usual, found = read_fast(USUAL_LINE), read_fast(line)
     assert usual is not None
     assert found is not None
