@@ -41,7 +41,7 @@ _BATCH_LINES = 100
 """Changed lines recorded in one transaction, which takes some milliseconds."""
 _PAGE_LINES = 1000
 """New lines of the first listing stored as one page, which takes some milliseconds."""
-_FEW_LINES = 100
+_FEW_LINES = 25
 """After a batch of fewer lines, those that have arrived are recorded: the source is slow, or has ended."""
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
