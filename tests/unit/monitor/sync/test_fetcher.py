@@ -48,13 +48,16 @@ def repair(service: ShiftingService) -> None:
     service.unreadable_ids.clear()
 
 
-@any_broken_response
-@pytest.mark.parametrize("is_bulk", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("response", "is_bulk"),
+    [*((name, False) for name in BROKEN_RESPONSES), ("500", True), ("html", True), ("timeout", True)],
+)
 async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_scan(
-    broken_response: Callable[[], httpx.Response], is_bulk: bool
+    response: str, is_bulk: bool
 ) -> None:
+    """In bulk, with one response of each kind: an error, no page, and none at all."""
     service = a_service(2300)
-    service.broken_response = broken_response
+    service.broken_response = BROKEN_RESPONSES[response]
     broken = service.uploads[1500]
     service.unreadable_ids = {broken.id}
     limits = Limits(bulk_threshold=100 if is_bulk else 10**6, worker_threshold=10**6)
