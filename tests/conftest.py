@@ -1,14 +1,19 @@
 """Isolates tests from the machine: from its home, settings, proxies, terminal, time zone and language."""
 
+import gc
 import importlib
 import os
 import signal
 import socket
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import textual.constants
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
@@ -70,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
             del os.environ[name]
     os.environ.update(_FIXED)
     importlib.reload(textual.constants)
+    _share_parsed_stylesheets()
     # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
@@ -81,6 +87,25 @@ def pytest_configure(config: pytest.Config) -> None:
         "quick", parent=hypothesis.settings.get_profile("any machine"), max_examples=_QUICK_EXAMPLES
     )
     hypothesis.settings.load_profile("quick" if config.getoption("--quick") else "any machine")
+
+
+def pytest_collection_finish() -> None:
+    """Take what is there for good, modules and thousands of collected tests, out of every search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def _share_parsed_stylesheets() -> None:
+    """Parse a stylesheet once for all apps of this process: the rules depend on its text and the variables only."""
+    parse, parsed = Stylesheet._parse_rules, dict[Hashable, list[RuleSet]]()
+
+    def parse_once(self: Stylesheet, *arguments: Any, **options: Any) -> list[RuleSet]:
+        key = (*arguments, *sorted(options.items()), *sorted(self._variables.items()))
+        if key not in parsed:
+            parsed[key] = parse(self, *arguments, **options)
+        return parsed[key]
+
+    Stylesheet._parse_rules = parse_once  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
