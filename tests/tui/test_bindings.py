@@ -23,11 +23,10 @@ from upload_tui.tui.command_palette import bindings_by_owner
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.history import HistoryScreen
-from upload_tui.tui.screens.menu import MenuScreen
+from upload_tui.tui.screens.menu import MenuScreen, ViewMenu
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.screens.views import ViewMenu
 from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 

@@ -15,11 +15,10 @@ from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.history import HistoryScreen
-from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen
+from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen, ViewMenu
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.screens.views import ViewMenu
 from upload_tui.tui.widgets.footer import SearchBar
 
 __all__ = ["ActionCommands", "Palette", "ThemeCommands", "action_commands", "action_ids", "bindings_by_owner"]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from upload_tui.text import parse_moment
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import DEMO_ACTIONS, PLAYBACK_ACTIONS, REPLAY_KEYMAP, SEEK_ACTIONS
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences, SeekControls
+from upload_tui.tui.preferences import PlaybackControls, Preferences, demo_controls, seek_controls
 
 __all__ = ["PlaybackApp"]
 
@@ -22,7 +22,8 @@ class PlaybackApp(BaseApp):
     """
 
     def __init__(self, preferences: Preferences, controls: PlaybackControls | None) -> None:
-        if isinstance(controls, SeekControls):
+        self._demo, self._replay = demo_controls(controls), seek_controls(controls)
+        if self._replay is not None:
             preferences = replace(preferences, keymap={**REPLAY_KEYMAP, **preferences.keymap})
         super().__init__(preferences)
         self.controls = controls
@@ -34,26 +35,26 @@ class PlaybackApp(BaseApp):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Hide the actions of the demo and of playback where there are none."""
         if action in DEMO_ACTIONS:
-            return isinstance(self.controls, DemoControls)
+            return self._demo is not None
         if action in SEEK_ACTIONS:
-            return isinstance(self.controls, SeekControls)
+            return self._replay is not None
         return self.controls is not None if action in PLAYBACK_ACTIONS else True
 
     def action_start_upload(self) -> None:
         """Start an upload in the demo."""
-        if isinstance(self.controls, DemoControls):
-            self.controls.start_upload()
+        if self._demo is not None:
+            self._demo.start_upload()
 
     def action_start_fault(self) -> None:
         """Choose a fault of the demo in a menu."""
         from upload_tui.tui.screens.menu import MenuScreen, fault_menu
 
-        if isinstance(self.controls, DemoControls) and not isinstance(self.screen, MenuScreen):
-            self.push_screen(fault_menu(self.controls.faults), self._start_fault)
+        if self._demo is not None and not isinstance(self.screen, MenuScreen):
+            self.push_screen(fault_menu(self._demo.faults), self._start_fault)
 
     def _start_fault(self, fault_name: str | None) -> None:
-        if isinstance(self.controls, DemoControls) and fault_name is not None:
-            self.controls.start_fault(fault_name)
+        if self._demo is not None and fault_name is not None:
+            self._demo.start_fault(fault_name)
             self.refresh_picture()
 
     def action_slower(self) -> None:
@@ -75,8 +76,8 @@ class PlaybackApp(BaseApp):
 
     def action_step_back(self) -> None:
         """Go one step back in a replay."""
-        if isinstance(self.controls, SeekControls):
-            self.controls.step_back()
+        if self._replay is not None:
+            self._replay.step_back()
 
     def action_seek(self) -> None:
         """Go to a time of a replay, which the user types."""
@@ -88,11 +89,11 @@ class PlaybackApp(BaseApp):
 
     def _time_within(self, text: str) -> datetime | None:
         """A time that was typed; a clock time is the one within the recording."""
-        if not isinstance(self.controls, SeekControls):
+        if self._replay is None:
             return None
-        controls, zone = self.controls, self._initial_display_options.zone
+        controls, zone = self._replay, self._initial_display_options.zone
         return parse_moment(text, controls.position, zone, earliest=controls.began_on, latest=controls.ends_on)
 
     def _seek(self, text: str | None) -> None:
-        if text and isinstance(self.controls, SeekControls) and (on := self._time_within(text)) is not None:
-            self.controls.seek(on)
+        if text and self._replay is not None and (on := self._time_within(text)) is not None:
+            self._replay.seek(on)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from msgspec import Struct, field
 from textual.theme import Theme
@@ -23,6 +23,8 @@ __all__ = [
     "Preferences",
     "ScreenState",
     "SeekControls",
+    "demo_controls",
+    "seek_controls",
     "TableOrder",
     "View",
 ]
@@ -197,7 +199,6 @@ class PlaybackControls(Protocol):
         ...
 
 
-@runtime_checkable
 class SeekControls(PlaybackControls, Protocol):
     """What the dashboard's keys do to a replay, and not to a demo."""
 
@@ -218,7 +219,6 @@ class SeekControls(PlaybackControls, Protocol):
         ...
 
 
-@runtime_checkable
 class DemoControls(PlaybackControls, Protocol):
     """What the dashboard's keys do to a demo, and not to a replay."""
 
@@ -239,3 +239,13 @@ class DemoControls(PlaybackControls, Protocol):
     def start_fault(self, fault_name: str) -> None:
         """Inject a fault."""
         ...
+
+
+def seek_controls(controls: PlaybackControls | None) -> SeekControls | None:
+    """The controls as those of a replay; None for others. No property is read, as that of a demo imports the service."""
+    return cast("SeekControls", controls) if hasattr(type(controls), "step_back") else None
+
+
+def demo_controls(controls: PlaybackControls | None) -> DemoControls | None:
+    """The controls as those of a demo; None for others."""
+    return cast("DemoControls", controls) if hasattr(type(controls), "start_fault") else None

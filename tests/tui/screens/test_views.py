@@ -10,7 +10,8 @@ from tests.tui.dashboards import mixed, names_in, opened, toasts
 from upload_tui.monitor import Query, SortKey, parse_query
 from upload_tui.status import Stage
 from upload_tui.tui import ScreenState, TableOrder, View, parse_columns
-from upload_tui.tui.screens.views import ViewMenu, query_text
+from upload_tui.tui.screens.menu import ViewMenu
+from upload_tui.tui.screens.views import query_text
 
 NIGHT = View("night", "is:trouble", TableOrder(SortKey.NAME, False), parse_columns(["name", "took"]), "f2")
 PENDING = View("pending", "is:pending")

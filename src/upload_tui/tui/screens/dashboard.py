@@ -18,7 +18,7 @@ from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, R
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import DemoControls, PlaybackControls, Preferences
+from upload_tui.tui.preferences import PlaybackControls, Preferences, demo_controls
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -259,5 +259,6 @@ class DashboardScreen(ViewScreen):
 
 def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None]:
     """The active faults with the seconds until they end; None means until they are ended."""
-    faults = controls.active_faults if isinstance(controls, DemoControls) else {}
+    demo = demo_controls(controls)
+    faults = demo.active_faults if demo is not None else {}
     return {name: round(left) if isfinite(left) else None for name, left in faults.items()}

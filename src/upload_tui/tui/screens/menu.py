@@ -18,7 +18,7 @@ from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.fitting import HangingLines
-from upload_tui.tui.preferences import Fault
+from upload_tui.tui.preferences import Fault, View
 from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
 
 __all__ = [
@@ -258,3 +258,52 @@ def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
         yield f"  {number:>6} {word:<7}", "$quiet"  # digits below digits
         if counts[1]:
             yield f"  {counts[1]:,} in trouble", "$stage-error bold"
+
+
+_SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
+
+
+class ViewMenu(MenuScreen):
+    """A menu that returns what to do: `all`, `save`, or `show` or `remove` with a blank and the name of a view.
+
+    Args:
+        all_title: of the line without a view.
+        views: the views.
+        current: the name of the one that is shown.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "save", "Save", id="views.save", tooltip="Save the query, order and columns on screen as a view"),
+        Binding("x", "remove", "Remove", id="views.remove", tooltip="Remove a view that was saved on screen"),
+    ]
+
+    def __init__(self, all_title: str, views: Sequence[View], current: str) -> None:
+        lines = [(f"{_SHOW} {view.name}", _view_line(view, is_current=view.name == current)) for view in views]
+        super().__init__("Views", "show", [(_ALL, Content(all_title)), *lines])
+        self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
+
+    def on_mount(self) -> None:
+        """Name the keys."""
+        save, remove, close = (key_of(self, name) for name in ("views.save", "views.remove", "menu.close"))
+        self.query_one(OptionList).border_subtitle = f"Enter show, {save} save this, {remove} remove, {close} close"
+
+    def action_save(self) -> None:
+        """Save what is on screen."""
+        self.dismiss(_SAVE)
+
+    def action_remove(self) -> None:
+        """Remove the view at the cursor; one of the settings stays."""
+        chosen = self._lines[self.query_one(OptionList).highlighted or 0][0]
+        if chosen in self._saved:
+            self.dismiss(f"{_REMOVE} {chosen.removeprefix(f'{_SHOW} ')}")
+        else:
+            self.notify("Only views that were saved here can be removed here.", timeout=4)
+
+
+def _view_line(view: View, *, is_current: bool) -> Content:
+    order = [f"by {view.order}"] if view.order else []
+    what = "  ".join([sanitize(view.query) or "all uploads", *order])
+    name = sanitize(view.name)
+    return Content.assemble(
+        (f"{name:<16}", "bold underline" if is_current else "bold"), (f" {view.key:<6} ", "$primary"), (what, "$quiet")
+    )

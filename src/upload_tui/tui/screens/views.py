@@ -3,79 +3,30 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from msgspec.structs import replace
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.content import Content
 from textual.reactive import reactive
-from textual.widgets import OptionList
 
 from upload_tui.monitor import Query, Session, read_query
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import free_key, key_of
+from upload_tui.tui.bindings import free_key
 from upload_tui.tui.bridge import ColumnsChosen, ViewsChanged
 from upload_tui.tui.preferences import Preferences, ScreenState, TableOrder, View
-from upload_tui.tui.screens.menu import MenuScreen
-from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.query_screen import QueryScreen
 from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
-__all__ = ["ViewMenu", "ViewScreen", "query_text"]
+__all__ = ["ViewScreen", "query_text"]
 
 _ALL_TITLE, _YES = "All uploads", "yes"
-_SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
 _QUOTED = re.compile(r'(["\\])')
-
-
-class ViewMenu(MenuScreen):
-    """A menu that returns what to do: `all`, `save`, or `show` or `remove` with a blank and the name of a view.
-
-    Args:
-        views: the views.
-        current: the name of the one that is shown.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "save", "Save", id="views.save", tooltip="Save the query, order and columns on screen as a view"),
-        Binding("x", "remove", "Remove", id="views.remove", tooltip="Remove a view that was saved on screen"),
-    ]
-
-    def __init__(self, views: Sequence[View], current: str) -> None:
-        lines = [(f"{_SHOW} {view.name}", _line(view, is_current=view.name == current)) for view in views]
-        super().__init__("Views", "show", [(_ALL, Content(_ALL_TITLE)), *lines])
-        self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
-
-    def on_mount(self) -> None:
-        """Name the keys."""
-        save, remove, close = (key_of(self, name) for name in ("views.save", "views.remove", "menu.close"))
-        self.query_one(OptionList).border_subtitle = f"Enter show, {save} save this, {remove} remove, {close} close"
-
-    def action_save(self) -> None:
-        """Save what is on screen."""
-        self.dismiss(_SAVE)
-
-    def action_remove(self) -> None:
-        """Remove the view at the cursor; one of the settings stays."""
-        chosen = self._lines[self.query_one(OptionList).highlighted or 0][0]
-        if chosen in self._saved:
-            self.dismiss(f"{_REMOVE} {chosen.removeprefix(f'{_SHOW} ')}")
-        else:
-            self.notify("Only views that were saved here can be removed here.", timeout=4)
-
-
-def _line(view: View, *, is_current: bool) -> Content:
-    order = [f"by {view.order}"] if view.order else []
-    what = "  ".join([sanitize(view.query) or "all uploads", *order])
-    name = sanitize(view.name)
-    return Content.assemble(
-        (f"{name:<16}", "bold underline" if is_current else "bold"), (f" {view.key:<6} ", "$primary"), (what, "$quiet")
-    )
 
 
 class ViewScreen(QueryScreen):
@@ -196,25 +147,31 @@ class ViewScreen(QueryScreen):
 
     def action_views(self) -> None:
         """Choose, save or remove a view in a menu."""
-        self.app.push_screen(ViewMenu(self._views, self.view), self._do_with_views)
+        from upload_tui.tui.screens.menu import ViewMenu
+
+        self.app.push_screen(ViewMenu(_ALL_TITLE, self._views, self.view), self._do_with_views)
 
     def _do_with_views(self, choice: str | None) -> None:
+        from upload_tui.tui.screens.prompts import PromptScreen
+
         what, _, name = (choice or "").partition(" ")
-        if what == _ALL:
+        if what == "all":
             if self.view:
                 self._leave_view()
             self.rows_query = Query(project_ids=self.rows_query.project_ids, **_order_fields(TableOrder()))
-        elif what == _SHOW:
+        elif what == "show":
             self.action_show_view(name)
-        elif what == _REMOVE:
+        elif what == "remove":
             self._ask(f"Remove the view {name}", partial(self._remove_view, name))
-        elif what == _SAVE:
+        elif what == "save":
             note = "A key may follow after a comma: night, f5"
             prompt = PromptScreen("Save view", "save", "name, such as: night", note, self._mistake_of)
             self.app.push_screen(prompt, self._save_view)
 
     def _ask(self, question: str, act: Callable[[], None]) -> None:
         """Do something if the user says yes."""
+        from upload_tui.tui.screens.menu import MenuScreen
+
         lines = [("", Content("Cancel")), (_YES, Content(sanitize(question)))]
         self.app.push_screen(MenuScreen("Views", "choose", lines), lambda choice: act() if choice == _YES else None)
 
