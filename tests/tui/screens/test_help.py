@@ -2,11 +2,16 @@
 
 import pytest
 from textual.content import Content
+from textual.pilot import Pilot
 
 from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.tui.bindings import keys_of, keys_text
 from upload_tui.tui.screens.help import KeyHelp, grouped, help_lines
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
+
+
+def text_on(pilot: Pilot[int]) -> str:
+    return " ".join(strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size))
 
 
 def plain(lines: list[Content]) -> list[str]:
@@ -42,13 +47,20 @@ def test_each_key_is_listed_once_and_no_line_is_too_wide(width: int) -> None:
     assert ("Move" in first) is (width >= 88)
 
 
-async def test_a_large_screen_shows_all_keys() -> None:
-    async with opened(mixed(), size=(120, 60), controls=FakeControls()) as (pilot, _, _):
+@pytest.mark.parametrize("height", [60, 44])
+async def test_a_large_screen_shows_all_keys(height: int) -> None:
+    """At once, or where it is too low, page by page."""
+    async with opened(mixed(), size=(120, height), controls=FakeControls()) as (pilot, _, _):
         tooltips = [(keys_text(keys), active.binding.tooltip) for active, keys in keys_of(pilot.app.screen)]
         await pilot.press("question_mark")
         box = pilot.app.screen.query_one("#help")
-        await until(pilot, lambda: box.border_subtitle == "Esc close")
-        seen = " ".join(strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size))
+        await until(pilot, lambda: str(box.border_subtitle).endswith("Esc close"))
+        assert (box.border_subtitle == "Esc close") is (height == 60)
+        seen = text_on(pilot)
+        while box.border_subtitle != "Esc close":
+            await pilot.press("pagedown")
+            await pilot.pause()
+            seen += text_on(pilot)
     assert len(tooltips) > 45
     for keys, tooltip in tooltips:
         assert keys in seen
