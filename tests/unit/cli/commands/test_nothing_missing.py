@@ -3,6 +3,7 @@
 `PYTEST_SERVICE_HISTORIES` sets how many are generated.
 """
 
+import asyncio
 import copy
 import json
 import os
@@ -14,14 +15,17 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.unit.cli.virtual_program import (
     UNREADABLE_ROWS,
+    URL,
     Project,
     Result,
+    VirtualClock,
     World,
     advance_virtually,
     run_virtually,
@@ -29,6 +33,7 @@ from tests.unit.cli.virtual_program import (
 )
 
 import upload_tui.monitor
+from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import LastVisit, save_last_visit
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
@@ -403,3 +408,29 @@ def crashing(saved: int) -> Callable[[Path, LastVisit], None]:
         save_last_visit(file, visit)
 
     return save
+
+
+class StoppedWorld(World):
+    """A service that accepts requests and answers none from `stops_after_seconds` on, as one that got SIGSTOP."""
+
+    stops_after_seconds: float = 20.0
+
+    def client(self) -> ServiceClient:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if advance_virtually(0) >= self.stops_after_seconds:
+                await asyncio.Event().wait()
+            return self.answer(request)
+
+        credentials, clock = Credentials(token="t"), VirtualClock()
+        return ServiceClient(URL, credentials, transport=httpx.MockTransport(answer), clock=clock)
+
+
+@pytest.mark.parametrize(("seconds", "is_live"), [(19, True), (30, False), (60, False), (600, False)])
+def test_a_service_that_answers_no_more_is_not_live(seconds: float, is_live: bool) -> None:
+    """Within ten seconds, and with the age of what is shown."""
+    uploads = [an_upload(f"u-{number}", project=("p-0", "Genome"), initiated=60) for number in range(3)]
+    shown = watch_virtually(StoppedWorld([Project("p-0", "Genome", uploads)]), seconds)
+    assert len(shown.rows) == 3
+    assert shown.connection.is_live is is_live
+    age = (NOW + timedelta(seconds=seconds) - shown.connection.as_of(NOW + timedelta(seconds=seconds))).total_seconds()
+    assert seconds - 21 < age < seconds - 15 if not is_live else age == 0
