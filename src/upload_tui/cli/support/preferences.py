@@ -56,6 +56,7 @@ __all__ = [
 _THEME = "theme"
 _VIEWS = "views"
 _MAX_QUERY_CHARACTERS = 500
+_MAX_SEARCHES = 50
 
 
 def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
@@ -137,8 +138,10 @@ def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
     from msgspec import json
     from msgspec.structs import replace
 
-    query, *searches = (text if _is_shareable(text) else "" for text in (state.query, *state.searches))
-    state = replace(state, query=query, searches=tuple(filter(None, searches)))
+    searches = filter(_is_shareable, state.searches)
+    merged = [*dict.fromkeys((*searches, *_saved_state(settings).searches))]  # another dashboard may have saved some
+    query = state.query if _is_shareable(state.query) else ""
+    state = replace(state, query=query, searches=tuple(merged[:_MAX_SEARCHES]))
     _write_choice(_state_file(settings), json.encode(state).decode())
 
 

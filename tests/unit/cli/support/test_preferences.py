@@ -184,6 +184,12 @@ def test_a_dashboard_is_left_and_comes_back_for_the_same_services_and_projects()
     )
 
 
+def test_the_queries_of_two_dashboards_are_both_saved() -> None:
+    for searches in ("a", "b"), ("c", "b"), tuple(map(str, range(48))):
+        save_state(settings(), ScreenState(searches=searches))
+    assert dashboard_preferences(settings()).state.searches == (*map(str, range(48)), "c", "b")
+
+
 def test_a_query_with_a_secret_is_not_saved() -> None:
     register_secrets(["t0ken-of-ada"])
     texts = ("id:t0ken-of-ada", "https://ada:pass@example.org", "token=hunter22", "x" * 20_000)
