@@ -2,6 +2,8 @@
 
 import re
 
+from upload_tui.lazy import lazy_pattern
+
 __all__ = ["USER_INFO_SIGNS", "has_user_info", "is_loopback", "is_loopback_url", "safe_origin"]
 
 
@@ -49,7 +51,7 @@ def has_user_info(url: str) -> bool:
     return any(sign in url for sign in USER_INFO_SIGNS)
 
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?(?=[/?#]|$)", re.IGNORECASE)
+_ORIGIN = lazy_pattern(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?(?=[/?#]|$)", re.IGNORECASE)
 
 
 def safe_origin(url: str) -> str:

@@ -1,10 +1,11 @@
-"""Packages whose names are imported when they are first used, so that importing a package is fast."""
+"""What is imported or compiled when it is first used, so that the program starts fast."""
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, AnyStr, cast
 
-__all__ = ["lazy_names"]
+__all__ = ["lazy_names", "lazy_pattern"]
 
 
 def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -22,3 +23,19 @@ def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str]
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return get, lambda: sorted(homes)
+
+
+class _LazyPattern:
+    def __init__(self, pattern: str | bytes, flags: int) -> None:
+        self._pattern = pattern
+        self._flags = flags
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(re.compile(self._pattern, self._flags), name)
+        setattr(self, name, value)  # found without this method from now on
+        return value
+
+
+def lazy_pattern(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
+    """A regular expression of a module that each start imports. Its methods compile it when they are first used."""
+    return cast("re.Pattern[AnyStr]", _LazyPattern(pattern, flags))

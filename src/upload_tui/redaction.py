@@ -11,6 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 from upload_tui.addresses import USER_INFO_SIGNS
+from upload_tui.lazy import lazy_pattern
 
 __all__ = [
     "HIDDEN",
@@ -78,7 +79,7 @@ _KEY_OWNERS = frozenset({
 _URL_WORDS = frozenset(["url", "uri", "href", "link"])
 _MAX_CACHED_NAMES = 1024
 """A service and a source use the same names in each entry; the limit is for hostile ones."""
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WORD = lazy_pattern(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 @lru_cache(maxsize=_MAX_CACHED_NAMES)
@@ -115,7 +116,7 @@ def hide_named_value(name: str, value: Any) -> Any:
     return _hide_path(value) if _is_url_key(name) else value
 
 
-_ORIGIN = re.compile(r"(?P<origin>[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+)/?", re.IGNORECASE)
+_ORIGIN = lazy_pattern(r"(?P<origin>[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+)/?", re.IGNORECASE)
 
 
 def _hide_path(url: str) -> str:
@@ -126,14 +127,14 @@ def _hide_path(url: str) -> str:
 
 
 # Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.
-_ADDRESS = re.compile(r"[^\s\"'<>]*/[^\s\"'<>]*")
-_QUERY_START = re.compile(r"[?#]")
-_BEARER = re.compile(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
-_WEB_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
-_ASSIGNED = re.compile(r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?=[^\s\"'&;,()])")
-_VALUE = re.compile(r"[^\s\"'&;,()]+")
+_ADDRESS = lazy_pattern(r"[^\s\"'<>]*/[^\s\"'<>]*")
+_QUERY_START = lazy_pattern(r"[?#]")
+_BEARER = lazy_pattern(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_WEB_TOKEN = lazy_pattern(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
+_ASSIGNED = lazy_pattern(r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?=[^\s\"'&;,()])")
+_VALUE = lazy_pattern(r"[^\s\"'&;,()]+")
 _LONGEST_PROSE = 300
-_PROSE_VALUE = re.compile(r"\D*|.{0,7}")
+_PROSE_VALUE = lazy_pattern(r"\D*|.{0,7}")
 """After another name than that of a header, and a colon, this is no secret: `token: expired`."""
 _MAX_ROUNDS = 4
 
@@ -192,7 +193,7 @@ def _is_secret_value(text: str, match: re.Match[str]) -> bool:
 
 
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))
-_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+_ESCAPED_ASCII = lazy_pattern(rb"\\u00[2-7]")
 _MARKS = {
     b"//": rb"://",
     b"%": rb"%40",

@@ -38,9 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "import upload_tui.status": set(),
     "from upload_tui.settings import ServiceSettings": set(),
     "import upload_tui.cli.group": set(),
-    "import upload_tui.cli.commands.demo": set(),
     "import upload_tui.cli.commands.serve": set(),
-    "import upload_tui.cli.commands.watch": set(),
     "from upload_tui.wire import Upload": set(),
     # httpx imports rich for its own command line.
     "from upload_tui.client import ServiceClient": {"httpx", "stamina", "rich"},

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from upload_tui.addresses import has_user_info, is_loopback, safe_origin
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import expand_home, failure_reason, is_readable_by_others, read_text
+from upload_tui.lazy import lazy_pattern
 from upload_tui.redaction import register_secrets
 from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
@@ -40,7 +41,7 @@ _SOURCE_REFRESH_SECONDS = 15.0
 _TEXT_KEYS = ("token_command", "token_keyring", "theme", "signs", "upload_url", "on_error")
 """Empty if they are not set."""
 _TABLE_KEYS = ("keys", "views", "commands", "on_change")
-_API_PATH = re.compile(r"/api(/v[^/]*|$)", re.IGNORECASE)
+_API_PATH = lazy_pattern(r"/api(/v[^/]*|$)", re.IGNORECASE)
 _URL_HINT = "Use one like https://dds.example.org."
 
 

@@ -2,12 +2,13 @@
 
 import re
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
 __all__ = ["SHORT_CAUSES", "cause_with_short", "detailed_short_cause", "failed_chunk", "short_cause"]
 
-_FAILED_CHUNK = re.compile(re.escape(CHUNK_HASH_DIFFERS) + r": chunk (\d{1,18})\b", re.ASCII)
+_FAILED_CHUNK = lazy_pattern(re.escape(CHUNK_HASH_DIFFERS) + r": chunk (\d{1,18})\b", re.ASCII)
 
 SHORT_CAUSES = {
     CHUNK_HASH_DIFFERS: "bad chunk hash",

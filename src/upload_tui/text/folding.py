@@ -1,16 +1,17 @@
 """Folding: the one form in which texts are compared in searches, without regard to case, accents and Unicode form."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+
+from upload_tui.lazy import lazy_pattern
 
 __all__ = ["find_folded", "fold", "is_folded_by_case_alone"]
 
 _REPLACED = str.maketrans("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029\0", " " * 12 + "\ufffd")
 """Line breaks become blanks; a NUL, at which an index of SQLite ends, becomes a replacement character."""
-_HAS_REPLACED = re.compile("[\0\t\n\v\f\r\x1c-\x1f]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_HAS_REPLACED = lazy_pattern("[\0\t\n\v\f\r\x1c-\x1f]")
+_SURROGATES = lazy_pattern("[\ud800-\udfff]")
 
 
 def fold(text: str) -> str:

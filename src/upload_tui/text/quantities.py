@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.status import Certainty, Event
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
 
 MOMENT_EXAMPLES = ("13:05", "5m ago", "2026-03-14 13:05")
 """Texts that `parse_moment` parses, for help and prompts."""
-_CLOCK = re.compile(r"\d\d?:\d\d(?::\d\d)?")
+_CLOCK = lazy_pattern(r"\d\d?:\d\d(?::\d\d)?")
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -61,9 +62,9 @@ def sparkline_text(counts: Sequence[int], width: int, sparks: str) -> str:
 _MINUTE, _TEN_MINUTES, _HOUR, _DAY = 60, 600, 3600, 86400
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _AMOUNT = r"\d{1,9}(?:\.\d{1,6})?"
-_DURATION_PART = re.compile(rf"({_AMOUNT})([smhd]?)", re.ASCII)
-_DURATION = re.compile("|".join([_AMOUNT, "(?=.)" + "".join(f"(?:{_AMOUNT}{unit})?" for unit in "dhms")]), re.ASCII)
-_SIZE = re.compile(r"(?P<amount>\d{1,18}(?:\.\d{1,6})?)(?:(?P<prefix>[kmgtpe])(?P<binary>i)?)?b?", re.ASCII)
+_DURATION_PART = lazy_pattern(rf"({_AMOUNT})([smhd]?)", re.ASCII)
+_DURATION = lazy_pattern("|".join([_AMOUNT, "(?=.)" + "".join(f"(?:{_AMOUNT}{unit})?" for unit in "dhms")]), re.ASCII)
+_SIZE = lazy_pattern(r"(?P<amount>\d{1,18}(?:\.\d{1,6})?)(?:(?P<prefix>[kmgtpe])(?P<binary>i)?)?b?", re.ASCII)
 
 
 def age_text(seconds: float) -> str:

@@ -1,10 +1,10 @@
 """The one sanitizer for text from outside: everything written to a terminal, a log or a table passes through it."""
 
 import json
-import re
 import unicodedata
 from itertools import groupby
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.redaction import hide_secrets_in_text, redact
 
 __all__ = ["csv_cell", "escape_invisible", "sanitize", "sanitize_line", "sanitize_text"]
@@ -16,9 +16,9 @@ _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors are dropped: terminals agree on the width of separate emoji, not of joined ones."""
 _REPLACEMENT = "\ufffd"
 _REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_OTHER_ZERO_WIDTH = re.compile("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
+_OTHER_ZERO_WIDTH = lazy_pattern("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
 """Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
-_FORMULA = re.compile("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = lazy_pattern("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Where a formula begins, which a spreadsheet runs; the wide forms count in some locales, in which a semicolon separates cells."""
 
 

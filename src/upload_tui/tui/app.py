@@ -19,7 +19,7 @@ from upload_tui.tui.command_app import CommandApp, FailureHook
 from upload_tui.tui.notices import Alerts, count_since_visit, desktop_notification
 from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.session_screen import CopyScreen, LiveDialog
+from upload_tui.tui.screens.session_screen import LiveScreen
 
 __all__ = ["UploadApp"]
 
@@ -114,7 +114,7 @@ class UploadApp(CommandApp):
             self._is_summary_shown = True
             self._show_summary()
         for screen in self.live_screens():  # another reads the session when it is mounted
-            if isinstance(screen, CopyScreen | LiveDialog):
+            if isinstance(screen, LiveScreen):
                 screen.apply_changes(batch.changes)
 
     def refresh_picture(self) -> None:

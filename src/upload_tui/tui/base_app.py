@@ -30,7 +30,14 @@ from upload_tui.files import create_private_file, working_folder
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
-from upload_tui.tui.appearance.theme import THEMES, TOKEN_DEFAULTS, stylesheet_paths, theme_for
+from upload_tui.tui.appearance.theme import (
+    FIRST_STYLESHEETS,
+    THEMES,
+    TOKEN_DEFAULTS,
+    complete_stylesheet,
+    stylesheet_paths,
+    theme_for,
+)
 from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
 from upload_tui.tui.preferences import Preferences
@@ -187,7 +194,8 @@ class BaseApp(ExportApp, KeyQueueApp):
     def __init__(self, preferences: Preferences) -> None:
         # Without this, NO_COLOR makes Textual paint greys, and the terminal's own colours black on black.
         super().__init__(
-            css_path=[*stylesheet_paths(), *preferences.stylesheets], ansi_color="NO_COLOR" in os.environ or None
+            css_path=[*stylesheet_paths(FIRST_STYLESHEETS), *preferences.stylesheets],
+            ansi_color="NO_COLOR" in os.environ or None,
         )
         self._preferences = preferences
         self._initial_display_options = preferences.display_options or DisplayOptions(glyphs_for(sys.stdout.encoding))
@@ -251,6 +259,7 @@ class BaseApp(ExportApp, KeyQueueApp):
 
     def push_screen(self, screen: Screen[Any] | str, *arguments: Any, **options: Any) -> Any:
         """Open a screen, which is laid out once: it has the classes of the size from the start."""
+        complete_stylesheet(self.stylesheet)
         if isinstance(screen, Screen):
             screen.add_class(*size_classes(self))
         return super().push_screen(screen, *arguments, **options)

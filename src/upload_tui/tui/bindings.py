@@ -1,6 +1,5 @@
 """The keys of the dashboard and its panes, and how they are written on screen. Settings change a key by its binding's id."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from textual.binding import ActiveBinding, Binding
 from textual.keys import _character_to_key
 from textual.screen import Screen
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.status import Stage
 from upload_tui.text import MOMENT_EXAMPLES
 
@@ -299,7 +299,7 @@ def key_of(screen: Screen[Any], binding_id: str) -> str:
     return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")
 
 
-_NAMED_KEY = re.compile(
+_NAMED_KEY = lazy_pattern(
     r"(?:(?:ctrl|alt|shift)\+)*(?:f(?:[1-9]|1\d|2[0-4])|[a-z0-9]|left|right|insert|delete|backspace)"
 )
 

@@ -15,8 +15,6 @@ from upload_tui.monitor import (
     StageReached,
     UploadChange,
     UploadRef,
-    matches_change,
-    needs_upload,
     upload_record,
 )
 from upload_tui.text import plural, sanitize, sanitize_text
@@ -151,6 +149,8 @@ class CommandApp(PlaybackApp):
                 self.run_worker(self._run_hook(number, hook), group="on change", exit_on_error=False)
 
     def _matches(self, hook: ChangeHook, change: UploadChange) -> bool:
+        from upload_tui.monitor import matches_change, needs_upload
+
         tree, picture = hook.where.tree, self.session.picture
         row = picture.row(change.upload.id) if needs_upload(tree) else None
         return matches_change(tree, change, row, picture.now().replace(microsecond=0))

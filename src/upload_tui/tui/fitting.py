@@ -1,6 +1,5 @@
 """Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -11,6 +10,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
 _MAX_CHARACTERS = 2000
 _ELLIPSIS = "…"
 """The service may have truncated a text already: its ellipsis is not repeated."""
-_PART_ENDS = re.compile("[:,;] ")
+_PART_ENDS = lazy_pattern("[:,;] ")
 
 
 def truncate_middle(text: str, width: int, ellipsis: str = "…") -> str:
@@ -129,7 +129,7 @@ def _distinct_names(names: tuple[str, ...], cells: int, ellipsis: str) -> Mappin
 
 
 _JSON_TEXT = r'"(?:[^"\\]|\\.)*"'
-_JSON_PARTS = re.compile(rf"(?P<name>{_JSON_TEXT})(?=\s*:)|(?P<text>{_JSON_TEXT}|\".*)|(?P<value>[-+.\w]+)")
+_JSON_PARTS = lazy_pattern(rf"(?P<name>{_JSON_TEXT})(?=\s*:)|(?P<text>{_JSON_TEXT}|\".*)|(?P<value>[-+.\w]+)")
 _JSON_STYLES = {"name": "$primary", "text": "$foreground", "value": "$accent"}
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from msgspec import Struct, field
 from textual.theme import Theme
 
-from upload_tui.monitor import Query, SortKey, read_query
+from upload_tui.monitor import Query, SortKey, Where
 from upload_tui.status import Stage
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -118,13 +118,21 @@ class ScreenState(Struct, frozen=True):
         """The query of the table."""
         return Query(
             stages=self.stages,
-            where=read_query(self.query),
+            where=_parsed(self.query),
             attention_only=self.trouble_only,
             late_only=self.late_only,
             recent_seconds=self.recent_seconds,
             sort=self.order.sort,
             descending=self.order.descending,
         )
+
+
+def _parsed(query: str) -> Where:
+    if not query:
+        return Where()
+    from upload_tui.monitor import read_query
+
+    return read_query(query)
 
 
 class Preferences(Struct, frozen=True):

@@ -4,7 +4,6 @@ All values come from a service, so they may be hostile: each stays in its argume
 """
 
 import json
-import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from upload_tui.errors import did_you_mean
+from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import UPLOAD_FIELDS, Detail, UploadChange, Where, flat_upload, upload_record
 from upload_tui.status import Origin
 
@@ -27,7 +27,7 @@ __all__ = [
     "rendered_arguments",
 ]
 
-_FIELD = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+_FIELD = lazy_pattern(r"\{\{(\w+)\}\}|\{(\w+)\}")
 """`{{name}}` is the text `{name}`, `{name}` a field."""
 _ADDED_FIELDS = ("by", "upload_url")
 _OPTIONS_END = "--"

@@ -13,13 +13,8 @@ if TYPE_CHECKING:
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
-        CHUNK_HASH_DIFFERS,
         CODE_NOT_CONSISTENT,
         CODE_NOT_PROVIDED,
-        FILE_HASH_DIFFERS,
-        INTEGRITY_MESSAGES,
-        OBJECT_MISSING,
-        SIZE_DIFFERS,
         STATUS_SHAPE_HEADER,
         ErrorEnvelope,
         RawPage,
@@ -36,7 +31,17 @@ if TYPE_CHECKING:
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
     from upload_tui.wire.times import format_time, read_ms, read_time
-    from upload_tui.wire.upload import Chunk, Project, Upload, read_upload
+    from upload_tui.wire.upload import (
+        CHUNK_HASH_DIFFERS,
+        FILE_HASH_DIFFERS,
+        INTEGRITY_MESSAGES,
+        OBJECT_MISSING,
+        SIZE_DIFFERS,
+        Chunk,
+        Project,
+        Upload,
+        read_upload,
+    )
 
 __all__ = [
     "API_PATH",
@@ -88,13 +93,14 @@ __getattr__, __dir__ = lazy_names(
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
         "bodies": "is_fully_readable parse_body",
         "responses": (
-            "build_upload_page CHUNK_HASH_DIFFERS CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json "
-            "ErrorEnvelope FILE_HASH_DIFFERS INTEGRITY_MESSAGES mask_secrets OBJECT_MISSING page_entries "
+            "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json ErrorEnvelope mask_secrets page_entries "
             "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
-            "SIZE_DIFFERS STATUS_SHAPE_HEADER UploadPage UploadReading"
+            "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
         "times": "format_time read_ms read_time",
-        "upload": "Chunk Project read_upload Upload",
+        "upload": (
+            "Chunk CHUNK_HASH_DIFFERS FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload SIZE_DIFFERS Upload"
+        ),
     },
 )

@@ -16,15 +16,10 @@ from upload_tui.wire.bodies import MAX_DEPTH, parse_body
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
-    "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
     "ErrorEnvelope",
-    "FILE_HASH_DIFFERS",
-    "INTEGRITY_MESSAGES",
-    "OBJECT_MISSING",
     "RawPage",
-    "SIZE_DIFFERS",
     "STATUS_SHAPE_HEADER",
     "UploadPage",
     "UploadReading",
@@ -78,15 +73,6 @@ def _name_of_pair(fields: Mapping[str, Any], key: str) -> str:
 
 CODE_NOT_PROVIDED = "not_provided"
 CODE_NOT_CONSISTENT = "resource_not_consistent"
-
-CHUNK_HASH_DIFFERS = "reported chunk hash does not match that computed by StorageProvider"
-SIZE_DIFFERS = "reported size does not match size computed by StorageProvider"
-FILE_HASH_DIFFERS = "reported hash value does not match size computed by StorageProvider"
-"""Sic ("size"): a published client matches this exact text."""
-OBJECT_MISSING = "NonChunkedUpload not found in object store"
-
-INTEGRITY_MESSAGES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING)
-"""All messages of the deployed service for a failed integrity check; each may be followed by `: ` and details."""
 
 STATUS_SHAPE_HEADER = "X-Status-Design"
 """A request header of the embedded service: the status shape of this one response."""

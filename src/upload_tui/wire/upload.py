@@ -22,7 +22,27 @@ from upload_tui.wire.resources import DigestResource, ProjectResource, UploadRes
 from upload_tui.wire.status_shapes import StatusShape, read_status
 from upload_tui.wire.times import read_time
 
-__all__ = ["Chunk", "FileHash", "Project", "Upload", "read_upload"]
+__all__ = [
+    "Chunk",
+    "FileHash",
+    "Project",
+    "Upload",
+    "read_upload",
+    "CHUNK_HASH_DIFFERS",
+    "FILE_HASH_DIFFERS",
+    "INTEGRITY_MESSAGES",
+    "OBJECT_MISSING",
+    "SIZE_DIFFERS",
+]
+
+CHUNK_HASH_DIFFERS = "reported chunk hash does not match that computed by StorageProvider"
+SIZE_DIFFERS = "reported size does not match size computed by StorageProvider"
+FILE_HASH_DIFFERS = "reported hash value does not match size computed by StorageProvider"
+"""Sic ("size"): a published client matches this exact text."""
+OBJECT_MISSING = "NonChunkedUpload not found in object store"
+
+INTEGRITY_MESSAGES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING)
+"""All messages of the deployed service for a failed integrity check; each may be followed by `: ` and details."""
 
 
 class Chunk(Struct, frozen=True):

@@ -114,8 +114,8 @@ async def test_the_reason_is_shown_when_an_export_fails(tmp_path: Path) -> None:
 
 async def test_the_search_bar_explains_exclusion_for_the_change_log() -> None:
     async with opened(mixed()) as (pilot, _, _):
-        field = pilot.app.screen.query_one(Input)
         await pilot.press("slash")
+        field = pilot.app.screen.query_one(Input)
         assert "since:" not in field.placeholder
         await pilot.press("escape")
         pilot.app.screen.query_one(ChangeLogView).focus()

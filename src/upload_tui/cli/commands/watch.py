@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 from msgspec.structs import replace
@@ -14,6 +15,9 @@ from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import deferred_session, service_of
 from upload_tui.cli.support.user_commands import HookCommand
 from upload_tui.settings import Flags, ServiceSettings
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import Session
 
 __all__ = ["command"]
 
@@ -31,7 +35,6 @@ def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
 async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
     """Show cached state on the first frame; connect after it."""
     from upload_tui.clock import SystemClock
-    from upload_tui.monitor import CombinedSession
     from upload_tui.tui import UploadApp
 
     first, is_only_service = all_settings[0], len(all_settings) == 1
@@ -43,10 +46,16 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
         sessions = [
             deferred_session(settings, stores, clock, can_retry=not is_only_service) for settings in all_settings
         ]
-        session = sessions[0] if is_only_service else CombinedSession(sessions)
+        session = sessions[0] if is_only_service else _combined(sessions)
         async with record_visit(_combined_settings(all_settings), session) as last_visit:
             app = UploadApp(session, preferences=preferences, on_failures=on_failures, last_visit=last_visit)
             return await run_dashboard(app, _combined_settings(all_settings))
+
+
+def _combined(sessions: "Sequence[Session]") -> "Session":
+    from upload_tui.monitor import CombinedSession
+
+    return CombinedSession(sessions)
 
 
 def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettings:

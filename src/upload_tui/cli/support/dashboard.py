@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
@@ -16,7 +15,6 @@ import click
 
 from upload_tui.cli.support.error_reporting import current_signals, run_async
 from upload_tui.cli.support.preferences import save_state
-from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
 from upload_tui.files import failure_reason, state_folder
 from upload_tui.settings import ServiceSettings
@@ -149,6 +147,10 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
     Raises:
         UsageError: the extra is not installed, or the port cannot be opened.
     """
+    import shlex
+
+    from upload_tui.cli.support.scenarios import open_listener
+
     try:
         import textual_serve  # noqa: F401  # fail before the port is opened
     except ImportError as error:

@@ -8,15 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import (
-    BashComplete,
-    CompletionItem,
-    FishComplete,
-    ShellComplete,
-    ZshComplete,
-    add_completion_class,
-    shell_complete,
-)
 from msgspec.structs import replace
 
 from upload_tui import text as texts
@@ -239,14 +230,6 @@ _REQUESTS = frozenset(f"{shell}_{what}" for shell in ("bash", "zsh", "fish") for
 _WORDS_VARIABLES = ("COMP_WORDS", "COMP_CWORD")
 
 
-class _BashWords(BashComplete):
-    """Bash splits words at `=` and `:`; click expects an option before its value, and whole values."""
-
-    def get_completion_args(self) -> tuple[list[str], str]:
-        args, incomplete = super().get_completion_args()
-        return _join_at_colons([word for word in args if word != "="]), incomplete
-
-
 def _join_at_colons(words: Sequence[str]) -> list[str]:
     """Undo the splitting of `http://localhost:8902` into five words."""
     joined: list[str] = []
@@ -261,23 +244,36 @@ def _join_at_colons(words: Sequence[str]) -> list[str]:
     return joined
 
 
-class _WholeWords(ShellComplete):
-    """Other shells replace the whole word, so a value is completed with its option."""
+def _add_completion_classes() -> None:
+    """Complete words as each shell splits them."""
+    from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
+    from click.shell_completion import add_completion_class as add
 
-    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
-        found = super().get_completions(args, incomplete)
-        option, equals, _ = incomplete.partition("=")
-        if not equals or not option.startswith("-"):
-            return found
-        return [CompletionItem(f"{option}={item.value}", item.type, item.help) for item in found]
+    class BashWords(BashComplete):
+        """Bash splits words at `=` and `:`; click expects an option before its value, and whole values."""
 
+        def get_completion_args(self) -> tuple[list[str], str]:
+            args, incomplete = super().get_completion_args()
+            return _join_at_colons([word for word in args if word != "="]), incomplete
 
-class _ZshWords(_WholeWords, ZshComplete):
-    pass
+    class WholeWords(ShellComplete):
+        """Other shells replace the whole word, so a value is completed with its option."""
 
+        def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+            found = super().get_completions(args, incomplete)
+            option, equals, _ = incomplete.partition("=")
+            if not equals or not option.startswith("-"):
+                return found
+            return [CompletionItem(f"{option}={item.value}", item.type, item.help) for item in found]
 
-class _FishWords(_WholeWords, FishComplete):
-    pass
+    class ZshWords(WholeWords, ZshComplete):
+        pass
+
+    class FishWords(WholeWords, FishComplete):
+        pass
+
+    for words in (BashWords, ZshWords, FishWords):
+        add(words)
 
 
 def complete(command: click.Command, name: str, variable: str, instruction: str) -> Any:
@@ -291,8 +287,9 @@ def complete(command: click.Command, name: str, variable: str, instruction: str)
         raise UsageError(f"{variable} is not a request of bash, zsh or fish", hint)
     if instruction.endswith("_complete") and not _has_words(instruction):
         raise UsageError(f"{variable} is set, but not {' and '.join(_WORDS_VARIABLES)} as a shell sets them", hint)
-    for words in (_BashWords, _ZshWords, _FishWords):
-        add_completion_class(words)
+    from click.shell_completion import shell_complete
+
+    _add_completion_classes()
     return shell_complete(command, {}, name, variable, instruction)
 
 

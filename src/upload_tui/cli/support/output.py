@@ -3,7 +3,6 @@
 The progress bar of a command that waits is drawn on standard error.
 """
 
-import csv
 import io
 import json
 import os
@@ -239,6 +238,8 @@ class Printer:
         if self._format == "tsv":
             return "\t".join("" if text is None else str(text) for text in texts) + "\n"
         line = io.StringIO()
+        import csv
+
         csv.writer(line, lineterminator="\n").writerow(texts)
         return line.getvalue()
 

@@ -191,6 +191,8 @@ def _configured_views(settings: ServiceSettings) -> "Iterator[View]":
     Raises:
         SettingsError: a query, an order, a column or a key is invalid.
     """
+    if not settings.views:  # the first frame then needs no parser
+        return
     from upload_tui.monitor import parse_query
     from upload_tui.tui import View, parse_columns
 

@@ -166,6 +166,8 @@ def change_hooks(settings: ServiceSettings) -> "Iterator[ChangeHook]":
     Raises:
         SettingsError: a query is invalid.
     """
+    if not settings.on_change:  # the first frame then needs no parser
+        return
     from upload_tui.monitor import parse_query
     from upload_tui.tui import ChangeHook
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -17,6 +16,8 @@ from upload_tui.text import age_text
 __all__ = ["ConnectionTracker", "worst_connection"]
 
 Result = TypeVar("Result")
+
+_FORBIDDEN = 403
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
@@ -187,7 +188,7 @@ class ConnectionTracker:
         if self._is_paused:  # the single round of a refresh during a pause
             self._enter(ConnectionState.PAUSED, reason=error.title)
         elif isinstance(error, AuthError):
-            state = ConnectionState.DENIED if error.status == HTTPStatus.FORBIDDEN else ConnectionState.NOT_ALLOWED
+            state = ConnectionState.DENIED if error.status == _FORBIDDEN else ConnectionState.NOT_ALLOWED
             self._enter(state, next_try_on=due, reason=error.title)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)

@@ -10,13 +10,13 @@ died, and any other store ends its load.
 
 import asyncio
 import json
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from datetime import datetime
 from pathlib import Path
-from secrets import randbits
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -35,11 +35,11 @@ from upload_tui.monitor.store.schema import (
 )
 from upload_tui.status import Stage
 from upload_tui.text import is_folded_by_case_alone
-from upload_tui.wire import UploadSummary, read_summaries
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
     from upload_tui.monitor.store.partitions import PartitionTable
+    from upload_tui.wire import UploadSummary
 from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
 
 __all__ = [
@@ -81,6 +81,8 @@ class SnapshotInfo(Struct, frozen=True):
 
 def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None) -> bytes:
     """Make the snapshot of a page of a project (None: of any); empty if the whole page has to be parsed in full."""
+    from upload_tui.wire import read_summaries
+
     summaries = read_summaries(body, read_on, project_id)
     if summaries is None:
         return b""
@@ -113,7 +115,7 @@ def build_snapshot(
 
 
 def _partitions(
-    summaries: Sequence[tuple[int, UploadSummary]], read_on: datetime
+    summaries: "Sequence[tuple[int, UploadSummary]]", read_on: datetime
 ) -> Mapping[PartitionName, Sequence[tuple[Any, ...]]]:
     """The rows of uploads, given with their places on a page, by partition."""
     read_ms = to_ms(read_on) or 0
@@ -129,7 +131,7 @@ def _partitions(
     return {(project_id, name, stage.rank): rows for (project_id, name, stage), rows in found.items()}
 
 
-def _row(summary: UploadSummary, read_ms: int, folded: str, place: int) -> tuple[Any, ...]:
+def _row(summary: "UploadSummary", read_ms: int, folded: str, place: int) -> tuple[Any, ...]:
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged, content_type,
@@ -191,7 +193,7 @@ class BulkLoad:
         self._transaction = transaction
         self._partitions = partitions
         self._now = now
-        self._lease = BulkLease(owner=randbits(62))
+        self._lease = BulkLease(owner=random.SystemRandom().getrandbits(62))
         self._active_loads = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -314,7 +316,7 @@ class BulkLoad:
             differing = self._insert_rows(has_triggers=has_triggers)
         return SnapshotInfo(count, first_id, sorted({*json.loads(unparsed), *differing}))
 
-    def insert_summaries(self, summaries: Sequence[UploadSummary], read_on: datetime, body: bytes) -> None:
+    def insert_summaries(self, summaries: "Sequence[UploadSummary]", read_on: datetime, body: bytes) -> None:
         """Insert a page all of whose uploads were summarized, in its order. None of them may be known, or be there twice."""
         partitions = _partitions([*enumerate(summaries)], read_on)
         with self._transaction():

@@ -7,11 +7,11 @@ Only the process that reads a change first can detect it; the others find the st
 Entries are appended in the transaction that stores the changed upload.
 """
 
+import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import randbits
 from typing import Any
 
 from msgspec import Struct
@@ -233,7 +233,7 @@ class ChangeLog:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._writer = randbits(62)
+        self._writer = random.SystemRandom().getrandbits(62)
 
     def last_number(self) -> int:
         """The number of the last entry; 0 if there is none."""

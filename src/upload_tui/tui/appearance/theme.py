@@ -11,17 +11,19 @@ from textual.theme import BUILTIN_THEMES, Theme
 from upload_tui.errors import SettingsError, StyleError, did_you_mean
 
 if TYPE_CHECKING:
-    from textual.css.stylesheet import StylesheetParseError
+    from textual.css.stylesheet import Stylesheet, StylesheetParseError
     from textual.css.tokenizer import TokenError
 
 __all__ = [
     "DEFAULT_THEME",
     "FEW_COLOURS_THEME",
+    "FIRST_STYLESHEETS",
     "STYLESHEETS",
     "THEMES",
     "TOKEN_DEFAULTS",
     "WIDGET_STYLESHEETS",
     "check_stylesheets",
+    "complete_stylesheet",
     "read_theme",
     "stylesheet_paths",
     "theme_for",
@@ -251,8 +253,10 @@ def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
     return dict((_DARK if is_dark else _LIGHT).variables)
 
 
-STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
-"""The stylesheets of the dashboard; a later one overrides an earlier one."""
+FIRST_STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss")
+"""The stylesheets of the first frame; a later one overrides an earlier one."""
+STYLESHEETS = (*FIRST_STYLESHEETS, "dialogs.tcss")
+"""All stylesheets. The last one is read when it is needed."""
 
 WIDGET_STYLESHEETS = ("widgets.tcss",)
 """The stylesheets that the widgets need in another app."""
@@ -271,6 +275,18 @@ def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
         if all(path.is_file() for path in paths):
             return paths
     raise StyleError(f"The stylesheets are missing below {package}", "Install upload-tui again.")
+
+
+def complete_stylesheet(stylesheet: "Stylesheet") -> None:
+    """Add what the first frame does not need, before the user's own stylesheets, which override it."""
+    paths, sources = stylesheet_paths(), stylesheet.source
+    if stylesheet.has_source(str(paths[-1])):
+        return
+    own = [place for place, source in sources.items() if not source.is_defaults and Path(place[0]) not in paths]
+    moved = {place: sources.pop(place) for place in own}
+    stylesheet.read_all(paths)
+    sources.update(moved)
+    stylesheet.parse()
 
 
 def check_stylesheets(paths: Sequence[Path]) -> None:

@@ -19,7 +19,7 @@ from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of, keys_of, keys_text
 from upload_tui.tui.fitting import HangingLines, hanging_lines, json_line
-from upload_tui.tui.screens.session_screen import Dialog, UploadDialog
+from upload_tui.tui.screens.menu import Dialog, UploadDialog
 from upload_tui.wire import UNSUPPORTED_DETAILS, StatusShape, write_status
 
 __all__ = ["HelpScreen", "KeyGroup", "KeyHelp", "OutputScreen", "ShapesScreen", "grouped", "help_lines", "key_helps"]

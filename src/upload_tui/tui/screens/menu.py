@@ -1,5 +1,6 @@
-"""Dialogs in which the user chooses: one line of several, a project, the columns of the table."""
+"""Base classes of dialogs, and dialogs in which the user chooses one line of several: menus, projects, views."""
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -7,31 +8,73 @@ from typing import ClassVar, TypeVar
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import ProjectRef, Session
+from upload_tui.monitor import Change, ProjectRef, Session
 from upload_tui.text import plural, sanitize
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
 from upload_tui.tui.fitting import HangingLines
 from upload_tui.tui.preferences import Fault, View
-from upload_tui.tui.screens.session_screen import Dialog, LiveDialog
+from upload_tui.tui.screens.session_screen import LiveScreen
 
 __all__ = [
+    "Dialog",
     "DialogList",
+    "LiveDialog",
     "MenuScreen",
     "OptionScreen",
-    "is_current",
     "ProjectScreen",
+    "UploadDialog",
+    "ViewMenu",
+    "is_current",
     "export_menu",
     "fault_menu",
 ]
 
 Result = TypeVar("Result")
+
+
+class Dialog(ModalScreen[Result]):
+    """A dialog, which closes once: a key that was pressed twice must not close what is below it."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close the dialog and pass the result on, if it is still open."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+
+
+class LiveDialog(LiveScreen, Dialog[Result]):
+    """A dialog over a session, painted again with each change of the picture, and every second for its ages."""
+
+    def on_mount(self) -> None:
+        """Show what is known."""
+        self.set_interval(1.0, self.refresh_picture)
+        self.call_after_refresh(self.refresh_picture)
+
+    @abstractmethod
+    def refresh_picture(self) -> None:
+        """Show the picture as it is now."""
+
+    def apply_changes(self, changes: Sequence[Change]) -> None:
+        """Show the picture as it is now; `changes` are those of uploads since the last call."""
+        self.refresh_picture()
+
+
+class UploadDialog(LiveDialog[None]):
+    """A live dialog about one upload."""
+
+    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
+        super().__init__()
+        self._session = session
+        self._upload_id = upload_id
+        self._display_options = display_options
 
 
 class DialogList(OptionList):

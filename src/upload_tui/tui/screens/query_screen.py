@@ -16,9 +16,7 @@ from upload_tui.monitor import (
     Row,
     SortKey,
     Where,
-    field_values,
     needs_marks,
-    read_query,
 )
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import parse_moment
@@ -62,6 +60,8 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
+        from upload_tui.monitor import field_values
+
         log = self.query_one(ChangeLogView)
         is_log = log.has_focus
         target = SearchTarget.CHANGES if is_log else SearchTarget.UPLOADS
@@ -72,6 +72,8 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
     @on(SearchBar.Changed)
     def search_as_typed(self, message: SearchBar.Changed) -> None:
         """Search as the text is typed."""
+        from upload_tui.monitor import read_query
+
         if message.target is SearchTarget.CHANGES:
             log = self.query_one(ChangeLogView)
             where = read_query(message.value, log.change_filter.where)

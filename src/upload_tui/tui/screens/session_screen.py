@@ -1,4 +1,4 @@
-"""The base classes of screens and dialogs that show a session: they stay current, copy and export, and own the query."""
+"""The base classes of screens that show a session: they stay current, copy and export."""
 
 import asyncio
 import io
@@ -6,12 +6,10 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from msgspec.structs import replace
-from textual.await_complete import AwaitComplete
 from textual.reactive import reactive
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
 
 from upload_tui.monitor import (
@@ -32,19 +30,23 @@ from upload_tui.tui.bridge import ExportReady
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["AcknowledgeScreen", "CopyScreen", "Dialog", "ExportScreen", "LiveDialog", "SessionScreen", "UploadDialog"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen"]
 
 
-class CopyScreen(Screen[None]):
+class LiveScreen:
+    """A screen or dialog that stays current."""
+
+    @abstractmethod
+    def apply_changes(self, changes: Sequence[Change]) -> None:
+        """Show the picture as it is now. `changes` are those of uploads since the last call."""
+
+
+class CopyScreen(LiveScreen, Screen[None]):
     """A screen that shows uploads and copies the selected ones."""
 
     @abstractmethod
     def selection(self) -> Sequence[Detail]:
         """The uploads that the copy keys apply to."""
-
-    @abstractmethod
-    def apply_changes(self, changes: Sequence[Change]) -> None:
-        """Show the picture as it is now. `changes` are those of uploads since the last call."""
 
     def show_one_pane(self, panes: Iterable[Widget], focused: Widget) -> None:
         """Give the other panes the class `-aside`, which hides them on a small screen.
@@ -99,10 +101,6 @@ class SessionScreen(CopyScreen):
         super().__init__()
         self._session = session
         self.set_reactive(SessionScreen.display_options, display_options)
-
-    @abstractmethod
-    def apply_changes(self, changes: Sequence[Change]) -> None:
-        """Show the picture as it is now. `changes` are those of uploads since the last call."""
 
     def status_bar(self) -> StatusBar:
         """A status bar that is bound to this screen; for `compose`."""
@@ -197,44 +195,6 @@ class AcknowledgeScreen(SessionScreen):
         self._session.changes.publish(PictureChanged(at=picture.now()))
         what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
         self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
-
-
-Result = TypeVar("Result")
-
-
-class Dialog(ModalScreen[Result]):
-    """A dialog, which closes once: a key that was pressed twice must not close what is below it."""
-
-    def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """Close the dialog and pass the result on, if it is still open."""
-        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
-
-
-class LiveDialog(Dialog[Result]):
-    """A dialog over a session, painted again with each change of the picture, and every second for its ages."""
-
-    def on_mount(self) -> None:
-        """Show what is known."""
-        self.set_interval(1.0, self.refresh_picture)
-        self.call_after_refresh(self.refresh_picture)
-
-    @abstractmethod
-    def refresh_picture(self) -> None:
-        """Show the picture as it is now."""
-
-    def apply_changes(self, changes: Sequence[Change]) -> None:
-        """Show the picture as it is now; `changes` are those of uploads since the last call."""
-        self.refresh_picture()
-
-
-class UploadDialog(LiveDialog[None]):
-    """A live dialog about one upload."""
-
-    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
-        super().__init__()
-        self._session = session
-        self._upload_id = upload_id
-        self._display_options = display_options
 
 
 class ExportScreen(CopyScreen):

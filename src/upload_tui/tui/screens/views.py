@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import Query, Session, read_query
+from upload_tui.monitor import Query, Session
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.columns import ColumnSpec
@@ -90,6 +90,8 @@ class ViewScreen(QueryScreen):
 
     def action_show_view(self, name: str) -> None:
         """Show a view."""
+        from upload_tui.monitor import read_query
+
         view = next((view for view in self._views if view.name == name), None)
         if view is None:
             return

@@ -1,6 +1,5 @@
 """The alarm line: everything that is wrong, the most serious first; hidden while all is well."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,6 +11,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.timer import Timer
 
+from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
 from upload_tui.text import age_text, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -28,9 +28,9 @@ _CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
 _NAME_CELLS = 24
 _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
-_URL_PATH = re.compile(r"(https?://[^\s/]+)/\S*")
+_URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
-_ASIDE = re.compile(r", by which [^;]*")
+_ASIDE = lazy_pattern(r", by which [^;]*")
 """What a reason says besides; left out first."""
 
 

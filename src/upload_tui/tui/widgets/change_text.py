@@ -17,7 +17,6 @@ from upload_tui.monitor import (
     UploadPurged,
     UploadSeen,
     Where,
-    matches_change,
     needs_upload,
 )
 from upload_tui.status import Stage
@@ -83,6 +82,8 @@ class ChangeFilter(Struct, frozen=True):
             return False
         if self.where.tree == EVERYTHING:
             return True
+        from upload_tui.monitor import matches_change
+
         row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
         return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
@@ -17,7 +16,9 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
 from upload_tui.errors import QueryError
-from upload_tui.monitor import Completion, ValueCounts, complete_query, parse_query
+
+if TYPE_CHECKING:
+    from upload_tui.monitor import Completion, ValueCounts
 from upload_tui.text import sanitize
 from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -101,8 +102,10 @@ class _QuerySuggester(Suggester):
         """The text with its continuation."""
         return self.complete(value).text or None
 
-    def complete(self, value: str) -> Completion:
+    def complete(self, value: str) -> "Completion":
         """How a text may go on."""
+        from upload_tui.monitor import complete_query
+
         return (
             complete_query(value, self.history, self.values_of)
             if self.values_of
@@ -144,14 +147,6 @@ class SearchBar(Horizontal):
         self._suggester = _QuerySuggester()
         self._text_before = ""
 
-    def compose(self) -> ComposeResult:
-        """Add the widgets."""
-        yield Label("/")
-        field = Input(placeholder=SearchTarget.UPLOADS, compact=True, suggester=self._suggester)
-        field.can_focus = False  # while it is hidden
-        yield field
-        yield Label(_SEARCH_KEYS, id="search-keys")
-
     def use_history(self, queries: list[str]) -> None:
         """Suggest these queries, the last one first, and add to the list those that are applied."""
         self._suggester.history = queries
@@ -161,12 +156,15 @@ class SearchBar(Horizontal):
         """True while the line is visible."""
         return self.has_class("-open")
 
-    def open(self, target: SearchTarget, value: str, values_of: Callable[[str], ValueCounts]) -> None:
+    def open(self, target: SearchTarget, value: str, values_of: "Callable[[str], ValueCounts]") -> None:
         """Show the line with a text to edit; `values_of` is called once for each field that is typed."""
         self.target = target
         self._suggester.values_of = cache(values_of)
         self._text_before = value
         self.add_class("-open")
+        if not self.children:  # the first frame does not need them
+            field = Input(compact=True, suggester=self._suggester)
+            self.mount(Label("/"), field, Label(_SEARCH_KEYS, id="search-keys"))
         field = self.query_one(Input)
         field.placeholder = target
         field.can_focus = True
@@ -203,6 +201,8 @@ class SearchBar(Horizontal):
 
     def action_apply(self) -> None:
         """Close, and keep the text; stay open with its note if the query has a mistake."""
+        from upload_tui.monitor import parse_query
+
         text = self.query_one(Input).value.strip()
         try:
             parse_query(text)
