@@ -78,8 +78,14 @@ class ExportApp(App[int]):
         self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
 
 
-_MAX_KEY_SECONDS = 0.5
-"""A key waits no longer for the one before it, for example if the widget that had the focus was removed."""
+_KEY_CHECKS, _KEY_CHECK_SECONDS = 5, 0.1
+"""A key waits no longer for the one before it, for example if the widget that had the focus was removed.
+
+Several short waits: while a dialog is imported nothing runs, and the time of that counts as one.
+"""
+
+_MOVING_ACTIONS = ("move(", "match(", "page", "first", "last", "cursor_", "scroll_")
+"""Actions of lists and timelines that a held key repeats."""
 
 
 class KeyPassed(Message):
@@ -98,25 +104,37 @@ class KeyQueueApp(App[int]):
         self._waiting_keys: deque[events.Event] = deque()
         self._key_number = 0
         self._is_passing_key = False
+        self._is_checking = False
+        self._moving_keys: dict[tuple[type[Widget], str], bool] = {}
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys and pasted text back until the key before has had its effect."""
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
         elif self._is_passing_key:
-            if not self._waiting_keys:
-                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_all_keys, self._key_number))
             self._waiting_keys.append(event)
+            if not self._is_checking:
+                self._check_keys(self._key_number)
         else:
             await self._pass_key(event)
 
     async def _pass_key(self, event: events.Event) -> None:
         self._key_number += 1
-        self._is_passing_key = True
         target = self.focused or self.screen
+        self._is_passing_key = not (isinstance(event, events.Key) and self._only_moves(target, event.key))
         await super().on_event(event)
-        if not target.post_message(KeyPassed(self._key_number)):
+        if self._is_passing_key and not target.post_message(KeyPassed(self._key_number)):
             self._settle_key(self._key_number)
+
+    def _only_moves(self, target: Widget, key: str) -> bool:
+        """True if a key of the widget with the focus opens and focuses nothing, so that the next one need not wait."""
+        place = (type(target), key)
+        if place not in self._moving_keys:
+            active = self.screen.active_bindings.get(key)
+            self._moving_keys[place] = (
+                active is not None and active.node is target and active.binding.action.startswith(_MOVING_ACTIONS)
+            )
+        return self._moving_keys[place]
 
     def on_key_passed(self, message: KeyPassed) -> None:
         """Wait for what the key opened."""
@@ -129,19 +147,23 @@ class KeyQueueApp(App[int]):
             self.call_later(self._pass_next_key, number)
 
     async def _pass_next_key(self, number: int) -> None:
-        """Pass the next key on, unless a later one was already."""
-        if number != self._key_number:
-            return
-        self._is_passing_key = False
-        if self._waiting_keys:
-            await self._pass_key(self._waiting_keys.popleft())
-            if self._waiting_keys:
-                self.set_timer(_MAX_KEY_SECONDS, partial(self._pass_all_keys, self._key_number))
-
-    async def _pass_all_keys(self, number: int) -> None:
-        """Pass all waiting keys on, if the key with this number has not had its effect yet."""
+        """Pass the next keys on, unless a later one was already."""
         if number == self._key_number:
             self._is_passing_key = False
+            while self._waiting_keys and not self._is_passing_key:
+                await self._pass_key(self._waiting_keys.popleft())
+
+    def _check_keys(self, number: int, checks: int = _KEY_CHECKS) -> None:
+        """While keys wait, check that the one before them has its effect; pass all of them on if it has none."""
+        checks = checks - 1 if number == self._key_number else _KEY_CHECKS
+        self._is_checking = bool(self._waiting_keys and checks)
+        if self._is_checking:
+            self.set_timer(_KEY_CHECK_SECONDS, partial(self._check_keys, self._key_number, checks))
+        elif self._waiting_keys:
+            self.call_later(self._pass_all_keys, number)
+
+    async def _pass_all_keys(self, number: int) -> None:
+        if number == self._key_number:
             while self._waiting_keys:
                 await self._pass_key(self._waiting_keys.popleft())
 

@@ -201,7 +201,7 @@ def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: float 
 
 @pytest.mark.parametrize(
     ("keys", "typed"),
-    [("/Qc", "Qc"), ("aQxq", "Qxq"), ("TQ5", "Q5"), ("vsQq", "Qq")],
+    [("/Qc", "Qc"), ("aQxq", "Qxq"), ("TQ5", "Q5"), ("vsQq", "Qq"), ("jjk/Qjj", "Qjj")],
 )
 async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: str, typed: str) -> None:
     async with opened(UPLOADS) as (pilot, _, table):
@@ -210,3 +210,10 @@ async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: st
             pilot.app.post_message(Key({"/": "slash"}.get(key, key), key))
         await until(pilot, lambda: bool(fields := pilot.app.screen.query(Input)) and fields.first().value == typed)
         assert pilot.app.is_running
+
+
+async def test_no_key_of_a_burst_is_lost() -> None:
+    async with opened([an_upload(id=f"{number:03}") for number in range(100)]) as (pilot, _, table):
+        for key in "j" * 90 + "k" * 30 + "n" * 5:
+            pilot.app.post_message(Key(key, key))
+        await until(pilot, lambda: table.cursor_row == 65)

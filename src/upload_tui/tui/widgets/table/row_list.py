@@ -121,6 +121,7 @@ class RowList(CursorLines, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._window = RowWindow(source)
         self._cursor = RowCursor()
+        self._is_cursor_moving = False
         self._prefetch_tasks = IdleTasks(self)
         self._search_tasks = IdleTasks(self)
 
@@ -178,6 +179,7 @@ class RowList(CursorLines, can_focus=True):
         if shift:
             self._scroll_to_row(top + shift)
         self._update_cursor()
+        self.refresh_changed()
         if not self.is_settled:
             self._search_tasks.schedule(self._search_steps())
         self._handle_reloaded()
@@ -264,6 +266,8 @@ class RowList(CursorLines, can_focus=True):
     def _go_to(self, row: int) -> None:
         self._cursor.row = max(0, min(row, self.total - 1))
         self._update_cursor()
+        if not self._is_cursor_moving:
+            self._is_cursor_moving = self.call_later(self._paint_cursor)
 
     def _update_cursor(self) -> None:
         """Bring the cursor into view and post `Selected` if another upload is under it."""
@@ -274,6 +278,10 @@ class RowList(CursorLines, can_focus=True):
         if upload_id != self._cursor.upload_id:
             self._cursor.upload_id = upload_id
             self.post_message(self.Selected(upload_id))
+
+    def _paint_cursor(self) -> None:
+        """Paint once for all keys that have arrived together."""
+        self._is_cursor_moving = False
         self.refresh_changed()
 
     def _search_steps(self) -> Iterator[Callable[[], object]]:
