@@ -24,6 +24,10 @@ from upload_tui.tui.screens.session_screen import LiveScreen
 __all__ = ["UploadApp"]
 
 
+_ALERT_SECONDS = 5.0
+"""Without changes, what became stuck is looked for this often."""
+
+
 class UploadApp(CommandApp):
     """The dashboard.
 
@@ -72,7 +76,7 @@ class UploadApp(CommandApp):
     def on_mount(self) -> None:
         """Start the session after the first frame."""
         self.call_after_refresh(self._start)  # the first frame comes before any work of the session
-        self.set_interval(1.0, self._deliver_alerts)
+        self.set_interval(_ALERT_SECONDS, self._deliver_alerts)
 
     def watch_app_focus(self, focused: bool) -> None:
         """Pass on whether the terminal has the focus."""
