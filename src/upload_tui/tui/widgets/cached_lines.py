@@ -46,11 +46,10 @@ class DiffedText(Widget):
 
     def refresh_changed(self) -> None:
         """Repaint the lines that changed; request a layout if the text needs another height or width."""
-        before, now = self._painted, self.text()
         self._unpainted = None
-        if before is None:
+        if (before := self._painted) is None:  # `render` composes the text once, for the first frame
             self.refresh(layout=self.styles.auto_dimensions)
-        elif not now.is_same(before):
+        elif not (now := self.text()).is_same(before):
             if self.styles.auto_dimensions and self._needs_layout(before, now):
                 self.refresh(layout=True)
             else:
