@@ -237,9 +237,9 @@ class Printer:
         texts = [csv_cell(_cell_text(cell) if isinstance(cell, dict | list) else cell) for cell in cells]
         if self._format == "tsv":
             return "\t".join("" if text is None else str(text) for text in texts) + "\n"
-        line = io.StringIO()
         import csv
 
+        line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(texts)
         return line.getvalue()
 
