@@ -19,7 +19,6 @@ _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
 _QUICK_EXAMPLES = 5
 _MORE_WORKERS = 4
-_MORE_WORKERS_QUICK = 1
 
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
 _INHERITED_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
@@ -63,9 +62,9 @@ def _is_slow(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """More than the cores: tests wait for programs, and a little for an idle screen. Each worker costs 6 s of processor time."""
-    return (os.cpu_count() or 1) + (_MORE_WORKERS_QUICK if config.getoption("--quick") else _MORE_WORKERS)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than the cores: most tests wait, for a program or until a screen is idle."""
+    return (os.cpu_count() or 1) + _MORE_WORKERS
 
 
 def pytest_configure(config: pytest.Config) -> None:
