@@ -3,19 +3,22 @@
 A line is an upload unless its `type` is something else: `end` with the number of uploads, `error` with a kind and a message;
 other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
 times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
-A field that cannot be read becomes an anomaly; a line without `id` or `name`, or that is no JSON object, is unreadable.
+A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, or has a key
+twice that decides on the stage: the two values may contradict each other.
 
 `CommandSource` runs a command. Another kind of source (one that reads an object store itself, for example) implements
 `SnapshotSource` in a module of its own; it lists lines of the same contract, and the synchroniser does the rest.
 """
 
+import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import MsgspecError, Struct
-from msgspec.json import decode
+from msgspec.json import decode, encode
 
 from upload_tui.errors import AuthError, InvalidResponseError, ServiceError, SourceConfigError, SourceError
 from upload_tui.text import sanitize_line
@@ -50,6 +53,12 @@ MAX_LINE_BYTES = 1 << 20
 MAX_NUMBER = 2**63 - 1
 MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
+_STAGE_KEYS = frozenset(
+    {
+        "stage", "on", "stage_since", "initiated_on", "completed_on", "verified_on", "error_on", "error_message", "current", "prior",
+        "state", "state_on", "timeline", "ended",
+    }
+)  # fmt: skip
 _ID = re.compile(rb'"id"\s*:\s*"([^"\\]{1,4096})"')
 
 
@@ -111,10 +120,11 @@ def parse_line(line: bytes) -> Line:
     except InvalidResponseError:
         return UnreadableLine(_json_problem(line))
     if not isinstance(value, dict):
-        return UnreadableLine("not a JSON object")
+        return UnreadableLine(_repetition(line, value) or "not a JSON object")
     kind = value.get("type")
     if kind is None or kind == "upload":
-        return upload_line(value)
+        repetition = _repetition(line, value)
+        return UnreadableLine(repetition, read_identifier(value.get("id"))) if repetition else upload_line(value)
     if kind == "end":
         return EndLine(read_number(value.get("uploads")))
     if kind == "error":
@@ -127,6 +137,30 @@ def _decode(line: bytes) -> Any:
         return decode(line)
     except (MsgspecError, ValueError, RecursionError):
         return parse_body(line)  # reads lone surrogates and numbers out of range
+
+
+def _repetition(line: bytes, value: Any) -> str:
+    """Which key that decides on the stage is there twice; empty if none is. `value` is the decoded line: it has each key once."""
+    try:
+        if rb"\u0022" not in line and line.count(b'"') == encode(value, enc_hook=str).count(b'"'):
+            return ""
+        key = next(_repeated_keys(json.loads(line, object_pairs_hook=tuple, parse_int=str)), "")
+    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        return "nested too deeply"
+    return f"{key} is there twice" if key else ""
+
+
+def _repeated_keys(value: Any) -> Iterator[str]:
+    """The keys that decide on the stage and are there twice; an object is a tuple of pairs."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _repeated_keys(one)
+    elif isinstance(value, tuple):
+        counts = Counter(key for key, _ in value)
+        yield from (key for key, count in counts.items() if count > 1 and key in _STAGE_KEYS)
+        for key, one in value:
+            if key in _STAGE_KEYS:
+                yield from _repeated_keys(one)
 
 
 def _json_problem(line: bytes) -> str:

@@ -1,7 +1,7 @@
 """A source that prints what a test decides."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from upload_tui.clock import Clock
@@ -22,11 +22,13 @@ def lines_of(uploads: Mapping[str, Mapping[str, Any]]) -> list[bytes]:
 
 
 class ScriptedSource:
-    """Prints the next of some outputs; the last one again and again."""
+    """Prints the next of some outputs in batches; the last one again and again. Calls `on_batch` after each batch."""
 
     name = "scripted"
 
     def __init__(self) -> None:
+        self.batch_lines = 3
+        self.on_batch: Callable[[], None] = lambda: None
         self.outputs: list[tuple[Sequence[bytes | None], Listing]] = []
         self.runs = 0
 
@@ -35,11 +37,12 @@ class ScriptedSource:
         self.outputs.append((lines, listing or Listing()))
 
     async def read(self, receive: LineReceiver) -> Listing:
-        """Print one output, in batches of three lines."""
+        """Print one output."""
         self.runs += 1
         lines, listing = self.outputs.pop(0) if len(self.outputs) > 1 else self.outputs[0]
-        for start in range(0, len(lines), 3):
-            await receive(LineBatch(start + 1, lines[start : start + 3]))
+        for start in range(0, len(lines), self.batch_lines):
+            await receive(LineBatch(start + 1, lines[start : start + self.batch_lines]))
+            self.on_batch()
         return listing
 
 

@@ -60,6 +60,12 @@ def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
         (b'{"id": [], "name": "x"}', UnreadableLine("id is no text")),
         (b'{"id": "a"}', UnreadableLine("no name", "a")),
         (b'{"id": "a", "name": 3}', UnreadableLine("name is no text", "a")),
+        (b'{"id": "a", "name": "b", "error_on": "x", "error_on": null}', UnreadableLine("error_on is there twice", "a")),
+        (b'{"id": "a", "name": "\\u0022", "stage": "error", "st\\u0061ge": 1}', UnreadableLine("stage is there twice", "a")),
+        (b'{"id": "a", "name": "b", "current": {"state": 1, "state": 2}}', UnreadableLine("state is there twice", "a")),
+        (b'{"id": "a", "name": "b", "timeline": [{"on": 1, "on": 2}]}', UnreadableLine("on is there twice", "a")),
+        (b'{"id": "a", "name": "\\ud800", "on": 1, "on": 2}', UnreadableLine("on is there twice", "a")),
+        (b'{"id": "a", "name": "\\ud800", "error_on": 1, "error_on": 2}', UnreadableLine("error_on is there twice")),
         (b"[" * 100_000, UnreadableLine("not JSON")),
         (b" " * MAX_LINE_BYTES + b"{}", UnreadableLine("longer than 1,048,576 bytes")),
     ],
@@ -73,6 +79,11 @@ def test_a_number_is_an_id() -> None:
     found = parse_line(b'{"id": 7, "name": "x", "type": "upload"}')
     assert isinstance(found, UploadLine)
     assert found.id == "7"
+
+
+def test_a_repeated_key_that_decides_on_no_stage_has_its_last_value() -> None:
+    found = parse_line(b'{"id": "a", "name": "b", "by": "x", "by": "y", "tags": {"on": 1, "on": 2}}')
+    assert found == UploadLine("a", {"id": "a", "name": "b", "by": "y", "tags": {"on": 2}})
 
 
 def test_the_id_of_a_cut_line_is_guessed() -> None:

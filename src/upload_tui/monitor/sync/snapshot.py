@@ -43,6 +43,8 @@ _PAGE_LINES = 1000
 """New lines of the first listing stored as one page, which takes some milliseconds."""
 _FEW_LINES = 25
 """After a batch of fewer lines, those that have arrived are recorded: the source is slow, or has ended."""
+_MAX_PAGE_SECONDS = 0.2
+"""After a batch that arrives this long after the last recording, too: a slow source may print many lines at once."""
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
@@ -73,6 +75,8 @@ class _Round(Struct):
 
     found: _Found
     """What is not recorded yet."""
+    recorded_at: float
+    """When lines were last recorded, or the round began; monotonic, in seconds."""
     keys: dict[str, int] = field(default_factory=dict)
     """The hash of the last line of each upload."""
     ids: dict[int, str] = field(default_factory=dict)
@@ -107,12 +111,15 @@ class _Round(Struct):
         if not is_known:
             self.unknown_problem = self.unknown_problem or problem
 
-    def add_unrecorded(self, upload_id: str) -> None:
-        """Note that a line that was added cannot be read after all."""
+    def add_unrecorded(self, upload_id: str, reason: str = "nested too deeply", *, is_known: bool = True) -> None:
+        """Note that a line that was added cannot be read after all; `is_known` as for `add_unreadable`."""
         self.unreadable_count += 1
         self.ids.pop(self.keys.pop(upload_id, 0), None)
         self.unreadable_ids.add(upload_id)
-        self.first_problem = self.first_problem or f"{upload_id[:40]} cannot be read (nested too deeply)"
+        problem = f"{upload_id[:40]} cannot be read ({reason})"
+        self.first_problem = self.first_problem or problem
+        if not is_known:
+            self.unknown_problem = self.unknown_problem or problem
 
     @property
     def contradiction(self) -> str:
@@ -150,7 +157,7 @@ class SnapshotSynchroniser:
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
         self._has_end = False
-        self._last = _Round(_Found(clock.now()))
+        self._last = _Round(_Found(clock.now()), clock.monotonic())
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
         """Batches of lines in this round, or the last one."""
@@ -240,7 +247,7 @@ class SnapshotSynchroniser:
 
     async def _list(self, present: set[str]) -> _Round:
         """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""
-        round_ = self._last = _Round(_Found(self._clock.now()))
+        round_ = self._last = _Round(_Found(self._clock.now()), self._clock.monotonic())
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
         await self._record(round_)
         error = listing_error(self.last_listing, round_.error, round_.contradiction)
@@ -263,14 +270,15 @@ class SnapshotSynchroniser:
         self.answer_count += 1
         for start in range(0, len(batch.lines), _PAGE_LINES):
             await self._receive_some(batch.first_number + start, batch.lines[start : start + _PAGE_LINES], round_)
-        if round_.found.parsed or len(batch.lines) < _FEW_LINES:
+        is_due = self._clock.monotonic() - round_.recorded_at >= _MAX_PAGE_SECONDS
+        if round_.found.parsed or is_due or len(batch.lines) < _FEW_LINES:
             await self._record(round_)
 
     async def _receive_some(self, first_number: int, lines: Sequence[bytes | None], round_: _Round) -> None:
-        is_first, now = not self._state.is_scanned, self._clock.now()
         if not (round_.found.summarized or round_.found.parsed):
-            round_.found.read_on = now
-        summaries = self._recorder.summarize(lines, now) if is_first else repeat(None)
+            round_.found.read_on = self._clock.now()
+        is_first = not self._state.is_scanned
+        summaries = self._recorder.summarize(lines, round_.found.read_on) if is_first else repeat(None)
         for number, (line, summarized) in enumerate(zip(lines, summaries, strict=False), first_number):
             key = hash(line)
             upload_id = None if line is None else self._ids.get(key)
@@ -303,8 +311,13 @@ class SnapshotSynchroniser:
 
     async def _record(self, round_: _Round) -> None:
         """Record what was found, and give way to key presses."""
-        found, round_.found = round_.found, _Found(self._clock.now())
-        lines = [*self._recorder.insert(found.summarized, found.read_on), *found.parsed.values()]
+        found, round_.found, round_.recorded_at = round_.found, _Found(self._clock.now()), self._clock.monotonic()
+        lines = [*found.parsed.values()]
+        for upload_id, line in self._recorder.insert(found.summarized, found.read_on).items():
+            if isinstance(line, UploadLine):
+                lines.append(line)
+            elif isinstance(line, UnreadableLine):
+                round_.add_unrecorded(upload_id, line.reason, is_known=bool(line.id))
         for start in range(0, len(lines), _BATCH_LINES):
             some = lines[start : start + _BATCH_LINES]
             for upload_id in self._recorder.record(some, is_silent=not self._state.is_scanned):

@@ -17,6 +17,7 @@ from upload_tui.monitor.sync.ingest import ingest, parse_stored
 from upload_tui.monitor.sync.recorder import sort_by_event_time
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
+    Line,
     SnapshotSource,
     SummarizedLine,
     UploadLine,
@@ -121,13 +122,13 @@ class SnapshotRecorder:
             return found
         return [one if one and self._is_watched_project(one.summary.project_id) else None for one in found]
 
-    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Sequence[UploadLine]:
+    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Mapping[str, Line]:
         """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.
 
-        These are known already, or contain something that may be a secret.
+        These are known already, contain something that may be a secret, or cannot be read after all.
         """
         if not found:
-            return ()
+            return {}
         are_plain = can_store_as_printed([*found.values()])
         with self._store.transaction():
             self._check_generation()
@@ -141,11 +142,8 @@ class SnapshotRecorder:
                 body = stored_page([one.line for one in new], self._watched.title)
                 self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
                 self.has_changed = True
-        if len(new) == len(found):
-            return ()
         inserted = {one.summary.id for one in new}
-        others = (parse_line(one.line) for upload_id, one in found.items() if upload_id not in inserted)
-        return [line for line in others if isinstance(line, UploadLine)]
+        return {upload_id: parse_line(one.line) for upload_id, one in found.items() if upload_id not in inserted}
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)

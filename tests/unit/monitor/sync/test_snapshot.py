@@ -89,6 +89,28 @@ async def test_an_unreadable_line_makes_its_upload_unreadable_and_no_other_gone_
     assert not any(row.is_stale for row in harness.picture.window(Query(), 0, 10).rows)
 
 
+@pytest.mark.parametrize(
+    ("line", "reason", "is_partial"),
+    [
+        (b'{"id": "b", "name": "b", "error_on": "%b", "error_on": null, "verified_on": "%b"}', "error_on is there twice", False),
+        (b'{"id": "b", "name": "b", "stage": "error", "stage": "verified"}', "stage is there twice", False),
+        (b'{"id": "b", "name": "b", "tags": "\xff"}', "not UTF-8", True),
+    ],
+)  # fmt: skip
+async def test_a_line_of_a_first_listing_that_only_the_full_parse_refuses_is_counted(
+    line: bytes, reason: str, is_partial: bool
+) -> None:
+    harness, printed = SourceHarness(), line.replace(b"%b", ON.encode())
+    await harness.print({"a": {}}, printed)
+    assert harness.present == {"a"}
+    problem = f"b cannot be read ({reason})"
+    notice = harness.synchroniser.unreadable_notice
+    assert notice == (f"partial: {problem}" if is_partial else f"1 of 2 uploads cannot be read: {problem}")
+    await harness.print({"a": {}}, printed)
+    assert harness.present == {"a"}
+    assert reason in harness.synchroniser.unreadable_notice
+
+
 @pytest.mark.parametrize("left", [0, 4])
 async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -> None:
     harness = SourceHarness()
@@ -296,6 +318,20 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
     assert not await harness.new_session().sync()
     await harness.print({**usual, "u8": {"stage": "verified", "on": LATER}})
     assert harness.take_changes() == ["StageReached u8", "UploadGone extra", "UploadGone failed", "UploadGone secret"]
+
+
+async def test_a_slow_first_listing_is_shown_while_it_arrives_and_nothing_is_later_than_its_reading() -> None:
+    clock, shown = FrozenClock(), list[int]()
+    harness = SourceHarness(clock=clock)
+
+    def pause() -> None:
+        shown.append(len(harness.shown()))
+        clock.advance(2)
+
+    harness.source.batch_lines, harness.source.on_batch = 30, pause
+    await harness.print({f"u{number}": {} for number in range(120)})
+    assert shown == [0, 60, 90, 120]
+    assert not harness.store.db.execute("SELECT id FROM uploads WHERE since_ms > read_ms").fetchall()
 
 
 async def test_a_first_listing_keeps_what_an_earlier_one_that_failed_has_read() -> None:
