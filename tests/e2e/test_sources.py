@@ -201,11 +201,14 @@ def test_the_timeout_of_wait_is_that_of_its_first_listing_too(
     here: Here, failing: Callable[[str], str], line: str, failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, code, problem = FAILURES[failure]
-    command, timeout = failing(script), "0.3s" if code == 3 else "10m"
+    command, is_named = failing(script), "sleep" not in script and failure != "is unreadable"
     monkeypatch.setenv("UPLOAD_TUI_TIMEOUT", "600")
-    ended = here(*line.split(), "--timeout", timeout, "--command", command)
-    assert (ended.code, "timed out after" in ended.err) == ((124, True) if code == 3 else (code, False))
-    assert problem in ended.err or code == 3
+    for timeout in ("0.3s", "3s", "60s") if code == 3 else ("10m",):
+        ended = here(*line.split(), "--timeout", timeout, "--command", command)
+        assert (ended.code, "timed out after" in ended.err) == ((124, True) if code == 3 else (code, False))
+        if not is_named or problem in ended.err:
+            return
+    pytest.fail(f"{problem} is not printed: {ended}")  # a busy computer needs longer than the first timeout
 
 
 @pytest.mark.parametrize("line", ["wait a", "wait --where is:pending", "tail a"])

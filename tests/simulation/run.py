@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
     loop = asyncio.events.new_event_loop()  # the patched one
     simulation, checkers = Simulation(world, capture, loop), all_checkers(world)
     world.on_change.extend(checker.handle_change for checker in checkers)
-    errors = _collected_errors(loop)
+    errors = _collected_errors(loop, lambda: any(watcher.was_killed for watcher in world.watchers))
     try:
         asyncio.set_event_loop(loop)
         if world.embedded is not None:
@@ -128,16 +128,16 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
         loop.close()
 
 
-def _collected_errors(loop: asyncio.AbstractEventLoop) -> list[BaseException]:
+def _collected_errors(loop: asyncio.AbstractEventLoop, has_killed: Callable[[], bool]) -> list[BaseException]:
     """What is raised in callbacks and lost tasks, which must fail the run and not be logged only.
 
-    A task of a watcher that was just killed may still get an answer, and find the store closed; a real one would be gone.
+    Once a watcher was killed (`has_killed`), a task of it may still get an answer and find the store closed.
     """
     errors: list[BaseException] = []
 
     def collect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError(str(context))
-        if "closed database" not in str(error):
+        if not (has_killed() and "closed database" in str(error)):
             errors.append(error)
 
     loop.set_exception_handler(collect)

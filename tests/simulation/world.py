@@ -431,6 +431,8 @@ class Watcher:
         self.changes: list[Change] = []
         """What it has published since it was started."""
         self.began = 0.0
+        self.was_killed = False
+        self.clients: dict[str, ServiceClient] = {}
         self.sessions: dict[str, Session] = {}
         self._task: asyncio.Task[None] | None = None
         self.stores: list[Store] = []
@@ -466,7 +468,8 @@ class Watcher:
         return store
 
     def _live(self, host: Host) -> LiveSession:
-        return LiveSession(host.client(), host.refs, self._store(str(host.number)), title=f"s{host.number}")
+        client = self.clients[host.url] = host.client()
+        return LiveSession(client, host.refs, self._store(str(host.number)), title=f"s{host.number}")
 
     async def record(self) -> None:
         """Record what a further session sees for a minute, which may end in the middle."""
@@ -494,6 +497,7 @@ class Watcher:
         task, self._task = self._task, None
         if task is None:
             return
+        self.was_killed = True
         self._world.trace.add(f"watcher {self.number} is killed")
         for store in self.stores:
             store.db.connection.close()
