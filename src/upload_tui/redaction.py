@@ -20,6 +20,7 @@ __all__ = [
     "hide_secrets_in_text",
     "is_secret_key",
     "may_contain_secret",
+    "may_escape_ascii",
     "redact",
     "redact_json",
     "register_secrets",
@@ -219,9 +220,14 @@ _NOT_IN_MARKS = b"0123456789{}[],:._- \t\r\n\\"
 """Without these, half of a usual body is left to search."""
 
 
+def may_escape_ascii(body: bytes) -> bool:
+    """Whether a JSON body may have ASCII characters as escapes, so that a search for a name or a URL does not find it."""
+    return b"\\" in body and _ESCAPED_ASCII.search(body) is not None
+
+
 def may_contain_secret(body: bytes) -> bool:
     """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
-    if b"\\" in body and _ESCAPED_ASCII.search(body):  # a name or a URL may be written with escapes
+    if may_escape_ascii(body):
         return True
     letters = body.translate(_LOWER, _NOT_IN_MARKS)
     found = [pattern for mark, pattern in _MARKS.items() if mark in letters]

@@ -25,7 +25,7 @@ _IMPORTED = ("config", "doctor", "list", "projects", "report", "show", "source",
 
 
 def can_be_forked(environment: Mapping[str, str]) -> bool:
-    """Whether a process with this environment reads it as one that was started without it would."""
+    """Whether this environment has the same values, of what is read once at a start, as that of the server."""
     return _read_at_start(environment) == _read_at_start(_server().environment)
 
 

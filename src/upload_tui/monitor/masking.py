@@ -11,6 +11,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -153,6 +154,8 @@ class RecordingMask:
     def _is_plain(self, text: str) -> bool:
         """Whether a text has only words of messages, sizes, times, and numbers that are no ids and no addresses."""
         words = _FIGURES.sub("", text).split()
+        if any(one[-1].isdigit() and other[0].isdigit() for one, other in pairwise(words)):  # an id in groups
+            return False
         tokens = [token for word in words if not _NUMBER.fullmatch(word) for token in _TOKEN.findall(word)]
         return not any(word.strip("#%(),;.:") in self._replacements for word in words) and all(
             token not in self._replacements and (token.lower() in _MESSAGE_WORDS or not any(map(str.isalnum, token)))

@@ -241,7 +241,7 @@ class _Collector:
         for description in METRICS:
             metric = _family(description)
             for labels, value in samples.get(description.name, ()):
-                metric.add_metric([sanitize(label, len(label)) for label in labels], value)
+                metric.add_metric([sanitize(label, None) for label in labels], value)
             if description.kind == "histogram":
                 self._add_durations(metric)
             yield metric
@@ -258,7 +258,7 @@ class _Collector:
                 total = sum(
                     bucket.count * (bucket.from_seconds + bucket.to_seconds) / 2 for bucket in histogram.buckets
                 )
-                metric.add_metric([sanitize(label, len(label)) for label in labels], _buckets(histogram), total)
+                metric.add_metric([sanitize(label, None) for label in labels], _buckets(histogram), total)
 
 
 def _buckets(histogram: LatencyHistogram) -> Sequence[tuple[str, float]]:

@@ -52,6 +52,8 @@ __all__ = ["StorePicture"]
 
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
+_CURRENT_SECONDS = 1.0
+"""Estimates hold if the picture is not older than this: while a project is live it is as of now, also between two polls."""
 _RECENT_MINUTES = 10
 _NOT_LATE = Lateness()
 _NO_TIME = timedelta()
@@ -292,7 +294,7 @@ class StorePicture:
             if acknowledgement is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
-            row = _row(stored, self._service, lateness, trouble, is_stale=is_stale, is_current=age_seconds < 1)
+            row = _row(stored, self._service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
             yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
 
@@ -358,7 +360,7 @@ def _row(
     trouble: Trouble | None,
     *,
     is_stale: bool,
-    is_current: bool,
+    age_seconds: float,
 ) -> Row:
     return Row(
         id=stored.id,
@@ -384,7 +386,7 @@ def _row(
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,
-        is_current=is_current,
+        is_current=age_seconds < _CURRENT_SECONDS,
         read_on=stored.read_on,
         uploader=stored.uploader,
         storage_provider=stored.storage_provider,

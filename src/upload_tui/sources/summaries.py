@@ -199,13 +199,15 @@ def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     printed = b"\n".join([one.line for one in lines])
     if rb"\u0022" in printed:
         return False
-    marks = printed.count(b'"')
-    if marks == encode([one.fields for one in lines]).count(b'"'):
+    quotes = printed.count(b'"')
+    if quotes == encode([one.fields for one in lines]).count(b'"'):
         return True
-    return is_fully_readable(printed) and not may_contain_secret(printed) and marks == _least_marks(printed)
+    if not is_fully_readable(printed) or may_contain_secret(printed):
+        return False
+    return quotes == _quotes_without_repeated_keys(printed)
 
 
-def _least_marks(printed: bytes) -> int:
+def _quotes_without_repeated_keys(printed: bytes) -> int:
     """The number of quotation marks in lines in which no key is repeated; -1 if one cannot be read."""
     try:
         return encode([decode(line) for line in printed.split(b"\n")]).count(b'"')

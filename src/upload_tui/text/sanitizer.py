@@ -22,11 +22,11 @@ _FORMULA = lazy_pattern("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Where a formula begins, which a spreadsheet runs; the wide forms count in some locales, in which a semicolon separates cells."""
 
 
-def sanitize(text: str, max_characters: int = _MAX_CHARACTERS) -> str:
+def sanitize(text: str, max_characters: int | None = _MAX_CHARACTERS) -> str:
     """Replace everything that a terminal could interpret or that is invisible, one character each, and hide the secrets in use.
 
     Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
-    first is kept.
+    first is kept. `max_characters` of None cuts nothing.
     """
     text = redact(text)[:max_characters]
     if text.isascii() and text.isprintable():
@@ -52,7 +52,7 @@ def csv_cell(value: object) -> object:
         return "true" if value else "false"
     if not isinstance(value, str):
         return value
-    return _FORMULA.sub(r"\1'", sanitize(value, len(value)))
+    return _FORMULA.sub(r"\1'", sanitize(value, None))
 
 
 def escape_invisible(json_text: str) -> str:

@@ -14,6 +14,7 @@ from msgspec import MsgspecError
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
+from upload_tui.redaction import may_escape_ascii
 
 __all__ = ["MAX_DEPTH", "is_fully_readable", "may_repeat_stage_key", "parse_body"]
 
@@ -30,7 +31,6 @@ _STAGE_KEYS = frozenset(
     }
 )  # fmt: skip
 """The keys that decide on the stage of an upload."""
-_ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
 
 
 def parse_body(body: bytes) -> Any:
@@ -123,7 +123,7 @@ def may_repeat_stage_key(body: bytes, statuses: Sequence[Any], statuses_json: by
         searched = (key != "status" and statuses_json) or body
         if searched.count(b'"%s"' % key.encode()) > number:
             return True
-    return b"\\" in body and _ESCAPED_ASCII.search(body) is not None
+    return may_escape_ascii(body)
 
 
 def _objects(statuses: Sequence[Any]) -> Iterator[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from upload_tui.redaction import forget_secrets, register_secrets
 from upload_tui.text import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
 
 HOSTILE = st.text(max_size=300) | st.text(
@@ -94,6 +95,13 @@ def test_a_text_keeps_its_lines_and_nothing_else_that_controls_a_terminal(text: 
 )
 def test_a_cell_of_a_csv_is_no_formula(value: object, cell: object) -> None:
     assert csv_cell(value) == cell
+
+
+def test_what_is_whole_is_not_cut_when_a_hidden_secret_makes_it_longer() -> None:
+    register_secrets(["abcdef"])
+    shown = [sanitize("key abcdef wrong", None), csv_cell("key abcdef wrong")]
+    forget_secrets()
+    assert shown == ["key (hidden) wrong"] * 2
 
 
 @given(HOSTILE | st.text(alphabet='\x7f\x9b\u202e\u2066\U000e0001"\\a\n', max_size=20))

@@ -123,7 +123,7 @@ def layout_table(columns: Sequence[Column], records: Sequence[Record], max_width
     from upload_tui.tui import fit_to_width
 
     def clean(text: str) -> str:
-        return sanitize(text, len(text)) if max_width is None else sanitize(text)
+        return sanitize(text, None) if max_width is None else sanitize(text)
 
     cells = {column.title: [clean(column.text(record)) for record in records] for column in columns}
     natural_widths = {title: max(map(cell_len, (title, *texts))) for title, texts in cells.items()}

@@ -10,7 +10,6 @@ died, and any other store ends its load.
 
 import asyncio
 import json
-import random
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
     from upload_tui.monitor.store.partitions import PartitionTable
     from upload_tui.wire import UploadSummary
-from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
+from upload_tui.monitor.store.schema import BulkLease, new_owner, read_lease, write_lease
 
 __all__ = [
     "BulkLoad",
@@ -88,7 +87,7 @@ def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None)
         return b""
     final = [(place, one) for place, one in enumerate(summaries) if one is not None and one.stage.is_final]
     partitions = _partitions(final, read_on)
-    unparsed = sorted({*range(len(summaries))} - {place for place, _ in final})
+    unparsed = [place for place, one in enumerate(summaries) if one is None or not one.stage.is_final]
     first_id = summaries[0].id if summaries and summaries[0] else None
     return build_snapshot(partitions, SnapshotInfo(len(summaries), first_id, unparsed), body)
 
@@ -193,7 +192,7 @@ class BulkLoad:
         self._transaction = transaction
         self._partitions = partitions
         self._now = now
-        self._lease = BulkLease(owner=random.SystemRandom().getrandbits(62))
+        self._lease = BulkLease(owner=new_owner())
         self._active_loads = 0
         self._idle = asyncio.Event()
         self._idle.set()

@@ -7,7 +7,6 @@ Only the process that reads a change first can detect it; the others find the st
 Entries are appended in the transaction that stores the changed upload.
 """
 
-import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from msgspec.json import Decoder, encode
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
+from upload_tui.monitor.store.schema import new_owner
 
 __all__ = ["STANDARD_LIMITS", "ChangeLog", "Database", "Limits", "ResultRows"]
 
@@ -233,7 +233,7 @@ class ChangeLog:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._writer = random.SystemRandom().getrandbits(62)
+        self._writer = new_owner()
 
     def last_number(self) -> int:
         """The number of the last entry; 0 if there is none."""

@@ -1,5 +1,6 @@
 """The tables of the store as numbered migrations; `PRAGMA user_version` is the number of those applied."""
 
+import random
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ __all__ = [
     "compress_page",
     "decompress_page",
     "BulkLease",
+    "new_owner",
     "read_lease",
     "write_lease",
     "APPLICATION_ID",
@@ -320,6 +322,11 @@ def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
         for name, what in _TRIGGERS.items():
             connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
         connection.execute("DELETE FROM facts WHERE name = 'bulk'")
+
+
+def new_owner() -> int:
+    """A random number that identifies one open store. The module `secrets` would import hmac at each start."""
+    return random.SystemRandom().getrandbits(62)
 
 
 class BulkLease(Struct, frozen=True, array_like=True):
