@@ -5,10 +5,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from textual import events
 from textual.app import App
 
 from tests.tui.dashboards import FakeControls, mixed
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
+from upload_tui.tui.base_app import KeyPassed, KeyQueueApp
 from upload_tui.tui.bindings import ALL_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
 
@@ -60,3 +62,27 @@ async def test_random_keys_and_changes_end_in_no_error(seed: int) -> None:
             app.exit(0)  # while keys and changes are waiting
     session.close()
     assert app.failure is None
+
+
+async def test_keys_do_not_wait_for_a_key_without_effect_that_was_passed_when_all_were_to_be() -> None:
+    pressed = list[str]()
+
+    class QueueApp(KeyQueueApp):
+        def on_key(self, event: events.Key) -> None:
+            pressed.append(event.key)
+
+        def on_key_passed(self, message: KeyPassed) -> None:
+            message.prevent_default()  # lost, as where the widget was removed
+
+    app = QueueApp()
+    async with app.run_test() as pilot:
+        for key in ("a", "b", "c"):
+            app.simulate_key(key)
+        await pilot.pause()
+        app._check_keys(app._key_number, checks=1)
+        await app._pass_key(app._waiting_keys.popleft())  # before all are passed
+        await pilot.pause()
+        assert (pressed, app._is_checking) == (["a", "b"], True)
+        app._check_keys(app._key_number, checks=1)
+        await pilot.pause()
+        assert pressed == ["a", "b", "c"]

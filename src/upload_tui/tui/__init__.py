@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
     from upload_tui.tui.notices import AlertSettings, overdue_ids
     from upload_tui.tui.preferences import (
+        MAX_SEARCHES,
         DemoControls,
         Fault,
         PlaybackControls,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ASCII",
     "DEFAULT_THEME",
+    "MAX_SEARCHES",
     "THEMES",
     "UNICODE",
     "AlertSettings",
@@ -87,7 +89,7 @@ __getattr__, __dir__ = lazy_names(
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "notices": "AlertSettings overdue_ids",
-        "preferences": "DemoControls Fault PlaybackControls Preferences ScreenState TableOrder View",
+        "preferences": "DemoControls Fault MAX_SEARCHES PlaybackControls Preferences ScreenState TableOrder View",
         "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },
 )

@@ -31,7 +31,6 @@ from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
 from upload_tui.tui.appearance.theme import (
-    FIRST_STYLESHEETS,
     THEMES,
     TOKEN_DEFAULTS,
     complete_stylesheet,
@@ -166,6 +165,8 @@ class KeyQueueApp(App[int]):
         if number == self._key_number:
             while self._waiting_keys:
                 await self._pass_key(self._waiting_keys.popleft())
+        elif not self._is_checking:  # another key was passed since, which may have no effect either
+            self._check_keys(number)
 
 
 _MAX_NOTICE_LINES = 5
@@ -216,7 +217,7 @@ class BaseApp(ExportApp, KeyQueueApp):
     def __init__(self, preferences: Preferences) -> None:
         # Without this, NO_COLOR makes Textual paint greys, and the terminal's own colours black on black.
         super().__init__(
-            css_path=[*stylesheet_paths(FIRST_STYLESHEETS), *preferences.stylesheets],
+            css_path=[*stylesheet_paths()[:-1], *preferences.stylesheets],
             ansi_color="NO_COLOR" in os.environ or None,
         )
         self._preferences = preferences

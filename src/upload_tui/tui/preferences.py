@@ -17,6 +17,7 @@ from upload_tui.tui.upload_commands import ChangeHook, CommandResult, ProgramRun
 
 __all__ = [
     "DESCENDING_KEYS",
+    "MAX_SEARCHES",
     "DemoControls",
     "Fault",
     "PlaybackControls",
@@ -33,6 +34,8 @@ DESCENDING_KEYS = frozenset(
     {SortKey.TROUBLE, SortKey.INITIATED, SortKey.SINCE, SortKey.SIZE, SortKey.TOOK, SortKey.CHUNKS}
 )
 """Sorted from the newest, largest or longest; the others from A or from the least."""
+MAX_SEARCHES = 50
+"""Earlier queries that are suggested and saved."""
 
 
 class TableOrder(Struct, frozen=True):

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
@@ -147,8 +148,6 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
     Raises:
         UsageError: the extra is not installed, or the port cannot be opened.
     """
-    import shlex
-
     from upload_tui.cli.support.scenarios import open_listener
 
     try:

@@ -56,7 +56,6 @@ __all__ = [
 _THEME = "theme"
 _VIEWS = "views"
 _MAX_QUERY_CHARACTERS = 500
-_MAX_SEARCHES = 50
 
 
 def _configured_columns(settings: ServiceSettings) -> "tuple[ColumnSpec, ...]":
@@ -138,14 +137,16 @@ def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
     from msgspec import json
     from msgspec.structs import replace
 
-    searches = filter(_is_shareable, state.searches)
+    from upload_tui.tui import MAX_SEARCHES
+
+    searches = filter(_can_be_saved, state.searches)
     merged = [*dict.fromkeys((*searches, *_saved_state(settings).searches))]  # another dashboard may have saved some
-    query = state.query if _is_shareable(state.query) else ""
-    state = replace(state, query=query, searches=tuple(merged[:_MAX_SEARCHES]))
+    query = state.query if _can_be_saved(state.query) else ""
+    state = replace(state, query=query, searches=tuple(merged[:MAX_SEARCHES]))
     _write_choice(_state_file(settings), json.encode(state).decode())
 
 
-def _is_shareable(query: str) -> bool:
+def _can_be_saved(query: str) -> bool:
     """Whether a query is of a usual length and contains no secret, such as a token that was pasted by mistake."""
     return len(query) <= _MAX_QUERY_CHARACTERS and hide_secrets_in_text(redact(query)) == query
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import QueryError, SettingsError
@@ -65,8 +66,6 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
 
 async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:
     """Run a program such as a browser, which goes on when the dashboard is left. asyncio would kill it, and close its pipes."""
-    from tempfile import TemporaryFile
-
     with TemporaryFile() as data, TemporaryFile() as errors:
         data.write(run.data.encode())
         data.seek(0)

@@ -49,16 +49,16 @@ def _no_values(field: str) -> ValueCounts:
 
 
 def complete_query(
-    text: str, history: Sequence[str] = (), values_of: Callable[[str], ValueCounts] = _no_values
+    text: str, searches: Sequence[str] = (), values_of: Callable[[str], ValueCounts] = _no_values
 ) -> Completion:
     """Complete a text.
 
     Args:
         text: what was typed.
-        history: earlier queries, the last one first; they come before fields and values.
+        searches: earlier queries, the last one first; they come before fields and values.
         values_of: the values of a field.
     """
-    earlier = next((one for one in history if text and one.startswith(text) and one != text), "")
+    earlier = next((one for one in searches if text and one.startswith(text) and one != text), "")
     value = _LAST_VALUE.search(text)
     name = value[1].lower() if value else ""
     match = _LAST_TERM.search(text)

@@ -1,6 +1,7 @@
 """Themes, colour tokens and stylesheets. Stylesheets use tokens; only this module has colours."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_THEME",
     "FEW_COLOURS_THEME",
-    "FIRST_STYLESHEETS",
     "STYLESHEETS",
     "THEMES",
     "TOKEN_DEFAULTS",
-    "WIDGET_STYLESHEETS",
     "check_stylesheets",
     "complete_stylesheet",
     "read_theme",
@@ -253,16 +252,12 @@ def widget_tokens(*, is_dark: bool = True) -> dict[str, str]:
     return dict((_DARK if is_dark else _LIGHT).variables)
 
 
-FIRST_STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss")
-"""The stylesheets of the first frame; a later one overrides an earlier one."""
-STYLESHEETS = (*FIRST_STYLESHEETS, "dialogs.tcss")
-"""All stylesheets. The last one is read when it is needed."""
-
-WIDGET_STYLESHEETS = ("widgets.tcss",)
-"""The stylesheets that the widgets need in another app."""
+STYLESHEETS = ("app.tcss", "widgets.tcss", "dashboard.tcss", "dialogs.tcss")
+"""A later one overrides an earlier one. The first frame does not need the last one, which is read with the first dialog."""
 
 
-def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
+@cache
+def stylesheet_paths(sheets: tuple[str, ...] = STYLESHEETS) -> tuple[Path, ...]:
     """The absolute paths of stylesheets, in the given order.
 
     Raises:
@@ -271,7 +266,7 @@ def stylesheet_paths(sheets: Sequence[str] = STYLESHEETS) -> list[Path]:
     package = Path(__file__).resolve().parents[2]
     folders = (package / "styles", package.parent.parent / "styles")
     for folder in folders:
-        paths = [folder / sheet for sheet in sheets]
+        paths = tuple(folder / sheet for sheet in sheets)
         if all(path.is_file() for path in paths):
             return paths
     raise StyleError(f"The stylesheets are missing below {package}", "Install upload-tui again.")
@@ -284,7 +279,7 @@ def complete_stylesheet(stylesheet: "Stylesheet") -> None:
         return
     own = [place for place, source in sources.items() if not source.is_defaults and Path(place[0]) not in paths]
     moved = {place: sources.pop(place) for place in own}
-    stylesheet.read_all(paths)
+    stylesheet.read(paths[-1])
     sources.update(moved)
     stylesheet.parse()
 

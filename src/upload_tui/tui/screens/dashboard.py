@@ -22,7 +22,7 @@ from upload_tui.tui.preferences import PlaybackControls, Preferences, demo_contr
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
-from upload_tui.tui.widgets.footer import KeyFooter, SearchBar
+from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.funnel import FunnelBar
 from upload_tui.tui.widgets.pending_list import PendingList
 from upload_tui.tui.widgets.table.upload_table import TitledTable, UploadTable
@@ -109,7 +109,7 @@ class DashboardScreen(ViewScreen):
                 total=cls.pending_total,
             )
             yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now)
-        yield SearchBar()
+        yield self._search_bar
         yield KeyFooter()
 
     def on_mount(self) -> None:

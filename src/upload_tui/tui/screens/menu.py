@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar, TypeVar
 
 from textual import events, on
@@ -26,6 +27,7 @@ from upload_tui.tui.preferences import Fault, View
 from upload_tui.tui.screens.session_screen import LiveScreen
 
 __all__ = [
+    "ALL_VIEWS_TITLE",
     "Dialog",
     "DialogList",
     "LiveDialog",
@@ -33,6 +35,7 @@ __all__ = [
     "OptionScreen",
     "ProjectScreen",
     "UploadDialog",
+    "ViewChoice",
     "ViewMenu",
     "is_current",
     "export_menu",
@@ -303,14 +306,23 @@ def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
             yield f"  {counts[1]:,} in trouble", "$stage-error bold"
 
 
-_SAVE, _ALL, _SHOW, _REMOVE = "save", "all", "show", "remove"
+ALL_VIEWS_TITLE = "All uploads"
+"""Of the line without a view."""
+
+
+class ViewChoice(StrEnum):
+    """What to do with views; `SHOW` and `REMOVE` are followed by a blank and the name of a view."""
+
+    ALL = "all"
+    SAVE = "save"
+    SHOW = "show"
+    REMOVE = "remove"
 
 
 class ViewMenu(MenuScreen):
-    """A menu that returns what to do: `all`, `save`, or `show` or `remove` with a blank and the name of a view.
+    """A menu that returns a `ViewChoice`.
 
     Args:
-        all_title: of the line without a view.
         views: the views.
         current: the name of the one that is shown.
     """
@@ -320,10 +332,12 @@ class ViewMenu(MenuScreen):
         Binding("x", "remove", "Remove", id="views.remove", tooltip="Remove a view that was saved on screen"),
     ]
 
-    def __init__(self, all_title: str, views: Sequence[View], current: str) -> None:
-        lines = [(f"{_SHOW} {view.name}", _view_line(view, is_current=view.name == current)) for view in views]
-        super().__init__("Views", "show", [(_ALL, Content(all_title)), *lines])
-        self._saved = {f"{_SHOW} {view.name}" for view in views if view.is_saved}
+    def __init__(self, views: Sequence[View], current: str) -> None:
+        lines = [
+            (f"{ViewChoice.SHOW} {view.name}", _view_line(view, is_current=view.name == current)) for view in views
+        ]
+        super().__init__("Views", "show", [(ViewChoice.ALL, Content(ALL_VIEWS_TITLE)), *lines])
+        self._saved = {f"{ViewChoice.SHOW} {view.name}" for view in views if view.is_saved}
 
     def on_mount(self) -> None:
         """Name the keys."""
@@ -332,13 +346,13 @@ class ViewMenu(MenuScreen):
 
     def action_save(self) -> None:
         """Save what is on screen."""
-        self.dismiss(_SAVE)
+        self.dismiss(ViewChoice.SAVE)
 
     def action_remove(self) -> None:
         """Remove the view at the cursor; one of the settings stays."""
         chosen = self._lines[self.query_one(OptionList).highlighted or 0][0]
         if chosen in self._saved:
-            self.dismiss(f"{_REMOVE} {chosen.removeprefix(f'{_SHOW} ')}")
+            self.dismiss(f"{ViewChoice.REMOVE} {chosen.removeprefix(f'{ViewChoice.SHOW} ')}")
         else:
             self.notify("Only views that were saved here can be removed here.", timeout=4)
 

@@ -25,7 +25,7 @@ from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["ViewScreen", "query_text"]
 
-_ALL_TITLE, _YES = "All uploads", "yes"
+_YES = "yes"
 _QUOTED = re.compile(r'(["\\])')
 
 
@@ -48,7 +48,7 @@ class ViewScreen(QueryScreen):
         self._keymap = preferences.keymap
         self._command_keys = {one.key: f"the command {one.name}" for one in preferences.commands if one.key}
         self._query_before_view = Query(**_order_fields(TableOrder()))
-        self._searches = list(state.searches)
+        self._search_bar = SearchBar(state.searches)
         self._usual_columns = (display_options.columns, display_options.view_columns)
         self.set_reactive(ViewScreen.rows_query, state.rows_query)
         shown = next((view for view in self._views if view.name == state.view and view.query == state.query), None)
@@ -58,8 +58,7 @@ class ViewScreen(QueryScreen):
         self._bind_views()
 
     def on_mount(self) -> None:
-        """Leave a view when its query is changed, and offer the queries of earlier sessions."""
-        self.query_one(SearchBar).use_history(self._searches)
+        """Leave a view when its query is changed."""
         self.watch(self, "rows_query", self._leave_changed_view, init=False)
 
     @property
@@ -69,7 +68,9 @@ class ViewScreen(QueryScreen):
         if self.is_running and self.query_one(UploadTable).follow and self._order_before_follow is not None:
             sort, descending = self._order_before_follow
             query = replace(query, sort=sort, descending=descending)
-        return ScreenState.of(query, self.view, is_roomy=self.display_options.is_roomy, searches=self._searches)
+        return ScreenState.of(
+            query, self.view, is_roomy=self.display_options.is_roomy, searches=self._search_bar.searches
+        )
 
     @property
     def _has_view_columns(self) -> bool:
@@ -151,21 +152,22 @@ class ViewScreen(QueryScreen):
         """Choose, save or remove a view in a menu."""
         from upload_tui.tui.screens.menu import ViewMenu
 
-        self.app.push_screen(ViewMenu(_ALL_TITLE, self._views, self.view), self._do_with_views)
+        self.app.push_screen(ViewMenu(self._views, self.view), self._do_with_views)
 
     def _do_with_views(self, choice: str | None) -> None:
+        from upload_tui.tui.screens.menu import ViewChoice
         from upload_tui.tui.screens.prompts import PromptScreen
 
         what, _, name = (choice or "").partition(" ")
-        if what == "all":
+        if what == ViewChoice.ALL:
             if self.view:
                 self._leave_view()
             self.rows_query = Query(project_ids=self.rows_query.project_ids, **_order_fields(TableOrder()))
-        elif what == "show":
+        elif what == ViewChoice.SHOW:
             self.action_show_view(name)
-        elif what == "remove":
+        elif what == ViewChoice.REMOVE:
             self._ask(f"Remove the view {name}", partial(self._remove_view, name))
-        elif what == "save":
+        elif what == ViewChoice.SAVE:
             note = "A key may follow after a comma: night, f5"
             prompt = PromptScreen("Save view", "save", "name, such as: night", note, self._mistake_of)
             self.app.push_screen(prompt, self._save_view)
@@ -182,11 +184,13 @@ class ViewScreen(QueryScreen):
 
     def _mistake_of(self, text: str) -> str | None:
         """Why a view cannot be saved under a name and with a key; None if it can."""
+        from upload_tui.tui.screens.menu import ALL_VIEWS_TITLE
+
         name, key = _name_and_key(text)
         if not name:
             return "Not saved: a view needs a name."
-        if name.casefold() == _ALL_TITLE.casefold():
-            return f"Not saved: {_ALL_TITLE} is the name of the line without a view."
+        if name.casefold() == ALL_VIEWS_TITLE.casefold():
+            return f"Not saved: {ALL_VIEWS_TITLE} is the name of the line without a view."
         if any(view.name == name and not view.is_saved for view in self._views):
             return f"Not saved: {name} is a view of the settings. Use another name."
         try:

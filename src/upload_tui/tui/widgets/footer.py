@@ -16,12 +16,13 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
 from upload_tui.errors import QueryError
+from upload_tui.text import sanitize
+from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
+from upload_tui.tui.preferences import MAX_SEARCHES
+from upload_tui.tui.widgets.cached_lines import DiffedText
 
 if TYPE_CHECKING:
     from upload_tui.monitor import Completion, ValueCounts
-from upload_tui.text import sanitize
-from upload_tui.tui.bindings import FOOTER_FIRST, FOOTER_LAST
-from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = ["KeyFooter", "SearchBar", "SearchTarget"]
 
@@ -87,15 +88,14 @@ class SearchTarget(StrEnum):
 
 
 _SEARCH_KEYS = "Enter apply, Esc cancel"
-_MAX_HISTORY = 50
 
 
 class _QuerySuggester(Suggester):
-    """Suggests how a query may go on, behind the cursor; the right arrow accepts it. `history` has the last query first."""
+    """Suggests how a query may go on, behind the cursor; the right arrow accepts it. `searches` has the last query first."""
 
-    def __init__(self) -> None:
+    def __init__(self, searches: tuple[str, ...]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
-        self.history: list[str] = []
+        self.searches = searches
         self.values_of: Callable[[str], ValueCounts] | None = None
 
     async def get_suggestion(self, value: str) -> str | None:
@@ -107,9 +107,9 @@ class _QuerySuggester(Suggester):
         from upload_tui.monitor import complete_query
 
         return (
-            complete_query(value, self.history, self.values_of)
+            complete_query(value, self.searches, self.values_of)
             if self.values_of
-            else complete_query(value, self.history)
+            else complete_query(value, self.searches)
         )
 
 
@@ -117,6 +117,9 @@ class SearchBar(Horizontal):
     """Hidden until `open`, then shown in place of the footer. Enter applies the search, Escape cancels it.
 
     Its messages name what is searched, which it keeps while it is open.
+
+    Args:
+        searches: earlier queries, the last one first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -142,14 +145,15 @@ class SearchBar(Horizontal):
     target = SearchTarget.UPLOADS
     """What is searched."""
 
-    def __init__(self) -> None:
+    def __init__(self, searches: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self._suggester = _QuerySuggester()
+        self._suggester = _QuerySuggester(searches)
         self._text_before = ""
 
-    def use_history(self, queries: list[str]) -> None:
-        """Suggest these queries, the last one first, and add to the list those that are applied."""
-        self._suggester.history = queries
+    @property
+    def searches(self) -> tuple[str, ...]:
+        """Earlier queries, which are suggested, the last one first; each one that is applied is added."""
+        return self._suggester.searches
 
     @property
     def is_open(self) -> bool:
@@ -210,8 +214,7 @@ class SearchBar(Horizontal):
             self.app.bell()
             return
         if text:
-            history = self._suggester.history
-            history[:] = [text, *(one for one in history if one != text)][:_MAX_HISTORY]
+            self._suggester.searches = tuple(dict.fromkeys((text, *self.searches)))[:MAX_SEARCHES]
         self._close()
 
     def _close(self) -> None:

@@ -4,8 +4,9 @@ import pytest
 from tests.tui.colour_vision import VISIONS, chroma, contrast, delta_e, least_distance
 from textual.theme import Theme
 
+from upload_tui.errors import StyleError
 from upload_tui.status import Stage
-from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES, TOKEN_DEFAULTS
+from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES, TOKEN_DEFAULTS, stylesheet_paths
 
 PAINTED = [theme for theme in THEMES if theme.name != FEW_COLOURS_THEME]
 STAGES = [f"stage-{stage}" for stage in Stage]
@@ -87,3 +88,8 @@ def test_distances_agree_with_the_published_ones(
 def test_contrasts_agree_with_the_published_ones() -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#ffffff", "#777777") == pytest.approx(4.48, abs=0.01)
+
+
+def test_a_missing_stylesheet_is_an_error_of_the_installation() -> None:
+    with pytest.raises(StyleError):
+        stylesheet_paths(("app.tcss", "missing.tcss"))
