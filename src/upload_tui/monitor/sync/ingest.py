@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -216,6 +216,13 @@ def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: 
     return IngestResult(len(entries), tuple(changes), tuple(possibly_outdated))
 
 
+_CLOCKS_DIFFER = timedelta(seconds=2)
+"""Processes know the service's clock, from a header in whole seconds, as exactly as this."""
+
+
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:
-    is_read_since = reading.requested_on is not None and stored.read_on > reading.requested_on
-    return is_read_since and (now is None or stored.read_on <= now)
+    """Whether what is stored was read after the reading was requested; another process may be ahead of this one's clock."""
+    if reading.requested_on is None or (now is not None and stored.read_on > now + _CLOCKS_DIFFER):
+        return False
+    goes_backwards = reading.upload.stage.rank < stored.stage.rank
+    return stored.read_on > reading.requested_on - (_CLOCKS_DIFFER if goes_backwards else timedelta())

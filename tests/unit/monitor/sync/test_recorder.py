@@ -1,19 +1,24 @@
 """Readings that arrive late, and the order of changes."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.sync.harness import PROJECT, SyncHarness
 
 from upload_tui.monitor.changes import Change, StageReached, UploadRef
+from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
+from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.sync.recorder import ChangeRecorder, sort_by_event_time
 from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import StatusShape, read_upload_reading
+from upload_tui.wire import StatusShape, UploadReading, read_upload_reading
 
 
 async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_requested_before_the_last_one() -> None:
@@ -42,6 +47,27 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     assert stored is not None
     assert (stored.name, stored.stage) == (upload.name, upload.stage)
     assert stored.stage is not Stage.COMPLETED
+
+
+@pytest.mark.parametrize("lead_seconds", [-1.0, -0.5, 0.0, 0.5, 1.0])
+async def test_a_late_reading_takes_nothing_back_that_a_process_with_another_clock_has_read(
+    lead_seconds: float,
+) -> None:
+    """Processes know the service's clock from a header in whole seconds. What is read much later counts, also an earlier stage."""
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=0)
+    service.start_upload()
+    upload, store = service.uploads[0], Store()
+    initiated = service.resource(upload)
+    service.advance(upload)
+
+    def reading(resource: Mapping[str, Any], requested: float, answered: float) -> UploadReading:
+        requested_on, read_on = (NOW + timedelta(seconds=seconds) for seconds in (requested, answered))
+        return read_upload_reading(resource, read_on=read_on, requested_on=requested_on)
+
+    ingest(store, [reading(service.resource(upload), 9.8 + lead_seconds, 10.0 + lead_seconds)], "")
+    late = ingest(store, [reading(initiated, 9.5, 10.2)], "", now=NOW + timedelta(seconds=10.2))
+    assert (late.possibly_outdated, late.changed_count) == ((upload.id,), 0)
+    assert ingest(store, [reading(initiated, 20.0, 20.2)], "", now=NOW + timedelta(seconds=20.2)).changed_count == 1
 
 
 def reached(name: str, seconds: float | None, number: int) -> StageReached:
