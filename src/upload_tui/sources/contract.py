@@ -81,9 +81,15 @@ class UploadLine(Struct, frozen=True):
 
 
 class EndLine(Struct, frozen=True):
-    """The listing is complete; `uploads` is the number of its uploads, None if it is not given."""
+    """The listing is complete.
+
+    Attributes:
+        uploads: the number of its uploads; None if it is not given, or cannot be read.
+        problem: why the number cannot be read; empty if it can, or is not given. The listing is then not known to be whole.
+    """
 
     uploads: int | None
+    problem: str = ""
 
 
 class ErrorLine(Struct, frozen=True):
@@ -126,7 +132,7 @@ def parse_line(line: bytes) -> Line:
         repetition = _repetition(line, value)
         return UnreadableLine(repetition, read_identifier(value.get("id"))) if repetition else upload_line(value)
     if kind == "end":
-        return EndLine(read_number(value.get("uploads")))
+        return _end_line(value)
     if kind == "error":
         return _error_line(value)
     return IgnoredLine(quote(kind))
@@ -191,6 +197,19 @@ def read_identifier(value: object) -> str:
     """An id as text; databases and jq often print numbers. Empty if it is neither, or far too long."""
     text = str(value) if type(value) is int else value
     return text if isinstance(text, str) and len(text) <= MAX_ID_CHARACTERS else ""
+
+
+def _end_line(fields: Mapping[str, Any]) -> EndLine:
+    """An end line; a number under another name is a number that cannot be read."""
+    value = fields.get("uploads")
+    if value is None:
+        others = (name for name, one in fields.items() if name != "type" and isinstance(one, int | float))
+        name = next(others, None)
+        return EndLine(None, "" if name is None else f"the end line has {quote(name)} in place of `uploads`")
+    if isinstance(value, float) and value.is_integer():  # JSON has one type of number: 3.0 is 3
+        value = int(value)
+    count = read_number(value)
+    return EndLine(count, f"the end line's number of uploads is {quote(value)}" if count is None else "")
 
 
 def _error_line(fields: Mapping[str, Any]) -> ErrorLine:

@@ -91,7 +91,7 @@ class Inspection(Struct):
             case EndLine():
                 self.end = found
                 if found.uploads is None:
-                    self.add_problem(f"line {number:,}: the end has no number of uploads")
+                    self.add_problem(f"line {number:,}: {found.problem or 'the end has no number of uploads'}")
             case ErrorLine():
                 self.error_line = self.error_line or found
             case IgnoredLine():
@@ -122,7 +122,9 @@ async def inspect_source(source: SnapshotSource) -> Inspection:
 
     inspection.listing = await source.read(receive)
     end, problem = inspection.end, ""
-    if end is not None and end.uploads not in {None, inspection.upload_count}:
+    if end is not None and end.problem:
+        problem = end.problem
+    elif end is not None and end.uploads not in {None, inspection.upload_count}:
         problem = f"{inspection.upload_count:,} uploads were printed, the end says {end.uploads:,}"
     inspection.error = listing_error(inspection.listing, inspection.error_line, problem)
     return inspection

@@ -124,8 +124,8 @@ class _Round(Struct):
     @property
     def contradiction(self) -> str:
         """How the line of type `end` disagrees; empty if it does not."""
-        if self.end is None or self.end.uploads in {None, self.upload_count}:
-            return ""
+        if self.end is None or self.end.problem or self.end.uploads in {None, self.upload_count}:
+            return "" if self.end is None else self.end.problem
         return f"{self.upload_count:,} of {self.end.uploads:,} uploads were listed"
 
 

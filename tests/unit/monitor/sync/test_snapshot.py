@@ -51,11 +51,26 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
     [
         ([], FAILED, SourceError),
         ([END % 3], None, SourceError),
+        *(
+            ([b'{"type": "end", %s}' % count], None, SourceError)
+            for count in (b'"uploads": "2"', b'"uploads": 1.5', b'"uploads": true', b'"uploads": -1', b'"count": 2')
+        ),
         ([b'{"type": "error", "kind": "auth"}'], None, AuthError),
         ([b"{broken"], None, None),
         ([None], None, None),
     ],
-    ids=["exit code", "end disagrees", "error line", "broken line", "long line"],
+    ids=[
+        "exit code",
+        "end disagrees",
+        "text",
+        "fraction",
+        "true",
+        "negative",
+        "count",
+        "error line",
+        "broken line",
+        "long line",
+    ],
 )
 async def test_a_listing_that_is_not_whole_updates_the_picture_and_makes_nothing_gone(
     more: list[bytes | None], listing: Listing | None, error: type[Exception] | None
