@@ -482,10 +482,14 @@ def test_recipe_ocis(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             ("completed", 9, None),
             ("error", 9, "Eicar"),
         ]
+    (tmp_path / "ocis").write_text("#!/bin/sh\n")
+    silent = here("list", "--command", command)
+    assert (silent.code, len(silent.records)) == (3, 3), silent
 
 
 class _Api(http.server.BaseHTTPRequestHandler):
     status = 200
+    is_empty = False
 
     def do_GET(self) -> None:
         items = [
@@ -511,7 +515,8 @@ class _Api(http.server.BaseHTTPRequestHandler):
         assert self.headers["Authorization"] == "Bearer t"
         self.send_response(self.status)
         self.end_headers()
-        self.wfile.write(json.dumps({"items": items}).encode())
+        if not self.is_empty:
+            self.wfile.write(json.dumps({"items": items}).encode())
 
     def log_message(self, *arguments: object) -> None:
         """Print nothing."""
@@ -536,7 +541,9 @@ def test_recipe_api(here: Here, tmp_path: Path, api: type[_Api], monkeypatch: py
     assert problems_of(printed_by(command)) == []
     records = {record["id"]: record for record in here("list", "--command", command).records}
     assert {one: record["stage"] for one, record in records.items()} == {"7": "completed", "8": "frozen"}
-    monkeypatch.setattr(api, "status", 503)
-    failed = here("list", "--command", command)
-    assert (failed.code, len(failed.records)) == (3, 2)
-    assert "partial: " in failed.err
+    for attribute, value in (("status", 503), ("is_empty", True)):
+        with monkeypatch.context() as patch:
+            patch.setattr(api, attribute, value)
+            failed = here("list", "--command", command)
+        assert (failed.code, len(failed.records)) == (3, 2)
+        assert "partial: " in failed.err

@@ -2,7 +2,8 @@
 
 A round is one listing. New and changed uploads are recorded as their lines arrive; a line that is the same as in the last round costs
 one look-up. *Gone* are the uploads that a whole listing does not have; from one that failed, was cut or has a line that cannot
-be read, nothing is ever gone. A listing that suddenly lacks most uploads is asked for a second time first. Success never follows from
+be read, nothing is ever gone. The same holds for one without the `end` line that the source has printed before, and for an empty one
+that never had any. A listing that suddenly lacks most uploads is asked for a second time first. Success never follows from
 absence: an upload that is gone keeps its last stage, and one whose source said `ended` stays as it ended.
 """
 
@@ -14,6 +15,7 @@ from itertools import repeat
 from msgspec import Struct, field
 
 from upload_tui.clock import Clock
+from upload_tui.errors import SourceError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
@@ -50,6 +52,7 @@ _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
 _MANY_UPLOADS = 10
 """If at least this many vanish at once, and more than half of all, the source is asked again."""
+_END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listing, also of an empty one.'
 _OTHER_PROJECT = ""
 """In place of an id: the line's upload is of a project that is not watched."""
 
@@ -156,7 +159,6 @@ class SnapshotSynchroniser:
         self._state = SyncState(store, watched.service)
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
-        self._has_end = False
         self._last = _Round(_Found(clock.now()), clock.monotonic())
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
@@ -219,23 +221,33 @@ class SnapshotSynchroniser:
         if not listed.unknown_problem and self._is_suspicious(listed, present, missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
+        if problem := self._missing_end(listed, missing):
+            await self._keep_partial(listed, present)
+            raise SourceError(f"partial: {problem}", _END_HINT)
         if listed.unknown_problem:  # any of the missing may be in that line
             self._keep(listed, present | listed.keys.keys())
         else:
             await self._recorder.mark_gone([*missing, *self._recorder.surplus_ended(ended)])
             self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
-            self._has_end = listed.end is not None
         if present:  # otherwise all were recorded in this round
             await self._recorder.touch(listed.keys.keys(), is_whole=not listed.unknown_problem, with_final=is_first)
         self._recorder.finish_round(self._state, is_whole=not listed.unknown_problem)
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
-        """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the line that ended the last."""
-        if self._has_end and listed.end is None:
+        """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""
+        if self._missing_end(listed, missing):
             return True
         if missing and not listed.keys:
             return True
         return len(missing) >= _MANY_UPLOADS and 2 * len(missing) > len(present)
+
+    def _missing_end(self, listed: _Round, missing: Collection[str]) -> str:
+        """Why a listing without an `end` line is not whole; empty if it has one, or may do without."""
+        if listed.end is not None:
+            return ""
+        if self._state.has_end:
+            return "there is no end line, which earlier listings had"
+        return "nothing was listed, and there is no end line" if missing and not listed.upload_count else ""
 
     async def _stored_ids(self) -> AsyncIterator[str]:
         number = 0
@@ -253,10 +265,15 @@ class SnapshotSynchroniser:
         error = listing_error(self.last_listing, round_.error, round_.contradiction)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
+            if round_.end is not None and not self._state.has_end:
+                self._state.has_end = True
             return round_
+        await self._keep_partial(round_, present)
+        raise error
+
+    async def _keep_partial(self, round_: _Round, present: set[str]) -> None:
         self._keep(round_, present | round_.keys.keys())
         await self._recorder.touch(round_.keys.keys(), is_whole=False)
-        raise error
 
     def _keep(self, round_: _Round, present: set[str]) -> None:
         """Remember the lines of a round, and of earlier ones those of uploads that it does not list."""

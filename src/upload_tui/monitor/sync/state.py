@@ -92,6 +92,8 @@ class SyncState:
     """Whether the service returned the same uploads for two pages, so that others are hidden."""
     has_wrong_total = _Fact[bool]("wrong total", bool, default=False)
     """Whether the service's total contradicts its pages, so that it counts as not reported."""
+    has_end = _Fact[bool]("end", bool, default=False)
+    """Whether a listing of a source had an `end` line: one without it is then not whole."""
     reconciler = _Fact[ReconcilerState]("check", ReconcilerState, default={})
     """How far the rolling comparison has come."""
 

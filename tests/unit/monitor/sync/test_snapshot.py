@@ -135,7 +135,7 @@ async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -
     harness.source.outputs = [(lines_of(some), Listing()), (lines_of(uploads), Listing())]
     await harness.synchroniser.sync()
     assert (harness.source.runs, harness.present) == (3, set(uploads))
-    await harness.print(some)
+    await harness.print(some, END % left)
     assert (harness.source.runs, harness.present) == (5, set(some))
 
 
@@ -148,12 +148,30 @@ async def test_a_second_listing_that_fails_makes_nothing_gone() -> None:
     assert harness.present == {"a", "b"}
 
 
-async def test_a_listing_without_the_end_line_that_all_others_had_is_asked_for_again() -> None:
+async def test_a_listing_without_the_end_line_of_earlier_ones_is_asked_for_again_and_never_whole() -> None:
     harness = SourceHarness()
     await harness.print({"a": {}, "b": {}}, END % 2)
+    harness.new_session()
     harness.source.outputs = [(lines_of({"a": {}}), Listing()), ([*lines_of({"a": {}, "b": {}}), END % 2], Listing())]
     await harness.synchroniser.sync()
     assert harness.present == {"a", "b"}
+    with pytest.raises(SourceError, match="there is no end line, which earlier listings had"):
+        await harness.print({"a": {}, "c": {}})
+    assert harness.present == {"a", "b", "c"}
+    await harness.print({"a": {}}, END % 1)
+    assert harness.present == {"a"}
+
+
+async def test_an_empty_listing_makes_uploads_gone_only_with_an_end_line() -> None:
+    harness = SourceHarness()
+    await harness.print({})
+    await harness.print({"a": {}, "b": {"ended": True}})
+    for more in ([], [b"", b'{"type": "progress"}']):
+        with pytest.raises(SourceError, match="nothing was listed, and there is no end line"):
+            await harness.print({}, *more)
+    assert harness.present == {"a", "b"}
+    await harness.print({}, END % 0)
+    assert harness.present == {"b"}
 
 
 async def test_an_upload_that_ended_stays_as_it_ended() -> None:
@@ -274,21 +292,23 @@ def test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anythi
 async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]], *, has_new_sessions: bool) -> None:
     harness = SourceHarness()
     known: set[str] = set()
+    has_end = False
     for uploads, end, cut in rounds:
         lines = lines_of(uploads)
         whole = [*lines, END % len(lines)]
         outputs: dict[str, list[tuple[list[bytes], Listing]]] = {
-            "whole": [(lines, Listing())],
+            "whole": [(whole if has_end or not lines else lines, Listing())],
             "with end": [(whole, Listing())],
             "cut": [([*lines[:cut], END % len(lines)], Listing())],
             "failed": [(lines[:cut], FAILED)],
-            "repeated": [([*lines, *lines], Listing())],
-            "broken line": [([*lines[:cut], b"{"], Listing())],
+            "repeated": [([*lines, *lines, END % (2 * len(lines))], Listing())],
+            "broken line": [([*lines[:cut], b"{", END % (min(cut, len(lines)) + 1)], Listing())],
             # An empty listing is asked for again only if uploads are known.
             "accident": [*([([], Listing())] if known else []), (whole, Listing())],
         }
         harness.source.outputs = [*outputs[end]]
         is_cut = end == "cut" and cut < len(lines)
+        has_end = has_end or (not is_cut and end != "failed" and (end != "whole" or not lines))
         if is_cut or end == "failed":
             with pytest.raises(SourceError):
                 await harness.synchroniser.sync()
