@@ -122,7 +122,6 @@ FAILURES: Mapping[str, tuple[str, int, str]] = {
 }
 """A script, the documented code, and what is printed. The functions are those of `failing`."""
 CHECKED = {
-    "partial: 1 of 2 uploads were listed": "1 uploads were printed, the end says 2",
     "partial: line 2 cannot be read (not JSON)": "line 2: not JSON",
 }
 """What `doctor` and `source check` print in place of it."""
@@ -364,6 +363,11 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         "unknown field inited_on. Did you mean initiated_on?",
     ]
     assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
+    checked = here("source", "check", "-o", "table", "--", *shlex.split(source(*lines)))
+    assert re.search(
+        r"run 1: 4 uploads on 5 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 1 more; 1 line has an id",
+        checked.out,
+    )
 
 
 def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         LineBatch,
         LineReceiver,
         Listing,
+        ListingTally,
         SnapshotSource,
         UnreadableLine,
         UploadLine,
@@ -46,6 +47,7 @@ __all__ = [
     "LineReceiver",
     "Listing",
     "ListingDifference",
+    "ListingTally",
     "SnapshotSource",
     "SummarizedLine",
     "UnreadableLine",
@@ -72,8 +74,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "contract": (
-            "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error MAX_LINE_BYTES "
-            "parse_line SnapshotSource UnreadableLine UploadLine"
+            "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error "
+            "ListingTally MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",

@@ -13,9 +13,11 @@ from upload_tui.sources.contract import (
     IgnoredLine,
     LineBatch,
     Listing,
+    ListingTally,
     SnapshotSource,
     UnreadableLine,
     UploadLine,
+    guess_id,
     listing_error,
     parse_line,
 )
@@ -33,8 +35,7 @@ class Inspection(Struct):
     """What one run of a source printed.
 
     Attributes:
-        uploads: the hash of each upload's line, by its id.
-        upload_count: the number of uploads that were printed, also unreadable ones.
+        tally: the uploads, and whether the listing is whole, as the synchroniser sees it.
         problems: sentences about lines that break the contract, the first ones; `problem_count` is their number.
         said: how many uploads have each field with a value.
         unknown_types: the types of lines that are ignored.
@@ -42,16 +43,12 @@ class Inspection(Struct):
     """
 
     listing: Listing = field(default_factory=Listing)
+    tally: ListingTally = field(default_factory=ListingTally)
     line_count: int = 0
-    upload_count: int = 0
-    unreadable_count: int = 0
     problem_count: int = 0
-    uploads: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     said: Counter[str] = field(default_factory=Counter)
     unknown_types: set[str] = field(default_factory=set)
-    end: EndLine | None = None
-    error_line: ErrorLine | None = None
     error: ServiceError | None = None
 
     @property
@@ -85,25 +82,23 @@ class Inspection(Struct):
             case UploadLine():
                 self._add_upload(number, found, hash(line))
             case UnreadableLine():
-                self.upload_count += 1
-                self.unreadable_count += 1
+                guessed = found.id or (guess_id(line) if line else "")
+                self.tally.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
                 self.add_problem(f"line {number:,}: {found.reason}")
             case EndLine():
-                self.end = found
+                self.tally.end = found
                 if found.uploads is None:
                     self.add_problem(f"line {number:,}: {found.problem or 'the end has no number of uploads'}")
             case ErrorLine():
-                self.error_line = self.error_line or found
+                self.tally.error = self.tally.error or found
             case IgnoredLine():
                 self.unknown_types.update({found.type} - {""})
 
     def _add_upload(self, number: int, line: UploadLine, key: int) -> None:
-        self.upload_count += 1
-        if line.id in self.uploads:
+        if self.tally.add_upload(key, line.id) is not None:
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
-        if self.end is not None:
+        if self.tally.end is not None:
             self.add_problem(f"line {number:,}: an upload after the end")
-        self.uploads[line.id] = key
         self.said.update(name for name, value in line.fields.items() if value is not None and isinstance(name, str))
         upload = parse_upload(line.fields, read_on=datetime.now(UTC), default_project="")
         for anomaly in upload.anomalies:
@@ -121,12 +116,8 @@ async def inspect_source(source: SnapshotSource) -> Inspection:
             inspection.add_line(number, line)
 
     inspection.listing = await source.read(receive)
-    end, problem = inspection.end, ""
-    if end is not None and end.problem:
-        problem = end.problem
-    elif end is not None and end.uploads not in {None, inspection.upload_count}:
-        problem = f"{inspection.upload_count:,} uploads were printed, the end says {end.uploads:,}"
-    inspection.error = listing_error(inspection.listing, inspection.error_line, problem)
+    tally = inspection.tally
+    inspection.error = listing_error(inspection.listing, tally.error, tally.contradiction)
     return inspection
 
 
@@ -142,7 +133,7 @@ class ListingDifference(Struct, frozen=True):
 
 def compare_inspections(first: Inspection, second: Inspection) -> ListingDifference:
     """Compare two runs."""
-    before, after = first.uploads, second.uploads
+    before, after = first.tally.keys, second.tally.keys
     common = before.keys() & after.keys()
     return ListingDifference(
         new=sorted(after.keys() - common),

@@ -136,8 +136,8 @@ def contract_lines() -> Iterator[str]:
     yield f'  {{"type": "error", "kind": "{"|".join(ErrorKind)}", "message": "…"}}    it failed'
     yield "  any other type is ignored"
     yield ""
-    yield "Exit code 0, every line read and the end line (if any) agreeing: this is all, and what is"
-    yield "missing is gone. A source that has printed an end line must go on with it, and an empty"
+    yield "Exit code 0, every line read, each id once, and the end line (if any) agreeing: this is all, and"
+    yield "what is missing is gone. A source that has printed an end line must go on with it, and an empty"
     yield "listing needs one."
     yield "Anything else: what was read is shown, nothing is gone, and the age says partial."
     yield ""

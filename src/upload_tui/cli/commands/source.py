@@ -126,10 +126,10 @@ async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:
 
 def _lines(result: _Result) -> Iterator[str]:
     for number, run in enumerate(result.runs, 1):
-        counts = f"{plural(run.upload_count, 'upload')} on {plural(run.line_count, 'line')}"
+        counts = f"{plural(run.tally.upload_count, 'upload')} on {plural(run.line_count, 'line')}"
         yield f"run {number}: {counts} in {run.listing.seconds:.1f}s; {_end_text(run)}"
     first = result.runs[0]
-    if first.uploads:
+    if first.tally.keys:
         yield f"said: {_names([name for name in first.said if name not in first.unknown_fields])}"
         yield f"never said: {_names(first.never_said)}"
         if first.unknown_fields:
@@ -152,7 +152,9 @@ def _verdict(result: _Result) -> str:
 def _end_text(run: "Inspection") -> str:
     if run.error is not None:
         return sanitize(run.error.title)
-    return "whole" if run.end is None else "whole, with an end line"
+    if run.tally.partial_problem:
+        return f"partial: {sanitize(run.tally.partial_problem)}"
+    return "whole" if run.tally.end is None else "whole, with an end line"
 
 
 def _names(names: Sequence[str]) -> str:
@@ -172,8 +174,8 @@ def _record(result: _Result) -> Mapping[str, Any]:
         "runs": [
             {
                 "lines": run.line_count,
-                "uploads": run.upload_count,
-                "unreadable": run.unreadable_count,
+                "uploads": run.tally.upload_count,
+                "unreadable": run.tally.unreadable_count,
                 "seconds": round(run.listing.seconds, 3),
                 "error": None if run.error is None else run.error.title,
             }

@@ -123,9 +123,9 @@ async def source_finding(settings: ServiceSettings) -> Finding:
 def _summary(inspection: "Inspection") -> str:
     from upload_tui.text import plural
 
-    lines = f"{plural(inspection.upload_count, 'upload')} on {plural(inspection.line_count, 'line')}"
-    unreadable = f", {inspection.unreadable_count:,} unreadable" if inspection.unreadable_count else ""
-    never = f"; never said: {_names(inspection.never_said)}" if inspection.uploads else ""
+    lines = f"{plural(inspection.tally.upload_count, 'upload')} on {plural(inspection.line_count, 'line')}"
+    unreadable = f", {inspection.tally.unreadable_count:,} unreadable" if inspection.tally.unreadable_count else ""
+    never = f"; never said: {_names(inspection.never_said)}" if inspection.tally.keys else ""
     return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{never}"
 
 

@@ -28,6 +28,7 @@ from upload_tui.sources import (
     ErrorLine,
     LineBatch,
     Listing,
+    ListingTally,
     SummarizedLine,
     UnreadableLine,
     UploadLine,
@@ -73,63 +74,30 @@ class _Found(Struct):
         self.parsed[line.id] = line
 
 
-class _Round(Struct):
+class _Round(ListingTally, kw_only=True):
     """What one listing has shown so far."""
 
     found: _Found
     """What is not recorded yet."""
     recorded_at: float
     """When lines were last recorded, or the round began; monotonic, in seconds."""
-    keys: dict[str, int] = field(default_factory=dict)
-    """The hash of the last line of each upload."""
     ids: dict[int, str] = field(default_factory=dict)
     """The upload of each line, by its hash."""
-    upload_count: int = 0
-    unreadable_ids: set[str] = field(default_factory=set)
-    unreadable_count: int = 0
-    first_problem: str = ""
-    unknown_problem: str = ""
-    """The first line that cannot be read and whose upload is unknown."""
-    end: EndLine | None = None
-    error: ErrorLine | None = None
 
     def add(self, key: int, upload_id: str) -> None:
         """Note a line of an upload; the last one of several is the one that counts."""
-        self.upload_count += 1
-        if upload_id != _OTHER_PROJECT:
-            earlier = self.keys.get(upload_id)
+        if upload_id == _OTHER_PROJECT:
+            self.add_of_other_project(is_repeated=key in self.ids)
+        else:
+            earlier = self.add_upload(key, upload_id)
             if earlier is not None and earlier != key:
                 self.ids.pop(earlier, None)
-            self.keys[upload_id] = key
         self.ids[key] = upload_id
-
-    def add_unreadable(self, number: int, reason: str, upload_id: str, *, is_known: bool) -> None:
-        """Note a line that cannot be read; `is_known` if it is certain whose line it is."""
-        self.upload_count += 1
-        self.unreadable_count += 1
-        problem = f"line {number:,} cannot be read ({reason})"
-        self.first_problem = self.first_problem or problem
-        if upload_id:
-            self.unreadable_ids.add(upload_id)
-        if not is_known:
-            self.unknown_problem = self.unknown_problem or problem
 
     def add_unrecorded(self, upload_id: str, reason: str = "nested too deeply", *, is_known: bool = True) -> None:
         """Note that a line that was added cannot be read after all; `is_known` as for `add_unreadable`."""
-        self.unreadable_count += 1
         self.ids.pop(self.keys.pop(upload_id, 0), None)
-        self.unreadable_ids.add(upload_id)
-        problem = f"{upload_id[:40]} cannot be read ({reason})"
-        self.first_problem = self.first_problem or problem
-        if not is_known:
-            self.unknown_problem = self.unknown_problem or problem
-
-    @property
-    def contradiction(self) -> str:
-        """How the line of type `end` disagrees; empty if it does not."""
-        if self.end is None or self.end.problem or self.end.uploads in {None, self.upload_count}:
-            return "" if self.end is None else self.end.problem
-        return f"{self.upload_count:,} of {self.end.uploads:,} uploads were listed"
+        self.add_problem(f"{upload_id[:40]} cannot be read ({reason})", upload_id, is_known=is_known)
 
 
 class SnapshotSynchroniser:
@@ -159,7 +127,7 @@ class SnapshotSynchroniser:
         self._state = SyncState(store, watched.service)
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
-        self._last = _Round(_Found(clock.now()), clock.monotonic())
+        self._last = _Round(found=_Found(clock.now()), recorded_at=clock.monotonic())
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
         """Batches of lines in this round, or the last one."""
@@ -168,17 +136,15 @@ class SnapshotSynchroniser:
 
     @property
     def is_partial(self) -> bool:
-        """Whether the last listing has a line that cannot be read and whose upload is unknown."""
-        return bool(self._last.unknown_problem)
+        """Whether the last listing has a line whose upload is unknown, or an id more than once."""
+        return bool(self._last.partial_problem)
 
     @property
     def unreadable_notice(self) -> str:
         """A note on uploads that the source lists but that cannot be read now; empty if there are none."""
-        last, more = self._last, ""
-        if last.unknown_problem:
-            if last.unreadable_count > 1:
-                more = f" and {last.unreadable_count - 1:,} more"
-            return f"partial: {last.unknown_problem}{more}"
+        last = self._last
+        if last.partial_problem:
+            return f"partial: {last.partial_problem}"
         if last.unreadable_count:
             total = plural(last.upload_count, "upload")
             return f"{last.unreadable_count:,} of {total} cannot be read: {last.first_problem}"
@@ -218,20 +184,21 @@ class SnapshotSynchroniser:
         missing = present - listed.keys.keys() - listed.unreadable_ids
         ended = await self._recorder.ended_among(missing)
         missing -= ended
-        if not listed.unknown_problem and self._is_suspicious(listed, present, missing):
+        if not listed.partial_problem and self._is_suspicious(listed, present, missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
         if problem := self._missing_end(listed, missing):
             await self._keep_partial(listed, present)
             raise SourceError(f"partial: {problem}", _END_HINT)
-        if listed.unknown_problem:  # any of the missing may be in that line
+        is_whole = not listed.partial_problem
+        if not is_whole:  # any of the missing may be in that line
             self._keep(listed, present | listed.keys.keys())
         else:
             await self._recorder.mark_gone([*missing, *self._recorder.surplus_ended(ended)])
             self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
         if present:  # otherwise all were recorded in this round
-            await self._recorder.touch(listed.keys.keys(), is_whole=not listed.unknown_problem, with_final=is_first)
-        self._recorder.finish_round(self._state, is_whole=not listed.unknown_problem)
+            await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
+        self._recorder.finish_round(self._state, is_whole=is_whole)
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
         """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""
@@ -259,7 +226,7 @@ class SnapshotSynchroniser:
 
     async def _list(self, present: set[str]) -> _Round:
         """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""
-        round_ = self._last = _Round(_Found(self._clock.now()), self._clock.monotonic())
+        round_ = self._last = _Round(found=_Found(self._clock.now()), recorded_at=self._clock.monotonic())
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
         await self._record(round_)
         error = listing_error(self.last_listing, round_.error, round_.contradiction)

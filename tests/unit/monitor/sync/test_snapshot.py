@@ -126,6 +126,31 @@ async def test_a_line_of_a_first_listing_that_only_the_full_parse_refuses_is_cou
     assert reason in harness.synchroniser.unreadable_notice
 
 
+A = b'{"id": "a", "name": "a.tiff", "project": "P", "stage": "%s"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "notice"),
+    [
+        ([A % b"completed"] * 3, "2 lines have an id that was listed before, such as a"),
+        ([A % b"error", A % b"verified"], "1 line has an id that was listed before, such as a"),
+        ([b'{"id": "a"}'] * 3, "2 lines have an id that was listed before, such as a"),
+        ([A % b"verified", b'{"id": "a"}'], "1 line has an id that was listed before, such as a"),
+        ([A.replace(b"P", b"Q")] * 3, "2 lines have an id that was listed before"),
+    ],
+    ids=["same", "contradictory", "unreadable", "once unreadable", "of another project"],
+)
+async def test_a_repeated_id_makes_the_listing_partial_and_is_said(lines: list[bytes], notice: str) -> None:
+    harness = SourceHarness(projects=frozenset({"P"}))
+    await harness.print({one: {"project": "P"} for one in "abc"}, END % 3)
+    for _ in range(2):
+        await harness.print({}, *lines, END % len(lines))
+        assert harness.synchroniser.unreadable_notice == f"partial: {notice}"
+        assert harness.present == {"a", "b", "c"}
+    await harness.print({"a": {"project": "P"}}, END % 1)
+    assert (harness.synchroniser.unreadable_notice, harness.present) == ("", {"a"})
+
+
 @pytest.mark.parametrize("left", [0, 4])
 async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -> None:
     harness = SourceHarness()
@@ -315,7 +340,7 @@ async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]]
         else:
             await harness.synchroniser.sync()
         listed = {*list(uploads)[:cut]} if end in {"cut", "failed", "broken line"} else {*uploads}
-        is_partial = is_cut or end in {"failed", "broken line"}
+        is_partial = is_cut or end in {"failed", "broken line"} or (end == "repeated" and len(lines) > 0)
         known = known | listed if is_partial else listed
         assert harness.present == known
         for upload_id in listed:
@@ -338,7 +363,8 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
         "over": {"ended": True},
         "failed": {"stage": "error", "error_message": "lost"},
     }
-    await harness.print({**usual, **unusual}, *lines_of({"u7": {"stage": "completed", "on": LATER}}))
+    usual["u7"] = {"stage": "completed", "on": LATER}
+    await harness.print({**usual, **unusual})
     assert harness.take_changes() == []
     assert harness.picture.window(Query(), 0, 0).total == 1204
     stages = harness.picture.funnel()
@@ -347,7 +373,6 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
     detail = harness.picture.detail("u8")
     assert detail is not None
     assert json.loads(detail.raw) == {"id": "u8", "name": "u8.tiff", **usual["u8"]}
-    usual["u7"] = {"stage": "completed", "on": LATER}
     harness.source.outputs.clear()
     harness.source.print_next(lines_of({**usual, **unusual}))
     assert not await harness.new_session().sync()
