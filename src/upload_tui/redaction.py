@@ -10,7 +10,7 @@ from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
-from upload_tui.addresses import USER_INFO_SIGNS
+from upload_tui.addresses import USER_INFO_SIGNS, safe_origin
 from upload_tui.lazy import lazy_pattern
 
 __all__ = [
@@ -117,14 +117,11 @@ def hide_named_value(name: str, value: Any) -> Any:
     return _hide_path(value) if _is_url_key(name) else value
 
 
-_ORIGIN = lazy_pattern(r"(?P<origin>[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]-]+)/?", re.IGNORECASE)
-
-
 def _hide_path(url: str) -> str:
-    match = _ORIGIN.match(url)
-    if match is None:
+    origin = safe_origin(url)
+    if not origin:
         return HIDDEN
-    return url if match.end() == len(url) else f"{match['origin']}/{HIDDEN}"
+    return url if url in {origin, f"{origin}/"} else f"{origin}/{HIDDEN}"
 
 
 # Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.

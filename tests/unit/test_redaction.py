@@ -96,6 +96,24 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "scheme", ["https://", "s3+http://", "//", "", "https:", "https:\\\\", "https:/", "javascript:"]
+)
+@pytest.mark.parametrize(
+    "user", [f"bob:{SECRET}@", f"{SECRET}@", f"b:12/{SECRET}@", f":{SECRET}%40", f"b:{SECRET}\uff20", ""]
+)
+@pytest.mark.parametrize("host", ["storage.test", "h:8443", "[::1]", "[2001:db8::1]:443", "h\\", "h:", ""])
+def test_of_a_signed_url_only_scheme_and_host_are_shown(scheme: str, user: str, host: str) -> None:
+    for end in ("", "/", f"/{SECRET}", f"?sig={SECRET}", f"#{SECRET}", f"\\{SECRET}", f"\n{SECRET}"):
+        shown = mask_secrets({"url": f"{scheme}{user}{host}{end}"})["url"]
+        assert SECRET not in shown
+        assert shown in {f"{scheme}{host}", f"{scheme}{host}/", f"{scheme}{host}/{HIDDEN}", HIDDEN}
+
+
+def test_the_host_of_a_signed_url_is_shown() -> None:
+    assert mask_secrets({"url": f"https://[::1]:8443/{SECRET}"}) == {"url": f"https://[::1]:8443/{HIDDEN}"}
+
+
+@pytest.mark.parametrize(
     "name", ["id", "name", "author", "keyboard", "hash", "etag", "is_consistent", "size", "tokenizer", "monkey"]
 )
 def test_a_usual_name_is_no_secret(name: str) -> None:
