@@ -40,7 +40,7 @@ After `picture.update(answer)`, call `FunnelBar.show` and `UploadTable.reload`, 
 
 from pathlib import PurePath
 
-from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Row, SortKey, StageSummary
+from upload_tui.monitor import Detail, Funnel, InMemoryPicture, Query, Row, SortKey, StageSummary, UploadKey
 from upload_tui.status import Stage
 from upload_tui.tui import ASCII, THEMES, UNICODE, DisplayOptions, Glyphs, stylesheet_paths
 from upload_tui.tui.appearance.theme import widget_tokens
@@ -69,6 +69,7 @@ __all__ = [
     "StageCell",
     "StageSummary",
     "TimelineView",
+    "UploadKey",
     "UploadTable",
     "widget_stylesheets",
     "widget_tokens",

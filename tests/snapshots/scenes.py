@@ -36,11 +36,11 @@ class MillionPicture(InMemoryPicture):
         made = (replace(rows[n % 16], id=f"{n:08d}", name=f"run-{self._COUNT - n:07d}.fastq.gz") for n in numbers)
         return Window(tuple(made), offset, self._COUNT, 1)
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:
         """The id is the row's number."""
         return int(upload_id)
 
-    def detail(self, upload_id: str) -> Detail | None:
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:
         """The sample upload that the row repeats."""
         rows = super().window(Query(), 0, 16).rows
         return super().detail(rows[int(upload_id) % 16].id)

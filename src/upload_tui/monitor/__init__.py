@@ -66,8 +66,10 @@ if TYPE_CHECKING:
         Row,
         StageSummary,
         Trouble,
+        UploadKey,
         WaitsFor,
         Window,
+        project_key,
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
@@ -191,6 +193,7 @@ __all__ = [
     "UploadChange",
     "UploadGone",
     "UploadPurged",
+    "UploadKey",
     "UploadRef",
     "UploadSeen",
     "UploadWaiter",
@@ -216,6 +219,7 @@ __all__ = [
     "parse_query",
     "project_figures",
     "read_last_visit",
+    "project_key",
     "read_query",
     "read_recording",
     "save_last_visit",
@@ -244,7 +248,7 @@ __getattr__, __dir__ = lazy_names(
         "metrics": "figures_of_uploads METRICS project_figures ProjectFigures ServiceFigures write_metrics",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
-            "ProjectRef Row StageSummary Trouble WaitsFor Window"
+            "ProjectRef Row StageSummary Trouble UploadKey WaitsFor Window project_key"
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from upload_tui.monitor.model import Connection, Detail, ProjectRef
+from upload_tui.monitor.model import Connection, Detail, ProjectRef, UploadKey
 from upload_tui.status import Anomaly, Certainty, Event, Stage
 from upload_tui.wire import Upload, format_time
 
@@ -52,6 +52,11 @@ class UploadRef(Struct, frozen=True):
     project_id: str
     project_name: str
     service: str = ""
+
+    @property
+    def key(self) -> UploadKey:
+        """The upload's key."""
+        return UploadKey(self.id, self.service)
 
     @classmethod
     def of(cls, detail: Detail) -> "UploadRef":

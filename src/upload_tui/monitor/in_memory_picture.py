@@ -65,7 +65,7 @@ class InMemoryPicture(StorePicture):
 
         read_on = self.now()
         readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
-        return ingest(self._store, readings, self._service).changes
+        return ingest(self._store, readings, self.service).changes
 
     def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:
         """Mark an upload as stale (it could not be refreshed) or gone; None changes nothing."""

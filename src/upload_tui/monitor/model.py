@@ -6,7 +6,7 @@ All of it is frozen. Times are aware and in UTC, sizes in bytes, durations in se
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, field
 
@@ -28,8 +28,10 @@ __all__ = [
     "Row",
     "StageSummary",
     "Trouble",
+    "UploadKey",
     "WaitsFor",
     "Window",
+    "project_key",
 ]
 
 
@@ -130,11 +132,26 @@ class Connection(Struct, frozen=True, kw_only=True):
         return now if self.is_live or self.read_on is None else min(self.read_on, now)
 
 
+def project_key(project_id: str, service: str) -> str:
+    """The id, in a combined view, of a project whose own id several of its services have."""
+    return f"{service} {project_id}"
+
+
 class ProjectRef(Struct, frozen=True):
     """A project; `name` is empty until the service has given it."""
 
     id: str
     name: str = ""
+
+
+class UploadKey(NamedTuple):
+    """What tells an upload from every other one: two services may have uploads with the same id, for example after a restore.
+
+    `service` is that of `Row.service`; empty means that of any service, where a picture is asked.
+    """
+
+    id: str
+    service: str = ""
 
 
 class Trouble(StrEnum):
@@ -253,6 +270,11 @@ class Row(Struct, frozen=True, kw_only=True):
     content_type: str = ""
 
     @property
+    def key(self) -> UploadKey:
+        """The upload's key."""
+        return UploadKey(self.id, self.service)
+
+    @property
     def is_acknowledged(self) -> bool:
         """True if what is wrong with it is acknowledged."""
         return self.acknowledgement is not None
@@ -334,7 +356,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
         storage_provider, uploader: their names; empty if unknown.
         count: the number of uploads.
         first_on, last_on: when the first and the last of them failed; None if unknown.
-        last_id: the id of the one that failed last.
+        last_id, last_service: the key of the one that failed last.
     """
 
     cause: str
@@ -344,6 +366,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
     first_on: datetime | None = None
     last_on: datetime | None = None
     last_id: str = ""
+    last_service: str = ""
 
 
 class Detail(Struct, frozen=True, kw_only=True):

@@ -33,6 +33,11 @@ class Picture(Protocol):
         """Increases whenever the uploads may have changed."""
         ...
 
+    @property
+    def service(self) -> str:
+        """The service of all its uploads; empty if they are of several."""
+        ...
+
     def now(self) -> datetime:
         """The present by the clock that all ages are computed with."""
         ...
@@ -48,19 +53,21 @@ class Picture(Protocol):
         """
         ...
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    # An upload is named by its id, and in a picture of several services also by its service; an empty one means any.
+
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:
         """The row (from 0) of an upload in a query's result; None if it is not in it."""
         ...
 
-    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+    def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:
         """Acknowledge what is wrong with uploads; None takes it back. It is kept between sessions if the uploads are."""
         ...
 
-    def row(self, upload_id: str) -> Row | None:
+    def row(self, upload_id: str, service: str = "") -> Row | None:
         """One upload as a row of the table; None if it is not known. Much faster than `detail`."""
         ...
 
-    def detail(self, upload_id: str) -> Detail | None:
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:
         """One upload in full; None if it is not known."""
         ...
 
@@ -91,6 +98,7 @@ class EmptyPicture:
     """
 
     revision = 0
+    service = ""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -107,16 +115,16 @@ class EmptyPicture:
         """No rows."""
         return Window((), 0, 0, self.revision)
 
-    def position(self, query: Query, upload_id: str) -> None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> None:
         """None."""
 
-    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+    def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:
         """Do nothing."""
 
-    def row(self, upload_id: str) -> None:
+    def row(self, upload_id: str, service: str = "") -> None:
         """None."""
 
-    def detail(self, upload_id: str) -> None:
+    def detail(self, upload_id: str, service: str = "") -> None:
         """None."""
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:  # noqa: ARG002

@@ -90,7 +90,7 @@ class StorePicture:
         self._project_ids = project_ids
         self._clock = clock
         self._freshness = freshness
-        self._service = service
+        self.service = service
         self._limits = limits
         self._trouble_rules = TroubleRules(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
@@ -153,18 +153,18 @@ class StorePicture:
             self.visible_projects = frozenset(stored.project_id for stored in result.uploads)
         return _window(tuple(self._rows(result.uploads)), offset, result.found, self._store.revision)
 
-    def acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+    def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:  # noqa: ARG002
         """Acknowledge what is wrong with uploads; None takes it back."""
-        self._store.acknowledge(upload_ids, acknowledgement)
+        self._store.acknowledge(ids, acknowledgement)
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:  # noqa: ARG002
         """The position (from 0) of an upload in a query's result; None if it is not in it."""
         return self._store.position(self._restrict(query), self._trouble_thresholds(), upload_id)
 
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects and service."""
         if query.where.tree != EVERYTHING:
-            query = replace(query, where=Where(tree=with_service(query.where.tree, self._service)))
+            query = replace(query, where=Where(tree=with_service(query.where.tree, self.service)))
         if not self._project_ids:
             return query
         project_ids = self._scope(query.project_ids)
@@ -187,12 +187,12 @@ class StorePicture:
         rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
         return rows[:limit]
 
-    def row(self, upload_id: str) -> Row | None:
+    def row(self, upload_id: str, service: str = "") -> Row | None:  # noqa: ARG002
         """One upload as a row; None if it is not known."""
         stored = self._store.get(upload_id)
         return None if stored is None else next(self._rows([stored]))
 
-    def detail(self, upload_id: str) -> Detail | None:
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:  # noqa: ARG002
         """One upload with its timeline and raw JSON; None if it is not known or its JSON is damaged."""
         stored = self._store.get(upload_id)
         if stored is None:
@@ -230,7 +230,7 @@ class StorePicture:
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts or not reports_verification(self._service, counts):
+        if Stage.COMPLETED not in counts or not reports_verification(self.service, counts):
             return ""
         return worker_notice(
             self._waiting(),
@@ -294,7 +294,7 @@ class StorePicture:
             if acknowledgement is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
-            row = _row(stored, self._service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
+            row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
             yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
 
 

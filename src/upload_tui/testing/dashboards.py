@@ -115,7 +115,7 @@ def dashboard(  # noqa: PLR0913  # all keyword-only, all optional
     ...     app = dashboard([an_upload("scan.tiff"), an_upload("plate.czi", initiated=300)])
     ...     async with app.run_test(size=(120, 40)) as pilot:
     ...         await pilot.press("j")
-    ...         return app.session.picture.detail(app.screen.selected_id).upload.name
+    ...         return app.session.picture.detail(*app.screen.selected).upload.name
     >>> asyncio.run(press_keys())
     'plate.czi'
     """

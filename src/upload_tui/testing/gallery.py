@@ -20,6 +20,7 @@ from upload_tui.widgets import (
     DisplayOptions,
     FunnelBar,
     InMemoryPicture,
+    Query,
     Stage,
     TimelineView,
     UploadTable,
@@ -102,7 +103,7 @@ class GalleryApp(App[None]):
             UploadTable(self._sample_picture(), now=NOW, classes="-tall"),
         )
         marked = UploadTable(self._sample_picture(), now=NOW, several_projects=True)
-        marked.marked = frozenset({str(sample_uploads()[1]["id"])})
+        marked.marked = frozenset({self._sample_picture().window(Query(), 1, 1).rows[0].key})
         yield "Several projects, one upload marked.", marked
         empty = UploadTable(self._picture(), now=NOW)
         empty.empty_text = "No uploads yet."

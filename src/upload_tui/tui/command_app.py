@@ -152,7 +152,7 @@ class CommandApp(PlaybackApp):
         from upload_tui.monitor import matches_change, needs_upload
 
         tree, picture = hook.where.tree, self.session.picture
-        row = picture.row(change.upload.id) if needs_upload(tree) else None
+        row = picture.row(*change.upload.key) if needs_upload(tree) else None
         return matches_change(tree, change, row, picture.now().replace(microsecond=0))
 
     async def _run_hook(self, number: int, hook: ChangeHook) -> None:

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 
-from upload_tui.monitor import UPLOAD_FIELDS, Change, Detail, Picture, Query, change_record, flat_upload, upload_record
+from upload_tui.monitor import (
+    UPLOAD_FIELDS,
+    Change,
+    Detail,
+    Picture,
+    Query,
+    UploadKey,
+    change_record,
+    flat_upload,
+    upload_record,
+)
 from upload_tui.text import csv_cell
 
 __all__ = ["ExportKind", "changes_text", "file_name", "upload_texts"]
@@ -33,7 +43,7 @@ def file_name(kind: ExportKind, now: datetime) -> str:
 
 
 def upload_texts(
-    picture: Picture, query: Query, kind: ExportKind, marked_ids: frozenset[str] = frozenset()
+    picture: Picture, query: Query, kind: ExportKind, marked: frozenset[UploadKey] = frozenset()
 ) -> Iterator[str]:
     """Yield the export of a query in parts, so that the caller can pause between them.
 
@@ -43,9 +53,9 @@ def upload_texts(
         picture: the picture that has the uploads.
         query: which uploads to export, and in what order.
         kind: JSON or CSV.
-        marked_ids: the uploads to export instead, in the order of the query, whether it selects them or not; empty if none is marked.
+        marked: the uploads to export instead, in the order of the query, whether it selects them or not; empty if none is marked.
     """
-    batches = _marked_details(picture, query, marked_ids) if marked_ids else _details(picture, query)
+    batches = _marked_details(picture, query, marked) if marked else _details(picture, query)
     return _csv_texts(batches) if kind is ExportKind.CSV else _json_texts(batches)
 
 
@@ -55,23 +65,23 @@ def changes_text(changes: Iterable[Change]) -> str:
 
 
 def _details(picture: Picture, query: Query) -> Iterator[Sequence[Detail]]:
-    exported: set[str] = set()
+    exported: set[UploadKey] = set()
     offset = 0
     while True:
         rows = picture.window(query, offset, _ROWS_AT_ONCE).rows
-        new_ids = [row.id for row in rows if row.id not in exported]
-        exported.update(new_ids)
-        yield [detail for upload_id in new_ids if (detail := picture.detail(upload_id)) is not None]
+        new = [row.key for row in rows if row.key not in exported]
+        exported.update(new)
+        yield [detail for key in new if (detail := picture.detail(*key)) is not None]
         if len(rows) < _ROWS_AT_ONCE:
             return
         offset += len(rows)
 
 
-def _marked_details(picture: Picture, query: Query, marked_ids: frozenset[str]) -> Iterator[Sequence[Detail]]:
+def _marked_details(picture: Picture, query: Query, marked: frozenset[UploadKey]) -> Iterator[Sequence[Detail]]:
     query = Query(sort=query.sort, descending=query.descending)
-    positions = {upload_id: picture.position(query, upload_id) for upload_id in marked_ids}
-    in_order = sorted(marked_ids, key=lambda upload_id: (positions[upload_id] is None, positions[upload_id] or 0))
-    yield [detail for upload_id in in_order if (detail := picture.detail(upload_id)) is not None]
+    positions = {key: picture.position(query, *key) for key in marked}
+    in_order = sorted(marked, key=lambda key: (positions[key] is None, positions[key] or 0))
+    yield [detail for key in in_order if (detail := picture.detail(*key)) is not None]
 
 
 def _json_texts(batches: Iterable[Sequence[Detail]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
-from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble
+from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
 from upload_tui.text import age_text, plural
 from upload_tui.tui.fitting import cause_text, truncate_middle
@@ -86,12 +86,12 @@ class _Compared(Struct, frozen=True):
     """The uploads with one trouble at a comparison.
 
     Attributes:
-        ids: service and id of those that were compared, now or before.
+        ids: the keys of those that were compared, now or before.
         total: the number of all of them.
         since: the stage of the oldest that was compared began then; None if all were compared.
     """
 
-    ids: frozenset[tuple[str, str]]
+    ids: frozenset[UploadKey]
     total: int
     since: datetime | None
 
@@ -132,8 +132,8 @@ class Alerts(Struct):
 
     def _compare(self, trouble: Trouble, rows: Sequence[Row], total: int) -> None:
         before, is_cut = self._compared.get(trouble), total > len(rows)
-        known = frozenset[tuple[str, str]]() if before is None else before.ids
-        unknown = [row for row in rows if (row.service, row.id) not in known]
+        known = frozenset[UploadKey]() if before is None else before.ids
+        unknown = [row for row in rows if row.key not in known]
         if before is not None:
             current = [row for row in unknown if not row.is_stale]
             # An older one may have been there before, beyond those that were compared; only the number shows that it is new.
@@ -144,10 +144,10 @@ class Alerts(Struct):
                 self._waiting_rows[trouble] = Alert(
                     trouble=trouble, rows=(*waiting.rows, *new), others=waiting.others + others
                 )
-            stale = {(row.service, row.id) for row in unknown if row.is_stale}
+            stale = {row.key for row in unknown if row.is_stale}
         else:
             stale = set()
-        ids = frozenset((row.service, row.id) for row in rows) - stale
+        ids = frozenset(row.key for row in rows) - stale
         oldest = min((row.stage_since or _NEVER for row in rows), default=None)
         self._compared[trouble] = _Compared(ids | known if is_cut else ids, total, oldest if is_cut else None)
 

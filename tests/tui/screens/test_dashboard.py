@@ -99,14 +99,14 @@ async def test_a_filter_that_hides_the_selected_upload_selects_the_first_row(key
         screen = pilot.app.screen
         assert isinstance(screen, DashboardScreen)
         await pilot.press("pagedown", "pagedown", "pagedown")
-        before = table.cursor_id
+        before = table.cursor_key
         await pilot.press(*keys)
         assert selected(table) == "failed-70"
         assert table.cursor_row == table.scroll_offset.y == 0
-        await until(pilot, lambda: screen.selected_id == table.cursor_id)
+        await until(pilot, lambda: screen.selected == table.cursor_key)
         await pilot.press("escape")
-        await until(pilot, lambda: screen.selected_id == before)
-        assert table.cursor_id == before
+        await until(pilot, lambda: screen.selected == before)
+        assert table.cursor_key == before
         top = int(table.scroll_offset.y)
         assert top <= table.cursor_row < top + table.size.height - 1
 
@@ -306,7 +306,7 @@ async def test_each_press_marks_the_next_row_after_a_filter_hid_the_selection() 
     failed = [an_upload(f"failed-{number}", initiated=900 + number, completed=800, error=700) for number in range(4)]
     async with opened([*many(20), *failed]) as (pilot, _, table):
         await pilot.press("exclamation_mark", "m", "m", "m")
-        assert table.marked == {table.row_at(number).id for number in range(3)}  # type: ignore[union-attr]
+        assert table.marked == {table.row_at(number).key for number in range(3)}  # type: ignore[union-attr]
         assert selected(table) == "failed-3"
 
 

@@ -172,12 +172,13 @@ async def test_keys_open_copy_and_compare_the_upload_of_a_change() -> None:
         assert isinstance(screen, DashboardScreen)
         await pilot.press("m", "k", "k", "y")
         assert name_under_cursor(log) == "up-002"
-        assert pilot.app.clipboard == log.cursor_id != screen.selected_id
+        assert pilot.app.clipboard == log.cursor_id
+        assert log.cursor_key != screen.selected
         for key, opens in (("enter", UploadScreen), ("w", ShapesScreen), ("J", UploadScreen)):
             await pilot.press(key)
             await pilot.pause()
             assert isinstance(pilot.app.screen, opens)
-            assert pilot.app.screen._upload_id == log.cursor_id
+            assert pilot.app.screen._key == log.cursor_key
             await pilot.press("escape")
             await pilot.pause()
         assert log.has_focus

@@ -74,7 +74,7 @@ async def test_keys_move_through_both_parts_as_one_list(density: tuple[str, ...]
 async def test_marks_work_on_both_sides_of_the_rule() -> None:
     async with opened(FEW, order=TableOrder()) as (pilot, session, table):
         await pilot.press("g", *"jjj", "m", "m")
-        marked = {detail.upload.name for one in table.marked if (detail := session.picture.detail(one))}
+        marked = {detail.upload.name for one in table.marked if (detail := session.picture.detail(*one))}
         assert marked == {"failed-1", "scan-000.tiff"}
 
 

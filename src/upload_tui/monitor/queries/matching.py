@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.changes import AnomalyNoticed, CommandEnded, StageReached, UploadChange, UploadGone
-from upload_tui.monitor.model import ProjectRef, Row, Trouble
+from upload_tui.monitor.model import ProjectRef, Row, Trouble, UploadKey
 from upload_tui.monitor.queries.query import (
     EVERYTHING,
     UNKNOWN_STAGE,
@@ -60,20 +60,20 @@ def time_bound(term: TimeTerm, now: datetime) -> datetime:
         return _NEVER
 
 
-def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[str] = frozenset()) -> bool:
+def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[UploadKey] = frozenset()) -> bool:
     """Whether an upload matches.
 
     Args:
         tree: of the query.
         row: the upload, as of now.
         now: for ages, in whole seconds as in the store's queries.
-        marked: the ids of the marked uploads.
+        marked: the keys of the marked uploads.
     """
     return _matches(tree, _Subject(row, *_stage_and_message(row), row.is_gone, row.initiated_on, now, marked))
 
 
 def matches_change(
-    tree: Expression, change: UploadChange, row: Row | None, now: datetime, marked: frozenset[str] = frozenset()
+    tree: Expression, change: UploadChange, row: Row | None, now: datetime, marked: frozenset[UploadKey] = frozenset()
 ) -> bool:
     """Whether a change matches: with the stage, message and time that it has itself, all else by its upload as it is now.
 
@@ -136,7 +136,7 @@ class _Subject(Struct, frozen=True):
         is_gone: whether it is gone.
         on: the time of `since:` and `until:`.
         now: the present.
-        marked: the ids of the marked uploads.
+        marked: the keys of the marked uploads.
     """
 
     row: Row
@@ -145,7 +145,7 @@ class _Subject(Struct, frozen=True):
     is_gone: bool
     on: datetime | None
     now: datetime
-    marked: frozenset[str]
+    marked: frozenset[UploadKey]
 
 
 def _matches(tree: Expression, subject: _Subject) -> bool:
@@ -232,7 +232,7 @@ _STATES: Mapping[State, Callable[[_Subject], bool]] = {
     State.CONTRADICTORY: lambda subject: subject.row.is_contradictory and _is_watched(subject.row),
     State.GONE: lambda subject: subject.is_gone,
     State.ACKNOWLEDGED: lambda subject: subject.row.is_acknowledged,
-    State.MARKED: lambda subject: subject.row.id in subject.marked,
+    State.MARKED: lambda subject: subject.row.key in subject.marked,
 }
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.monitor.model import UploadKey
 from upload_tui.status import Stage
 
 __all__ = [
@@ -278,7 +279,7 @@ class Query(Struct, frozen=True):
 
     Attributes:
         where: what the user searches for, in addition to everything below.
-        marked: the ids of the uploads that are marked, for `is:marked`.
+        marked: the keys of the uploads that are marked, for `is:marked`.
         attention_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
         recent_seconds: only uploads that reached their stage within this time; None means any.
@@ -288,7 +289,7 @@ class Query(Struct, frozen=True):
 
     stages: frozenset[Stage] = frozenset()
     where: Where = Where()
-    marked: frozenset[str] = frozenset()
+    marked: frozenset[UploadKey] = frozenset()
     attention_only: bool = False
     late_only: bool = False
     recent_seconds: int | None = None

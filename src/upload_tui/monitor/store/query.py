@@ -167,7 +167,7 @@ def store_query(query: Query, thresholds: TroubleThresholds, partitions: Partiti
     decided = [(one, *_decide(tree, one, projects)) for one in known]
     whole = tuple(one for one, plain, _ in decided if plain is not False)
     contradictory = tuple(one for one, plain, other in decided if plain is False and other is not False)
-    conditions = Conditions(db, thresholds, projects, query.marked)
+    conditions = Conditions(db, thresholds, projects, frozenset(key.id for key in query.marked))
     rest = _undecided(tree, (*whole, *contradictory), projects)
     condition, values = ("", ()) if rest == EVERYTHING else conditions.condition(rest)
     if query.is_by_failure:

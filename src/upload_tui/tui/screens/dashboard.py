@@ -14,7 +14,7 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange
+from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange, UploadKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.notices import Alert
@@ -58,7 +58,7 @@ class DashboardScreen(ViewScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = list(DASHBOARD_KEYS)
 
-    selected_id: reactive[str | None] = reactive(None, init=False, repaint=False)
+    selected: reactive[UploadKey | None] = reactive(None, init=False, repaint=False)
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
     pending_rows: reactive[Sequence[Row]] = reactive((), init=False, repaint=False)
@@ -134,7 +134,7 @@ class DashboardScreen(ViewScreen):
             return  # only the age of the picture changed, which the next tick shows
         self._refresh_picture()
         self.query_one(UploadTable).highlight(
-            change.upload.id for change in changes if isinstance(change, UploadChange)
+            change.upload.key for change in changes if isinstance(change, UploadChange)
         )
 
     def _facts(self) -> tuple[object, ...]:
@@ -198,9 +198,9 @@ class DashboardScreen(ViewScreen):
     @on(UploadTable.Selected)
     def select_upload(self, message: UploadTable.Selected) -> None:
         """Select the upload at the cursor."""
-        self.selected_id = message.upload_id
+        self.selected = message.key
 
-    def watch_selected_id(self) -> None:
+    def watch_selected(self) -> None:
         """Show the timeline of the selected upload once the cursor rests."""
         # While a key is held, the table comes first. The timeline follows once the cursor rests.
         if self._timeline_timer is not None:
@@ -216,21 +216,21 @@ class DashboardScreen(ViewScreen):
         if self._timeline_timer is not None:
             self._timeline_timer.stop()
             self._timeline_timer = None
-        self.detail = None if self.selected_id is None else self._session.picture.detail(self.selected_id)
+        self.detail = None if self.selected is None else self._session.picture.detail(*self.selected)
 
     def selection(self) -> Sequence[Detail]:
         """The upload of the change log's cursor if the log has the focus; else the marked uploads, or else the selected one."""
         marked = () if self.query_one(ChangeLogView).has_focus else sorted(self.query_one(UploadTable).marked)
-        ids = marked or [self.selected_upload_id() or ""]
-        return [detail for upload_id in ids if (detail := self._session.picture.detail(upload_id)) is not None]
+        keys = marked or filter(None, [self.selected_key()])
+        return [detail for key in keys if (detail := self._session.picture.detail(*key)) is not None]
 
-    def selected_upload_id(self) -> str | None:
+    def selected_key(self) -> UploadKey | None:
         """The selected upload of the pane that has the focus; None, and a notification, if there is none."""
         log = self.query_one(ChangeLogView)
-        upload_id = log.cursor_id if log.has_focus else self.selected_id
-        if upload_id is None:
+        key = log.cursor_key if log.has_focus else self.selected
+        if key is None:
             self.notify("No upload selected.", timeout=2)
-        return upload_id
+        return key
 
     # Screens and dialogs
 
@@ -238,7 +238,7 @@ class DashboardScreen(ViewScreen):
     @on(ChangeLogView.Opened)
     def open_upload(self, message: UploadTable.Opened | ChangeLogView.Opened) -> None:
         """Open the screen of an upload."""
-        self.show_upload(message.upload_id)
+        self.show_upload(message.key)
 
     # Session
 

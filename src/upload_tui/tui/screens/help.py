@@ -282,7 +282,7 @@ class ShapesScreen(UploadDialog):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        detail = self._session.picture.detail(self._upload_id)
+        detail = self._session.picture.detail(*self._key)
         if detail is not None and detail.upload.origin is Origin.SOURCE:
             self.query_one(f"#shape-{StatusShape.A}", Static).update(_NOT_FOR_SOURCES)
             return

@@ -18,6 +18,7 @@ from upload_tui.monitor import (
     StageReached,
     UploadChange,
     UploadGone,
+    UploadKey,
     UploadPurged,
     UploadSeen,
 )
@@ -139,8 +140,8 @@ class HistoryScreen(UploadDialog):
         HELP_KEY,
     ]
 
-    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
-        super().__init__(session, upload_id, display_options)
+    def __init__(self, session: Session, key: UploadKey, display_options: DisplayOptions) -> None:
+        super().__init__(session, key, display_options)
         self._shown: tuple[Fact, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -156,12 +157,12 @@ class HistoryScreen(UploadDialog):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        detail, options = self._session.picture.detail(self._upload_id), self._display_options
+        detail, options = self._session.picture.detail(*self._key), self._display_options
         if detail is None:
             return
         now = self._session.picture.now()
         of_all = self._session.changes.history(_MAX_CHANGES)
-        changes = [one for one in of_all if isinstance(one, UploadChange) and one.upload.id == self._upload_id]
+        changes = [one for one in of_all if isinstance(one, UploadChange) and one.upload.key == self._key]
         facts = tuple(_facts_of(detail, changes, now, options))
         if facts == self._shown:
             return

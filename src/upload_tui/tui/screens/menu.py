@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import Change, ProjectRef, Session
+from upload_tui.monitor import Change, ProjectRef, Session, UploadKey
 from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE
@@ -73,10 +73,10 @@ class LiveDialog(LiveScreen, Dialog[Result]):
 class UploadDialog(LiveDialog[None]):
     """A live dialog about one upload."""
 
-    def __init__(self, session: Session, upload_id: str, display_options: DisplayOptions) -> None:
+    def __init__(self, session: Session, key: UploadKey, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
-        self._upload_id = upload_id
+        self._key = key
         self._display_options = display_options
 
 

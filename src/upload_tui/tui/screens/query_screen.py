@@ -15,6 +15,7 @@ from upload_tui.monitor import (
     Query,
     Row,
     SortKey,
+    UploadKey,
     Where,
     needs_marks,
 )
@@ -48,15 +49,15 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
         """The changes in the activity pane."""
         return self.query_one(ChangeLogView).shown_changes
 
-    def marked_ids(self) -> Sequence[str]:
+    def marked(self) -> frozenset[UploadKey]:
         """The marked uploads."""
-        return sorted(self.query_one(UploadTable).marked)
+        return self.query_one(UploadTable).marked
 
     # Search
 
-    def row_of(self, upload_id: str) -> Row | None:
+    def row_of(self, key: UploadKey) -> Row | None:
         """An upload as it is now; None if it is not known."""
-        return self._session.picture.row(upload_id)
+        return self._session.picture.row(*key)
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""
@@ -99,7 +100,7 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
         if bar.is_open and bar.target is SearchTarget.UPLOADS:
             self._show_search_note(bar.target)
 
-    def _marked_for(self, where: Where) -> frozenset[str]:
+    def _marked_for(self, where: Where) -> frozenset[UploadKey]:
         """The marked uploads if the query compares them."""
         return self.query_one(UploadTable).marked if needs_marks(where.tree) else frozenset()
 
@@ -212,7 +213,7 @@ class QueryScreen(SearchScreen):
             sort=query.sort,
             descending=query.descending,
         )
-        self.query_one(UploadTable).select(group.last_id)
+        self.query_one(UploadTable).select(group.last_id, group.last_service)
 
     # Sort order
 
@@ -271,12 +272,12 @@ class QueryScreen(SearchScreen):
         """Select the next upload in trouble in some stages, or show a text if there is none."""
         query, table = self.rows_query, self.query_one(UploadTable)
         narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
-        upload_id = None
+        key = None
         if narrower.stages and query.sort is SortKey.TROUBLE:
-            upload_id = next_in_trouble(self._session.picture, narrower, table.cursor_id)
+            key = next_in_trouble(self._session.picture, narrower, table.cursor_key)
         elif narrower.stages:
-            upload_id = next_matching(self._session.picture, query, narrower, table.cursor_row)
-        if upload_id is None:
+            key = next_matching(self._session.picture, query, narrower, table.cursor_row)
+        if key is None:
             self.notify(none_text, timeout=2)
         else:
-            table.select(upload_id)
+            table.select(*key)

@@ -22,6 +22,7 @@ from upload_tui.monitor import (
     ProjectRef,
     Query,
     Session,
+    UploadKey,
 )
 from upload_tui.status import Origin
 from upload_tui.text import escape_invisible, plural, sanitize
@@ -123,33 +124,33 @@ class SessionScreen(CopyScreen):
         self.now = self._session.picture.now()
 
     @abstractmethod
-    def selected_upload_id(self) -> str | None:
+    def selected_key(self) -> UploadKey | None:
         """The upload that the keys apply to; None, and a notification, if there is none."""
 
-    def show_upload(self, upload_id: str, first_pane: str = "upload-timeline") -> None:
+    def show_upload(self, key: UploadKey, first_pane: str = "upload-timeline") -> None:
         """Open the screen of an upload."""
         from upload_tui.tui.screens.upload import UploadScreen
 
-        self.app.push_screen(UploadScreen(self._session, upload_id, self.display_options, first_pane))
+        self.app.push_screen(UploadScreen(self._session, key, self.display_options, first_pane))
 
     def action_raw(self) -> None:
         """Show the raw response."""
-        if upload_id := self.selected_upload_id():
-            self.show_upload(upload_id, first_pane="upload-raw")
+        if key := self.selected_key():
+            self.show_upload(key, first_pane="upload-raw")
 
     def action_shapes(self) -> None:
         """Show the status in three formats."""
         from upload_tui.tui.screens.help import ShapesScreen
 
-        if upload_id := self.selected_upload_id():
-            self.app.push_screen(ShapesScreen(self._session, upload_id, self.display_options))
+        if key := self.selected_key():
+            self.app.push_screen(ShapesScreen(self._session, key, self.display_options))
 
     def action_history(self) -> None:
         """Show everything that was seen of the upload."""
         from upload_tui.tui.screens.history import HistoryScreen
 
-        if upload_id := self.selected_upload_id():
-            self.app.push_screen(HistoryScreen(self._session, upload_id, self.display_options))
+        if key := self.selected_key():
+            self.app.push_screen(HistoryScreen(self._session, key, self.display_options))
 
     def action_refresh(self) -> None:
         """Refresh now."""
@@ -173,28 +174,29 @@ class AcknowledgeScreen(SessionScreen):
 
         selected = self.selection()
         wrong = [detail for detail in selected if detail.row.trouble is not None]
-        acknowledged = [detail.upload.id for detail in selected if detail.row.is_acknowledged]
+        acknowledged = [detail.row.key for detail in selected if detail.row.is_acknowledged]
         if wrong:
             names = [detail.upload.name or detail.upload.id for detail in wrong]
-            ids = [detail.upload.id for detail in wrong]
-            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, ids))
+            keys = [detail.row.key for detail in wrong]
+            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, keys))
         elif acknowledged:
             self._acknowledge(acknowledged, None)
         elif selected:
             self.notify("Nothing is wrong with the selection.", timeout=2)
 
-    def _acknowledge_with_note(self, upload_ids: Sequence[str], note: str | None) -> None:
+    def _acknowledge_with_note(self, keys: Sequence[UploadKey], note: str | None) -> None:
         from upload_tui.tui.screens.prompts import parse_acknowledgement
 
         if note is not None:
-            self._acknowledge(upload_ids, parse_acknowledgement(note, self._session.picture.now()))
+            self._acknowledge(keys, parse_acknowledgement(note, self._session.picture.now()))
 
-    def _acknowledge(self, upload_ids: Sequence[str], acknowledgement: Acknowledgement | None) -> None:
+    def _acknowledge(self, keys: Sequence[UploadKey], acknowledgement: Acknowledgement | None) -> None:
         picture = self._session.picture
-        picture.acknowledge(upload_ids, acknowledgement)
+        for service in {key.service for key in keys}:
+            picture.acknowledge([key.id for key in keys if key.service == service], acknowledgement, service)
         self._session.changes.publish(PictureChanged(at=picture.now()))
         what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
-        self.notify(f"{what}: {plural(len(upload_ids), 'upload')}", timeout=2)
+        self.notify(f"{what}: {plural(len(keys), 'upload')}", timeout=2)
 
 
 class ExportScreen(CopyScreen):
@@ -205,7 +207,7 @@ class ExportScreen(CopyScreen):
         """The picture and the query of the table."""
 
     @abstractmethod
-    def marked_ids(self) -> Sequence[str]:
+    def marked(self) -> frozenset[UploadKey]:
         """The marked uploads, which are exported instead of all; empty if none is."""
 
     @abstractmethod
@@ -216,7 +218,7 @@ class ExportScreen(CopyScreen):
         """Choose what to export in a menu."""
         from upload_tui.tui.screens.menu import export_menu
 
-        self.app.push_screen(export_menu(len(self.marked_ids())), self._export)
+        self.app.push_screen(export_menu(len(self.marked())), self._export)
 
     def _export(self, kind: str | None) -> None:
         if kind is not None:
@@ -235,7 +237,7 @@ class ExportScreen(CopyScreen):
             case ExportKind.JSONL:
                 file.write(changes_text(self.visible_changes()))
             case _:
-                for text in upload_texts(picture, query, kind, frozenset(self.marked_ids())):
+                for text in upload_texts(picture, query, kind, self.marked()):
                     file.write(text)
                     await asyncio.sleep(0)
         file.seek(0)

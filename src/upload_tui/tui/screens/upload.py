@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from upload_tui.monitor import Change, Detail, Session
+from upload_tui.monitor import Change, Detail, Session, UploadKey
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
@@ -27,11 +27,11 @@ _MAX_RAW_LINES = 2000
 
 
 class UploadScreen(AcknowledgeScreen):
-    """The upload with this id.
+    """The upload with this key.
 
     Args:
         session: the session that knows the upload.
-        upload_id: its id.
+        key: its key.
         display_options: how to show it.
         first_pane: the id of the pane that has the focus at first.
     """
@@ -56,11 +56,11 @@ class UploadScreen(AcknowledgeScreen):
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
 
     def __init__(
-        self, session: Session, upload_id: str, display_options: DisplayOptions, first_pane: str = "upload-timeline"
+        self, session: Session, key: UploadKey, display_options: DisplayOptions, first_pane: str = "upload-timeline"
     ) -> None:
         super().__init__(session, display_options)
         self._first_pane = first_pane
-        self._upload_id = upload_id
+        self._key = key
         self._raw: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -91,7 +91,7 @@ class UploadScreen(AcknowledgeScreen):
 
     def selection(self) -> Sequence[Detail]:
         """The upload, if the session knows it."""
-        detail = self._session.picture.detail(self._upload_id)
+        detail = self._session.picture.detail(*self._key)
         return [] if detail is None else [detail]
 
     def apply_changes(self, changes: Sequence[Change]) -> None:
@@ -99,7 +99,7 @@ class UploadScreen(AcknowledgeScreen):
         self._paint()
 
     def _paint(self) -> None:
-        self.detail = self._session.picture.detail(self._upload_id)
+        self.detail = self._session.picture.detail(*self._key)
         self.read_status()
         self._show_raw(self.detail.raw if self.detail else "")
 
@@ -110,6 +110,6 @@ class UploadScreen(AcknowledgeScreen):
         lines = [json_line(sanitize(line)) for line in raw.splitlines()[:_MAX_RAW_LINES]]
         self.query_one("#raw", Static).update(Content("\n").join(lines) if lines else Content("No raw response stored"))
 
-    def selected_upload_id(self) -> str:
+    def selected_key(self) -> UploadKey:
         """The upload."""
-        return self._upload_id
+        return self._key

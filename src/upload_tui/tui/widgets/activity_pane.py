@@ -17,7 +17,18 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import EVERYTHING, Change, Rewound, Row, UploadChange, UploadSeen, Where
+from upload_tui.monitor import (
+    EVERYTHING,
+    Change,
+    Rewound,
+    Row,
+    UploadChange,
+    UploadKey,
+    UploadRef,
+    UploadSeen,
+    Where,
+    project_key,
+)
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -70,7 +81,7 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     def __init__(
         self,
-        row_of: Callable[[str], Row | None] = lambda _: None,
+        row_of: Callable[[UploadKey], Row | None] = lambda _: None,
         *,
         max_changes: int = _MAX_CHANGES,
         id: str | None = None,  # noqa: A002  # Textual's own name
@@ -109,9 +120,9 @@ class ChangeLogView(CursorLines, can_focus=True):
         return self._cursor
 
     @property
-    def cursor_id(self) -> str | None:
+    def cursor_key(self) -> UploadKey | None:
         """The upload of the change under the cursor; None if no change is shown."""
-        return self._shown_changes[self._cursor].upload.id if self._shown_changes else None
+        return self._shown_changes[self._cursor].upload.key if self._shown_changes else None
 
     @property
     def total(self) -> int:
@@ -128,9 +139,12 @@ class ChangeLogView(CursorLines, can_focus=True):
         return [
             change
             for change in changes
-            if (not self.project_ids or change.upload.project_id in self.project_ids)
+            if (not self.project_ids or self._is_of_projects(change.upload))
             and self.change_filter.matches(change, self.now or change.at, row_of)
         ]
+
+    def _is_of_projects(self, upload: UploadRef) -> bool:
+        return not self.project_ids.isdisjoint({upload.project_id, project_key(upload.project_id, upload.service)})
 
     def watch_now(self, now: datetime | None) -> None:
         """Repaint ages, and remove the changes that are no longer recent enough."""

@@ -24,6 +24,8 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 from textual.widget import Widget
 
+from upload_tui.monitor import UploadKey
+
 __all__ = ["CachedLines", "CursorLines", "DiffedText", "PlainScrollBarRender", "move_scroll_bar"]
 
 
@@ -256,11 +258,12 @@ class CursorLines(CachedLines, can_focus=True):
     HEADER_LINES: ClassVar[int] = 0
 
     class Opened(Message):
-        """The user opened the upload with this id (Enter or a double click)."""
+        """The user opened this upload (Enter or a double click)."""
 
-        def __init__(self, upload_id: str) -> None:
+        def __init__(self, key: UploadKey) -> None:
             super().__init__()
-            self.upload_id = upload_id
+            self.key = key
+            self.upload_id = key.id
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id, classes=classes)
@@ -273,8 +276,13 @@ class CursorLines(CachedLines, can_focus=True):
 
     @property
     @abstractmethod
-    def cursor_id(self) -> str | None:
+    def cursor_key(self) -> UploadKey | None:
         """The upload under the cursor; None if the list is empty."""
+
+    @property
+    def cursor_id(self) -> str | None:
+        """The id of the upload under the cursor; None if the list is empty."""
+        return None if self.cursor_key is None else self.cursor_key.id
 
     @property
     @abstractmethod
@@ -312,11 +320,11 @@ class CursorLines(CachedLines, can_focus=True):
 
     def action_open(self) -> None:
         """Open the upload at the cursor."""
-        upload_id = self.cursor_id
-        if upload_id is None:
+        key = self.cursor_key
+        if key is None:
             self.notify("No upload selected.", timeout=2)
         else:
-            self.post_message(self.Opened(upload_id))
+            self.post_message(self.Opened(key))
 
     # Scrolling
 

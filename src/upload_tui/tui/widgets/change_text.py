@@ -14,6 +14,7 @@ from upload_tui.monitor import (
     StageReached,
     UploadChange,
     UploadGone,
+    UploadKey,
     UploadPurged,
     UploadSeen,
     Where,
@@ -37,9 +38,9 @@ class StageWithAnomalies(StageReached, frozen=True, kw_only=True):
 def fold_anomalies(changes: Iterable[UploadChange]) -> list[UploadChange]:
     """Fold anomalies into the stage that the same reading of the upload showed before them."""
     folded: list[UploadChange] = []
-    stages: dict[tuple[str, str], int] = {}
+    stages: dict[UploadKey, int] = {}
     for change in changes:
-        key = change.upload.service, change.upload.id
+        key = change.upload.key
         stage = folded[stages[key]] if key in stages else None
         if isinstance(change, AnomalyNoticed) and isinstance(stage, StageReached) and stage.at == change.at:
             before = stage.anomalies if isinstance(stage, StageWithAnomalies) else ()
@@ -74,7 +75,7 @@ class ChangeFilter(Struct, frozen=True):
         """True if the filter can exclude a change."""
         return self.where.tree != EVERYTHING or self.stage is not None or self.recent_seconds is not None
 
-    def matches(self, change: UploadChange, now: datetime, row_of: Callable[[str], Row | None]) -> bool:
+    def matches(self, change: UploadChange, now: datetime, row_of: Callable[[UploadKey], Row | None]) -> bool:
         """True if the change is shown; `row_of` is called only if the change itself does not have what is searched."""
         if self.stage is not None and not (isinstance(change, StageReached) and change.after is self.stage):
             return False
@@ -84,7 +85,7 @@ class ChangeFilter(Struct, frozen=True):
             return True
         from upload_tui.monitor import matches_change
 
-        row = row_of(change.upload.id) if needs_upload(self.where.tree) else None
+        row = row_of(change.upload.key) if needs_upload(self.where.tree) else None
         return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
 
     def is_recent(self, change: UploadChange, now: datetime) -> bool:

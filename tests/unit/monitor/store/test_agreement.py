@@ -10,7 +10,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.errors import QueryError
-from upload_tui.monitor import Query, Row, SortKey, StageReached, Store, StorePicture, UploadChange, UploadGone, Where
+from upload_tui.monitor import (
+    Query,
+    Row,
+    SortKey,
+    StageReached,
+    Store,
+    StorePicture,
+    UploadChange,
+    UploadGone,
+    UploadKey,
+    Where,
+)
 from upload_tui.monitor.changes import AnomalyNoticed, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries.matching import matches_change, matches_row
@@ -161,7 +172,7 @@ def changes_of(row: Row) -> Sequence[UploadChange]:
     text=QUERIES,
     gone=st.frozensets(st.sampled_from(IDS), max_size=2),
     acknowledged=st.frozensets(st.sampled_from(IDS), max_size=2),
-    marked=st.frozensets(st.sampled_from(IDS), max_size=2),
+    marked=st.frozensets(st.builds(UploadKey, st.sampled_from(IDS), st.just(SERVICE)), max_size=2),
     sort=st.sampled_from(SortKey),
 )
 def test_memory_sql_and_activity_agree(
@@ -170,7 +181,7 @@ def test_memory_sql_and_activity_agree(
     text: str,
     gone: frozenset[str],
     acknowledged: frozenset[str],
-    marked: frozenset[str],
+    marked: frozenset[UploadKey],
     sort: SortKey,
 ) -> None:
     store.db.execute("DELETE FROM uploads")
@@ -251,7 +262,7 @@ def full_store() -> Iterator[Store]:
 def test_every_value_of_a_field_matches_the_same_in_memory_and_in_sql(full_store: Store, name: str) -> None:
     picture = StorePicture(full_store, FrozenClock(NOW), SERVICE)
     rows = picture.window(Query(), 0, 999).rows
-    marked = frozenset(row.id for row in rows[::6])
+    marked = frozenset(row.key for row in rows[::6])
     operators = (":", "!=", "=", "<", "<=", ">", ">=") if name in COMPARED else OPERATORS.get(name, (":", "=", "!="))
     values = VALUES_OF.get(name, [quoted(text) for text in (*PARTS, *TEXTS, *MESSAGES, "wrong size", "dds", SERVICE)])
     counts = set()

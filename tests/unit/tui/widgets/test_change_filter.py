@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.monitor import StageReached, parse_query, read_query
+from upload_tui.monitor import StageReached, UploadKey, parse_query, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
@@ -25,7 +25,7 @@ def stage_reached(stage: Stage, name: str = "scan.tiff", message: str | None = N
     )
 
 
-def no_row(upload_id: str) -> None:
+def no_row(key: UploadKey) -> None:
     """No upload is known; none may be needed."""
 
 

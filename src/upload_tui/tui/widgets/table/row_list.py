@@ -14,7 +14,7 @@ from textual import events
 from textual.message import Message
 from textual.reactive import reactive
 
-from upload_tui.monitor import Query, Row, SortKey
+from upload_tui.monitor import Query, Row, SortKey, UploadKey
 from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
@@ -26,15 +26,15 @@ class RowCursor:
 
     Attributes:
         row: its row, from 0.
-        upload_id: the upload on that row; None if the table is empty.
+        key: the upload on that row; None if the table is empty.
     """
 
     def __init__(self) -> None:
         self.row = 0
-        self.upload_id: str | None = None
+        self.key: UploadKey | None = None
         self._is_pinned = False
         """True once the user put the cursor on a row."""
-        self._previous_upload_id: str | None = None
+        self._previous_key: UploadKey | None = None
         """The upload that a query removed from under the cursor. The cursor returns to it when a later query includes it."""
         self._is_query_new = False
 
@@ -45,14 +45,14 @@ class RowCursor:
 
     def forget_previous(self) -> None:
         """Do not return to an upload that a query removed."""
-        self._previous_upload_id = None
+        self._previous_key = None
         self._is_query_new = False
 
     def on_query_changed(self, *, is_reordered: bool) -> None:
         """Prepare for the rows of another query; `is_reordered` is True if the sort order changed."""
         if is_reordered and self.row == 0:
-            self.upload_id = None  # a cursor on the first row stays on the first row
-        self._previous_upload_id = self._previous_upload_id or self.upload_id
+            self.key = None  # a cursor on the first row stays on the first row
+        self._previous_key = self._previous_key or self.key
         self._is_query_new = True
 
     def target_row(self, window: RowWindow, rows_from_top: int | None, *, stays_on_top: bool = False) -> int:
@@ -65,25 +65,25 @@ class RowCursor:
         """
         if self._is_query_new:
             row = self._row_after_query_change(window)
-        elif self.upload_id is None:
+        elif self.key is None:
             row = self.row
         else:
-            row = self._row_after_changes(window, self.upload_id)
-        is_pinned = self._is_pinned and self._previous_upload_id is None
+            row = self._row_after_changes(window, self.key)
+        is_pinned = self._is_pinned and self._previous_key is None
         if rows_from_top is not None and not is_pinned and (stays_on_top or row >= rows_from_top):
             return 0  # without a choice by the user, the view stays on the worst or the newest rows
         return row
 
     def _row_after_query_change(self, window: RowWindow) -> int:
-        row = None if self._previous_upload_id is None else window.position(self._previous_upload_id)
+        row = None if self._previous_key is None else window.position(self._previous_key)
         if row is not None:
             self.forget_previous()
             return row
         self._is_query_new = not window.is_settled  # the search may still find the upload
         return 0
 
-    def _row_after_changes(self, window: RowWindow, upload_id: str) -> int:
-        row = window.position(upload_id)
+    def _row_after_changes(self, window: RowWindow, key: UploadKey) -> int:
+        row = window.position(key)
         if row is None and not window.is_settled and self.row >= window.total:
             return 0  # the last row so far is no meaningful position while the search continues
         return self.row if row is None else row
@@ -107,9 +107,10 @@ class RowList(CursorLines, can_focus=True):
     class Selected(Message):
         """Another upload is under the cursor; None if the list is empty."""
 
-        def __init__(self, upload_id: str | None) -> None:
+        def __init__(self, key: UploadKey | None) -> None:
             super().__init__()
-            self.upload_id = upload_id
+            self.key = key
+            self.upload_id = None if key is None else key.id
 
     class Followed(Message):
         """The list follows the newest upload from now on."""
@@ -126,9 +127,9 @@ class RowList(CursorLines, can_focus=True):
         self._search_tasks = IdleTasks(self)
 
     @property
-    def cursor_id(self) -> str | None:
+    def cursor_key(self) -> UploadKey | None:
         """The upload under the cursor; None if the list is empty."""
-        return self._cursor.upload_id
+        return self._cursor.key
 
     @property
     def cursor_row(self) -> int:
@@ -214,9 +215,9 @@ class RowList(CursorLines, can_focus=True):
     def _handle_reloaded(self) -> None:
         """Called after the rows were fetched again."""
 
-    def select(self, upload_id: str) -> bool:
+    def select(self, upload_id: str, service: str = "") -> bool:
         """Put the cursor on an upload; False if it does not match the query."""
-        row = self._window.position(upload_id)
+        row = self._window.position(UploadKey(upload_id, service))
         if row is not None:
             self._cursor.pin()
             self._go_to(row)
@@ -274,10 +275,10 @@ class RowList(CursorLines, can_focus=True):
         self._bring_into_view(self._cursor.row)
         self._window.ensure_loaded(self._top_row())
         row = self._window.row(self._cursor.row)
-        upload_id = row.id if row else None
-        if upload_id != self._cursor.upload_id:
-            self._cursor.upload_id = upload_id
-            self.post_message(self.Selected(upload_id))
+        key = row.key if row else None
+        if key != self._cursor.key:
+            self._cursor.key = key
+            self.post_message(self.Selected(key))
 
     def _paint_cursor(self) -> None:
         """Paint once for all keys that have arrived together."""

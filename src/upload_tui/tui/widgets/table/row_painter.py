@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from upload_tui.monitor import Query, Row
+from upload_tui.monitor import Query, Row, UploadKey
 from upload_tui.tui.appearance.columns import (
     Column,
     ColumnKey,
@@ -74,7 +74,7 @@ class RowPainter:
         self._display_options = DisplayOptions()
         self._view = ColumnView()
         self._now: datetime | None = None
-        self._strips: dict[tuple[str, int, Background, bool], tuple[Row, Strip]] = {}
+        self._strips: dict[tuple[UploadKey, int, Background, bool], tuple[Row, Strip]] = {}
 
     def clear_cache(self) -> None:
         """Drop the painted lines, because the styles changed."""
@@ -128,7 +128,7 @@ class RowPainter:
         if now != self._now:
             self._now = now
             self._strips.clear()
-        key = (row.id, line, background, is_marked)
+        key = (row.key, line, background, is_marked)
         cached = self._strips.get(key)
         if cached is None or cached[0] is not row:
             first = self._first_piece(background, is_marked=is_marked)

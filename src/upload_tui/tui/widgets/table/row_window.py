@@ -8,7 +8,7 @@ from typing import Protocol
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Query, Row, Window
+from upload_tui.monitor import Query, Row, UploadKey, Window
 
 __all__ = ["IdleTasks", "RowSource", "RowWindow", "next_in_trouble", "next_matching"]
 
@@ -30,7 +30,7 @@ class RowSource(Protocol):
         """At most `limit` rows from row `offset` (from 0); with `patience_seconds`, those found within that time."""
         ...
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:
         """The row (from 0) of an upload; None if it does not match the query."""
         ...
 
@@ -111,29 +111,29 @@ class RowWindow:
             index = number - self._window.offset
         return self._window.rows[index] if 0 <= index < len(self._window.rows) else None
 
-    def position(self, upload_id: str) -> int | None:
+    def position(self, key: UploadKey) -> int | None:
         """The row of an upload; None if it does not match the query."""
-        return self.source.position(self._query, upload_id)
+        return self.source.position(self._query, *key)
 
 
-def next_in_trouble(source: RowSource, query: Query, upload_id: str | None) -> str | None:
+def next_in_trouble(source: RowSource, query: Query, key: UploadKey | None) -> UploadKey | None:
     """The upload after another one in a query whose rows are all in trouble, in the order `trouble`.
 
     Args:
         source: the source of rows.
         query: the query.
-        upload_id: the upload to go on from; the first one comes next if the query does not include it.
+        key: the upload to go on from; the first one comes next if the query does not include it.
 
     Returns:
-        The upload's id; None if the query has no rows.
+        The upload's key; None if the query has no rows.
     """
-    position = None if upload_id is None else source.position(query, upload_id)
+    position = None if key is None else source.position(query, *key)
     number = 0 if position is None else position + 1
     rows = source.window(query, number, 1).rows or source.window(query, 0, 1).rows
-    return rows[0].id if rows else None
+    return rows[0].key if rows else None
 
 
-def next_matching(source: RowSource, query: Query, narrower: Query, row: int) -> str | None:
+def next_matching(source: RowSource, query: Query, narrower: Query, row: int) -> UploadKey | None:
     """The first upload below a row that matches a narrower query; from the top again if there is none below.
 
     Both queries have the same order, not `trouble`, so the positions ascend and bisection finds the upload.
@@ -145,18 +145,18 @@ def next_matching(source: RowSource, query: Query, narrower: Query, row: int) ->
         row: the row to start below, from 0.
 
     Returns:
-        The upload's id; None if nothing matches.
+        The upload's key; None if nothing matches.
     """
 
     def position(number: int) -> int:
         rows = source.window(narrower, number, 1).rows
-        position = source.position(query, rows[0].id) if rows else None
+        position = source.position(query, *rows[0].key) if rows else None
         return -1 if position is None else position
 
     total = source.window(narrower, 0, 0).total
     number = bisect_right(range(total), row, key=position)
     rows = source.window(narrower, number if number < total else 0, 1).rows
-    return rows[0].id if rows else None
+    return rows[0].key if rows else None
 
 
 _IDLE_SECONDS = 0.03

@@ -12,7 +12,18 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from upload_tui.monitor import Connection, ConnectionState, Funnel, ProjectRef, Query, Row, SortKey, Where, text_terms
+from upload_tui.monitor import (
+    Connection,
+    ConnectionState,
+    Funnel,
+    ProjectRef,
+    Query,
+    Row,
+    SortKey,
+    UploadKey,
+    Where,
+    text_terms,
+)
 from upload_tui.status import Stage
 from upload_tui.text import age_text, sanitize, span_text
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
@@ -56,14 +67,14 @@ class UploadTable(RowList, can_focus=True):
     """Shown when no upload matches the query."""
     rule_text: reactive[str] = reactive("", repaint=False)
     """Shown in the rule below the uploads in trouble."""
-    marked: reactive[frozenset[str]] = reactive(frozenset, init=False)
-    """Ids of the marked uploads."""
+    marked: reactive[frozenset[UploadKey]] = reactive(frozenset, init=False)
+    """Keys of the marked uploads."""
     several_projects: reactive[bool] = reactive(False, init=False)
     project_names: reactive[tuple[str, ...]] = reactive((), init=False)
     """The names of all projects in the table, which stay different when they are shortened; empty if they are not known."""
 
     class Opened(CursorLines.Opened):
-        """The user opened the upload with this id (Enter or a double click)."""
+        """The user opened this upload (Enter or a double click)."""
 
     class SortRequested(Message):
         """The user clicked the title of a column."""
@@ -85,17 +96,17 @@ class UploadTable(RowList, can_focus=True):
         self.set_reactive(UploadTable.now, now)
         self.set_reactive(UploadTable.several_projects, several_projects)
         self._painter = RowPainter(self.style_on)
-        self._highlighted: frozenset[str] = frozenset()
+        self._highlighted: frozenset[UploadKey] = frozenset()
 
-    def highlight(self, upload_ids: Iterable[str]) -> None:
+    def highlight(self, keys: Iterable[UploadKey]) -> None:
         """Highlight the rows of uploads that just changed for a moment, unless animations are off."""
-        changed = frozenset(upload_ids)
+        changed = frozenset(keys)
         if not changed or self.app.animation_level == "none":
             return
         self._highlighted |= changed
         self.set_timer(_HIGHLIGHT_SECONDS, lambda: self._end_highlight(changed))
 
-    def _end_highlight(self, changed: frozenset[str]) -> None:
+    def _end_highlight(self, changed: frozenset[UploadKey]) -> None:
         self._highlighted -= changed
         self.refresh()
 
@@ -118,10 +129,10 @@ class UploadTable(RowList, can_focus=True):
 
     def action_mark(self) -> None:
         """Mark or unmark the upload at the cursor."""
-        if self.cursor_id is None:
+        if self.cursor_key is None:
             self.notify("No upload selected.", timeout=2)
         else:
-            self.marked = self.marked ^ {self.cursor_id}
+            self.marked = self.marked ^ {self.cursor_key}
             self.action_move(1)
 
     def on_click(self, event: events.Click) -> None:
@@ -160,7 +171,7 @@ class UploadTable(RowList, can_focus=True):
         if row is None or self.now is None:
             return Strip.blank(self.line_width, self.rich_style)
         background = self._background(row, is_cursor=number == self._cursor.row)
-        return self._painter.row_line(row, line, self.now, background, is_marked=row.id in self.marked)
+        return self._painter.row_line(row, line, self.now, background, is_marked=row.key in self.marked)
 
     # Columns
 
@@ -208,12 +219,12 @@ class UploadTable(RowList, can_focus=True):
         self._fit_columns()
         for line in range(self._lines_per_row):
             background = self._background(row, is_cursor=False)
-            self._painter.row_line(row, line, now, background, is_marked=row.id in self.marked)
+            self._painter.row_line(row, line, now, background, is_marked=row.key in self.marked)
 
     def _background(self, row: Row, *, is_cursor: bool) -> Background:
         if is_cursor:
             return "uploads--cursor" if self.has_focus else "uploads--cursor-blurred"
-        return "uploads--highlight" if row.id in self._highlighted else ""
+        return "uploads--highlight" if row.key in self._highlighted else ""
 
 
 _FRAME_CELLS = 4

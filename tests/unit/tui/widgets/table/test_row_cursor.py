@@ -2,7 +2,7 @@
 
 import pytest
 
-from upload_tui.monitor import Query, Window
+from upload_tui.monitor import Query, UploadKey, Window
 from upload_tui.tui.widgets.table.row_list import RowCursor
 from upload_tui.tui.widgets.table.row_window import RowWindow
 
@@ -17,7 +17,7 @@ class Rows:
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         return Window((), offset, len(self.letters), 1, is_settled=self.is_settled)
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:
         return self.letters.index(upload_id) if upload_id in self.letters else None
 
 
@@ -26,13 +26,13 @@ def update(cursor: RowCursor, rows: Rows, rows_from_top: int | None = 100, *, st
     window = RowWindow(rows)
     window.fetch(Query(), 0, 10)
     cursor.row = max(0, min(cursor.target_row(window, rows_from_top, stays_on_top=stays_on_top), len(rows.letters) - 1))
-    cursor.upload_id = rows.letters[cursor.row] if rows.letters else None
-    return cursor.upload_id or ""
+    cursor.key = UploadKey(rows.letters[cursor.row]) if rows.letters else None
+    return cursor.key.id if cursor.key else ""
 
 
 def cursor_on(row: int, letters: str = "abcdefgh") -> RowCursor:
     cursor = RowCursor()
-    cursor.row, cursor.upload_id = row, letters[row]
+    cursor.row, cursor.key = row, UploadKey(letters[row])
     cursor.pin()
     return cursor
 
@@ -69,7 +69,7 @@ def test_the_cursor_returns_to_its_upload_if_a_later_query_matches_it(between: s
 def test_the_cursor_does_not_return_after_the_user_moved_it() -> None:
     cursor = cursor_on(5)
     change_query(cursor, "aceg")
-    cursor.row, cursor.upload_id = 2, "e"
+    cursor.row, cursor.key = 2, UploadKey("e")
     cursor.pin()
     assert change_query(cursor, "abcdefgh") == "e"
 
@@ -98,6 +98,6 @@ def test_a_cursor_on_the_first_row_stays_there_in_another_order() -> None:
 
 def test_a_cursor_that_the_user_did_not_move_does_not_scroll_the_view() -> None:
     cursor = RowCursor()
-    cursor.upload_id = "a"
+    cursor.key = UploadKey("a")
     assert update(cursor, Rows("0123a"), rows_from_top=4) == "0"
     assert update(cursor_on(0), Rows("0123a"), rows_from_top=4) == "a"

@@ -20,7 +20,7 @@ class Source:
         self.offsets.append(offset)
         return Window((self.row,) * max(0, min(limit, COUNT - offset)), offset, COUNT, self.revision)
 
-    def position(self, query: Query, upload_id: str) -> int | None:
+    def position(self, query: Query, upload_id: str, service: str = "") -> int | None:
         return None
 
 
