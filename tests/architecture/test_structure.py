@@ -163,6 +163,19 @@ def test_no_test_replaces_a_constant_of_the_program() -> None:
     assert replaced == []
 
 
+def test_only_the_clocks_read_the_time_of_this_machine() -> None:
+    """Ages and times ago count by the picture's clock, which may be the service's. Leases are between processes of one machine."""
+    allowed = {f"upload_tui.{name}" for name in ("clock", "monitor.store.bulk", "monitor.store.recovery")}
+    found = {
+        module.name
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in {"datetime.now", "datetime.utcnow", "date.today", "time.time"}
+    }
+    assert found == allowed
+
+
 def test_no_module_imports_itself() -> None:
     """A name that it has is there; imported again in a function, it looks like one that is loaded late."""
     imports = {

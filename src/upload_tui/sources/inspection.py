@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
+from upload_tui.clock import SystemClock
 from upload_tui.errors import ServiceError, did_you_mean
 from upload_tui.sources.contract import (
     EndLine,
@@ -100,7 +100,7 @@ class Inspection(Struct):
         if self.tally.end is not None:
             self.add_problem(f"line {number:,}: an upload after the end")
         self.said.update(name for name, value in line.fields.items() if value is not None and isinstance(name, str))
-        upload = parse_upload(line.fields, read_on=datetime.now(UTC), default_project="")
+        upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
         for anomaly in upload.anomalies:
             is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and line.fields.get("anomalies")
             if not is_known:

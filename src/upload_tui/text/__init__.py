@@ -16,9 +16,9 @@ if TYPE_CHECKING:
         clock_text,
         duration_text,
         event_text,
+        parse_date,
         parse_duration,
         parse_moment,
-        parse_since,
         parse_size,
         plural,
         short_clock_text,
@@ -43,9 +43,9 @@ __all__ = [
     "find_folded",
     "fold",
     "is_folded_by_case_alone",
+    "parse_date",
     "parse_duration",
     "parse_moment",
-    "parse_since",
     "parse_size",
     "plural",
     "sanitize",
@@ -64,7 +64,7 @@ __getattr__, __dir__ = lazy_names(
         "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunk short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_duration parse_moment parse_since parse_size "
+            "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_date parse_duration parse_moment parse_size "
             "plural short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",

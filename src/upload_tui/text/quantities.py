@@ -13,9 +13,9 @@ __all__ = [
     "clock_text",
     "duration_text",
     "event_text",
+    "parse_date",
     "parse_duration",
     "parse_moment",
-    "parse_since",
     "parse_size",
     "plural",
     "short_clock_text",
@@ -198,12 +198,9 @@ def _outside(on: datetime, earliest: datetime | None, latest: datetime | None) -
     return max(before, after, timedelta())
 
 
-def parse_since(text: str) -> datetime | None:
-    """A point in time, given as an age (`2h`), a date or a time, in UTC without an offset; None if it is none of these."""
-    seconds = parse_duration(text)
+def parse_date(text: str) -> datetime | None:
+    """A point in time, given as a date or a time, in UTC without an offset; None if it is neither."""
     try:
-        if seconds is not None:
-            return datetime.now(UTC) - timedelta(seconds=seconds)
         on = datetime.fromisoformat(text)
         return on.replace(tzinfo=UTC) if on.tzinfo is None else on.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import client_for, find_projects, trusted_certificates
 from upload_tui.cli.support.streams import continues_without_output
+from upload_tui.clock import SystemClock
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import plural, sanitize_line
@@ -198,7 +199,7 @@ class _ServiceChecks(Struct):
         if self.proxy is not None:
             return Finding("tls", State.OK, "checked with the credentials, behind the proxy")
         expires_on = await handshake(address, context)
-        if expires_on is not None and expires_on - datetime.now(UTC) < _EXPIRY_WARNING:
+        if expires_on is not None and expires_on - SystemClock().now() < _EXPIRY_WARNING:
             return Finding("tls", State.WARNING, f"the certificate expires on {expires_on:%Y-%m-%d}", "Renew it")
         return Finding(
             "tls", State.OK, "valid certificate" + (f", expires {expires_on:%Y-%m-%d}" if expires_on else "")
@@ -226,7 +227,10 @@ class _ServiceChecks(Struct):
         direction = "behind" if self.clock_offset_seconds > 0 else "ahead of"
         message = f"this machine's clock is {abs(self.clock_offset_seconds):.0f}s {direction} the service's clock"
         return Finding(
-            "clock", State.WARNING, message, "Synchronise both with NTP; until then the service's time is used"
+            "clock",
+            State.WARNING,
+            message,
+            "Synchronise both with NTP; until then the times of the uploads decide which is used",
         )
 
     def _first_hop(self) -> "Address":

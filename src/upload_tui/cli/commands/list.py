@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
 from upload_tui.cli.support.service import echo_failure_hint
@@ -62,7 +62,7 @@ def command(
     stages: tuple[str, ...],
     sort: str,
     reverse: bool,
-    since: datetime | None,
+    since: Since | None,
     search: str,
     where: "Where",
     stuck: bool,
@@ -73,12 +73,13 @@ def command(
     flags: Flags,
 ) -> int:
     """List uploads."""
-    criteria = _Criteria(frozenset(map(Stage, stages)), sort, since, search, where, stuck, limit)
+    criteria = _Criteria(frozenset(map(Stage, stages)), sort, None, search, where, stuck, limit)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, has_failed, upload_record
 
-    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
-    details, snapshot = run_async(_details(settings, criteria, reverse=reverse, is_verdict=fail_on_error))
+    printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
+    details, snapshot = run_async(_details(settings, criteria, since, reverse=reverse, is_verdict=fail_on_error))
+    printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
     printer.print_records(map(upload_record, details))
     failed = [detail.upload.id for detail in details if fail_on_error and has_failed(detail.row)]
     echo_failure_hint(settings, failed)
@@ -86,10 +87,11 @@ def command(
 
 
 async def _details(
-    settings: ServiceSettings, criteria: _Criteria, *, reverse: bool, is_verdict: bool
+    settings: ServiceSettings, criteria: _Criteria, since: Since | None, *, reverse: bool, is_verdict: bool
 ) -> "tuple[list[Detail], Snapshot]":
     """The matching uploads, and the snapshot that they are from."""
     async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
+        criteria = replace(criteria, since=since and since.at(snapshot.picture.now()))
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
 from upload_tui.cli.support.service import echo_failure_hint, service_of
@@ -56,7 +56,7 @@ class _ProjectSnapshot(Struct, frozen=True):
             yield project, [detail for detail in self.details if detail.upload.project_id == project.id]
 
 
-def _parse_since(text: str) -> str | datetime:
+def _parse_since(text: str) -> str | Since:
     return _LAST if text == _LAST else parse_since(text)
 
 
@@ -74,7 +74,7 @@ def _parse_since(text: str) -> str | datetime:
 @output_option
 @continues_without_output
 def command(
-    since: str | datetime | None,
+    since: str | Since | None,
     where: "Where",
     prometheus: bool,
     fail_on_error: bool,
@@ -118,7 +118,7 @@ def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
 
 
 def _changes_since(
-    settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | datetime | None
+    settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | Since | None
 ) -> Mapping[str, Any] | None:
     """Summarise the changes since a time, or since the last report on each project; None without `--since`."""
     from upload_tui.monitor import LastVisit, read_last_visit, summarize_since
@@ -126,8 +126,8 @@ def _changes_since(
 
     if since is None:
         return None
-    if isinstance(since, datetime):
-        summary = summarize_since(snapshot.details, LastVisit(since))
+    if isinstance(since, Since):
+        summary = summarize_since(snapshot.details, LastVisit(since.at(snapshot.now)))
         return {**asdict(summary), "since": format_time(summary.since)}
     first, times, changes = LastVisit(datetime.fromtimestamp(0, UTC), stages={}), list[datetime](), dict[str, Any]()
     for project, details in snapshot.by_project():

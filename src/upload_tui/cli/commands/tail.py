@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, ended_detail, exit_code_of, output_option
 from upload_tui.cli.support.service import (
     ConnectionReporter,
@@ -51,7 +50,7 @@ class _Options(Struct, frozen=True):
 
     upload_ids: Sequence[str]
     stages: frozenset[Stage]
-    since: datetime | None
+    since: Since | None
     count: int | None
     where: "Where"
 
@@ -72,7 +71,7 @@ class _Options(Struct, frozen=True):
 def command(
     upload_ids: Sequence[str],
     stages: tuple[str, ...],
-    since: datetime | None,
+    since: Since | None,
     where: "Where",
     count: int | None,
     output: str | None,
@@ -175,7 +174,7 @@ def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReach
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(picture, options.since):
+    for change in stages_since(picture, options.since.at(picture.now())):
         if _matches(change, picture, options):
             yield change
 

@@ -128,7 +128,7 @@ def command(
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
-    printer = Printer(output, upload_columns(settings.zone), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
+    printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     return run_async(_wait(settings, options, printer))
 
 
@@ -153,6 +153,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
             except TimeoutError:
                 echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
                 return options.timeout_exit_code
+            printer.set_columns(upload_columns(settings.zone, wanted.picture.now))
             with progress_bar(len(wanted.waiter.outcomes)) as bar:
                 loop = _WaitLoop(wanted.waiter, options, printer, wanted.picture, bar, started, settings)
                 return await loop.run(deadline) or wanted.exit_code

@@ -1,13 +1,15 @@
 """The options that name a service, the settings that result from them, and their completion in a shell."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from upload_tui import text as texts
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FilePath",
+    "Since",
     "complete",
     "effective_display_settings",
     "effective_settings",
@@ -197,10 +200,31 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_since(text: str) -> datetime:
+_MAX_AGO_SECONDS = 1000 * 365 * 86400
+"""A longer time ago would be before the first day of the calendar."""
+
+
+class Since(Struct, frozen=True):
+    """A point in time that a user gave: a time, or so long before the command began.
+
+    Exactly one of `ago_seconds` and `on` is not None. `parsed_at` is when the command began, by `time.monotonic`.
+    """
+
+    ago_seconds: float | None
+    on: datetime | None
+    parsed_at: float = field(default_factory=time.monotonic)
+
+    def at(self, now: datetime) -> datetime:
+        """The point in time by the clock that says that it is `now`, which may be that of the service."""
+        elapsed_seconds = time.monotonic() - self.parsed_at
+        return self.on or now - timedelta(seconds=(self.ago_seconds or 0.0) + elapsed_seconds)
+
+
+def parse_since(text: str) -> Since:
     """A point in time: that long ago, or a date or a time (in UTC without an offset)."""
-    since = texts.parse_since(text)
-    if since is None:
+    seconds = texts.parse_duration(text)
+    since = Since(seconds, texts.parse_date(text) if seconds is None else None)
+    if (since.on is None) if seconds is None else (seconds > _MAX_AGO_SECONDS):
         raise click.BadParameter(f"{text!r} is neither a duration like 2h nor a time like 2026-03-14T09:26:53Z.")
     return since
 

@@ -188,6 +188,11 @@ class Printer:
         self._fields = names
         self._columns = [Column(name.upper(), partial(_named_cell, name)) for name in names]
 
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Replace the table's columns, unless the user chose fields."""
+        if not _chosen_fields():
+            self._columns = columns
+
     @property
     def is_table(self) -> bool:
         """True if the output is a table with all that people want to read: without `--fields`."""

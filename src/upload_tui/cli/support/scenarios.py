@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import click
 
 from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
 from upload_tui.cli.support.options import FilePath
-from upload_tui.clock import PacedClock
+from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def past_upload_count(scenario: str | None, uploads: int | None) -> int:
 
 def scenario_clock(scenario: "Scenario") -> PacedClock:
     """Make a paused clock that starts where the scenario's history starts, so that the history ends now."""
-    return PacedClock(0.0, start_on=datetime.now(UTC) - timedelta(seconds=scenario.history_seconds))
+    return PacedClock(0.0, start_on=SystemClock().now() - timedelta(seconds=scenario.history_seconds))
 
 
 @asynccontextmanager

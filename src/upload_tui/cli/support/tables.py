@@ -1,7 +1,8 @@
 """The columns of the tables of uploads and changes, and their layout on a terminal of any width."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Sequence
+from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -30,7 +31,7 @@ def _since(record: Record, zone: tzinfo | None) -> str:
     return f"{_CERTAINTY_SIGNS.get(record['stage_since_certainty'], '')}{local_time(record['stage_since'], zone)}"
 
 
-def _age(record: Record) -> str:
+def _age(now: Callable[[], datetime], record: Record) -> str:
     """How long the upload has been in its stage: `~` marks an estimate, `>` the least possible age."""
     from upload_tui.text import age_text
 
@@ -38,7 +39,7 @@ def _age(record: Record) -> str:
     if since is None:
         return "?"
     sign = ">" if certainty == "observed" else _CERTAINTY_SIGNS.get(certainty, "")
-    return sign + age_text((datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds())
+    return sign + age_text((now() - datetime.fromisoformat(since)).total_seconds())
 
 
 def _size(record: Record) -> str:
@@ -62,12 +63,12 @@ def _note(record: Record) -> str:
     return "; ".join(part for part in (trouble_text(record), record["error_message"], ", ".join(names)) if part)
 
 
-def upload_columns(zone: tzinfo | None) -> Sequence[Column]:
-    """The columns of `list` and `wait`. On a narrow terminal the note is shortened first, then the name."""
+def upload_columns(zone: tzinfo | None, now: Callable[[], datetime]) -> Sequence[Column]:
+    """The columns of `list` and `wait`; ages count to `now`. On a narrow terminal the note is shortened first, then the name."""
     return (
         Column("STAGE", lambda record: record["stage"]),
         Column("SINCE", lambda record: _since(record, zone), drop_order=1),
-        Column("AGE", _age, is_number=True, drop_order=5),
+        Column("AGE", partial(_age, now), is_number=True, drop_order=5),
         Column("SIZE", _size, is_number=True, drop_order=4),
         Column(
             "PROJECT", lambda record: record["project"]["name"] or record["project"]["id"], min_width=12, drop_order=2

@@ -37,7 +37,7 @@ from upload_tui.monitor.queries.query import (
     Where,
     all_of,
 )
-from upload_tui.text import fold, parse_duration, parse_since, parse_size
+from upload_tui.text import fold, parse_date, parse_duration, parse_size
 
 __all__ = ["parse_query", "read_query"]
 
@@ -349,7 +349,7 @@ def _choice(value: _Value, choices: Sequence[str]) -> str:
 
 def _time_term(value: _Value) -> TimeTerm:
     seconds = parse_duration(value.text)
-    on = None if seconds is not None else parse_since(value.text)
+    on = None if seconds is not None else parse_date(value.text)
     if seconds is None and on is None:
         raise value.error(
             f"{value.text} is neither a duration like 2h nor a time like 2026-03-14T09:26",

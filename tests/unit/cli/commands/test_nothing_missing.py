@@ -434,3 +434,23 @@ def test_a_service_that_answers_no_more_is_not_live(seconds: float, is_live: boo
     assert shown.connection.is_live is is_live
     age = (NOW + timedelta(seconds=seconds) - shown.connection.as_of(NOW + timedelta(seconds=seconds))).total_seconds()
     assert seconds - 21 < age < seconds - 15 if not is_live else age == 0
+
+
+@pytest.mark.parametrize("seconds", [-1200, 3600], ids=["behind", "ahead"])
+def test_ages_and_times_ago_count_by_the_clock_of_the_service(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, seconds: int
+) -> None:
+    uploads = [
+        an_upload(name, initiated=age + 30 - seconds, completed=age + 20 - seconds, verified=age - seconds)
+        for name, age in (("new", 100), ("old", 900))
+    ]
+    world = World([Project("p-1", "Genome", uploads)], date_seconds=seconds)
+    by_option = run_virtually(capfd, tmp_path, world, "list", "--since", "10m")
+    by_query = run_virtually(capfd, tmp_path, world, "list", "--where", "since:10m")
+    assert [one["name"] for one in by_option.records] == [one["name"] for one in by_query.records] == ["new"]
+    (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "10m", "--output", "jsonl").records
+    assert (len(report["news"]["new"]), len(report["news"]["verified"])) == (1, 1)
+    past = run_virtually(capfd, tmp_path, world, "tail", "--since", "10m", "--count", "1").records
+    assert [one["upload"]["name"] for one in past] == ["new"]
+    lines = run_virtually(capfd, tmp_path, world, "list", "--output", "table").out.splitlines()
+    assert ["1m 40s" in lines[1], "15m" in lines[2]] == [True, True]

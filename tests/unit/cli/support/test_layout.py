@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from upload_tui.cli.support.output import Column
 from upload_tui.cli.support.tables import layout_table, upload_columns
+from upload_tui.clock import SystemClock
 
 COLUMNS = (
     Column("ID", lambda record: record["id"]),
@@ -62,7 +63,7 @@ def test_columns_are_dropped_in_their_order_as_the_terminal_gets_narrower() -> N
         "overdue": False, "anomalies": [],
     }  # fmt: skip
     dropped = [
-        tuple(layout_table(upload_columns(None), [record], max_width).dropped_titles)
+        tuple(layout_table(upload_columns(None, SystemClock().now), [record], max_width).dropped_titles)
         for max_width in range(220, 30, -1)
     ]
     steps = list(dict.fromkeys(dropped))
