@@ -6,7 +6,7 @@ It stops waiting for a stage that an upload can no longer reach.
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -24,10 +24,9 @@ from upload_tui.cli.support.output import (
     progress_bar,
 )
 from upload_tui.cli.support.project_readings import (
-    ProjectReading,
     combined_error,
     print_readings,
-    read_projects_once,
+    read_when_ready,
     resolve_projects,
 )
 from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
@@ -38,8 +37,6 @@ from upload_tui.errors import (
     EXIT_OK,
     EXIT_TIMED_OUT,
     EXIT_UNREACHABLE,
-    ServiceError,
-    UnreachableError,
     UsageError,
 )
 from upload_tui.settings import Flags, ServiceSettings
@@ -47,7 +44,7 @@ from upload_tui.status import Stage
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Schedule, SourceWaiter, Store, StorePicture, UploadWaiter, Where
+    from upload_tui.monitor import Detail, Schedule, SourceWaiter, Store, StorePicture, UploadWaiter, Where
 
 __all__ = ["command"]
 
@@ -230,7 +227,7 @@ async def _wanted_ids(
     from upload_tui.monitor import StorePicture
 
     projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
-    readings = [*await _read_when_ready(client, store, projects), *unknown]
+    readings = [*await read_when_ready(client, store, projects), *unknown]
     if not any(reading.is_shown for reading in readings):
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
@@ -253,24 +250,9 @@ def _matching(
     return matching, code if matching or code else EXIT_NOT_FOUND
 
 
-async def _read_when_ready(
-    client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
-) -> "Sequence[ProjectReading]":
-    """Read each project once; transient errors, and lost connections of a service that has answered, are ridden out."""
-    retries, done, left = Retries(), list[ProjectReading](), projects
-    while True:
-        readings = await read_projects_once(client, store, left)
-        passing = [reading for reading in readings if _may_pass(reading.error)]
-        done += [reading for reading in readings if reading not in passing]
-        if not passing or passing[0].error is None:
-            retries.report(None)
-            return done
-        left = [reading.project for reading in passing]
-        await retries.wait(passing[0].error)
-
-
-def _may_pass(error: ServiceError | None) -> bool:
-    return error is not None and (error.is_transient or isinstance(error, UnreachableError))
+_STOPPED_SECONDS = 0.05
+"""A deadline that is noticed so late passed while the process was stopped, as by SIGSTOP."""
+_LAST_LOOK_SECONDS = 5.0
 
 
 class _WaitLoop(Struct):
@@ -293,9 +275,20 @@ class _WaitLoop(Struct):
             async with asyncio.timeout_at(deadline), _heartbeat(self):
                 await self._run_rounds()
         except TimeoutError:
-            self._echo(f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}")
+            await self._look_again(deadline)
+            if self.waiter.pending:
+                text = f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}"
+                self._echo(text)
         echo_failure_hint(self.settings, self._failed_ids())
         return self._exit_code()
+
+    async def _look_again(self, deadline: float | None) -> None:
+        """Poll once more if the process was stopped over its deadline: the uploads may have ended meanwhile."""
+        if deadline is None or asyncio.get_running_loop().time() - deadline < _STOPPED_SECONDS:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_LOOK_SECONDS):
+                await self._poll()
 
     def _failed_ids(self) -> Sequence[str]:
         from upload_tui.monitor import Outcome
@@ -305,17 +298,22 @@ class _WaitLoop(Struct):
     async def _run_rounds(self) -> None:
         interval, retries = self.options.interval_seconds or 1.0, Retries()
         while self.waiter.pending:
-            ended = await self.waiter.poll()
-            self.bar.clear()
-            self._print_clock_notice()
+            ended = await self._poll()
             retries.report(self.waiter.last_error)
-            self._print_ended(ended)
-            self._print_unknown_states()
-            self.bar.advance(len(ended))
             if self.options.fail_fast and self._exit_code(is_over=False) != EXIT_OK:
                 return
             if self.waiter.pending:
                 interval = await self.waiter.wait(interval, has_changed=bool(ended))
+
+    async def _poll(self) -> Sequence[str]:
+        """Poll once, and print what has ended."""
+        ended = await self.waiter.poll()
+        self.bar.clear()
+        self._print_clock_notice()
+        self._print_ended(ended)
+        self._print_unknown_states()
+        self.bar.advance(len(ended))
+        return ended
 
     def _print_ended(self, ended: Sequence[str]) -> None:
         for upload_id in ended:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import (
     OFFLINE_ERRORS,
+    Retries,
     cached_projects,
     client_for,
     find_projects,
@@ -24,6 +25,7 @@ from upload_tui.errors import (
     NotFoundError,
     ServiceError,
     StorageResetError,
+    UnreachableError,
 )
 from upload_tui.settings import ServiceSettings
 from upload_tui.text import plural
@@ -39,6 +41,7 @@ __all__ = [
     "open_snapshot",
     "print_readings",
     "read_projects_once",
+    "read_when_ready",
     "resolve_projects",
     "run_round",
 ]
@@ -299,3 +302,23 @@ def _cached_or_unknown(
         ProjectReading(ProjectRef(name), error, "nothing of it is cached") for name in names if name not in known
     ]
     return cached, unknown
+
+
+async def read_when_ready(
+    client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
+) -> "Sequence[ProjectReading]":
+    """Read each project once; transient errors, and lost connections of a service that has answered, are ridden out."""
+    retries, done, left = Retries(), list[ProjectReading](), projects
+    while True:
+        readings = await read_projects_once(client, store, left)
+        passing = [reading for reading in readings if _may_pass(reading.error)]
+        done += [reading for reading in readings if reading not in passing]
+        if not passing or passing[0].error is None:
+            retries.report(None)
+            return done
+        left = [reading.project for reading in passing]
+        await retries.wait(passing[0].error)
+
+
+def _may_pass(error: ServiceError | None) -> bool:
+    return error is not None and (error.is_transient or isinstance(error, UnreachableError))

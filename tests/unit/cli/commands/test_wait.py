@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.test_lost_output import broken
-from tests.unit.cli.virtual_program import Project, Result, World, run_virtually
+from tests.unit.cli.virtual_program import Project, Result, World, advance_virtually, run_virtually
 
 from upload_tui.testing import an_upload
 
@@ -58,7 +58,23 @@ def test_the_worst_outcome_decides(wait: Wait, ids: str, code: int, ended: dict[
     assert ("nowhere" in result.err) == ("nowhere" in ids)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_wait_that_was_stopped_over_its_deadline_looks_once_more(wait: Wait, has_ended: bool) -> None:
+    """As by SIGSTOP and SIGCONT. One more look is bounded, so a timeout stays one."""
+
+    def verify(world: World) -> None:
+        if has_ended:
+            world.projects[0].uploads[:] = [an_upload("slow", id="slow", completed=60, verified=30)]
+
+    def stop(_: World) -> None:
+        advance_virtually(100)
+
+    words = ("slow", "--timeout", "90s", "--interval", "60s")
+    result = wait(*words, uploads=(SLOW,), changes={2: stop, 3: verify})
+    assert result.code == (0 if has_ended else 124)
+    assert ("timed out" in result.err) == (not has_ended)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 def test_a_timeout_has_priority_over_lost_output(wait: Wait, monkeypatch: pytest.MonkeyPatch) -> None:
     with broken("device-full") as full:
