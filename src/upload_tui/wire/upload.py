@@ -180,7 +180,7 @@ def _read_project(named: ProjectResource | None, listing: Project | None) -> tup
         return Project(project_id, name or listing.name), ()
     if not project_id:
         return listing, ()
-    detail = f"project {listing.id} lists the upload, which names project {project_id[:60]}"
+    detail = f"project {listing.id} listed the upload, which names project {project_id[:60]}"
     return listing, (Anomaly(AnomalyName.OTHER_PROJECT, detail),)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct, to_builtins
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
@@ -22,7 +22,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, ProjectRef, Where
+    from upload_tui.monitor import Detail, LastVisit, ProjectRef, Where
 
 __all__ = ["command"]
 
@@ -130,21 +130,34 @@ def _changes_since(
         summary = summarize_since(snapshot.details, LastVisit(since.at(snapshot.now)))
         return {**asdict(summary), "since": format_time(summary.since)}
     first, times, changes = LastVisit(datetime.fromtimestamp(0, UTC), stages={}), list[datetime](), dict[str, Any]()
+    visits = {project.id: read_last_visit(_report_file(settings, project)) for project, _ in snapshot.by_project()}
     for project, details in snapshot.by_project():
-        last = read_last_visit(_report_file(settings, project))
-        times.extend([last.on] if last else [])
-        for key, ids in asdict(summarize_since(details, last or first)).items():
+        times.extend([last.on] if (last := visits[project.id]) else [])
+        visit = _with_moved(last or first, [*filter(None, visits.values())])
+        for key, ids in asdict(summarize_since(details, visit)).items():
             changes[key] = [*changes.get(key, ()), *ids] if isinstance(ids, list) else None
     return {**changes, "since": format_time(min(times)) if times else None}
+
+
+def _with_moved(last: "LastVisit", visits: "Sequence[LastVisit]") -> "LastVisit":
+    """The last visit to one project, with what those to others knew: an upload that has moved since is not new."""
+    if last.stages is None:
+        return last
+    known = {upload_id: stage for visit in visits for upload_id, stage in (visit.stages or {}).items()}
+    overdue_ids = last.overdue_ids.union(*(visit.overdue_ids for visit in visits))
+    return replace(last, overdue_ids=overdue_ids, stages={**known, **last.stages})
 
 
 def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
     """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
 
+    projects = {detail.upload.id: detail.upload.project_id for detail in snapshot.details}
     for project, details in snapshot.by_project():
         file = _report_file(settings, project)
-        save_last_visit(file, visit_of(details, snapshot.as_of, read_last_visit(file)))
+        visit = visit_of(details, snapshot.as_of, read_last_visit(file))
+        own = {key: stage for key, stage in (visit.stages or {}).items() if projects.get(key, project.id) == project.id}
+        save_last_visit(file, replace(visit, stages=own))  # an upload that has moved is known where it is
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:

@@ -454,3 +454,18 @@ def test_ages_and_times_ago_count_by_the_clock_of_the_service(
     assert [one["upload"]["name"] for one in past] == ["new"]
     lines = run_virtually(capfd, tmp_path, world, "list", "--output", "table").out.splitlines()
     assert ["1m 40s" in lines[1], "15m" in lines[2]] == [True, True]
+
+
+def test_an_upload_that_moves_to_another_project_is_reported_once(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    alpha, beta = Project("p-0", "Alpha"), Project("p-1", "Beta")
+    world = World([alpha, beta])
+    reported = Counter[str]()
+    pending, verified = {"initiated": 60, "completed": 50}, {"initiated": 60, "completed": 50, "verified": 40}
+    for home, stages in ((alpha, pending), (beta, pending), (beta, verified), (alpha, verified), (beta, verified)):
+        alpha.uploads, beta.uploads = [], []
+        home.uploads = [an_upload("scan", project=(home.id, home.name), **stages)]  # type: ignore[arg-type]
+        (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "last", "-o", "jsonl").records
+        reported.update({name: len(ids) for name, ids in report["news"].items() if isinstance(ids, list)})
+    assert (reported["new"], reported["verified"]) == (1, 1)
