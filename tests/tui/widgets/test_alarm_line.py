@@ -103,9 +103,13 @@ async def test_the_line_shows_cause_and_state(
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(300, "▲ none verified for 5m, 9 waiting"), (1100, "▲ WORKER DOWN · none verified for 18m, 9")],
+    [
+        (300, "▲ 9 stuck 5m 00s · none verified for 5m, 9 waiting"),
+        (1100, "▲ WORKER DOWN · none verified for 18m, 9"),
+    ],
+    ids=["only a fact", "an alarm"],
 )
-async def test_a_worker_that_ends_nothing_is_an_alarm(seconds: int, text: str) -> None:
+async def test_a_worker_that_ends_nothing_is_a_fact_then_an_alarm(seconds: int, text: str) -> None:
     done = [an_upload(f"done-{n}.bin", initiated=2000 + n, completed=1900, verified=1890 - 4 * n) for n in range(12)]
     waiting = [an_upload(f"waits-{n}.bin", initiated=1200 + n, completed=seconds - 16 * n) for n in range(9)]
     async with opened([*waiting, *done]) as (pilot, _, _):

@@ -12,6 +12,8 @@ starts every quarter of an hour looks the same as one that is down.
 If the service reports its queue, the queue decides: with no untried uploads queued the worker never appears down; with one queued for
 longer than is usual while none was running it does. Otherwise a worker that verifies uploads of a project that is not watched looks
 like one that is down: for `_UNSEEN_SECONDS` only the figures are given, after a silence that is not usual.
+
+A queue that is empty while uploads wait contradicts them: it decides nothing, and the figures say so.
 """
 
 from collections.abc import Callable, Container, Sequence
@@ -247,18 +249,25 @@ def worker_notice(
         return ""
     stats = queue.stats(now)
     # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
-    if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING:
+    is_contradicted = stats is not None and _is_contradicted(stats, waiting.count)
+    if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING and not is_contradicted:
         return ""
     if seconds >= max(_UNSEEN_SECONDS, tolerated_seconds()):
-        return _notice(seconds, waiting.count)
+        return _notice(seconds, waiting.count, is_contradicted=is_contradicted)
     is_many_for_unknown = waiting.count >= _MANY_WAITING and not _silences(ended())[2]
     is_unusual = is_many_for_unknown or seconds >= tolerated_silence_seconds(ended(), 0)
-    return _figures(seconds, waiting.count) if is_unusual else ""
+    return _figures(seconds, waiting.count, is_contradicted=is_contradicted) if is_unusual else ""
 
 
-def _notice(seconds: float, count: int) -> str:
-    return f"verification worker appears down: {_figures(seconds, count)}"
+def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
+    """Whether the queue is empty although uploads wait that were not given up."""
+    return stats.depth == 0 and waiting_count - (stats.dead or 0) >= MIN_WAITING
 
 
-def _figures(seconds: float, count: int) -> str:
-    return f"none verified for {max(1, round(seconds / 60))}m, {max(count, 1):,} waiting"
+def _notice(seconds: float, count: int, *, is_contradicted: bool = False) -> str:
+    return f"verification worker appears down: {_figures(seconds, count, is_contradicted=is_contradicted)}"
+
+
+def _figures(seconds: float, count: int, *, is_contradicted: bool = False) -> str:
+    contradiction = " though the queue is empty" if is_contradicted else ""
+    return f"none verified for {max(1, round(seconds / 60))}m, {max(count, 1):,} waiting{contradiction}"

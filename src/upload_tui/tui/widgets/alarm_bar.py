@@ -154,12 +154,12 @@ class AlarmBar(DiffedText):
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
         glyphs = self.display_options.glyphs
         title, is_worker, details = notice.partition(_WORKER_NOTICE)
-        if not is_worker and notice.startswith(_SILENCE_NOTICE):
-            return _Alarm(_Level.WAITS, (f"{glyphs.warning} {notice}",))
+        if not is_worker and _SILENCE_NOTICE in notice:
+            return _Alarm(_Level.NOTE, (notice,))  # a fact, which a working worker may show as well
         if not is_worker:
             return _Alarm(_Level.NOTE, (f"{glyphs.waiting} {notice}",))
         start, details = f"{glyphs.warning} {title}WORKER DOWN", details.removeprefix(": ")
-        figure = details.rpartition(", ")[2]
+        figure = details.rpartition(", ")[2].partition(" though ")[0]
         texts = (f"{start} {glyphs.dot} {details}", f"{start} {glyphs.dot} {figure}", start)
         return _Alarm(_Level.WAITS, tuple(dict.fromkeys(texts)))
 

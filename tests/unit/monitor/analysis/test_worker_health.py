@@ -1,5 +1,8 @@
 """The notice about the verification worker, on generated histories of working and of dead workers.
 
+What counts is the verdict, that the worker appears down. The figures alone ("none verified for 4m, 7 waiting") are a fact, shown
+without the sign and the colour of an alarm; in a burst a working worker shows them too.
+
 `PYTEST_WORKER_HISTORIES` sets how many are generated (10,000 takes two minutes).
 """
 
@@ -51,6 +54,7 @@ class Service(Struct, frozen=True):
         work_seconds: the median time of a verification.
         spread: of that time (sigma of a lognormal distribution).
         has_queue: whether the service reports its queue.
+        is_queue_empty: whether it reports an empty queue whatever waits.
     """
 
     workers: int
@@ -58,6 +62,7 @@ class Service(Struct, frozen=True):
     work_seconds: float
     spread: float
     has_queue: bool
+    is_queue_empty: bool = False
 
 
 def a_service(random: Random) -> Service:
@@ -159,6 +164,8 @@ class Watcher:
         retried = [upload for upload in queued if upload.started_at and upload.started_at[0] <= at]
         oldest = min((upload.completed_at for upload in queued), default=None)
         oldest_on = None if oldest is None else datetime.fromtimestamp(oldest, UTC)
+        if self.service.is_queue_empty:
+            return QueueStats(0, None, 0, 0, 0, now)
         return QueueStats(len(queued), oldest_on, len(running), len(retried), 0, now)
 
 
@@ -304,17 +311,18 @@ def test_a_working_worker_never_appears_down(kind: Callable[[Random], tuple[Serv
     assert [(seed, *found) for seed in range(histories) for found in false_notices(kind, seed)] == []
 
 
-def seconds_to_notices(seed: int, gap_seconds: float, learned: int, *, has_queue: bool) -> tuple[float, float]:
+def seconds_to_notices(seed: int, gap_seconds: float, learned: int, *, has_queue: bool | None) -> tuple[float, float]:
     """How long after its death a worker's silence is shown, and the worker is named; 3600 means never within the hour.
 
     Args:
         seed: of the history.
         gap_seconds: the mean time between two uploads.
         learned: how many uploads were completed before the death.
-        has_queue: whether the service reports its queue.
+        has_queue: whether the service reports its queue; None if it reports an empty one whatever waits.
     """
     random = Random(seed)
-    service = Service(random.choice((1, 2)), gap_seconds, random.choice((0.05, 0.5, 2.0)), 0.4, has_queue)
+    workers, work_seconds = random.choice((1, 2)), random.choice((0.05, 0.5, 2.0))
+    service = Service(workers, gap_seconds, work_seconds, 0.4, has_queue is not False, has_queue is None)
     at, uploads = START, list[Upload]()
     for _ in range(learned + round(3600 / gap_seconds)):
         at += random.expovariate(1 / gap_seconds)
@@ -339,6 +347,7 @@ def seconds_to_notices(seed: int, gap_seconds: float, learned: int, *, has_queue
         (3.0, 15, False, 120, 1010),
         (3.0, 0, False, 130, 1030),
         (3.0, 0, True, 130, 1030),
+        (3.0, 40, None, 120, 1010),
         (60.0, 40, True, 240, 240),
         (60.0, 40, False, 300, 1150),
     ],
@@ -348,12 +357,13 @@ def seconds_to_notices(seed: int, gap_seconds: float, learned: int, *, has_queue
         "short history",
         "no history",
         "no history, with a queue",
+        "busy, with a queue that says that it is empty",
         "an upload a minute, with a queue",
         "an upload a minute",
     ],
 )
 def test_a_dead_worker_is_shown_soon_and_named_when_nothing_else_explains_it(
-    gap_seconds: float, learned: int, has_queue: bool, figures_seconds: float, verdict_seconds: float
+    gap_seconds: float, learned: int, has_queue: bool | None, figures_seconds: float, verdict_seconds: float
 ) -> None:
     """Without the queue it may be busy with uploads that are not seen, and without a history be started every few minutes."""
     for seed in range(HISTORIES // 60):
