@@ -18,7 +18,8 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 
 async def test_failures_appear_in_the_open_dialog_and_the_highlight_stays_on_its_cause() -> None:
-    async with opened([an_upload("first", completed=60, error=50, message=SIZE_DIFFERS)]) as (pilot, session, table):
+    days_ago = an_upload("first", initiated=200_000, completed=190_000, error=180_000, message=SIZE_DIFFERS)
+    async with opened([days_ago]) as (pilot, session, table):
         await pilot.press("F")
         await pilot.pause()
         assert isinstance(pilot.app.screen, FailureScreen)
@@ -27,7 +28,7 @@ async def test_failures_appear_in_the_open_dialog_and_the_highlight_stays_on_its
         later = [an_upload(f"hash-{n}", completed=60, error=9, message=CHUNK_HASH_DIFFERS) for n in range(3)]
         session.publish(*later)
         await until(pilot, lambda: menu.option_count == 2)
-        assert menu.border_title == "Failures by cause (4)"
+        assert menu.border_title == "Failures by cause (4, 3 in trouble)"
         assert menu.highlighted == 1  # the new cause has more uploads
         await pilot.press("enter")
         await pilot.pause()

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import CauseGroup, LatencyHistogram, Session
+from upload_tui.monitor import CauseGroup, LatencyHistogram, Session, Trouble
 from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
@@ -60,7 +60,10 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         """Show the picture as it is now."""
         self._groups = self._session.picture.causes(self._project_ids)
         menu = self.query_one(OptionList)
-        menu.border_title = f"Failures by cause ({sum(group.count for group in self._groups):,})"
+        total, funnel = sum(group.count for group in self._groups), self._session.picture.funnel(self._project_ids)
+        in_trouble = funnel.troubles.get(Trouble.FAILED, 0)
+        others = "" if in_trouble == total else f", {in_trouble:,} in trouble"  # older and acknowledged ones are not
+        menu.border_title = f"Failures by cause ({total:,}{others})"
         self.replace_options([(_key(group), self._text(group)) for group in self._groups])
         if not self._groups and not menu.option_count:
             menu.add_option(Option("No upload has failed.", disabled=True))
