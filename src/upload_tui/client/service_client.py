@@ -164,7 +164,8 @@ class ServiceClient:
         """Like `find_project`, among projects that were read before."""
         by_id = [project for project in projects if project.id == id_or_name]
         by_name = [project for project in projects if project.name == id_or_name]
-        found = by_id or by_name
+        in_other_case = [project for project in projects if project.id.casefold() == id_or_name.casefold()]
+        found = by_id or by_name or in_other_case
         if len(found) == 1:
             return found[0]
         if found:

@@ -176,8 +176,8 @@ def _read_project(named: ProjectResource | None, listing: Project | None) -> tup
     project_id, name = (named.id, named.name or "") if named else ("", "")
     if listing is None:
         return Project(project_id, name), ()
-    if project_id == listing.id:
-        return Project(project_id, name or listing.name), ()
+    if project_id.casefold() == listing.id.casefold():
+        return Project(listing.id, name or listing.name), ()
     if not project_id:
         return listing, ()
     detail = f"project {listing.id} listed the upload, which names project {project_id[:60]}"

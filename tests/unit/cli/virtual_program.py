@@ -182,7 +182,10 @@ class World(Struct):
             return httpx.Response(project.error, json={"error": project.error, "reason": "failed"})
         return self._page(project, int(request.url.params["page"]), int(request.url.params["per_page"]))
 
-    def _upload(self, upload_id: str) -> httpx.Response:
+    def _upload(self, requested: str) -> httpx.Response:
+        """The upload with this id, in either case, as a database takes it for the same."""
+        ids = {upload["id"].casefold(): upload["id"] for project in self.projects for upload in project.uploads}
+        upload_id = ids.get(requested.casefold(), requested)
         for project in self.projects:
             for upload in project.uploads:
                 if upload["id"] == upload_id and upload_id not in project.unreadable:

@@ -144,7 +144,7 @@ def test_the_unreadable_time_of_an_error_is_estimated_from_the_last_update() -> 
 
 
 @pytest.mark.parametrize(
-    "project", [None, 7, "p", [], {}, {"id": 7}, {"name": "n"}, {"id": ""}, {"id": "other"}], ids=repr
+    "project", [None, 7, "p", [], {}, {"id": 7}, {"name": "n"}, {"id": ""}, {"id": "P-1"}, {"id": "other"}], ids=repr
 )
 def test_an_upload_belongs_to_the_project_that_lists_it(project: object) -> None:
     upload = read_upload({**an_upload(), "project": project}, read_on=NOW, project=Project("p-1", "listing"))

@@ -266,6 +266,7 @@ class _WaitLoop(Struct):
     started: float
     settings: ServiceSettings
     _has_clock_notice: bool = False
+    _printed_ids: set[str] = field(default_factory=set)
     _reported_states: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self, deadline: float | None) -> int:
@@ -317,7 +318,11 @@ class _WaitLoop(Struct):
 
     def _print_ended(self, ended: Sequence[str]) -> None:
         for upload_id in ended:
-            if (detail := ended_detail(self.waiter, self.picture, upload_id)) is not None:
+            detail = ended_detail(self.waiter, self.picture, upload_id)
+            if (
+                detail is not None and detail.upload.id not in self._printed_ids
+            ):  # the same id may be given in another case
+                self._printed_ids.add(detail.upload.id)
                 self._print_detail(detail)
 
     def _print_detail(self, detail: "Detail") -> None:

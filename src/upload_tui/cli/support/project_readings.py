@@ -297,9 +297,10 @@ def _cached_or_unknown(
     cached = cached_projects(store, names)
     if not cached:
         raise error
-    known = {name for project in cached for name in (project.id, project.name)}
     unknown = [
-        ProjectReading(ProjectRef(name), error, "nothing of it is cached") for name in names if name not in known
+        ProjectReading(ProjectRef(name), error, "nothing of it is cached")
+        for name in names
+        if not cached_projects(store, [name])
     ]
     return cached, unknown
 

@@ -332,7 +332,8 @@ async def projects_or_cached(
 
 def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects (ids or names), or all if none is named."""
-    return [project for project in store.projects() if not names or {project.id, project.name} & set(names)]
+    ids = {name.casefold() for name in names}
+    return [one for one in store.projects() if not names or one.name in names or one.id.casefold() in ids]
 
 
 _NO_PROJECT = ""

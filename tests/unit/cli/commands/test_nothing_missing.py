@@ -469,3 +469,14 @@ def test_an_upload_that_moves_to_another_project_is_reported_once(
         (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "last", "-o", "jsonl").records
         reported.update({name: len(ids) for name, ids in report["news"].items() if isinstance(ids, list)})
     assert (reported["new"], reported["verified"]) == (1, 1)
+
+
+def test_a_project_is_found_by_its_id_in_another_case(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    row = an_upload("scan", project=("P-1", "Genome"))
+    world = World([Project("p-1", "Genome", [row]), Project("p-2", "Proteome", [an_upload("other")])])
+    for outage in (None, (503, b"{}")):
+        world.outage = outage
+        result = run_virtually(capfd, tmp_path, world, "list", "--project", "P-1")
+        (upload,) = result.records
+        assert (upload["name"], upload["project"]["id"], upload["anomalies"]) == ("scan", "p-1", [])
+        assert result.code == 0

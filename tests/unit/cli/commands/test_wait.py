@@ -95,6 +95,11 @@ def test_the_stage_to_wait_for_can_be_chosen(wait: Wait, stage: str, codes: tupl
     assert tuple(wait(upload_id, "--for", stage).code for upload_id in ("good", "bad")) == codes
 
 
+def test_an_upload_that_is_given_twice_is_printed_once(wait: Wait) -> None:
+    result = wait("good", "GOOD")
+    assert (result.code, [record["id"] for record in result.records]) == (0, ["good"])
+
+
 def begin_outage(status: int, body: bytes) -> Callable[[World], None]:
     def begin(world: World) -> None:
         world.outage = (status, body)
