@@ -23,7 +23,7 @@ from upload_tui.monitor import (
     read_query,
 )
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui import Preferences, ScreenState
+from upload_tui.tui import Preferences, ScreenState, overdue_ids
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.upload_commands import CommandOutput, CommandResult, ProgramRun, UploadCommand
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
@@ -144,3 +144,12 @@ def test_a_project_is_as_current_as_its_own_service() -> None:
     assert ages == [timedelta(0), timedelta(hours=1)]
     one.close()
     two.close()
+
+
+def test_an_upload_that_is_overdue_on_both_counts_twice() -> None:
+    late = an_upload("scan", initiated=9000, completed=8000)
+    both = [InMemorySession([late], title=service, service=service) for service in (ONE, TWO)]
+    counts = [len(overdue_ids(picture)) for picture in (both[0].picture, CombinedSession(both).picture)]
+    assert counts == [1, 2]
+    for session in both:
+        session.close()

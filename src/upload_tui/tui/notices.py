@@ -219,8 +219,9 @@ def count_since_visit(picture: Picture, last_visit: LastVisit) -> VisitSummary:
 
 
 def overdue_ids(picture: Picture) -> frozenset[str]:
-    """The ids of the pending uploads that are overdue."""
-    return frozenset(row.id for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
+    """The ids of the pending uploads that are overdue; in a picture of several services each after its service."""
+    overdue = (row for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
+    return frozenset(row.id if picture.service else f"{row.service} {row.id}" for row in overdue)
 
 
 def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:
