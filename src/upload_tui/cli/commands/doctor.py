@@ -230,7 +230,7 @@ class _ServiceChecks(Struct):
             "clock",
             State.WARNING,
             message,
-            "Synchronise both with NTP; until then the times of the uploads decide which is used",
+            "Synchronise both with NTP; until then times are judged by the one that fits those of the uploads",
         )
 
     def _first_hop(self) -> "Address":
