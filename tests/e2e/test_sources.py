@@ -20,6 +20,7 @@ import pytest
 from tests.e2e.in_process import run_here
 from tests.e2e.programs import Result, run
 from tests.e2e.terminal import Terminal
+from upload_tui.monitor import Detail, StorePicture
 from upload_tui.sources import line_schema
 
 pytestmark = pytest.mark.e2e
@@ -73,6 +74,22 @@ def test_list_prints_what_the_source_said_and_null_for_the_rest(here: Here, sour
     assert {record["id"]: [record[key] for key in same] for record in again} == {
         one: [record[key] for key in same] for one, record in records.items()
     }
+
+
+@pytest.mark.parametrize(("arguments", "read"), [(["--limit", "1"], 1), ([], 3), (["--since", "2000-01-01"], 2)])
+def test_list_reads_each_upload_that_it_prints_once(
+    here: Here, source: Source, monkeypatch: pytest.MonkeyPatch, arguments: list[str], read: int
+) -> None:
+    found, read_detail = list[str](), StorePicture.detail
+
+    def detail(picture: StorePicture, upload_id: str) -> Detail | None:
+        found.append(upload_id)
+        return read_detail(picture, upload_id)
+
+    monkeypatch.setattr(StorePicture, "detail", detail)
+    listed = here("list", *arguments, "--command", source(*UPLOADS))
+    assert (listed.code, len(found)) == (0, read)
+    assert ("1 upload left out" in listed.err) == ("--since" in arguments), listed
 
 
 def test_only_the_named_projects_are_listed(here: Here, source: Source) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
     from upload_tui.sources.process import CommandSource, source_environment
-    from upload_tui.sources.records import has_ended, read_raw, shown_raw, source_reading
+    from upload_tui.sources.records import has_ended, is_same_line, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.summaries import SummarizedLine, can_store_as_printed, read_line_summaries, stored_page
     from upload_tui.sources.uploads import parse_upload
@@ -58,6 +58,7 @@ __all__ = [
     "guess_id",
     "has_ended",
     "inspect_source",
+    "is_same_line",
     "line_schema",
     "listing_error",
     "parse_line",
@@ -79,7 +80,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",
-        "records": "has_ended read_raw shown_raw source_reading",
+        "records": "has_ended is_same_line read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
         "summaries": "can_store_as_printed read_line_summaries stored_page SummarizedLine",
         "uploads": "parse_upload",

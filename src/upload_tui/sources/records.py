@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec import MsgspecError
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
@@ -17,7 +19,7 @@ from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
 
-__all__ = ["CONTRACT_VERSION", "has_ended", "read_raw", "shown_raw", "source_reading"]
+__all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
 
 CONTRACT_VERSION = 1
 
@@ -75,6 +77,16 @@ def shown_raw(payload: Any) -> Any:
 def has_ended(payload: Any) -> bool:
     """Whether the source said that the upload is over, so that its absence is no news."""
     return _is_source(payload) and payload["line"].get("ended") is True
+
+
+def is_same_line(line: UploadLine, payload: Any, default_project: str) -> bool:
+    """Whether a line is as it was when `payload`, its stored raw JSON, was read; False also if it contains a secret."""
+    if not _is_source(payload) or payload.get("project") != default_project:
+        return False
+    try:  # as text: 1, 1.0 and true are equal in Python
+        return encode(line.fields) == encode(payload["line"])
+    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        return False
 
 
 def _is_source(payload: Any) -> bool:

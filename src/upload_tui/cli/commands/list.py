@@ -95,8 +95,17 @@ async def _details(
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        matching = list(islice((one for one in snapshot.details(query) if _matches(one, criteria)), criteria.limit))
-        if unknown := sum(_is_since(detail, criteria) is None for detail in snapshot.details(query)):
+        found = (one for one in snapshot.details(query) if not criteria.trouble_only or one.row.trouble is not None)
+        if criteria.since is None:  # an upload costs a parse: read no more than are printed
+            return list(islice(found, criteria.limit)), snapshot
+        matching: list[Detail] = []
+        unknown = 0
+        for detail in found:
+            is_since = _is_since(detail, criteria.since)
+            unknown += is_since is None
+            if is_since and (criteria.limit is None or len(matching) < criteria.limit):
+                matching.append(detail)
+        if unknown:
             echo_err(f"upload-tui: {plural(unknown, 'upload')} left out: not known whether initiated since then.")
         return matching, snapshot
 
@@ -124,15 +133,7 @@ def _tree(criteria: _Criteria) -> "Expression":
     return all_of(criteria.where.tree, *search, *since)
 
 
-def _matches(detail: "Detail", criteria: _Criteria) -> bool:
-    if criteria.trouble_only and detail.row.trouble is None:
-        return False
-    return _is_since(detail, criteria) is True
-
-
-def _is_since(detail: "Detail", criteria: _Criteria) -> bool | None:
-    """Whether an upload was initiated since the time that was given, if any; None if the service does not say when."""
-    if criteria.since is None:
-        return True
+def _is_since(detail: "Detail", since: datetime) -> bool | None:
+    """Whether an upload was initiated since a time; None if the service does not say when."""
     event = detail.upload.timeline.event(Stage.INITIATED)
-    return None if event is None else event.is_since(criteria.since)
+    return None if event is None else event.is_since(since)

@@ -1,7 +1,8 @@
 """Rows of the table `uploads`, to and from `StoredUpload`, and the raw JSON of each upload."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -242,6 +243,17 @@ class RawJsonStore:
             return entry_json(self._entries(page), place)
         except InvalidResponseError:
             return ""
+
+    def current_entries(self, upload_ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """The ids and JSON values of those uploads, at most some hundreds, that are neither gone nor stale."""
+        rows = self._db.execute(
+            "SELECT id, raw, page, place FROM uploads LEFT JOIN words USING (number) "
+            f"WHERE NOT is_gone AND NOT is_stale AND id IN ({', '.join('?' * len(upload_ids))})",
+            upload_ids,
+        ).fetchall()
+        for upload_id, raw, page, place in rows:
+            with suppress(ValueError, IndexError, InvalidResponseError):
+                yield upload_id, json.loads(raw) if raw is not None else self._entries(page)[place]
 
     def ids_outside_pages(self, upload_ids: Sequence[str]) -> Sequence[str]:
         """Those of the ids whose raw JSON is not part of a page that was stored in bulk, at most some hundreds."""

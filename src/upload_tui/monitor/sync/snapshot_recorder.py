@@ -23,6 +23,7 @@ from upload_tui.sources import (
     UploadLine,
     can_store_as_printed,
     has_ended,
+    is_same_line,
     parse_line,
     read_line_summaries,
     source_reading,
@@ -96,7 +97,13 @@ class SnapshotRecorder:
         """
         readings: list[UploadReading] = []
         unreadable: list[str] = []
-        for line in {line.id: line for line in lines}.values():
+        found = {line.id: line for line in lines}
+        for upload_id, entry in self._store.raw_json.current_entries([*found]):
+            if is_same_line(found[upload_id], entry, self._watched.title):
+                del found[
+                    upload_id
+                ]  # the round touches it: a process that has just started knows no line, but the store does
+        for line in found.values():
             try:
                 readings.append(self._reading(line))
             except InvalidResponseError:

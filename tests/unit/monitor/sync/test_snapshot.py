@@ -14,10 +14,10 @@ from tests.unit.sources.scripted_source import SourceHarness, lines_of
 from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import Query, Store, upload_record
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import Listing
+from upload_tui.sources import Listing, UploadLine, records
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire import format_time
+from upload_tui.wire import UploadReading, format_time
 
 pytestmark = pytest.mark.slow
 
@@ -378,6 +378,27 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
     assert not await harness.new_session().sync()
     await harness.print({**usual, "u8": {"stage": "verified", "on": LATER}})
     assert harness.take_changes() == ["StageReached u8", "UploadGone extra", "UploadGone failed", "UploadGone secret"]
+
+
+async def test_a_new_session_reads_only_lines_that_are_not_as_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness, read = SourceHarness(), list[str]()
+    uploads: dict[str, dict[str, Any]] = {
+        "page": {"size": 1}, "single": {"extra": 1}, "number": {"extra": 1}, "stale": {"extra": 1}, "gone": {},
+    }  # fmt: skip
+    await harness.print(uploads)
+    await harness.print({one: uploads[one] for one in ("page", "single", "number")}, b'{"id": "stale"}')
+
+    def source_reading(line: UploadLine, *arguments: Any, **options: Any) -> UploadReading:
+        read.append(line.id)
+        return records.source_reading(line, *arguments, **options)
+
+    monkeypatch.setattr("upload_tui.monitor.sync.snapshot_recorder.source_reading", source_reading)
+    harness.new_session()
+    harness.changes.clear()
+    await harness.print({**uploads, "number": {"extra": True}})
+    assert read == ["number", "stale", "gone"]
+    assert (harness.take_changes(), harness.present) == (["UploadSeen gone"], {*uploads})
+    assert not any(row.is_stale for row in harness.picture.window(Query(), 0, 10).rows)
 
 
 async def test_a_slow_first_listing_is_shown_while_it_arrives_and_nothing_is_later_than_its_reading() -> None:
