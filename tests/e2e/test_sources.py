@@ -455,29 +455,45 @@ def recipe(name: str, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="there are no coreutils here")
+@pytest.mark.skipif(
+    not (shutil.which("sha256sum") and shutil.which("jq")), reason="there are no coreutils or no jq here"
+)
 def test_recipe_folder(here: Here, tmp_path: Path) -> None:
     folder = tmp_path / "drop"
     folder.mkdir()
     command = shlex.join(["bash", str(recipe("folder", tmp_path)), str(folder)])
     assert here("list", "--command", command).records == []
-    data = b"data"
-    for name in ("sent.bin", "good.bin", "bad.bin", 'quo"te\\d.bin', "sending.bin.part"):
-        (folder / name).write_bytes(data)
-    (folder / "good.bin.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  good.bin\n")
-    (folder / "bad.bin.sha256").write_text(f"{'0' * 64}  bad.bin\n")
+    good, bad = hashlib.sha256(b"data").hexdigest(), hashlib.sha256(b"").hexdigest()
+    checksums = {
+        "sent.bin": None, "sending.bin.part": None, 'quo"te\\d.bin': None, "-dash": None, "tab\there": None,
+        "good.bin": f"{good}  good.bin\n", "-good": good, "new\nline": f"\\{good.upper()}  new\\nline\n",
+        "bad.bin": f"{bad}  empty\n", "being checked": good[:60],
+    }  # fmt: skip
+    for name, checksum in checksums.items():
+        (folder / name).write_bytes(b"data")
+        if checksum is not None:
+            (folder / f"{name}.sha256").write_text(checksum)
+    (tmp_path / "empty").write_bytes(b"")
+    (folder / "folder").mkdir()
+    (folder / "link to nothing").symlink_to("nothing")
+    os.mkfifo(folder / "pipe")
     assert problems_of(printed_by(command)) == []
     stages = {record["id"]: record["stage"] for record in here("list", "--command", command).records}
-    assert stages == {
-        "sent.bin": "completed", "good.bin": "verified", "bad.bin": "error", 'quo"te\\d.bin': "completed", "sending.bin": "initiated",
-    }  # fmt: skip
+    verified = dict.fromkeys(("good.bin", "-good", "new\nline"), "verified")
+    others = dict.fromkeys((one for one in checksums if one not in verified and ".part" not in one), "completed")
+    assert stages == {**others, **verified, "sending.bin": "initiated", "bad.bin": "error"}
     (folder / "sending.bin.part").rename(folder / "sending.bin")
     timeline = here("show", "sending.bin", "--command", command).records[0]["timeline"]
     assert [(event["stage"], event["certainty"]) for event in timeline] == [
         ("initiated", "observed"),
         ("completed", "reported"),
     ]
-    assert here("source", "check", "--", *shlex.split(command)).code == 0
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff")).write_bytes(b"")
+    for name in list(checksums)[2:]:
+        (folder / name).unlink()
+    partial = here("list", "--command", command)
+    assert (partial.code, len(partial.records)) == (3, len(checksums))
+    assert "partial: exit code 1: names that are not UTF-8: 1" in partial.err
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq here")
