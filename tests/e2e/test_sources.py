@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import jsonschema_rs
 import pytest
@@ -115,10 +116,17 @@ def test_wait_ends_with_the_code_of_the_outcome(here: Here, source: Source, ids:
     assert here("wait", *ids, "--command", source(*UPLOADS)).code == code
 
 
-def test_an_upload_that_ended_in_a_pending_stage_is_not_waited_for(here: Here, source: Source) -> None:
-    assert (
-        here("wait", "d", "--command", source({"id": "d", "name": "d", "stage": "completed", "ended": True})).code == 1
-    )
+@pytest.mark.parametrize("stage", ["initiated", "completed", "quarantined"])
+@pytest.mark.parametrize("line", ["wait d", "tail d"])
+def test_an_upload_that_ended_without_success_is_not_waited_for(
+    here: Here, source: Source, stage: str, line: str
+) -> None:
+    command = source({"id": "d", "name": "d", "stage": stage, "on": "2026-03-14T08:00:00Z", "ended": True})
+    ended = here(*line.split(), "--command", command)
+    assert (ended.code, stage in ended.out + ended.err) == (1, True)
+    (record,) = here("list", "--command", command).records
+    assert (record["stage"], record["stage_since"], record["ended"]) == (stage, "2026-03-14T08:00:00.000Z", True)
+    assert here("list", "--command", source(record)).records == [{**record, "as_of": ANY, "service": ANY}]
 
 
 def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> None:

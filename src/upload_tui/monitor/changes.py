@@ -157,6 +157,7 @@ UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
     "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble", "acknowledged", "acknowledgement",
+    "ended",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -183,7 +184,7 @@ def upload_record(detail: Detail) -> Record:
         "content_type": upload.content_type,
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
-        "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,
+        "stage": upload.timeline.own_state.name if upload.timeline.own_state else upload.stage,
         "stage_since": format_optional_time(upload.timeline.since),
         "stage_since_certainty": upload.timeline.since_certainty,
         "error_message": upload.timeline.error_message,
@@ -196,6 +197,7 @@ def upload_record(detail: Detail) -> Record:
         "trouble": row.trouble,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
+        "ended": upload.timeline.has_ended or None,  # null: no source says so
     }
 
 

@@ -165,9 +165,10 @@ class _UploadParser:
         ended = fields.get("ended")
         if ended is not None and not isinstance(ended, bool):
             self._unreadable("ended", ended)
-        if ended is True and timeline.is_pending:
-            return replace(timeline, unknown_state=UnknownState(ENDED_STATE))
-        return timeline
+        if ended is not True:
+            return timeline
+        state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
+        return replace(timeline, unknown_state=state, has_ended=True)
 
     def _listed_events(self) -> Iterator[Event]:
         """The events of a `timeline` as `upload-tui list` prints it."""

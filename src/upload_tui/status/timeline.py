@@ -138,6 +138,8 @@ class Timeline(Struct, frozen=True):
         ready_for_chunks: whether the storage accepts chunks yet (deployed shape only); None if the service does not report it.
         unknown_state: the current state if it is not in the design; None otherwise.
         has_unknown_purge_time: the stored data was deleted, but the time cannot be read.
+        has_ended: a source says that no other stage will follow, whatever the state. In a stage that is not final, `unknown_state` is
+            then `ENDED_STATE`.
     """
 
     events: tuple[Event, ...] = ()
@@ -145,6 +147,7 @@ class Timeline(Struct, frozen=True):
     ready_for_chunks: bool | None = None
     unknown_state: UnknownState | None = None
     has_unknown_purge_time: bool = False
+    has_ended: bool = False
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -175,9 +178,10 @@ class Timeline(Struct, frozen=True):
         return self.unknown_state is None and not self.stage.is_final
 
     @property
-    def has_ended(self) -> bool:
-        """True if it is over in a stage that is not final: no other stage will follow."""
-        return self.unknown_state is not None and self.unknown_state.name == ENDED_STATE
+    def own_state(self) -> UnknownState | None:
+        """The current state if it has a name of its own; None if it is a stage, also one in which the upload has ended."""
+        is_stage = self.has_ended and self.unknown_state is not None and self.unknown_state.name == ENDED_STATE
+        return None if is_stage else self.unknown_state
 
     @property
     def is_purged(self) -> bool:
@@ -187,8 +191,8 @@ class Timeline(Struct, frozen=True):
     @property
     def since(self) -> datetime | None:
         """When the current stage or the unknown state began, as well as it is known."""
-        if self.unknown_state is not None:
-            return self.unknown_state.on
+        if self.own_state is not None:
+            return self.own_state.on
         return self.current.best_time if self.current else None
 
     @property
@@ -196,7 +200,7 @@ class Timeline(Struct, frozen=True):
         """How `since` is known: `OBSERVED` if it is only a bound; None if it is not known."""
         if self.since is None:
             return None
-        current = self.current if self.unknown_state is None else None
+        current = self.current if self.own_state is None else None
         return Certainty.REPORTED if current is None else current.certainty
 
     @property

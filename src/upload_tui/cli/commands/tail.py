@@ -27,6 +27,7 @@ from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
+from upload_tui.text import sanitize
 
 if TYPE_CHECKING:
     from upload_tui.monitor import (
@@ -277,4 +278,6 @@ class _Follower(Struct):
         for upload_id in ended:
             detail = ended_detail(self.waiter, self.picture, upload_id)
             if detail is not None and (detail.upload.id, detail.row.stage) not in self._printed:
-                echo_err(f"upload-tui: {detail.upload.id} has ended before: {detail.row.stage}.")
+                state = detail.upload.timeline.own_state
+                word = sanitize(state.name) if state else detail.row.stage
+                echo_err(f"upload-tui: {detail.upload.id} has ended before: {word}.")

@@ -51,7 +51,7 @@ def restore_known_event(
 
     The JSON alone may contain less: a purge or any later update hides when the upload was verified.
     """
-    if upload.timeline.unknown_state is not None:  # what is stored is the time of that state
+    if upload.timeline.own_state is not None:  # what is stored is the time of that state
         return upload
     upload = _with_earliest(upload, earliest)
     current = upload.timeline.current

@@ -285,12 +285,13 @@ async def test_what_list_prints_is_a_source_itself() -> None:
             "c": {"stage": "quarantined", "on": ON},
             "d": {"current": {"state": "verified", "state_on": None}},
             "e": {},
+            "f": {"stage": "completed", "on": ON, "ended": True},
         }
     )
-    listed = [dict(upload_record(detail)) for one in "abcde" if (detail := harness.picture.detail(one)) is not None]
+    listed = [dict(upload_record(detail)) for one in "abcdef" if (detail := harness.picture.detail(one)) is not None]
     second = SourceHarness()
     await second.print({record["id"]: record for record in listed})
-    again = [dict(upload_record(detail)) for one in "abcde" if (detail := second.picture.detail(one)) is not None]
+    again = [dict(upload_record(detail)) for one in "abcdef" if (detail := second.picture.detail(one)) is not None]
     assert again == listed
 
 
