@@ -18,7 +18,9 @@ __all__ = [
     "forget_secrets",
     "hide_named_value",
     "hide_secrets_in_text",
+    "is_invisible",
     "is_secret_key",
+    "is_zero_width",
     "may_contain_secret",
     "may_escape_ascii",
     "redact",
@@ -86,12 +88,24 @@ _WORD = lazy_pattern(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 @lru_cache(maxsize=_MAX_CACHED_NAMES)
 def is_secret_key(name: str) -> bool:
     """True if the value of a JSON key or a header is a secret: `api_token`, `X-Auth-Token`, `secretAccessKey`, `cookie`."""
-    words = _words(name)
+    return any(map(_are_secret_words, map(_words, _spellings(name))))
+
+
+def _are_secret_words(words: list[str]) -> bool:
     if not _SECRET_WORDS.isdisjoint(_singular(words)):
         return True
     return any(
         word in {"key", "keys"} and not _KEY_OWNERS.isdisjoint(words[:index]) for index, word in enumerate(words)
     )
+
+
+def _spellings(name: str) -> list[str]:
+    """The name; if it has invisible characters, without them, from each visible part on."""
+    spellings = [name]
+    for sequence in (_SEQUENCE, _SEQUENCE_OR_STRING):
+        if len(parts := _visible_parts(name, sequence)) > 1:
+            spellings += ["".join(parts[at:]) for at in range(min(len(parts), _MAX_MARKS))]
+    return spellings
 
 
 def _words(name: str) -> list[str]:
@@ -105,7 +119,7 @@ def _singular(words: Iterable[str]) -> set[str]:
 
 @lru_cache(maxsize=_MAX_CACHED_NAMES)
 def _is_url_key(name: str) -> bool:
-    return not _URL_WORDS.isdisjoint(_singular(_words(name)[-1:]))
+    return any(not _URL_WORDS.isdisjoint(_singular(_words(one)[-1:])) for one in _spellings(name))
 
 
 def hide_named_value(name: str, value: Any) -> Any:
@@ -124,6 +138,66 @@ def _hide_path(url: str) -> str:
     return url if url in {origin, f"{origin}/"} else f"{origin}/{HIDDEN}"
 
 
+# What a terminal does not show. It can be inside a name or a secret, before it and after it.
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_OTHER_ZERO_WIDTH = lazy_pattern("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
+"""Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
+_ESCAPE = r"(?:[\x1b\u241b]|\\(?:x1b|u001b|033|e)|\^\[)"
+"""As a control character, as its picture, and as programs write it."""
+_CONTROL = rf"(?:{_ESCAPE}\[|\x9b|\\x9b|\\u009b)[0-?]*[ -/]*[@-~]|{_ESCAPE}[ -/]*[0-Z\\-~]|{_ESCAPE}"
+_STRING_END = rf"(?:\x07|\x9c|{_ESCAPE}\\)"
+_SEQUENCE = lazy_pattern(_CONTROL)
+_SEQUENCE_OR_STRING = lazy_pattern(
+    rf"(?:{_ESCAPE}[]PX^_]|[\x90\x98\x9d-\x9f])[^\n\x07\x1b\x9c]*{_STRING_END}|{_CONTROL}"
+)
+_MARK = "\0"
+_MAX_MARKED_CHARACTERS = 10_000
+_MAX_MARKS = 200
+"""A line with more of both is hidden: no text for people has them, and each part costs a search."""
+
+
+def is_invisible(character: str) -> bool:
+    """True for a control character, one that changes direction, and one of no meaning of its own."""
+    import unicodedata  # here, because each start imports this module
+
+    return unicodedata.category(character) in _INVISIBLE_CATEGORIES
+
+
+def is_zero_width(character: str) -> bool:
+    """True for a combining mark and its like."""
+    import unicodedata
+
+    return unicodedata.category(character).startswith("M") or _OTHER_ZERO_WIDTH.match(character) is not None
+
+
+def _visible_parts(text: str, sequence: Any) -> list[str]:
+    """The parts of a text between control sequences and invisible characters; only the text itself if it has none."""
+    if text.isascii() and text.isprintable() and "\\" not in text and "^[" not in text:
+        return [text]
+    text = sequence.sub(_MARK, text)
+    invisible = {one for one in set(text) if one not in "\t\r\n" and (is_invisible(one) or is_zero_width(one))}
+    return text.translate(dict.fromkeys(map(ord, invisible), _MARK)).split(_MARK)
+
+
+def _hide_behind_invisible(text: str) -> str:
+    """Hide what has the form of a secret if control sequences and invisible characters are removed, and remove them there."""
+    for sequence in (_SEQUENCE_OR_STRING, _SEQUENCE):
+        if len(_visible_parts(text, sequence)) > 1:
+            text = "\n".join(_hide_in_parts(line, sequence) for line in text.split("\n"))
+    return text
+
+
+def _hide_in_parts(line: str, sequence: Any) -> str:
+    """Hide the secrets of a line in which each part may be the beginning of a name, or continue one."""
+    parts = _visible_parts(line, sequence)
+    if len(parts) > _MAX_MARKS or (len(parts) > 1 and len(line) > _MAX_MARKED_CHARACTERS):
+        return HIDDEN
+    hidden = ""
+    for part in reversed(parts):
+        hidden = _hide_once(part + hidden)
+    return line if hidden == "".join(parts) else hidden
+
+
 # Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.
 _ADDRESS = lazy_pattern(r"[^\s\"'<>]*/[^\s\"'<>]*")
 _QUERY_START = lazy_pattern(r"[?#]")
@@ -140,7 +214,7 @@ _MAX_ROUNDS = 4
 def hide_secrets_in_text(text: str) -> str:
     """Hide what has the form of a secret in a text for people."""
     for _ in range(_MAX_ROUNDS):
-        hidden = _hide_once(text)
+        hidden = _hide_once(_hide_behind_invisible(text))
         if hidden == text:
             break
         text = hidden  # what is left may have such a form only now
@@ -212,6 +286,11 @@ _MARKS = {
 """Bytes to search for in a body in lower case, and what is around them if they belong to a secret, not to a usual value."""
 _PAIR = b"value"
 _SECRET_PAIR = rb'"(?:name|key|header)"\s*:\s*"[^"]{0,200}?(?:%b)' % _PAIR_NAMES
+_CONTROL_IN_BODY = lazy_pattern(
+    rb"\\u00[0189]|\\u241b|\\\\(?:x[19]b|u00[19]b|033|e)|\^\[|\xe2\x90\x9b|\xc2[\x80-\x9f]|\x7f|\\[bfr]", re.IGNORECASE
+)
+_CHARACTER_ESCAPE = lazy_pattern(rb"\\u[0-9a-f]{4}", re.IGNORECASE)
+_NOT_ASCII = bytes(range(0x80, 0x100))
 _LOWER = bytes.maketrans(ascii_uppercase.encode(), ascii_lowercase.encode())
 _NOT_IN_MARKS = b"0123456789{}[],:._- \t\r\n\\"
 """Without these, half of a usual body is left to search."""
@@ -224,8 +303,16 @@ def may_escape_ascii(body: bytes) -> bool:
 
 def may_contain_secret(body: bytes) -> bool:
     """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
-    if may_escape_ascii(body):
+    if _has_mark(body):
         return True
+    if body.isascii() and not any(mark in body for mark in (b"\\", b"^[", b"\x7f")):
+        return False
+    if may_escape_ascii(body) or _CONTROL_IN_BODY.search(body):
+        return True
+    return _has_mark(_CHARACTER_ESCAPE.sub(b"", body).translate(None, _NOT_ASCII))  # some may be invisible
+
+
+def _has_mark(body: bytes) -> bool:
     letters = body.translate(_LOWER, _NOT_IN_MARKS)
     found = [pattern for mark, pattern in _MARKS.items() if mark in letters]
     if not found:

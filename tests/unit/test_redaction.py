@@ -19,6 +19,7 @@ from upload_tui.redaction import (
     redact_json,
     register_secrets,
 )
+from upload_tui.text import sanitize_line
 from upload_tui.wire.responses import mask_secrets
 
 SECRET = "c4nary"
@@ -63,6 +64,57 @@ def test_a_secret_of_a_service_is_hidden_and_its_page_is_not_stored_as_it_is(ent
     assert may_contain_secret(json.dumps({"results": [entry]}).encode())
 
 
+COLOUR = "\x1b[31m"
+INVISIBLE = (
+    COLOUR, "\x1b[0;1m", "\x9b31m", "\x1b]0;title\x07", "\x1b]8;;https://a.test/\x1b\\", "\x1bP1$r\x1b\\", "\x1bc", "\x1b(B", "\x90",
+    "\\x1b[31m", "\\u001b[1m", "\u241b[31m", "^[[31m", "\0", "\x7f", "\x08", "\xad", "\u200b", "\u200d", "\u202e", "\u2060",
+    "\ufeff", "\ufe0f", "\u034f", "\u0301", "\u3164", "\U000e0061", "\x85", "\u2028",
+)  # fmt: skip
+FORMS_OF_SECRETS = (
+    "password=*",
+    "X-Auth-Token: *",
+    "Bearer *5abcdef",
+    "https://bob:*@h/",
+    "eyJhbGciOi.*.x",
+    "/x?sig=*",
+)
+
+
+@pytest.mark.parametrize("form", FORMS_OF_SECRETS)
+@pytest.mark.parametrize("invisible", INVISIBLE, ids=ascii)
+def test_a_secret_among_invisible_characters_is_hidden(invisible: str, form: str) -> None:
+    """Before its name, inside it and after it, with other text before it and without."""
+    named = form.index("*")
+    names = [f"{form[:at]}{invisible}{form[at:]}" for at in range(named + 1)]
+    forms = [*names, f"{names[2]}{invisible}", f"{form[:1]}{COLOUR}{form[1:2]}{invisible}{form[2:]}"]
+    for one in forms:
+        for before in ("", "error:", f"foo{invisible}", f"{COLOUR}foo{COLOUR}"):
+            text = (before + one).replace("*", SECRET)
+            assert SECRET not in hide_secrets_in_text(text), text
+            assert SECRET not in sanitize_line(text)
+            body = json.dumps({"note": text})
+            assert may_contain_secret(body.encode())
+            assert may_contain_secret(json.dumps({"note": text}, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("invisible", INVISIBLE, ids=ascii)
+@pytest.mark.parametrize("key", ["*password", "pass*word", "password*", "foo*api*_key", "*url", "u*rl"])
+def test_a_secret_with_invisible_characters_in_its_name_is_hidden(invisible: str, key: str) -> None:
+    entry = {key.replace("*", invisible): f"https://storage.test/{SECRET}"}
+    assert SECRET not in json.dumps(mask_secrets(entry))
+    assert may_contain_secret(json.dumps(entry).encode())
+    assert may_contain_secret(json.dumps(entry, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("text", [f"{COLOUR}error{COLOUR}: failed", "a\u0301=b", "C:\\example\\x1b"])
+def test_invisible_characters_without_a_secret_stay(text: str) -> None:
+    assert hide_secrets_in_text(text) == text
+
+
+def test_a_line_of_nothing_but_colours_is_fast_and_hidden() -> None:
+    assert hide_secrets_in_text(f"ok\n{COLOUR * 50_000}password={SECRET}") == f"ok\n{HIDDEN}"
+
+
 WORDS = (
     "token", "tokens", "secret", "password", "auth", "authorization", "session", "sig", "signature", "credentials", "cookie",
     "key", "keys", "api", "access", "user", "client", "url", "urls", "uri", "href", "link", "id", "name", "size", "value", "hash",
@@ -73,7 +125,7 @@ FORMS = (
     "sig=", "token=", "api_key=", "user-keys: ",
     "tokenValue=", "token: ",
     "password:", "Authorization: ", "X-Auth-Token: ", "Bearer ", "basic ", "abc123", "eyJhbGciOi.", ".", " ", '"', "\\", "(hidden)",
-    "name", "é", "reads_1.fastq", ";", "'",
+    "name", "é", "reads_1.fastq", ";", "'", *INVISIBLE,
 )  # fmt: skip
 
 
@@ -101,7 +153,7 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "user", [f"bob:{SECRET}@", f"{SECRET}@", f"b:12/{SECRET}@", f":{SECRET}%40", f"b:{SECRET}\uff20", ""]
 )
-@pytest.mark.parametrize("host", ["storage.test", "h:8443", "[::1]", "[2001:db8::1]:443", "h\\", "h:", ""])
+@pytest.mark.parametrize("host", ["storage.test", "h:8443", "[::1]", "[2001:db8::1]:443", "h\\", "h:", "h%40"])
 def test_of_a_signed_url_only_scheme_and_host_are_shown(scheme: str, user: str, host: str) -> None:
     for end in ("", "/", f"/{SECRET}", f"?sig={SECRET}", f"#{SECRET}", f"\\{SECRET}", f"\n{SECRET}"):
         shown = mask_secrets({"url": f"{scheme}{user}{host}{end}"})["url"]

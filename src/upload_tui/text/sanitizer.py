@@ -5,7 +5,7 @@ import unicodedata
 from itertools import groupby
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.redaction import hide_secrets_in_text, redact
+from upload_tui.redaction import hide_secrets_in_text, is_invisible, is_zero_width, redact
 
 __all__ = ["csv_cell", "escape_invisible", "sanitize", "sanitize_line", "sanitize_text"]
 
@@ -15,9 +15,6 @@ _MAX_LINE_CHARACTERS = 500
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors are dropped: terminals agree on the width of separate emoji, not of joined ones."""
 _REPLACEMENT = "\ufffd"
-_REPLACED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_OTHER_ZERO_WIDTH = lazy_pattern("[\u1160-\u11ff\u3164\ud7b0-\ud7ff\uffa0\U0001f3fb-\U0001f3ff]")
-"""Zero-width characters that are no marks: Hangul vowels, finals and fillers; skin tones."""
 _FORMULA = lazy_pattern("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 """Where a formula begins, which a spreadsheet runs; the wide forms count in some locales, in which a semicolon separates cells."""
 
@@ -59,7 +56,7 @@ def escape_invisible(json_text: str) -> str:
     """Write what a terminal could interpret, and what is invisible, as escape sequences of JSON."""
     return "".join(
         character
-        if character == "\n" or character in _JOINERS or not _is_replaced(character)
+        if character == "\n" or character in _JOINERS or not is_invisible(character)
         else _json_escape(character)
         for character in json_text
     )
@@ -69,30 +66,22 @@ def _json_escape(character: str) -> str:
     return json.dumps(character)[1:-1] if not character.isascii() else f"\\u{ord(character):04x}"
 
 
-def _is_replaced(character: str) -> bool:
-    return unicodedata.category(character) in _REPLACED_CATEGORIES
-
-
 def _visible_character(character: str) -> str:
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    if _is_replaced(character):
+    if is_invisible(character):
         return _REPLACEMENT
     return " " if character.isspace() else character
 
 
 def _limit_combining_marks(text: str) -> list[str]:
     kept: list[str] = []
-    for is_mark, group in groupby(text, key=_is_zero_width):
+    for is_mark, group in groupby(text, key=is_zero_width):
         if not is_mark:
             kept.extend(group)
         elif kept:
             kept.append(next(group))
     return kept
-
-
-def _is_zero_width(character: str) -> bool:
-    return unicodedata.category(character).startswith("M") or _OTHER_ZERO_WIDTH.match(character) is not None
