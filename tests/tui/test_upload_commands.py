@@ -69,6 +69,7 @@ def test_a_hostile_name_stays_in_its_argument_and_in_its_part_of_the_address(nam
     [
         (("p", "{name}", "a{stage}b"), ("p", "scan.tiff", "ainitiatedb")),
         (("p", "{{name}}", '{"a": {b}}'.replace("{b}", "1")), ("p", "{name}", '{"a": 1}')),
+        (("sh", "-c", 'echo "$1"', "sh", "{name}"), ("sh", "-c", 'echo "$1"', "sh", "scan.tiff")),
         (("p", "{error_message}", "{size_bytes}", "{overdue}"), ("p", "", "4000000", "false")),
     ],
 )
@@ -79,7 +80,14 @@ def test_fields_are_replaced_and_other_braces_stay(arguments: Sequence[str], ren
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("p", "{nmae}"), "no field nmae. Did you mean name"), (("{name}", "x"), "the program is a field")],
+    [
+        (("p", "{nmae}"), "no field nmae. Did you mean name"),
+        (("{name}",), "the program has a field"),
+        (("{name}", "x"), "the program has a field"),
+        (("./bin/{stage}.sh", "x"), "the program has a field"),
+        (("sh", "-c", "echo {name}"), "the script of a shell has a field"),
+        (("/bin/bash", "-e", "-xc", "{name}", "sh"), "the script of a shell has a field"),
+    ],
 )
 def test_fields_are_checked(arguments: Sequence[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -6,6 +6,8 @@ All values come from a service, so they may be hostile: each stays in its argume
 import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import pairwise
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +32,7 @@ __all__ = [
 _FIELD = lazy_pattern(r"\{\{(\w+)\}\}|\{(\w+)\}")
 """`{{name}}` is the text `{name}`, `{name}` a field."""
 _ADDED_FIELDS = ("by", "upload_url")
+_SHELLS = frozenset({"sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh"})
 _OPTIONS_END = "--"
 
 
@@ -101,18 +104,29 @@ def _fields_of(template: str) -> Iterator[str]:
 
 
 def check_fields(templates: Sequence[str]) -> None:
-    """Check the fields of arguments, the first of which is the program, or of an address.
+    """Check the fields of a program and its arguments.
 
     Raises:
-        ValueError: a field does not exist, or the program has one.
+        ValueError: a field does not exist, or the program or the script of a shell has one.
     """
     known = (*UPLOAD_FIELDS, *_ADDED_FIELDS)
     for name in (name for template in templates for name in _fields_of(template)):
         if name not in known:
             hint = did_you_mean(name, known, otherwise=f"Fields: {', '.join(known)}.")
             raise ValueError(f"uploads have no field {name}. {hint}")
-    if len(templates) > 1 and list(_fields_of(templates[0])):
-        raise ValueError("the program is a field of the upload")
+    if list(_fields_of(templates[0])):
+        raise ValueError("the program has a field, so that an upload could choose what runs")
+    if PurePath(templates[0]).name in _SHELLS and any(map(_has_field_in_script, pairwise(templates[1:]))):
+        raise ValueError(
+            'the script of a shell has a field, which would run: use "$1" there, then sh and the field as arguments'
+        )
+
+
+def _has_field_in_script(options: tuple[str, str]) -> bool:
+    """Whether the second of two arguments is the script after `-c`, and has a field."""
+    option, script = options
+    is_script = option.startswith("-") and not option.startswith("--") and option.endswith("c")
+    return is_script and any(_fields_of(script))
 
 
 def argument_values(detail: Detail, url_template: str) -> Mapping[str, str]:

@@ -100,7 +100,7 @@ class HookCommand:
         command: the command and its arguments, quoted as in a shell.
 
     Raises:
-        SettingsError: the command is empty, or a quotation is not closed.
+        SettingsError: the command is empty, a quotation is not closed, or the program has a field of uploads.
     """
 
     def __init__(self, setting: str, command: str) -> None:
@@ -111,6 +111,9 @@ class HookCommand:
             raise SettingsError(f"{setting}: {error}", "Close the quotation.") from error
         if not self._arguments:
             raise SettingsError(f"{setting}: the command is empty", "Set a command, or remove the key.")
+        if "{" in self._arguments[0]:
+            hint = "No fields are replaced here: the program gets the changes on standard input."
+            raise SettingsError(f"{setting}: the program has a field", hint)
         self._lock = asyncio.Lock()
 
     async def __call__(self, changes: "Sequence[UploadChange]") -> "CommandResult":
@@ -156,7 +159,7 @@ def configured_commands(settings: ServiceSettings) -> "Iterator[UploadCommand]":
     if "open" not in settings.commands:
         yield UploadCommand("open", ("open" if sys.platform == "darwin" else "xdg-open", "{upload_url}"))
     with naming_setting(settings, "upload_url"):
-        check_fields([settings.upload_url])
+        check_fields(["open", settings.upload_url])
 
 
 def change_hooks(settings: ServiceSettings) -> "Iterator[ChangeHook]":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from upload_tui.cli.support.user_commands import HookCommand, run_program
+from upload_tui.errors import SettingsError
 from upload_tui.monitor import StageReached
 from upload_tui.testing import InMemorySession, an_upload
 from upload_tui.tui import ProgramRun
@@ -57,6 +58,12 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
     assert not result.is_ok
     hint = r"\. It runs without a shell.*sh -c.*" if ">>" in command else ""
     assert re.fullmatch(f"{end} · {Path(shlex.split(command)[0]).name} · on_error{hint}", result.text), result.text
+
+
+@pytest.mark.parametrize("command", ["{name}", "./{stage} x", "'{id}' y"])
+def test_the_program_of_a_hook_has_no_field(command: str) -> None:
+    with pytest.raises(SettingsError, match="the program has a field"):
+        HookCommand("on_change", command)
 
 
 async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -> None:
