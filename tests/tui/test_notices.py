@@ -7,6 +7,7 @@ from itertools import count, repeat
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.geometry import Region, Spacing
 from textual.widgets._toast import Toast
 
@@ -36,6 +37,18 @@ def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
     assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=59))] == ["four.bin failed: bad chunk hash"]
     assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=60))] == ["2 uploads failed: wrong size"]
     assert alerts.due(NOW + timedelta(seconds=500)) == []
+
+
+def test_each_service_has_its_own_quiet_time_and_alerts() -> None:
+    alerts = Alerts(
+        AlertSettings(), {"a": AlertSettings(bell=True, quiet_seconds=60), "b": AlertSettings(desktop=True)}
+    )
+    both = [replace(one, upload=replace(one.upload, service=service)) for one in failed("one") for service in "ab"]
+    alerts.add(both)
+    due = alerts.due(NOW)
+    assert [[one.upload.service for one in alert.failures] for alert in due] == [["a"], ["b"]]
+    sent = [alerts.settings_for(alert) for alert in due]
+    assert [(one.bell, one.desktop) for one in sent] == [(True, False), (False, True)]
 
 
 def test_every_failure_is_alerted_without_a_quiet_time() -> None:

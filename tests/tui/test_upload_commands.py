@@ -174,7 +174,8 @@ async def test_hooks_get_the_changes_of_their_query_and_those_that_came_meanwhil
         return CommandResult("on_change: say: exit code 0.", is_ok=True)
 
     hook = ChangeHook(parse_query("stage:error"), run)
-    async with opened(mixed(), on_change=(hook,)) as (pilot, session, _):
+    foreign = ChangeHook(parse_query("stage:error"), run, "https://another.test")
+    async with opened(mixed(), on_change=(hook, foreign)) as (pilot, session, _):
         session.publish(an_upload("one", completed=60, error=20), an_upload("two", completed=60, verified=20))
         await until(pilot, lambda: batches == [["one"]])
         session.publish(an_upload("three", completed=60, error=20))

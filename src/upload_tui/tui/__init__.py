@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, AsciiFilter, Glyphs, glyphs_for
     from upload_tui.tui.appearance.theme import DEFAULT_THEME, THEMES, check_stylesheets, read_theme, stylesheet_paths
     from upload_tui.tui.bindings import free_key
+    from upload_tui.tui.command_app import FailureHook
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
     from upload_tui.tui.notices import AlertSettings, overdue_ids
@@ -53,6 +54,7 @@ __all__ = [
     "DemoControls",
     "PlaybackControls",
     "DisplayOptions",
+    "FailureHook",
     "Fault",
     "Glyphs",
     "Preferences",
@@ -86,6 +88,7 @@ __getattr__, __dir__ = lazy_names(
         "appearance.glyphs": "ASCII AsciiFilter Glyphs glyphs_for UNICODE",
         "appearance.theme": "check_stylesheets DEFAULT_THEME read_theme stylesheet_paths THEMES",
         "bindings": "free_key",
+        "command_app": "FailureHook",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "notices": "AlertSettings overdue_ids",

@@ -35,7 +35,7 @@ class UploadApp(CommandApp):
         session: what to show; the app runs it while it is open.
         controls: the controls of a demo or a replay; None for a service.
         preferences: the user's preferences; None means the defaults.
-        on_failures: called with new failures of one cause; None does nothing.
+        on_failures: called with new failures of one service and cause; None does nothing.
         last_visit: the user's last visit; once the session is live, a summary of what happened since is shown. None shows none.
         update_interval_seconds: the shortest time between two updates of the screen.
     """
@@ -56,7 +56,7 @@ class UploadApp(CommandApp):
         super().__init__(session, preferences or Preferences(), controls, on_failures)
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
-        self._alerts = Alerts(self._preferences.alerts)
+        self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
         self._last_visit = last_visit
         self._is_summary_shown = last_visit is None
         self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
@@ -134,9 +134,10 @@ class UploadApp(CommandApp):
             for screen in self.live_screens():
                 if isinstance(screen, DashboardScreen):
                     screen.show_alert(alert)
-            if self._alerts.settings.bell:
+            settings = self._alerts.settings_for(alert)
+            if settings.bell:
                 self.bell()
-            if self._alerts.settings.desktop and self._driver is not None:
+            if settings.desktop and self._driver is not None:
                 self._driver.write(desktop_notification(alert.text, in_tmux="TMUX" in os.environ))
             self.run_on_failures(alert.failures)
 

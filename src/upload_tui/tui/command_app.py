@@ -33,8 +33,8 @@ from upload_tui.tui.upload_commands import (
 
 __all__ = ["CommandApp", "FailureHook"]
 
-FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult]]
-"""Called with uploads that failed of one cause, for example to run the user's command."""
+FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandResult | None]]
+"""Called with uploads of one service that failed of one cause, for example to run the user's command; None if nothing ran."""
 
 _RUN = "run"
 _MAX_UNASKED = 10
@@ -62,7 +62,7 @@ class CommandApp(PlaybackApp):
         super().__init__(preferences, controls)
         self.session = session
         self._on_failures = on_failures
-        self._last_texts: dict[int | None, str] = {}
+        self._last_texts: dict[int | str, str] = {}
         self._commands = {command.name: command for command in preferences.commands}
         self._waiting: dict[int, list[UploadChange]] = {}
         """The changes that each hook has not got yet, by its number; a hook without an entry does not run."""
@@ -127,7 +127,7 @@ class CommandApp(PlaybackApp):
         if run_program is None:
             return CommandResult(f"not started: no commands here · {command.name}", is_ok=False)
         try:
-            values = argument_values(details[-1], self._preferences.upload_url)
+            values = argument_values(details[-1], self._preferences.page_template(details[-1].row.service))
             arguments = rendered_arguments(command.arguments, values)
         except ValueError as error:
             return CommandResult(f"not started: {error} · {command.name}", is_ok=False)
@@ -151,6 +151,8 @@ class CommandApp(PlaybackApp):
     def _matches(self, hook: ChangeHook, change: UploadChange) -> bool:
         from upload_tui.monitor import matches_change, needs_upload
 
+        if hook.service and hook.service != change.upload.service:
+            return False
         tree, picture = hook.where.tree, self.session.picture
         row = picture.row(*change.upload.key) if needs_upload(tree) else None
         return matches_change(tree, change, row, picture.now().replace(microsecond=0))
@@ -170,12 +172,14 @@ class CommandApp(PlaybackApp):
             self.run_worker(run, group="on failures", exit_on_error=False)
 
     async def _run_on_failures(self, on_failures: FailureHook, failures: Sequence[StageReached]) -> None:
-        self._show_hook_end(None, await on_failures(failures), failures[-1].upload)
+        upload = failures[-1].upload
+        if (result := await on_failures(failures)) is not None:
+            self._show_hook_end(upload.service, result, upload)
 
-    def _show_hook_end(self, number: int | None, result: CommandResult, upload: UploadRef) -> None:
+    def _show_hook_end(self, number: int | str, result: CommandResult, upload: UploadRef) -> None:
         """Show what ran and how it ended; as a notification only if it ended otherwise than the last time.
 
-        `number` is that of the hook; None for the command for failures.
+        `number` is that of the hook; the service for its command for failures.
         """
         self._show_end(result, upload, is_notified=result.text != self._last_texts.get(number))
         self._last_texts[number] = result.text

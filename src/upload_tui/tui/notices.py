@@ -1,7 +1,7 @@
 """What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
@@ -63,6 +63,11 @@ class Alert(Struct, frozen=True):
     others: int = 0
 
     @property
+    def services(self) -> frozenset[str]:
+        """The services of the uploads; failures are of one."""
+        return frozenset([*(one.upload.service for one in self.failures), *(row.service for row in self.rows)])
+
+    @property
     def is_failure(self) -> bool:
         """True if data are lost or false; False if uploads only wait."""
         return self.trouble is not Trouble.STUCK
@@ -97,12 +102,19 @@ class _Compared(Struct, frozen=True):
 
 
 class Alerts(Struct):
-    """Collects what goes wrong until its alert is due."""
+    """Collects what goes wrong until its alert is due.
+
+    Attributes:
+        settings: how to alert.
+        of_services: the same of each service, if there are several.
+    """
 
     settings: AlertSettings
-    _waiting: dict[str, list[StageReached]] = field(default_factory=dict)
+    of_services: Mapping[str, AlertSettings] = field(default_factory=dict)
+    _waiting: dict[tuple[str, str], list[StageReached]] = field(default_factory=dict)
+    """By service and cause."""
     _waiting_rows: dict[Trouble, Alert] = field(default_factory=dict)
-    _alerted_on: dict[str, datetime] = field(default_factory=dict)
+    _alerted_on: dict[Trouble | tuple[str, str], datetime] = field(default_factory=dict)
     _compared: dict[Trouble, _Compared] = field(default_factory=dict)
     """What the last comparison found; empty before the first."""
 
@@ -111,7 +123,12 @@ class Alerts(Struct):
         for change in changes:
             if isinstance(change, StageReached) and change.after is Stage.ERROR:
                 cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
-                self._waiting.setdefault(cause, []).append(change)
+                self._waiting.setdefault((change.upload.service, cause), []).append(change)
+
+    def settings_for(self, alert: Alert) -> AlertSettings:
+        """How to send an alert: as one of its services says."""
+        settings = [self.of_services.get(service, self.settings) for service in alert.services] or [self.settings]
+        return AlertSettings(any(one.bell for one in settings), any(one.desktop for one in settings))
 
     def compare(self, picture: Picture) -> None:
         """Add the uploads that became stuck or contradictory since the last call; the first call adds none.
@@ -153,14 +170,21 @@ class Alerts(Struct):
 
     def due(self, now: datetime) -> list[Alert]:
         """Return the alerts that are due, and remove them."""
-        quiet = timedelta(seconds=self.settings.quiet_seconds)
-        self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < quiet}
-        due = [cause for cause in (*self._waiting_rows, *self._waiting) if cause not in self._alerted_on]
+        self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < self._quiet_time(cause)}
+        waiting: list[Trouble | tuple[str, str]] = [*self._waiting_rows, *self._waiting]
+        due = [cause for cause in waiting if cause not in self._alerted_on]
         self._alerted_on.update(dict.fromkeys(due, now))
         return [
             self._waiting_rows.pop(cause) if isinstance(cause, Trouble) else Alert(tuple(self._waiting.pop(cause)))
             for cause in due
         ]
+
+    def _quiet_time(self, cause: Trouble | tuple[str, str]) -> timedelta:
+        if isinstance(cause, Trouble):
+            all_settings = self.of_services.values() or [self.settings]
+        else:
+            all_settings = [self.of_services.get(cause[0], self.settings)]
+        return timedelta(seconds=min(one.quiet_seconds for one in all_settings))
 
 
 def _ends_with(picture: Picture, trouble: Trouble, end: int) -> bool:

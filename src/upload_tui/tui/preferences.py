@@ -150,12 +150,14 @@ class Preferences(Struct, frozen=True):
         keymap: keys by binding id, several separated by commas.
         export_folder: where exports are saved; None means the platform's downloads folder.
         alerts: how to alert when uploads fail.
+        service_alerts: the same of each service, if there are several.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
         state: how the dashboard was left; it comes back so.
         views: the views of the settings, and those saved from the screen.
         commands: the user's commands on uploads.
         upload_url: the address of an upload's page, with fields; empty if there is none.
+        upload_urls: the same of each service, if there are several.
         on_change: what runs for changes that match a query.
         run_program: runs a program of a command, whose name is the first argument; None runs none.
         save_views: saves the views that were saved from the screen; None does not save them.
@@ -170,16 +172,22 @@ class Preferences(Struct, frozen=True):
     keymap: Mapping[str, str] = field(default_factory=dict)
     export_folder: Path | None = None
     alerts: AlertSettings = field(default_factory=AlertSettings)
+    service_alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
     save_columns: Callable[[ViewKind, Sequence[ColumnSpec]], None] | None = None
     save_theme: Callable[[str], None] | None = None
     state: ScreenState = ScreenState()
     views: Sequence[View] = ()
     commands: Sequence[UploadCommand] = ()
     upload_url: str = ""
+    upload_urls: Mapping[str, str] = field(default_factory=dict)
     on_change: Sequence[ChangeHook] = ()
     run_program: Callable[[str, ProgramRun], Coroutine[None, None, CommandResult]] | None = None
     save_views: Callable[[Sequence[View]], None] | None = None
     is_animated: bool = True
+
+    def page_template(self, service: str) -> str:
+        """The address of the pages of a service's uploads, with fields; empty if there is none."""
+        return self.upload_urls.get(service, self.upload_url)
 
 
 class Fault(Struct, frozen=True):

@@ -93,10 +93,15 @@ class ProgramRun(Struct, frozen=True):
 
 
 class ChangeHook(Struct, frozen=True):
-    """What runs for changes that match a query, oldest first."""
+    """What runs for changes that match a query, oldest first.
+
+    Attributes:
+        service: whose changes it gets; empty for all.
+    """
 
     where: Where
     run: Callable[[Sequence[UploadChange]], Coroutine[None, None, CommandResult]]
+    service: str = ""
 
 
 def _fields_of(template: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import deferred_session, service_of
-from upload_tui.cli.support.user_commands import HookCommand
+from upload_tui.cli.support.user_commands import failure_hook
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -37,10 +37,9 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
     from upload_tui.clock import SystemClock
     from upload_tui.tui import UploadApp
 
-    first, is_only_service = all_settings[0], len(all_settings) == 1
-    services = [(service_of(settings), settings.title) for settings in all_settings]
-    preferences = dashboard_preferences(_combined_settings(all_settings), () if is_only_service else services)
-    on_failures = HookCommand("on_error", first.on_error) if first.on_error else None
+    is_only_service = len(all_settings) == 1
+    preferences = dashboard_preferences(_combined_settings(all_settings), () if is_only_service else all_settings)
+    on_failures = failure_hook({service_of(settings): settings for settings in all_settings})
     clock = SystemClock()
     with ExitStack() as stores:
         sessions = [

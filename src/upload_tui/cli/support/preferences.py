@@ -3,15 +3,17 @@
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from upload_tui.cli.support.environment import terminal_locale
+from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.user_commands import (
     change_hooks,
     configured_commands,
     naming_setting,
+    open_command,
     own_keys,
     run_program,
 )
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
         Preferences,
         ScreenState,
         TableOrder,
+        UploadCommand,
         View,
         ViewKind,
     )
@@ -172,8 +175,8 @@ def _saved_state(settings: ServiceSettings) -> "ScreenState":
     return ScreenState(state.order, is_roomy=state.is_roomy, searches=state.searches)
 
 
-def _views(settings: ServiceSettings) -> "Sequence[View]":
-    """The views of the settings, and those that were saved from the screen, which replace them."""
+def _views(profiles: Sequence[ServiceSettings]) -> "Sequence[View]":
+    """The views of the profiles, and those that were saved from the screen, which replace them."""
     from msgspec import DecodeError, json
 
     from upload_tui.tui import View
@@ -183,7 +186,7 @@ def _views(settings: ServiceSettings) -> "Sequence[View]":
     except DecodeError:
         saved = []
     names = {view.name for view in saved}
-    return (*(view for view in _configured_views(settings) if view.name not in names), *saved)
+    return (*(view for view in _merged(profiles, "view", _configured_views) if view.name not in names), *saved)
 
 
 def _configured_views(settings: ServiceSettings) -> "Iterator[View]":
@@ -247,39 +250,102 @@ def _default_preferences() -> "Preferences":
     )
 
 
-def dashboard_preferences(settings: ServiceSettings, services: Sequence[tuple[str, str]] = ()) -> "Preferences":
+def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceSettings] = ()) -> "Preferences":
     """Make the preferences of a dashboard.
 
     Args:
-        settings: the effective settings.
-        services: root URL and title of each service if there are several; otherwise empty.
+        settings: the effective settings; what concerns the display is from here.
+        profiles: the settings of each service if there are several; otherwise empty.
 
     Raises:
-        SettingsError: the settings name an unknown theme, column or action, or a theme or style sheet of the user is invalid.
+        SettingsError: the settings name an unknown theme, column or action, or a theme or style sheet of the user is invalid, or
+            two profiles differ in a view, a command or a key.
     """
     from msgspec.structs import replace
 
+    each = profiles or (settings,)
+    by_service = {service_of(one): one for one in profiles}
     defaults = _default_preferences()
-    _check_keys(settings)
+    for one in each:
+        _check_keys(one)
     themes = _known_themes(defaults.themes)
     _check_theme(settings, themes)
     return replace(
         defaults,
-        display_options=_display_options(settings, tuple(services)),
+        display_options=_display_options(settings, tuple((root, one.title) for root, one in by_service.items())),
         theme=settings.theme,
         saved_theme=saved_theme(themes),
-        keymap=settings.keys,
+        keymap=_merged_keymap(each),
         save_columns=save_columns,
         save_theme=save_theme,
         state=_saved_state(settings),
-        views=_views(settings),
-        commands=tuple(configured_commands(settings)),
+        views=_views(each),
+        commands=_commands(each),
         upload_url=settings.upload_url,
-        on_change=tuple(change_hooks(settings)),
+        upload_urls={root: one.upload_url for root, one in by_service.items()},
+        on_change=tuple(hook for one in each for hook in change_hooks(one, service_of(one) if profiles else "")),
         run_program=run_program,
         save_views=save_views,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
         alerts=_alerts(settings),
+        service_alerts={root: _alerts(one) for root, one in by_service.items()},
+    )
+
+
+def _commands(profiles: Sequence[ServiceSettings]) -> "tuple[UploadCommand, ...]":
+    commands = _merged(profiles, "command", configured_commands)
+    has_open = any(command.name == "open" for command in commands)
+    return (*commands, *([] if has_open else [open_command()]))
+
+
+_Entry = TypeVar("_Entry", "View", "UploadCommand")
+
+
+def _merged(
+    profiles: Sequence[ServiceSettings], kind: str, read: Callable[[ServiceSettings], "Iterator[_Entry]"]
+) -> "list[_Entry]":
+    """The views or commands of all profiles, each once.
+
+    Raises:
+        SettingsError: two profiles give a name to different ones.
+    """
+    found: dict[str, tuple[str, _Entry]] = {}
+    for settings in profiles:
+        for entry in read(settings):
+            other, known = found.setdefault(entry.name, (settings.profile, entry))
+            if known != entry:
+                raise SettingsError(
+                    f"The profiles {other} and {settings.profile} have different {kind}s {entry.name}", "Rename one."
+                )
+    return [entry for _, entry in found.values()]
+
+
+def _merged_keymap(profiles: Sequence[ServiceSettings]) -> Mapping[str, str]:
+    """The keys of all profiles by action.
+
+    Raises:
+        SettingsError: two profiles give different keys to an action, or a key to different things.
+    """
+    keymap: dict[str, tuple[str, str]] = {}
+    users: dict[str, tuple[str, str]] = {}
+    for settings in profiles:
+        for action, keys in settings.keys.items():
+            other, known = keymap.setdefault(action, (settings.profile, keys))
+            if known != keys:
+                raise _conflict(other, settings.profile, f"keys to {action}", known, keys)
+        used = [(key.strip(), action) for action, keys in settings.keys.items() for key in keys.split(",")]
+        used += [(key, f"the {kind} {name}") for (kind, name), key in own_keys(settings).items() if key]
+        for key, user in used:
+            other, known = users.setdefault(key, (settings.profile, user))
+            if known != user and other != settings.profile:
+                raise _conflict(other, settings.profile, f"the key {key} to", known, user)
+    return {action: keys for action, (_, keys) in keymap.items()}
+
+
+def _conflict(profile: str, other: str, what: str, value: str, other_value: str) -> SettingsError:
+    return SettingsError(
+        f"The profiles {profile} and {other} give {what} different things: {value}, and {other_value}",
+        "Change one of them, or watch them apart.",
     )
 
 

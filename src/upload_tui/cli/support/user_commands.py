@@ -20,10 +20,19 @@ from upload_tui.processes import CommandEnd, end_text, run_command
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import UploadChange
-    from upload_tui.tui import ChangeHook, CommandResult, ProgramRun, UploadCommand
+    from upload_tui.monitor import StageReached, UploadChange
+    from upload_tui.tui import ChangeHook, CommandResult, FailureHook, ProgramRun, UploadCommand
 
-__all__ = ["HookCommand", "change_hooks", "configured_commands", "naming_setting", "own_keys", "run_program"]
+__all__ = [
+    "HookCommand",
+    "change_hooks",
+    "configured_commands",
+    "failure_hook",
+    "naming_setting",
+    "open_command",
+    "own_keys",
+    "run_program",
+]
 
 _TIMEOUT_SECONDS = 60.0
 _FIRST_CHECK_SECONDS = 0.01
@@ -127,6 +136,24 @@ class HookCommand:
             return await run_program(self._setting, run, _environment(changes[-1]))
 
 
+def failure_hook(services: Mapping[str, ServiceSettings]) -> "FailureHook | None":
+    """What runs for failures: the `on_error` of their service, by root URL; None if no service has one.
+
+    Raises:
+        SettingsError: a command is invalid.
+    """
+    hooks = {root: HookCommand("on_error", one.on_error) for root, one in services.items() if one.on_error}
+
+    if len(services) == 1:
+        return next(iter(hooks.values()), None)
+
+    async def run(failures: "Sequence[StageReached]") -> "CommandResult | None":
+        hook = hooks.get(failures[-1].upload.service)
+        return None if hook is None else await hook(failures)
+
+    return run if hooks else None
+
+
 def _environment(change: "UploadChange") -> dict[str, str]:
     variables = {
         "UPLOAD_TUI_ID": change.upload.id,
@@ -139,7 +166,7 @@ def _environment(change: "UploadChange") -> dict[str, str]:
 
 
 def configured_commands(settings: ServiceSettings) -> "Iterator[UploadCommand]":
-    """Yield the commands of the settings, and the one that opens an upload's page, unless the settings have one of that name.
+    """Yield the commands of the settings.
 
     Raises:
         SettingsError: a field or a key is invalid.
@@ -156,14 +183,19 @@ def configured_commands(settings: ServiceSettings) -> "Iterator[UploadCommand]":
             yield UploadCommand(
                 name, arguments, keys["command", name], each.confirm, CommandOutput(each.output), timeout
             )
-    if "open" not in settings.commands:
-        yield UploadCommand("open", ("open" if sys.platform == "darwin" else "xdg-open", "{upload_url}"))
     with naming_setting(settings, "upload_url"):
         check_fields(["open", settings.upload_url])
 
 
-def change_hooks(settings: ServiceSettings) -> "Iterator[ChangeHook]":
-    """Yield what runs on changes of a service; nothing in the demo and in a replay.
+def open_command() -> "UploadCommand":
+    """The command that opens an upload's page, unless the settings have one of that name."""
+    from upload_tui.tui import UploadCommand
+
+    return UploadCommand("open", ("open" if sys.platform == "darwin" else "xdg-open", "{upload_url}"))
+
+
+def change_hooks(settings: ServiceSettings, service: str = "") -> "Iterator[ChangeHook]":
+    """Yield what runs on changes of a service; nothing in the demo and in a replay. `service` is its root URL among several.
 
     Raises:
         SettingsError: a query is invalid.
@@ -175,7 +207,7 @@ def change_hooks(settings: ServiceSettings) -> "Iterator[ChangeHook]":
 
     for query, command in settings.on_change.items() if settings.url or settings.command else ():
         with naming_setting(settings, "on_change", query):
-            yield ChangeHook(parse_query(query), HookCommand("on_change", command))
+            yield ChangeHook(parse_query(query), HookCommand("on_change", command), service)
 
 
 def own_keys(settings: ServiceSettings) -> Mapping[tuple[str, str], str]:

@@ -1,6 +1,7 @@
 """The dashboard's preferences: settings, saved choices, the user's themes and style sheets, and errors that name the cause."""
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 
 from upload_tui.cli.support.preferences import dashboard_preferences, save_state
+from upload_tui.cli.support.user_commands import failure_hook
 from upload_tui.errors import SettingsError
 from upload_tui.files import config_folder, state_folder
-from upload_tui.monitor import SortKey
+from upload_tui.monitor import SortKey, StageReached
 from upload_tui.redaction import register_secrets
 from upload_tui.settings import ServiceSettings
-from upload_tui.settings.profiles import ViewSettings
+from upload_tui.settings.profiles import CommandSettings, ViewSettings
+from upload_tui.testing import InMemorySession, an_upload
 from upload_tui.tui import ASCII, UNICODE, ScreenState, TableOrder, View, ViewKind, parse_columns
 
 
@@ -234,3 +237,67 @@ def test_views_saved_on_screen_replace_those_of_the_settings() -> None:
 def test_a_view_has_a_key_of_its_own(views: Mapping[str, ViewSettings], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         dashboard_preferences(settings(views=views))
+
+
+def profile(name: str, **fields: Any) -> ServiceSettings:
+    return ServiceSettings(
+        url=f"https://{name}.example.org", profile=name, sources=dict.fromkeys(fields, name), **fields
+    )
+
+
+OPEN, PAGE = CommandSettings(command=("open", "{name}"), key="b"), CommandSettings(command=("page", "{name}"))
+
+
+def test_several_profiles_have_their_own_hooks_and_share_views_commands_and_keys() -> None:
+    night = ViewSettings(query="is:trouble", key="f2")
+    profiles = (
+        profile("one", commands={"say": OPEN}, views={"night": night}, keys={"quit": "x"}, upload_url="https://p/{id}"),
+        profile("two", commands={"say": OPEN, "page": PAGE}, on_change={"*": "true"}, alerts=("bell",)),
+    )
+    found = dashboard_preferences(profiles[0], profiles)
+    assert [command.name for command in found.commands] == ["say", "page", "open"]
+    assert [view.name for view in found.views] == ["night"]
+    assert found.keymap == {"quit": "x"}
+    assert [hook.service for hook in found.on_change] == ["https://two.example.org"]
+    assert [found.page_template(f"https://{name}.example.org") for name in ("one", "two")] == ["https://p/{id}", ""]
+    assert [each.bell for each in found.service_alerts.values()] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "what"),
+    [
+        ({"commands": {"say": OPEN}}, {"commands": {"say": PAGE}}, "have different commands say"),
+        ({"views": {"a": ViewSettings()}}, {"views": {"a": ViewSettings(query="x")}}, "have different views a"),
+        (
+            {"commands": {"say": OPEN}},
+            {"views": {"a": ViewSettings(key="b")}},
+            "the key b .*command say, and the view a",
+        ),
+        ({"commands": {"say": OPEN}}, {"commands": {"tell": OPEN}}, "the key b .*command say, and the command tell"),
+        ({"keys": {"quit": "b"}}, {"commands": {"say": OPEN}}, "the key b .*quit, and the command say"),
+        ({"keys": {"quit": "b"}}, {"keys": {"help": "f1,b"}}, "the key b .*quit, and help"),
+        ({"keys": {"quit": "b"}}, {"keys": {"quit": "x"}}, "keys to quit different things: b, and x"),
+    ],
+)
+def test_profiles_that_give_a_name_or_a_key_to_different_things_are_refused(
+    one: Mapping[str, Any], two: Mapping[str, Any], what: str
+) -> None:
+    profiles = (profile("one", **one), profile("two", **two))
+    with pytest.raises(SettingsError, match=f"The profiles one and two .*{what}"):
+        dashboard_preferences(profiles[0], profiles)
+
+
+async def test_failures_run_the_command_of_their_service(tmp_path: Path) -> None:
+    session = InMemorySession()
+    session.publish(an_upload("scan.tiff", completed=60, error=20))
+    failures = [one for one in session.changes.history(9) if isinstance(one, StageReached) and one.after == "error"]
+    session.close()
+    own, other = failures[0].upload.service, profile("two", on_error=f"touch {tmp_path / 'two'}")
+    assert failure_hook({own: profile("one"), "two": profile("two")}) is None
+    hook = failure_hook({own: profile("one", on_error=f"touch {tmp_path / 'one'}"), "two": other})
+    assert hook is not None
+    assert await hook(failures) is not None
+    assert os.listdir(tmp_path) == ["one"]  # noqa: PTH208
+    hook = failure_hook({own: profile("one"), "two": other})
+    assert hook is not None
+    assert await hook(failures) is None
