@@ -62,11 +62,17 @@ def service_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name a service; the command gets them as one `flags` argument."""
 
     @wraps(command)
-    def with_flags(*arguments: Any, profile: str | None = None, **others: Any) -> Any:
+    def with_flags(*arguments: Any, profile: Sequence[str] = (), **others: Any) -> Any:
         flags, others = _pop_flags(others)
-        return command(*arguments, flags=replace(flags, profile=profile), **others)
+        names = [*dict.fromkeys(profile)]
+        if len(names) > 1:
+            hint = "Run the command once for each. Only watch and metrics combine several."
+            raise UsageError(f"One --profile is allowed here, not {' and '.join(names)}", hint)
+        return command(*arguments, flags=replace(flags, profile=names[0] if names else None), **others)
 
-    return _add_options(with_flags, click.option("--profile", metavar="NAME", help="Profile in the settings file."))
+    # `multiple`, because click would use the last one without a word.
+    profile = click.option("--profile", metavar="NAME", multiple=True, help="Profile in the settings file.")
+    return _add_options(with_flags, profile)
 
 
 def multi_service_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.cli.support.options import parse_duration, parse_since
+from upload_tui.cli.support.options import parse_duration, parse_since, service_options
+from upload_tui.errors import UsageError
+from upload_tui.settings import Flags
 
 
 @given(st.text())
@@ -27,3 +29,27 @@ def test_a_duration_must_be_greater_than_zero(text: str) -> None:
 def test_other_texts_are_not_times(text: str) -> None:
     with pytest.raises(click.BadParameter):
         parse_since(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "profile"),
+    [
+        ([], None),
+        (["--profile", "a"], "a"),
+        (["--profile", "a", "--profile", "a"], "a"),
+        (["--profile", "a", "--profile", "b"], UsageError),
+    ],
+)
+def test_a_command_for_one_service_refuses_several_profiles(
+    words: list[str], profile: str | type[Exception] | None
+) -> None:
+    @click.command
+    @service_options
+    def command(*, flags: Flags) -> str | None:
+        return flags.profile
+
+    if profile is UsageError:
+        with pytest.raises(UsageError, match="One --profile is allowed here, not a and b"):
+            command.main(words, standalone_mode=False)
+    else:
+        assert command.main(words, standalone_mode=False) == profile
