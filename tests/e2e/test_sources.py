@@ -93,6 +93,25 @@ def test_list_reads_each_upload_that_it_prints_once(
     assert ("1 upload left out" in listed.err) == ("--since" in arguments), listed
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("", ["b"]), ("is:gone", ["a"]), ("is:gone OR b", ["a", "b"]), ("-is:gone", ["b"]), ("is:gone name:b", [])],
+)
+def test_gone_uploads_are_listed_if_the_query_asks_for_them(
+    here: Here, tmp_path: Path, query: str, found: list[str]
+) -> None:
+    lines = [json.dumps({"id": one, "name": one, "stage": "error"}) + "\n" for one in "ab"]
+    file = tmp_path / "lines"
+    for text in ("".join(lines), lines[1]):
+        file.write_text(text)
+        options = ("--command", f"cat {file}", "--where", query)
+        listed = here("list", *options, "--sort", "name", "--fail-on-error")
+    assert [record["id"] for record in listed.records] == found
+    assert listed.code == int("b" in found)
+    (report,) = here("report", *options).records
+    assert report["total"] == len(found)
+
+
 def test_only_the_named_projects_are_listed(here: Here, source: Source) -> None:
     assert [record["id"] for record in here("list", "--command", source(*UPLOADS), "--project", "Q").records] == ["c"]
     assert [record["id"] for record in here("projects", "--command", source(*UPLOADS)).records] == ["P", "Q"]

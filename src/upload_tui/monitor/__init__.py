@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         TimeTerm,
         Where,
         all_of,
+        asks_for_gone,
         needs_marks,
         needs_upload,
         text_terms,
@@ -214,6 +215,7 @@ __all__ = [
     "ingest",
     "matches_change",
     "matches_row",
+    "asks_for_gone",
     "needs_marks",
     "needs_upload",
     "parse_query",
@@ -255,8 +257,8 @@ __getattr__, __dir__ = lazy_names(
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": (
-            "all_of EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms TextTerm "
-            "TimeTerm Where"
+            "all_of asks_for_gone EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms "
+            "TextTerm TimeTerm Where"
         ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",

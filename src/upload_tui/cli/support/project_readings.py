@@ -105,12 +105,14 @@ class Snapshot(Struct, frozen=True):
         return EXIT_FAILED_UPLOAD if has_failed else self.service_exit_code
 
     def details(self, query: "Query") -> "Iterator[Detail]":
-        """Yield the uploads that match a query, in its order, without those that are gone."""
-        offset = 0
+        """Yield the uploads that match a query, in its order; those that are gone only if it asks for them."""
+        from upload_tui.monitor import asks_for_gone
+
+        offset, has_gone = 0, asks_for_gone(query.where.tree)
         while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
             offset += len(rows)
             for row in rows:
-                detail = None if row.is_gone else self.picture.detail(row.id)
+                detail = None if row.is_gone and not has_gone else self.picture.detail(row.id)
                 if detail is not None:
                     yield detail
 

@@ -248,8 +248,11 @@ DEFAULT_LIMITS = TroubleLimits()
 
 
 def has_failed(row: Row) -> bool:
-    """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one."""
-    return row.stage is Stage.ERROR or row.is_contradictory
+    """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one.
+
+    One that is gone has not: nothing is left to be wrong.
+    """
+    return not row.is_gone and (row.stage is Stage.ERROR or row.is_contradictory)
 
 
 def trouble_of(

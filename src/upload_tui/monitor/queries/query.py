@@ -12,6 +12,7 @@ from upload_tui.monitor.model import UploadKey
 from upload_tui.status import Stage
 
 __all__ = [
+    "asks_for_gone",
     "AllOf",
     "AnyOf",
     "EVERYTHING",
@@ -235,6 +236,17 @@ def needs_marks(tree: Expression) -> bool:
             return any(map(needs_marks, tree.parts))
         case Not():
             return needs_marks(tree.part)
+        case _:
+            return False
+
+
+def asks_for_gone(tree: Expression) -> bool:
+    """Whether the tree names uploads that are gone as ones to find, not to leave out."""
+    match tree:
+        case StateTerm():
+            return State.GONE in tree.states
+        case AllOf() | AnyOf():
+            return any(map(asks_for_gone, tree.parts))
         case _:
             return False
 
