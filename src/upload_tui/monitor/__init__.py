@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     )
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
-    from upload_tui.monitor.queries.matching import matches_change, matches_row
+    from upload_tui.monitor.queries.matching import matches_change, matches_row, name_service
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.query import (
         EVERYTHING,
@@ -215,6 +215,7 @@ __all__ = [
     "ingest",
     "matches_change",
     "matches_row",
+    "name_service",
     "asks_for_gone",
     "needs_marks",
     "needs_upload",
@@ -254,7 +255,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",
-        "queries.matching": "matches_change matches_row",
+        "queries.matching": "matches_change matches_row name_service",
         "queries.parser": "parse_query read_query",
         "queries.query": (
             "all_of asks_for_gone EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms "

@@ -196,8 +196,10 @@ def service_of(settings: ServiceSettings) -> str:
 
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
-    from upload_tui.monitor import Store
+    from upload_tui.monitor import Store, name_service
     from upload_tui.wire import service_root
+
+    name_service(service_of(settings), settings.title)
 
     # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
     account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"

@@ -35,6 +35,8 @@ __all__ = [
     "matches_texts",
     "messages_of_short_cause",
     "time_bound",
+    "name_service",
+    "service_texts",
     "with_service",
 ]
 
@@ -111,11 +113,24 @@ def _unknown_row(change: UploadChange) -> Row:
     )
 
 
+_service_titles: dict[str, str] = {}
+
+
+def name_service(service: str, title: str) -> None:
+    """Find the uploads of a service from now on by its title on screen as well: `service` is its root URL."""
+    _service_titles[service] = title
+
+
+def service_texts(service: str) -> Sequence[str]:
+    """What `service:` compares: the root URL, and the title on screen."""
+    return (service, _service_titles[service]) if service in _service_titles else (service,)
+
+
 def with_service(tree: Expression, service: str) -> Expression:
     """The tree for the uploads of one service: its terms `service:` are replaced by what they amount to."""
     match tree:
         case TextTerm(field="service"):
-            return EVERYTHING if matches_texts(tree, (service,)) else Not(EVERYTHING)
+            return EVERYTHING if matches_texts(tree, service_texts(service)) else Not(EVERYTHING)
         case AllOf():
             return all_of(*(with_service(part, service) for part in tree.parts))
         case AnyOf():
@@ -208,7 +223,7 @@ def _short_causes(subject: _Subject) -> Sequence[str]:
 
 _TEXTS: Mapping[str, Callable[[_Subject], Sequence[str]]] = {
     "": lambda subject: (subject.row.name, subject.row.id, subject.message, *_short_causes(subject)),
-    "service": lambda subject: (subject.row.service,),
+    "service": lambda subject: service_texts(subject.row.service),
     "name": lambda subject: (subject.row.name,),
     "id": lambda subject: (subject.row.id,),
     "by": lambda subject: (subject.row.uploader,),

@@ -62,7 +62,7 @@ class State(StrEnum):
 
 TEXT_FIELDS: Mapping[str, str] = {
     "project": "project's id or name",
-    "service": "service's address",
+    "service": "service's address or profile",
     "name": "name of the upload",
     "id": "id of the upload",
     "by": "who uploads it",

@@ -24,6 +24,7 @@ from upload_tui.monitor import (
 )
 from upload_tui.monitor.changes import AnomalyNoticed, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.model import Acknowledgement
+from upload_tui.monitor.queries import matching
 from upload_tui.monitor.queries.matching import matches_change, matches_row
 from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State, needs_upload
@@ -278,6 +279,30 @@ def test_every_value_of_a_field_matches_the_same_in_memory_and_in_sql(full_store
             assert {row.id for row in window.rows} == expected, text
             counts.add(len(expected))
     assert len(counts) > 2  # some match, some do not
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("service:svc", True),
+        ('service="Svc É"', True),
+        ("service:example.org", True),
+        ("-service:svc", False),
+        ("service:zz", False),
+    ],
+)
+def test_a_service_is_found_by_its_title_in_memory_in_sql_and_in_the_activity(
+    full_store: Store, monkeypatch: pytest.MonkeyPatch, text: str, is_found: bool
+) -> None:
+    monkeypatch.setattr(matching, "_service_titles", {})
+    matching.name_service(SERVICE, "Svc É")
+    matching.name_service("https://other.test", "x")
+    picture = StorePicture(full_store, FrozenClock(NOW), SERVICE)
+    where = parse_query(text)
+    row = picture.window(Query(), 0, 1).rows[0]
+    found = [matches_row(where.tree, row, NOW), bool(picture.window(Query(where=where), 0, 1).rows)]
+    found += [matches_change(where.tree, change, None, NOW) for change in changes_of(row)]
+    assert set(found) == {is_found}
 
 
 HOSTILE = st.one_of(
