@@ -24,7 +24,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.files import cache_folder, expand_home, read_text
+from upload_tui.files import cache_folder, expand_home, read_text, state_folder
 from upload_tui.settings import COMMAND_LINE, ServiceSettings
 
 if TYPE_CHECKING:
@@ -205,9 +205,13 @@ def open_store(settings: ServiceSettings) -> "Store":
     account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
     if settings.command:  # its store holds only the projects that are watched
         account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
-    store = Store(cache_folder() / "stores" / f"{sha256(account.encode()).hexdigest()[:24]}.db")
+    name = sha256(account.encode()).hexdigest()[:24]
+    acknowledgements = state_folder() / "acknowledgements" / f"{name}.json"
+    store = Store(cache_folder() / "stores" / f"{name}.db", acknowledgements=acknowledgements)
     if store.notice:
         echo_err(f"upload-tui: {store.notice}.")
+    if store.acknowledgements.damage:
+        echo_err(f"upload-tui: {store.acknowledgements.damage}.")
     return store
 
 

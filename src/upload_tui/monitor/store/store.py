@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.model import Acknowledgement, ProjectRef
 from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.store.acknowledgements import AcknowledgementBackup
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import STANDARD_LIMITS, ChangeLog, Database, Limits
@@ -78,6 +79,7 @@ class Store:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
         limits: constants that tune it and the synchronisation with it.
+        acknowledgements: the file that keeps what the user acknowledged, also without the cache; None for none.
 
     Attributes:
         revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
@@ -92,6 +94,7 @@ class Store:
         file: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         limits: Limits = STANDARD_LIMITS,
+        acknowledgements: Path | None = None,
     ) -> None:
         self._db = Database(file, self._handle_replaced, limits)
         self.limits = limits
@@ -103,6 +106,7 @@ class Store:
         self._reset_caches()
         self.bulk = BulkLoad(self._db, self.transaction, self.partitions)
         self.change_log = ChangeLog(self._db)
+        self.acknowledgements = AcknowledgementBackup(self._db, acknowledgements)
 
     def _reset_caches(self) -> None:
         self.partitions.clear_cache()
@@ -112,6 +116,7 @@ class Store:
     def _handle_replaced(self) -> None:
         self.revision += 1
         self._reset_caches()
+        self.acknowledgements.reload()
         self.replaced.set()
 
     def close(self) -> None:
@@ -162,6 +167,7 @@ class Store:
                 f"UPDATE uploads SET acknowledged_stage = {stage}, acknowledged_until_ms = ?, acknowledgement = ? WHERE id = ?",
                 [(to_ms(given.until), given.note, upload_id) for upload_id in upload_ids],
             )
+            self.acknowledgements.save()
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Set or clear the marks of uploads; None leaves a mark as it is."""
@@ -221,8 +227,10 @@ class Store:
         try:
             with self._db.transaction():
                 yield
+                self.acknowledgements.restore()
         except BaseException:
             self.partitions.clear_cache()
+            self.acknowledgements.reload()
             raise
 
     # Reading

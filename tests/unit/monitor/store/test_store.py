@@ -386,6 +386,52 @@ def test_an_acknowledgement_survives_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
+def failed(upload_id: str, stage: Stage = Stage.ERROR) -> Upload:
+    return Upload(id=upload_id, name="a", project_id="p", timeline=Timeline((Event(stage, NOON),)), read_on=NOON)
+
+
+def acknowledged(store: Store) -> dict[str, str]:
+    found = store.find(Query(where=parse_query("is:acknowledged"), sort=SortKey.NAME), STUCK, 0, 9).uploads
+    return {row.id: row.acknowledgement.note for row in found if row.acknowledgement}
+
+
+def test_acknowledgements_of_two_dashboards_survive_the_loss_of_the_cache(tmp_path: Path) -> None:
+    file, kept = tmp_path / "store.db", tmp_path / "kept" / "one.json"
+    with closing(Store(file, acknowledgements=kept)) as one, closing(Store(file, acknowledgements=kept)) as other:
+        one.put((failed(upload_id), "{}", (), None) for upload_id in "abcd")
+        one.acknowledge(["a", "b", "d"], Acknowledgement("by one"))
+        other.acknowledge(["c"], Acknowledgement("by other", NOON + timedelta(days=1)))
+        other.acknowledge(["b"], None)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    for path in tmp_path.glob("store.db*"):
+        path.unlink()
+    with closing(Store(file, acknowledgements=kept)) as again:
+        again.put([(failed("a"), "{}", (), None), (failed("b"), "{}", (), None)])
+        assert acknowledged(again) == {"a": "by one"}
+        again.acknowledge(["b"], Acknowledgement("now"))  # keeps those of uploads that are not fetched yet
+        again.put([(failed("c"), "{}", (), None), (failed("d", Stage.VERIFIED), "{}", (), None)])
+        assert acknowledged(again) == {"a": "by one", "b": "now", "c": "by other"}
+        assert again.acknowledgements.damage == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b'[{"id": "a"}]', b'[{"id": "a", "stage": 99}]', b"\xff", b"[" * 99_999, None]
+)
+def test_a_damaged_file_of_acknowledgements_is_reported_and_moved_aside(tmp_path: Path, content: bytes | None) -> None:
+    kept = tmp_path / "kept.json"
+    kept.mkdir() if content is None else kept.write_bytes(content)
+    with closing(Store(acknowledgements=kept)) as store:
+        assert str(kept) in store.acknowledgements.damage
+        store.put([(failed("a"), "{}", (), None)])
+        store.acknowledge(["a"], Acknowledgement("known"))
+        assert acknowledged(store) == {"a": "known"}
+    with closing(Store(acknowledgements=kept)) as again:
+        assert again.acknowledgements.damage == ""
+        again.put([(failed("a"), "{}", (), None)])
+        assert acknowledged(again) == {"a": "known"}
+    assert (tmp_path / "kept.damaged").exists()
+
+
 def test_a_locked_file_is_not_renamed(tmp_path: Path) -> None:
     file, limits = tmp_path / "store.db", Limits(busy_seconds=0.0)
     store = Store(file)
