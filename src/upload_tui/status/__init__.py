@@ -13,6 +13,7 @@ from upload_tui.status.anomalies import (
     contradicts_itself,
     inspect_chunks,
     inspect_timeline,
+    invalid_chunks,
     is_contradictory,
     transitions_between,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "contradicts_itself",
     "inspect_chunks",
     "inspect_timeline",
+    "invalid_chunks",
     "is_contradictory",
     "transitions_between",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "format_time",
     "inspect_chunks",
     "inspect_timeline",
+    "invalid_chunks",
     "is_contradictory",
     "transitions_between",
 ]
@@ -31,6 +32,8 @@ FUTURE_TOLERANCE = timedelta(seconds=5)
 
 _MAX_LISTED = 8
 """How many chunk numbers the detail of an anomaly lists."""
+_MAX_REASONS = 3
+"""How many invalid chunks it describes."""
 
 
 class AnomalyName(StrEnum):
@@ -68,6 +71,8 @@ class AnomalyName(StrEnum):
     """A chunk number is listed more than once."""
     CHUNK_SIZES_DIFFER = "chunk_sizes_differ"
     """Completed, but the sizes of the chunks do not add up to the size of the upload."""
+    CHUNKS_INVALID = "chunks_invalid"
+    """A listed chunk has a number below 1, or it or the whole list cannot be read."""
 
 
 class Anomaly(Struct, frozen=True):
@@ -113,16 +118,25 @@ def _future_anomalies(timeline: Timeline, now: datetime) -> Iterator[Anomaly]:
 
 
 def inspect_chunks(
-    chunks: Sequence[tuple[int, int]], size_bytes: int | None, timeline: Timeline
+    chunks: Sequence[tuple[int, int]], size_bytes: int | None, timeline: Timeline, unreadable: Sequence[str] = ()
 ) -> tuple[Anomaly, ...]:
     """Find the anomalies of the chunks of an upload.
 
     Args:
-        chunks: number and size in bytes of each, in any order.
+        chunks: number and size in bytes of each that can be read, in any order.
         size_bytes: the size the client declared; None if unknown.
         timeline: missing chunks are only an anomaly after completion and before a purge, which deletes them.
+        unreadable: a sentence about each chunk that cannot be read.
     """
-    return tuple(_chunk_anomalies(chunks, size_bytes, timeline))
+    found = tuple(_chunk_anomalies(chunks, size_bytes, timeline))
+    reasons = [*unreadable, *(f"number {number} is below 1" for number, _ in chunks if number < 1)]
+    return (*found, invalid_chunks(reasons)) if reasons else found
+
+
+def invalid_chunks(reasons: Sequence[str]) -> Anomaly:
+    """The anomaly of chunks that are invalid, one reason each: nothing proves that such an upload is whole."""
+    more = f" and {len(reasons) - _MAX_REASONS:,} more" if len(reasons) > _MAX_REASONS else ""
+    return Anomaly(AnomalyName.CHUNKS_INVALID, f"{'; '.join(reasons[:_MAX_REASONS])}{more}")
 
 
 def _chunk_anomalies(
@@ -212,7 +226,14 @@ def _format_time(event: Event) -> str:
     return format_time(event.on) if event.on else "unknown"
 
 
-_UNSAFE = frozenset({AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER})
+_UNSAFE = frozenset(
+    {
+        AnomalyName.CHUNKS_MISSING,
+        AnomalyName.CHUNKS_REPEATED,
+        AnomalyName.CHUNK_SIZES_DIFFER,
+        AnomalyName.CHUNKS_INVALID,
+    }
+)
 _WRONG_TIMES = frozenset(
     {
         AnomalyName.COMPLETED_MISSING,
@@ -226,7 +247,7 @@ _WRONG_TIMES = frozenset(
 
 
 def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:
-    """Whether an upload is verified though its chunks do not agree."""
+    """Whether an upload is verified though its chunks do not agree, or cannot all be read."""
     return stage is Stage.VERIFIED and any(anomaly.name in _UNSAFE for anomaly in anomalies)
 
 

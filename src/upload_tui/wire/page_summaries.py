@@ -193,9 +193,9 @@ def _chunks(fields: UploadResource, *, is_complete: bool) -> tuple[int | None, i
         return None, None
     total = sum([chunk.size for chunk in chunks])  # type: ignore[misc]  # None raises
     numbers = {chunk.number for chunk in chunks}
-    if len(numbers) != len(chunks) or None in numbers:
+    if len(numbers) != len(chunks) or None in numbers or 0 in numbers:
         raise ValueError(numbers)
-    if is_complete and (total != fields.size or 0 in numbers or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
+    if is_complete and (total != fields.size or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
         raise ValueError(numbers)
     return len(chunks), total
 

@@ -1,7 +1,8 @@
 """Parse an upload resource of the service into an immutable fact."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from upload_tui.status import (
     Timeline,
     inspect_chunks,
     inspect_timeline,
+    invalid_chunks,
 )
 from upload_tui.wire.resources import DigestResource, ProjectResource, UploadResource, UserResource
 from upload_tui.wire.status_shapes import StatusShape, read_status
@@ -139,12 +141,12 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
     Raises:
         InvalidResponseError: it is not an object with an id.
     """
-    fields, anomalies = _valid_fields(payload)
+    fields, anomalies, unreadable_chunks = _valid_fields(payload)
     status = read_status(fields.status)
     audit, provider = fields.audit, fields.storage_provider
     created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
     timeline = _estimate_missing_times(status.timeline, created_on, updated_on, read_on)
-    chunks = _read_chunks(fields)
+    chunks = _read_chunks(fields, unreadable_chunks)
     owner, project_anomalies = _read_project(fields.project, project)
     return Upload(
         id=fields.id,
@@ -165,7 +167,8 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
             *anomalies,
             *project_anomalies,
             *status.anomalies,
-            *_find_anomalies(timeline, chunks, fields.size, read_on),
+            *inspect_timeline(timeline, read_on),
+            *_chunk_anomalies(timeline, chunks, unreadable_chunks, fields.size),
         ),
         read_on=read_on,
     )
@@ -184,27 +187,46 @@ def _read_project(named: ProjectResource | None, listing: Project | None) -> tup
     return listing, (Anomaly(AnomalyName.OTHER_PROJECT, detail),)
 
 
-def _find_anomalies(
-    timeline: Timeline, chunks: tuple[Chunk, ...] | None, size_bytes: int | None, read_on: datetime
+def _chunk_anomalies(
+    timeline: Timeline, chunks: tuple[Chunk, ...] | None, unreadable: Sequence[str], size_bytes: int | None
 ) -> tuple[Anomaly, ...]:
-    found = inspect_timeline(timeline, read_on)
     if chunks is None:
-        return found
-    return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size_bytes, timeline)
+        return (invalid_chunks(unreadable),) if unreadable else ()
+    listed = [(chunk.number, chunk.size_bytes) for chunk in chunks]
+    return inspect_chunks(listed, size_bytes, timeline, unreadable)
 
 
-def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...]]:
-    """The fields that match the contract, and an anomaly for each of the others."""
+def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...], list[str]]:
+    """The fields that match the contract, an anomaly for each of the others, and a sentence about each unreadable chunk."""
     if not isinstance(payload, Mapping) or not isinstance(payload.get("id"), str) or not payload["id"]:
         raise InvalidResponseError("The service listed an entry that is not an upload")
     known = {key: payload[key] for key in UploadResource.__struct_fields__ if key in payload}
     try:
-        return convert(known, UploadResource, strict=False), ()
+        return convert(known, UploadResource, strict=False), (), []
     except ValidationError:
+        known["chunks"], hashes, unreadable_chunks = _valid_chunks(known.get("chunks"))
         invalid = {key: reason for key, value in known.items() if (reason := _field_error(key, value))}
-    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, reason) for reason in invalid.values())
+    anomalies = tuple(Anomaly(AnomalyName.UNREADABLE_FIELD, reason) for reason in (*invalid.values(), *hashes))
     valid = {key: value for key, value in known.items() if key not in invalid}
-    return convert(valid, UploadResource, strict=False), anomalies
+    return convert(valid, UploadResource, strict=False), anomalies, unreadable_chunks
+
+
+def _valid_chunks(value: object) -> tuple[list[Any] | None, list[str], list[str]]:
+    """The chunks that match the contract, at least without their hash; the first unreadable hash; why each other one does not."""
+    if not isinstance(value, list):
+        return None, [], [_field_error("chunks", value)] if value is not None else []
+    valid: list[Any] = []
+    hashes: list[str] = []
+    reasons: list[str] = []
+    for index, entry in enumerate(value):
+        reason = _field_error("chunks", [entry]).replace("[0]", f"[{index}]", 1)
+        plain = {**entry, "hash": None} if reason and isinstance(entry, Mapping) else entry
+        if reason and (plain is entry or _field_error("chunks", [plain])):
+            reasons.append(reason)
+        else:
+            valid.append(plain)
+            hashes += [reason] if reason and not hashes else []
+    return valid, hashes, reasons
 
 
 def _field_error(key: str, value: object) -> str:
@@ -261,7 +283,8 @@ def _latest_possible(event: Event, next_on: datetime | None, read_on: datetime) 
     return next_on
 
 
-def _read_chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
+def _read_chunks(fields: UploadResource, unreadable: list[str]) -> tuple[Chunk, ...] | None:
+    """The chunks in order; a sentence about each without a number or a size is added to `unreadable`."""
     if fields.chunks is None:
         return None
     chunks = [
@@ -269,6 +292,7 @@ def _read_chunks(fields: UploadResource) -> tuple[Chunk, ...] | None:
         for chunk in fields.chunks
         if chunk.number is not None and chunk.size is not None
     ]
+    unreadable += ["a chunk without a number or a size"] * (len(fields.chunks) - len(chunks))
     return tuple(sorted(chunks, key=lambda chunk: chunk.number))
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fuzz.agreement import assert_readers_agree
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.status import Certainty, Stage
+from upload_tui.status import Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.responses import (
@@ -63,6 +64,40 @@ def test_chunks_are_sorted_by_number() -> None:
     assert upload.chunks is not None
     assert [chunk.number for chunk in upload.chunks] == [1, 2, 3, 4]
     assert upload.chunk_bytes == 4_000_000
+
+
+ONE, TWO = {"number": 1, "size": 60}, {"number": 2, "size": 40}
+UNREADABLE_CHUNKS: tuple[object, ...] = (
+    None, 7, [], {}, {"number": 2}, {"size": 40}, {"number": 0, "size": 0}, {**TWO, "number": -1}, {**TWO, "size": -100},
+    {**TWO, "size": "x"}, {**TWO, "size": None}, {**TWO, "number": None},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk", UNREADABLE_CHUNKS, ids=repr)
+@pytest.mark.parametrize("others", [[], [ONE, TWO], [ONE, {**TWO, "number": 3}], [TWO, TWO]], ids=len)
+def test_an_unreadable_chunk_contradicts_a_verified_upload_and_hides_nothing(others: list[Any], chunk: object) -> None:
+    def names(chunks: list[Any]) -> set[str]:
+        payload = {**an_upload(completed=60, verified=20), "size": 100, "chunks": chunks}
+        assert_readers_agree(json.dumps({"results": [payload]}).encode())
+        upload = read_upload(payload, read_on=NOW)
+        assert is_contradictory(upload.stage, upload.anomalies) is bool(upload.anomalies)
+        return {anomaly.name for anomaly in upload.anomalies}
+
+    for chunks in ([chunk, *others], [*others, chunk]):
+        assert names(chunks) == names(others) | {"chunks_invalid"}
+
+
+@pytest.mark.parametrize("digest", [3, "abc", {"value": 3}], ids=repr)
+def test_an_unreadable_hash_of_a_chunk_is_no_contradiction(digest: object) -> None:
+    payload = {**an_upload(completed=60, verified=20), "size": 100, "chunks": [{**ONE, "hash": digest}, TWO]}
+    upload = read_upload(payload, read_on=NOW)
+    assert ({anomaly.name for anomaly in upload.anomalies}, upload.chunk_bytes) == ({"unreadable_field"}, 100)
+
+
+@pytest.mark.parametrize("chunks", ["x", 5, {}, True], ids=repr)
+def test_an_unreadable_list_of_chunks_contradicts_a_verified_upload(chunks: object) -> None:
+    upload = read_upload({**an_upload(completed=60, verified=20), "chunks": chunks}, read_on=NOW)
+    assert is_contradictory(upload.stage, upload.anomalies)
 
 
 def test_the_time_of_verification_is_estimated_from_the_last_update() -> None:

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from upload_tui.status import Origin, Stage
+from upload_tui.status import Origin, Stage, is_contradictory
 from upload_tui.text import plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -89,10 +89,11 @@ class ChunkStrip(Widget):
 
 def contradiction_lines(upload: "Upload", glyphs: Glyphs) -> Iterator[Content]:
     """A warning if the upload is reported verified and its chunks contradict that; nothing if they were purged."""
-    if upload.stage is not Stage.VERIFIED or upload.chunks is None or upload.timeline.is_purged:
+    if upload.stage is not Stage.VERIFIED or upload.timeline.is_purged:
         return
     summary = summarize_chunks(upload)
-    if summary.missing or summary.repeated or summary.invalid_numbers or summary.missing_bytes:
+    differs = summary.missing or summary.repeated or summary.invalid_numbers or summary.missing_bytes
+    if is_contradictory(upload.stage, upload.anomalies) or (upload.chunks is not None and differs):
         warning = f"{glyphs.warning} Reported as verified, but the chunks do not match."
         yield Content.styled(warning, ".chunks--contradiction")
 

@@ -301,6 +301,28 @@ def test_what_follows_uploads_rides_out_maintenance(
     assert '"verified"' in (result.out or (tmp_path / "file").read_text())
 
 
+WEAK_PROOFS: dict[str, dict[str, object]] = {
+    "unreadable size": {"chunks": [{"number": 1, "size": 5}, {"number": 3, "size": 5}, {"number": 4, "size": "x"}]},
+    "null": {"chunks": [{"number": 1, "size": 5}, None]},
+    "negative size": {"chunks": [{"number": 1, "size": -100}, {"number": 2, "size": 200}]},
+    "chunk 0": {"chunks": [{"number": 0, "size": 100}]},
+    "chunks 0 and 1": {"chunks": [{"number": 0, "size": 50}, {"number": 1, "size": 50}]},
+}
+"""What verified uploads of 100 bytes have that proves nothing."""
+
+
+@pytest.mark.parametrize("fields", WEAK_PROOFS.values(), ids=WEAK_PROOFS)
+def test_no_command_succeeds_on_a_weak_proof(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, fields: dict[str, object]
+) -> None:
+    upload = an_upload(id="u-1", project=("p-0", "Genome"), initiated=60, completed=50, verified=40, size=100)
+    world = World([Project("p-0", "Genome", [{**upload, **fields}])])
+    for command in ("wait u-1 --timeout 4s", "tail u-1", "list --fail-on-error", "report --fail-on-error"):
+        result = run_virtually(capfd, tmp_path, world, *command.split())
+        assert result.code, result
+        assert result.err
+
+
 def test_a_project_that_uploads_name_by_id_alone_has_its_name(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -18,7 +18,12 @@ from upload_tui.testing import NOW, InMemorySession, an_upload
 
 LIMITS = TroubleLimits()
 DAY = 24 * 3600
-UNSAFE = {AnomalyName.CHUNKS_MISSING, AnomalyName.CHUNKS_REPEATED, AnomalyName.CHUNK_SIZES_DIFFER}
+UNSAFE = {
+    AnomalyName.CHUNKS_MISSING,
+    AnomalyName.CHUNKS_REPEATED,
+    AnomalyName.CHUNK_SIZES_DIFFER,
+    AnomalyName.CHUNKS_INVALID,
+}
 HARMLESS = {
     AnomalyName.INITIATED_MISSING,
     AnomalyName.UNKNOWN_STATE,
