@@ -87,7 +87,9 @@ async def test_no_redirect_is_a_success(status: int) -> None:
 
     def redirect(request: httpx.Request) -> httpx.Response:
         requested.append(str(request.url))
-        return httpx.Response(status, json=an_upload("a"), headers={"location": "https://elsewhere.test/secret"})
+        return httpx.Response(
+            status, json=an_upload("a", id="u-1"), headers={"location": "https://elsewhere.test/secret"}
+        )
 
     async with client_of(redirect) as client:
         with pytest.raises(InvalidResponseError, match=f"Unexpected status {status}") as caught:
@@ -163,7 +165,7 @@ async def test_a_retry_after_date_needs_the_date_of_the_response() -> None:
 
 
 async def test_a_request_is_retried_after_a_server_error() -> None:
-    responses = iter([envelope(500), httpx.Response(200, json=an_upload("a"))])
+    responses = iter([envelope(500), httpx.Response(200, json=an_upload("a", id="u-1"))])
     async with client_of(lambda _: next(responses)) as client:
         assert (await client.upload("u-1")).upload.name == "a"
 
@@ -253,7 +255,10 @@ async def test_wrong_keys_are_an_auth_error() -> None:
 
 
 async def test_requests_of_the_last_minute_include_failed_ones() -> None:
-    clock, responses = FrozenClock(), [envelope(500), httpx.Response(200, json=an_upload("scan.tiff")), envelope(400)]
+    clock, responses = (
+        FrozenClock(),
+        [envelope(500), httpx.Response(200, json=an_upload("scan.tiff", id="u-1")), envelope(400)],
+    )
     transport = httpx.MockTransport(lambda _: responses.pop(0))
     async with ServiceClient(ROOT, Credentials(token="t"), transport=transport, clock=clock) as client:
         assert client.requests_last_minute == 0

@@ -211,12 +211,18 @@ class ServiceClient:
     async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:
         """One upload. If `project_id` is given, it has priority over the project that the upload names.
 
-        Services find ids without regard to case, so the id in the response may differ from the one asked for.
+        Services find ids without regard to case, so the case of the id in the response may differ from the one asked for.
+
+        Raises:
+            InvalidResponseError: the response is not an upload, or another one.
         """
         raw, body = await self._requester.fetch_json(f"/uploads/{quote(upload_id, safe='')}")
         project = None if project_id is None else self._project(project_id)
         with mention_url(raw.url):
-            return read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+            reading = read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+            if reading.upload.id.casefold() != upload_id.casefold():
+                raise InvalidResponseError("The answer is about another upload")
+            return reading
 
     def _read_entries(self, entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
         project = self._project(raw.project_id)

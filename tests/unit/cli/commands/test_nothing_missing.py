@@ -323,6 +323,26 @@ def test_no_command_succeeds_on_a_weak_proof(
         assert result.err
 
 
+class ConfusedWorld(World):
+    """A service that answers with the second upload whatever upload is asked for."""
+
+    def _upload(self, upload_id: str) -> httpx.Response:
+        return super()._upload("u-2")
+
+
+def test_an_answer_about_another_upload_is_no_answer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pending = an_upload(id="u-1", project=("p-0", "Genome"), initiated=60, completed=50)
+    verified = an_upload(id="u-2", project=("p-0", "Genome"), initiated=60, completed=50, verified=40)
+    world = ConfusedWorld([Project("p-0", "Genome", [verified, pending])])
+    for command in ("wait u-1 --timeout 4s", "show u-1"):
+        result = run_virtually(capfd, tmp_path, world, *command.split())
+        assert result.code == 3, result
+        assert "about another upload" in result.err
+        assert not result.out
+    assert run_virtually(capfd, tmp_path, world, "tail", "u-1").code
+    assert run_virtually(capfd, tmp_path, world, "show", "U-2").code == 0
+
+
 def test_a_project_that_uploads_name_by_id_alone_has_its_name(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
