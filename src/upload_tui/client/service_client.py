@@ -38,6 +38,7 @@ __all__ = ["ServiceClient"]
 _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _MAX_PAGES = 100_000
+_PROJECTS_PER_PAGE = 100
 
 
 class ServiceClient:
@@ -138,19 +139,30 @@ class ServiceClient:
         return self._requester.median_response_seconds
 
     async def projects(self) -> Sequence[Project]:
-        """All projects that the account can see, without those that cannot be read (see `projects_notice`)."""
-        found, unreadable = list[Project](), 0
-        page: int | None = 1
-        while page is not None and page <= _MAX_PAGES:
-            raw, body = await self._requester.fetch_json("/projects", page=page, per_page=100)
+        """All projects that the account can see, without those that cannot be read (see `projects_notice`).
+
+        Those that the service counts and does not list cannot be read either. If it does not count them, a project that is listed
+        twice stands for another one.
+        """
+        found, row_count, unreadable, total = dict[str, Project](), 0, 0, 0
+        number: int | None = 1
+        while number is not None and number <= _MAX_PAGES:
+            raw, body = await self._requester.fetch_json("/projects", page=number, per_page=_PROJECTS_PER_PAGE)
             with mention_url(raw.url):
-                projects, count, page = read_projects(body, raw.headers, page=page, per_page=100)
-            found.extend(projects)
-            unreadable += count
-        total = len(found) + unreadable
-        self._names.update((project.id, project.name) for project in found)
-        self.projects_notice = f"{unreadable:,} of {plural(total, 'project')} cannot be read" if unreadable else ""
-        return found
+                page = read_projects(body, raw.headers, page=number, per_page=_PROJECTS_PER_PAGE)
+            total = page.total or total
+            unreadable += page.row_count - len(page.projects)
+            new = {project.id: project for project in page.projects if project.id not in found}
+            found.update(new)
+            if new or page.row_count <= _PROJECTS_PER_PAGE:  # otherwise each page lists all there are
+                row_count += page.row_count
+            may_go_on = page.row_count >= _PROJECTS_PER_PAGE or row_count < total
+            number = (page.next_page or (number + 1 if may_go_on else None)) if new else None
+        total = max(total or row_count, len(found) + unreadable)
+        self._names.update((project.id, project.name) for project in found.values())
+        missing = total - len(found)
+        self.projects_notice = f"{missing:,} of {plural(total, 'project')} cannot be read" if missing else ""
+        return [*found.values()]
 
     async def find_project(self, id_or_name: str) -> Project:
         """The project with this id, or else with this name.

@@ -19,6 +19,7 @@ __all__ = [
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
     "ErrorEnvelope",
+    "ProjectPage",
     "RawPage",
     "STATUS_SHAPE_HEADER",
     "UploadPage",
@@ -151,6 +152,22 @@ class UploadPage(Struct, frozen=True):
     contradicts_total: bool = False
 
 
+class ProjectPage(Struct, frozen=True):
+    """One page of projects.
+
+    Attributes:
+        projects: those that can be read.
+        row_count: the number of its entries.
+        next_page: None on the last page.
+        total: the number of projects that the service reports; None if it reports none.
+    """
+
+    projects: tuple[Project, ...]
+    row_count: int
+    next_page: int | None
+    total: int | None
+
+
 class ErrorEnvelope(Struct, frozen=True):
     """The body of an error response; what it does not contain is empty."""
 
@@ -234,21 +251,16 @@ def entry_json(entries: Sequence[Any], index: int) -> str:
     return json.dumps(mask_secrets(entries[index]), ensure_ascii=False) if index < len(entries) else ""
 
 
-def read_projects(
-    body: Any, headers: Mapping[str, str], *, page: int, per_page: int
-) -> tuple[Sequence[Project], int, int | None]:
-    """The projects on a page, the number of those that cannot be read, and the number of the next page (None on the last)."""
+def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page: int) -> ProjectPage:
+    """Parse a page of projects."""
     entries = _results(body)
-    projects = [
+    projects = tuple(
         Project(entry["id"], entry["name"] if isinstance(entry.get("name"), str) else "")
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]
-    ]
-    return (
-        projects,
-        len(entries) - len(projects),
-        _next_page(headers, page, len(entries), _header_number(headers, "x-per-page") or per_page),
     )
+    size, total = _header_number(headers, "x-per-page") or per_page, _header_number(headers, "x-total")
+    return ProjectPage(projects, len(entries), _next_page(headers, page, len(entries), size), total)
 
 
 def read_error_envelope(body: bytes) -> ErrorEnvelope:

@@ -214,7 +214,10 @@ class _ServiceChecks(Struct):
         message = f"accepted, {plural(len(found), 'project')} visible"
         if notice:
             return Finding(
-                "credentials", State.WARNING, f"{message}; {notice}", "The service lists them without an id."
+                "credentials",
+                State.WARNING,
+                f"{message}; {notice}",
+                "The service lists them without an id, or only counts them.",
             )
         return Finding("credentials", State.OK, message)
 

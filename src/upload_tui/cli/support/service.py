@@ -139,7 +139,7 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     known = await client.projects()
     found = [client.select_project(known, name) for name in names] if names else known
     if not found and client.projects_notice:
-        raise InvalidResponseError(client.projects_notice, "The service lists them without an id.")
+        raise InvalidResponseError(client.projects_notice, "The service lists them without an id, or only counts them.")
     if not found:
         raise NotFoundError(f"This account can see no projects of {client.root}", "Ask for access to one.")
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))

@@ -8,7 +8,7 @@ import copy
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -341,6 +341,49 @@ def test_an_answer_about_another_upload_is_no_answer(capfd: pytest.CaptureFixtur
         assert not result.out
     assert run_virtually(capfd, tmp_path, world, "tail", "u-1").code
     assert run_virtually(capfd, tmp_path, world, "show", "U-2").code == 0
+
+
+class ListedProjects(World):
+    """A service that lists its projects in any pages; the last of them is returned for all later ones."""
+
+    pages: tuple[tuple[str, dict[str, str]], ...] = ()
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/projects"):
+            return super()._answer(request)
+        ids, headers = self.pages[min(int(request.url.params["page"]), len(self.pages)) - 1]
+        return httpx.Response(200, headers=headers, json={"results": [{"id": one, "name": one} for one in ids.split()]})
+
+
+NEXT, LAST, TOTAL = {"X-Next-Page": "2"}, {"X-Next-Page": ""}, {"X-Total": "3"}
+MANY = " ".join(["p-0 p-1", *map(str, range(98))])
+PROJECT_LISTS: dict[str, tuple[str, Sequence[tuple[str, dict[str, str]]]]] = {
+    "page 1 for each page": ("1 of 3", [("p-0 p-1", {**TOTAL, **NEXT})]),
+    "page 1 for each page, without a total": ("2 of 4", [("p-0 p-1", NEXT)]),
+    "100 for each page": ("100 of 200", [(MANY, {})]),
+    "an empty page": ("1 of 3", [("p-0 p-1", {**TOTAL, **NEXT}), ("", TOTAL)]),
+    "a project twice": ("1 of 3", [("p-0 p-1 p-0", {**TOTAL, **LAST})]),
+    "a project twice, without a total": ("1 of 3", [("p-0 p-1 p-0", {})]),
+    "a project on two pages": ("1 of 3", [("p-0 p-1", NEXT), ("p-1", LAST), ("", {})]),
+    "a larger total": ("8 of 10", [("p-0 p-1", {"X-Total": "10"}), ("", {})]),
+    "a smaller total": ("", [("p-0 p-1", {"X-Total": "1"})]),
+    "a total of the first page": ("", [(MANY, {"X-Total": "100", **LAST}), ("99 100", LAST), ("", {})]),
+    "all on each page": ("", [(f"{MANY} 99", {})]),
+    "all": ("", [("p-0 p-1", {})]),
+    "two pages": ("", [("p-0 p-1", {**TOTAL, **NEXT}), ("p-2", TOTAL)]),
+}
+
+
+@pytest.mark.parametrize(("missing", "pages"), PROJECT_LISTS.values(), ids=PROJECT_LISTS)
+def test_projects_that_are_not_listed_are_missing(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, missing: str, pages: Sequence[tuple[str, dict[str, str]]]
+) -> None:
+    world = ListedProjects([Project("p-0", "p-0"), Project("p-1", "p-1")], pages=tuple(pages))
+    result = run_virtually(capfd, tmp_path, world, "projects")
+    assert result.code == (3 if missing else 0)
+    assert ("projects cannot be read" in result.err) is bool(missing)
+    assert missing in result.err
+    assert len(result.records) == len({one for ids, _ in pages for one in ids.split()})
 
 
 def test_a_project_that_uploads_name_by_id_alone_has_its_name(
