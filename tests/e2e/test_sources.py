@@ -361,8 +361,7 @@ def test_watch_shows_a_source(source: Source) -> None:
         terminal.wait_until(lambda text: "c.h5" in text and "live" in text)
         terminal.press("C")
         terminal.wait_until(lambda text: "Uploads of a source are not" in text)
-        terminal.press("w")
-        terminal.wait_until(lambda text: "Not for a source" in text)
+        terminal.wait_until(lambda text: "Formats" not in text)
         terminal.press("qq")
         assert terminal.wait_for_end() == 0
 

@@ -217,6 +217,7 @@ class DashboardScreen(ViewScreen):
             self._timeline_timer.stop()
             self._timeline_timer = None
         self.detail = None if self.selected is None else self._session.picture.detail(*self.selected)
+        self.follow_origin(self.detail)
 
     def selection(self) -> Sequence[Detail]:
         """The upload of the change log's cursor if the log has the focus; else the marked uploads, or else the selected one."""

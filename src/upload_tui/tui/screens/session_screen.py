@@ -101,7 +101,19 @@ class SessionScreen(CopyScreen):
     def __init__(self, session: Session, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
+        self._is_of_source = False
         self.set_reactive(SessionScreen.display_options, display_options)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide the formats of the status for an upload of a source, which has none."""
+        return not (action == "shapes" and self._is_of_source) and super().check_action(action, parameters)
+
+    def follow_origin(self, detail: Detail | None) -> None:
+        """Offer what the origin of the shown upload has."""
+        is_of_source = detail is not None and detail.upload.origin is Origin.SOURCE
+        if is_of_source is not self._is_of_source:
+            self._is_of_source = is_of_source
+            self.refresh_bindings()
 
     def status_bar(self) -> StatusBar:
         """A status bar that is bound to this screen; for `compose`."""

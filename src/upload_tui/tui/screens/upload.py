@@ -100,6 +100,7 @@ class UploadScreen(AcknowledgeScreen):
 
     def _paint(self) -> None:
         self.detail = self._session.picture.detail(*self._key)
+        self.follow_origin(self.detail)
         self.read_status()
         self._show_raw(self.detail.raw if self.detail else "")
 
