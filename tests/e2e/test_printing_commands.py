@@ -329,6 +329,7 @@ def test_fields_are_chosen_in_every_format(served: Served, uploads: list[dict[st
         ("show x --fields {}", "hases", "hashes"),
         ("wait x --fields {}", "project.nam", "project.name"),
         ("tail --fields {}", "upload.nam", "upload.name"),
+        ("tail --fields {}", "id", "upload.id"),
         ("report --fields {}", "servise", "service"),
         ("projects --fields {}", "nme", "name"),
         ("doctor --fields {}", "chek", "check"),

@@ -128,7 +128,9 @@ def _field_value(record: Record, flat: Record, name: str) -> Any:
 
 def _unknown_field(name: str, known: Iterable[str]) -> UsageError:
     names = [one for one in dict.fromkeys(known) if "*" not in one]
-    return UsageError(f"There is no field {name}", did_you_mean(name, names, otherwise=f"Fields: {', '.join(names)}."))
+    inner = [one for one in names if one.rpartition(".")[2] == name]  # `upload.id` for `id`
+    hint = did_you_mean(name, inner or names, otherwise=f"Fields: {', '.join(inner or names)}.")
+    return UsageError(f"There is no field {name}", f"Did you mean {inner[0]}?" if inner else hint)
 
 
 def echo_err(text: str) -> None:
