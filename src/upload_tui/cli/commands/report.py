@@ -28,8 +28,8 @@ __all__ = ["command"]
 
 _LAST = "last"
 _PATHS = (
-    *map(str, Stage), "service", "projects", "as_of", "where", "total", "stages", "stages.*", "unknown_states", "unknown_states.*",
-    "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "news", "news.*",
+    *map(str, Stage), "unknown", "service", "projects", "as_of", "where", "total", "stages", "stages.*", "unknown_states",
+    "unknown_states.*", "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "news", "news.*",
 )  # fmt: skip
 """The names for `--fields`."""
 
@@ -209,7 +209,8 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
     }
     counts = {key: len(record[key]) for key in ("overdue", "stuck")}
     plain = {key: record[key] for key in ("service", "as_of", "total")}
-    return {**plain, **record["stages"], **counts, **latencies}
+    unknown = {"unknown": sum(record["unknown_states"].values())}
+    return {**plain, **record["stages"], **counts, **latencies, **unknown}
 
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
