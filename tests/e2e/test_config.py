@@ -66,6 +66,13 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: Key) -
         ('views.night = { key = "q" }', "views.night: the key q belongs to quit"),
         ('columns = ["nope"]', "nope"),
         ('commands.page = { command = ["say", "{nope}"] }', "commands.page: "),
+        ('commands.page = { command = ["{name}"] }', "commands.page: the program has a field"),
+        (
+            'commands.page = { command = ["say"], confirm = "yes" }',
+            "invalid commands.page.confirm: it must be true or false",
+        ),
+        ("animations = 1", "invalid animations: it must be true or false"),
+        ('on_change = { "is:marked" = "say" }', "on_change.is:marked: is:marked matches no changes"),
         ('on_change = { "stage:foo" = ["say", "a b"] }', "on_change.stage:foo: query: "),
         ('on_change = { "stage:error" = 3 }', "invalid on_change: it must be a text in quotation marks."),
     ],

@@ -34,7 +34,8 @@ class Programs:
         await asyncio.sleep(0)
         self.runs.append(run)
         output = f"\x1b[31m{run.arguments[-1]}\n" if run.keeps_output else ""
-        return CommandResult(f"{name}: exit code {0 if self._is_ok else 1}.", self._is_ok, output)
+        errors = "\x1b[1mwhy\n" if run.keeps_output else ""
+        return CommandResult(f"{name}: exit code {0 if self._is_ok else 1}.", self._is_ok, output, errors)
 
 
 def detail_of(name: str, **fields: Any) -> Detail:
@@ -146,7 +147,7 @@ async def test_the_output_of_a_command_is_shown_without_control_characters() -> 
         await pilot.press("b")
         await until(pilot, lambda: isinstance(pilot.app.screen, OutputScreen))
         await pilot.pause()
-        assert str(pilot.app.screen.query_one(Static).render()) == "␛[31ma-initiated"
+        assert str(pilot.app.screen.query_one(Static).render()) == "␛[31ma-initiated\n␛[1mwhy\npage: exit code 0."
 
 
 async def test_an_upload_without_a_page_and_one_like_an_option_run_nothing() -> None:

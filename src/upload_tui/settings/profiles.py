@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     create_model,
 )
 
@@ -77,6 +78,15 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _check_boolean(value: object, info: ValidationInfo) -> object:
+    """Accept text such as `yes` in a variable only, which has nothing else: in a file it could be meant otherwise."""
+    if info.context == _IN_FILE and not isinstance(value, bool):
+        raise ValueError("it must be true or false")
+    return value
+
+
+_IN_FILE = "file"
+Boolean = Annotated[bool, BeforeValidator(_check_boolean)]
 Seconds = Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)]
 Command = Annotated[str, AfterValidator(_check_command), BeforeValidator(_join_words)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -103,7 +113,7 @@ class CommandSettings(_Table):
         description="a program with arguments (a list; no shell); {name} and other fields of an upload are replaced"
     )
     key: str = Field(default="", description="key that runs the command")
-    confirm: bool = Field(default=False, description="ask before it runs: true, false")
+    confirm: Boolean = Field(default=False, description="ask before it runs: true, false")
     output: Literal["discard", "notice", "show"] = Field(
         default="discard", description="where its output goes: discard, notice (a notification), show (a dialog)"
     )
@@ -116,7 +126,7 @@ KINDS: Mapping[str, Any] = {
     "text": str,
     "secret": SecretStr,
     "path": Path,
-    "boolean": bool,
+    "boolean": Boolean,
     "count": Annotated[int, Field(ge=1, le=100_000)],
     "seconds": Seconds,
     "seconds or zero": Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)],
@@ -202,7 +212,7 @@ def read_settings_file(file: Path) -> SettingsFile:
     except ValueError as error:
         raise SettingsError(f"{file} is not TOML: {error}", "Correct that line.") from error
     try:
-        return SettingsFile.model_validate(tree)
+        return SettingsFile.model_validate(tree, context=_IN_FILE)
     except ValidationError as error:
         raise _validation_error(error, str(file), text) from error
 

@@ -111,14 +111,15 @@ class CommandApp(PlaybackApp):
         from upload_tui.tui.screens.help import OutputScreen
 
         groups = [[detail] for detail in details] if command.is_for_each else [details]
-        outputs = []
+        outputs, is_shown = list[str](), command.output is CommandOutput.SHOW
         for group in groups:
             result = await self._run_on(command, group)
             self._show_end(result, UploadRef.of(group[-1]), is_notified=not result.is_ok)
-            outputs.append(result.output.strip())
-        output = "\n".join(filter(None, outputs))
-        if command.output is CommandOutput.SHOW:
-            self.push_screen(OutputScreen(command.name, output or "(no output)"))
+            texts = [result.output, result.errors, result.text] if is_shown else [result.output]
+            outputs += filter(None, map(str.strip, texts))
+        output = "\n".join(outputs)
+        if is_shown:
+            self.push_screen(OutputScreen(command.name, output))
         elif output:
             self.notify(sanitize_text("\n".join(output.splitlines()[:_NOTICE_LINES])), markup=False)
 

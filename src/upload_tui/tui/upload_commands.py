@@ -42,12 +42,13 @@ class CommandResult(Struct, frozen=True):
     Attributes:
         text: one line with the program and its end, not sanitized.
         is_ok: it was started and ended with exit code 0.
-        output: its standard output, not sanitized; empty if it was discarded.
+        output, errors: its standard output and standard error, not sanitized; empty if they were discarded.
     """
 
     text: str
     is_ok: bool
     output: str = ""
+    errors: str = ""
 
 
 class CommandOutput(StrEnum):

@@ -60,17 +60,17 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
                 run.arguments, timeout_seconds=run.timeout_seconds, data=run.data.encode(), environment=environment
             )
     except (OSError, ValueError) as error:  # no such file, not executable, too long, or an argument with a NUL in it
-        end, is_ok, output = f"not started: {getattr(error, 'strerror', None) or error}", False, ""
+        end, is_ok, output, errors = f"not started: {getattr(error, 'strerror', None) or error}", False, "", ""
     else:
-        is_ok, output = ended.code == 0, ended.stdout.decode("utf-8", "replace")
+        is_ok = ended.code == 0
+        output, errors = (printed.decode("utf-8", "replace") for printed in (ended.stdout, ended.stderr))
         end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
-        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
+        lines = errors.strip().splitlines()
         end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
     hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f". {_SHELL_HINT}"
     # The arguments may be secrets.
-    return CommandResult(
-        f"{end} · {Path(run.arguments[0]).name} · {title}{hint}", is_ok, output if run.keeps_output else ""
-    )
+    text = f"{end} · {Path(run.arguments[0]).name} · {title}{hint}"
+    return CommandResult(text, is_ok, output, errors) if run.keeps_output else CommandResult(text, is_ok)
 
 
 async def _run_detached(run: "ProgramRun", environment: Mapping[str, str]) -> CommandEnd:
@@ -202,12 +202,17 @@ def change_hooks(settings: ServiceSettings, service: str = "") -> "Iterator[Chan
     """
     if not settings.on_change:  # the first frame then needs no parser
         return
-    from upload_tui.monitor import parse_query
+    from upload_tui.monitor import needs_marks, parse_query
     from upload_tui.tui import ChangeHook
 
     for query, command in settings.on_change.items() if settings.url or settings.command else ():
         with naming_setting(settings, "on_change", query):
-            yield ChangeHook(parse_query(query), HookCommand("on_change", command), service)
+            where = parse_query(query)
+            if needs_marks(where.tree):
+                raise SettingsError(
+                    "is:marked matches no changes", "Leave it out: uploads are marked on the screen only."
+                )
+            yield ChangeHook(where, HookCommand("on_change", command), service)
 
 
 def own_keys(settings: ServiceSettings) -> Mapping[tuple[str, str], str]:

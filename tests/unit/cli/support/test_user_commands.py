@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.cli.support.user_commands import HookCommand, run_program
+from upload_tui.cli.support.user_commands import HookCommand, change_hooks, run_program
 from upload_tui.errors import SettingsError
 from upload_tui.monitor import StageReached
+from upload_tui.settings import ServiceSettings
 from upload_tui.testing import InMemorySession, an_upload
 from upload_tui.tui import ProgramRun
 
@@ -66,11 +67,19 @@ def test_the_program_of_a_hook_has_no_field(command: str) -> None:
         HookCommand("on_change", command)
 
 
+@pytest.mark.parametrize("query", ["is:marked", "stage:error -(is:stuck,marked)"])
+def test_a_hook_on_marked_uploads_is_refused(query: str) -> None:
+    settings = ServiceSettings(url="https://dds.test", on_change={query: "true"})
+    with pytest.raises(SettingsError, match="is:marked matches no changes"):
+        list(change_hooks(settings))
+
+
 async def test_a_program_has_no_terminal_and_its_output_is_kept_if_asked_for() -> None:
-    script = "cat; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
+    script = "cat; echo why >&2; (: < /dev/tty) 2> /dev/null && echo terminal; test -t 0 || echo none"
     run = ProgramRun(("sh", "-c", script), "input\n", keeps_output=True, timeout_seconds=60.0)
     result = await run_program("page", run)
-    assert (result.text, result.is_ok, result.output) == ("exit code 0 · sh · page", True, "input\nnone\n")
+    assert (result.text, result.is_ok) == ("exit code 0 · sh · page", True)
+    assert (result.output, result.errors) == ("input\nnone\n", "why\n")
 
 
 @pytest.mark.parametrize("end", ["exit 0", "echo why >&2; exit 3"])
