@@ -93,10 +93,12 @@ class AcknowledgementBackup:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            self.damage = f"{self._file} cannot be read: {failure_reason(error)}"
+            reason = failure_reason(error)
         except (DecodeError, ValueError, RecursionError):
-            self.damage = f"{self._file} is damaged"
+            reason = "it is damaged"
         else:
             return {kept.id: kept for kept in found}
-        self.damage = f"the acknowledgements in {self.damage}, and begin anew; the next one moves it aside"
+        self.damage = (
+            f"acknowledgements are not restored, {self._file} cannot be read: {reason}; the next one moves it aside"
+        )
         return {}
