@@ -403,14 +403,45 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         "line 3: no name",
         "line 4: not JSON",
         "line 5: the end has no number of uploads",
-        "unknown field inited_on. Did you mean initiated_on?",
     ]
+    assert record["remarks"] == ["unknown field inited_on. Did you mean initiated_on?"]
     assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
     checked = here("source", "check", "-o", "table", "--", *shlex.split(source(*lines)))
     assert re.search(
         r"run 1: 4 uploads on 5 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 1 more; 1 line has an id",
         checked.out,
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "problems", "remarks"),
+    [
+        ({"stage": "quarantined"}, [], ["neither pending nor final, in a state of its own: quarantined"]),
+        ({"current": {"state": "frozen"}}, [], ["neither pending nor final, in a state of its own: frozen"]),
+        ({"verifed_on": "2026-03-14T08:00:00Z"}, [], ["unknown field verifed_on. Did you mean verified_on?"]),
+        ({"stage": "completed", "ended": True}, [], []),
+        ({"stage": "completed", "error_message": "no space"}, [], []),
+        (
+            {"stage": "completed", "current": {"state": "verified"}},
+            ["line 1: stage is 'completed', but verified by the other fields, which counts"],
+            [],
+        ),
+    ],
+    ids=["own state", "own current state", "unknown field", "ended", "failed", "contradictory"],
+)
+def test_source_check_tells_what_breaks_the_contract_from_what_may_be_a_mistake(
+    here: Here, source: Source, line: Mapping[str, Any], problems: list[str], remarks: list[str]
+) -> None:
+    checked = here("source", "check", "--", *shlex.split(source({"id": "a", "name": "a", **line})))
+    (record,) = checked.records
+    assert (checked.code, record["problems"], record["remarks"]) == (3 if problems else 0, problems, remarks)
+
+
+def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, source: Source) -> None:
+    odd = {"id": "d", "name": "d", "stage": "odd", "ended": True}
+    listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, odd))
+    checked = here("source", "check", "--", *shlex.split(source(listed.out.rstrip())))
+    assert (checked.code, checked.records[0]["problems"], checked.records[0]["unknown_fields"]) == (0, [], [])
 
 
 def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) -> None:
@@ -432,6 +463,7 @@ def problems_of(text: str) -> list[str]:
 def test_the_schema_is_unchanged(here: Here) -> None:
     assert here("source", "schema").out == (FORMATS / "source-schema.json").read_text(encoding="utf-8")
     assert "received_bytes" in here("source", "--help").out
+    assert "--timeout DURATION" in here("source", "check", "--help").out
 
 
 def test_lines_of_the_readme_and_of_list_match_the_schema(here: Here, source: Source) -> None:

@@ -1,7 +1,7 @@
 """Run a source once and find what breaks the contract, for `upload-tui source check` and `doctor`."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
@@ -20,6 +20,7 @@ from upload_tui.sources.contract import (
     guess_id,
     listing_error,
     parse_line,
+    quote,
 )
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.uploads import parse_upload
@@ -38,6 +39,7 @@ class Inspection(Struct):
         tally: the uploads, and whether the listing is whole, as the synchroniser sees it.
         problems: sentences about lines that break the contract, the first ones; `problem_count` is their number.
         said: how many uploads have each field with a value.
+        own_states: states that are no stage, which the contract allows.
         unknown_types: the types of lines that are ignored.
         error: why the listing is not whole; None if it is.
     """
@@ -49,6 +51,7 @@ class Inspection(Struct):
     problems: list[str] = field(default_factory=list)
     said: Counter[str] = field(default_factory=Counter)
     unknown_types: set[str] = field(default_factory=set)
+    own_states: set[str] = field(default_factory=set)
     error: ServiceError | None = None
 
     @property
@@ -61,12 +64,19 @@ class Inspection(Struct):
         """Fields that are not in the contract."""
         return sorted(self.said.keys() - _FIELD_NAMES - {"type"})
 
-    def misspelt_fields(self) -> Iterator[str]:
+    @property
+    def misspelt_fields(self) -> Sequence[str]:
         """A sentence for each unknown field that resembles one of the contract."""
-        for name in self.unknown_fields:
-            hint = did_you_mean(name, _FIELD_NAMES - self.said.keys())
-            if hint:
-                yield f"unknown field {name[:60]}. {hint}"
+        known = _FIELD_NAMES - self.said.keys()
+        hints = ((name, did_you_mean(name, known)) for name in self.unknown_fields)
+        return [f"unknown field {name[:60]}. {hint}" for name, hint in hints if hint]
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Sentences about what the contract allows, and may be a mistake."""
+        names = ", ".join(sorted(self.own_states)[:_MAX_PROBLEMS])
+        own = [f"neither pending nor final, in a state of its own: {names}"] if names else []
+        return [*self.misspelt_fields, *own]
 
     def add_problem(self, text: str) -> None:
         """Count a problem, and keep it if it is one of the first."""
@@ -101,9 +111,17 @@ class Inspection(Struct):
             self.add_problem(f"line {number:,}: an upload after the end")
         self.said.update(name for name, value in line.fields.items() if value is not None and isinstance(name, str))
         upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
+        stage, current, state = line.fields.get("stage"), line.fields.get("current"), upload.timeline.own_state
+        is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
+        if state is not None and is_own:
+            self.own_states.add(state.name)
+        elif isinstance(stage, str) and stage.strip().lower() != upload.stage and upload.timeline.error_message is None:
+            self.add_problem(
+                f"line {number:,}: stage is {quote(stage)}, but {upload.stage} by the other fields, which counts"
+            )
         for anomaly in upload.anomalies:
             is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and line.fields.get("anomalies")
-            if not is_known:
+            if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and is_own)):
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
 
 

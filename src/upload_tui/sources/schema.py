@@ -54,6 +54,10 @@ class LineField(Struct, frozen=True):
     is_listed: bool = False
 
 
+_PRINTED_FIELDS = (
+    "service", "stage_since_certainty", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of",
+)  # fmt: skip
+
 LINE_FIELDS = (
     LineField("id", {"type": ["string", "integer"]}, "needed; the same in every run"),
     LineField("name", _TEXT, "needed"),
@@ -82,10 +86,7 @@ LINE_FIELDS = (
     LineField("stage_since", _TIME, "the same as `on`", is_listed=True),
     LineField("timeline", {"type": ["array", "null"], "items": _EVENT}, "all stages reached", is_listed=True),
     LineField("anomalies", {"type": ["array", "null"]}, "contradictions that are known already", is_listed=True),
-    *(
-        LineField(name, {}, "ignored: found out again", is_listed=True)
-        for name in ("service", "overdue", "stuck", "as_of")
-    ),
+    *(LineField(name, {}, "ignored: found out again", is_listed=True) for name in _PRINTED_FIELDS),
 )
 """The fields of an upload. Any others are kept for the raw view."""
 

@@ -59,6 +59,7 @@ def schema() -> None:
 @click.option(
     "--timeout",
     type=parse_duration,
+    metavar="DURATION",
     default=f"{DEFAULTS['timeout']:g}s",
     show_default=True,
     help="Timeout of each run.",
@@ -78,7 +79,7 @@ def check(words: Sequence[str], timeout: float, output: str | None) -> int:
     return result.exit_code
 
 
-_PATHS = ("runs", "said", "said.*", "never_said", "unknown_fields", "changes", "changes.*", "problems")
+_PATHS = ("runs", "said", "said.*", "never_said", "unknown_fields", "changes", "changes.*", "problems", "remarks")
 """The names for `--fields`."""
 
 
@@ -91,7 +92,7 @@ class _Result(Struct, frozen=True):
     @property
     def problems(self) -> Sequence[str]:
         """What breaks the contract."""
-        found = [*self.runs[0].problems, *self.runs[0].misspelt_fields()]
+        found = [*self.runs[0].problems]
         surplus = self.runs[0].problem_count - len(self.runs[0].problems)
         if surplus:
             found.append(f"{plural(surplus, 'more problem')} of the same run")
@@ -138,6 +139,8 @@ def _lines(result: _Result) -> Iterator[str]:
         yield f"ignored types: {_names(sorted(first.unknown_types))}"
     if result.difference is not None:
         yield from _difference_lines(result.difference)
+    for remark in first.remarks:
+        yield f"remark: {sanitize(remark)}"
     for problem in result.problems:
         yield f"problem: {sanitize(problem)}"
     yield _verdict(result)
@@ -188,6 +191,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
         if difference is None
         else {"new": difference.new, "gone": difference.gone, "changed": difference.changed},
         "problems": list(result.problems),
+        "remarks": list(first.remarks),
     }
 
 

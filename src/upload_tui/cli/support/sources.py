@@ -111,7 +111,7 @@ async def source_finding(settings: ServiceSettings) -> Finding:
     inspection = await inspect_source(_command_source(settings))
     if inspection.error is not None:
         raise inspection.error
-    problems = [*inspection.problems, *inspection.misspelt_fields()]
+    problems = [*inspection.problems, *inspection.misspelt_fields]
     message = _summary(inspection)
     if problems:
         return Finding(
