@@ -75,6 +75,11 @@ LINE_FIELDS = (
         {"type": ["array", "object", "null"], "items": _CHUNK, "properties": {"count": _COUNT, "size_bytes": _COUNT}},
         '[{"number": 1, "size": …}, …], or {"count": …, "size_bytes": …}',
     ),
+    LineField(
+        "final_chunks",
+        {"type": ["boolean", "null"]},
+        "true: once completed, what is missing of `chunks` was lost",
+    ),
     LineField("updated_on", _TIME, "when bytes last arrived; otherwise observed"),
     LineField("by", {"type": ["string", "null"]}, "who uploads"),
     LineField("content_type", {"type": ["string", "null"]}, "the media type"),

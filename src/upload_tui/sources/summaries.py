@@ -64,6 +64,7 @@ class _Line(Struct, gc=False):
     timeline: UnsetType | None = UNSET
     anomalies: UnsetType | None = UNSET
     ended: UnsetType | None = UNSET
+    final_chunks: UnsetType | None = UNSET
 
 
 class SummarizedLine(NamedTuple):

@@ -23,6 +23,7 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
+from upload_tui.text import plural
 from upload_tui.wire import Chunk, Upload, read_status, read_time
 
 __all__ = ["parse_upload"]
@@ -51,6 +52,7 @@ class _UploadParser:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._anomalies: list[Anomaly] = []
+        self._unreadable_chunk_count = 0
 
     def parse(self, read_on: datetime, default_project: str) -> Upload:
         """The upload, as of `read_on`."""
@@ -59,7 +61,6 @@ class _UploadParser:
         timeline = _with_bounds(self._timeline(), read_on)
         chunks, count, received = self._chunks()
         size = self._count("size_bytes" if fields.get("size") is None else "size")
-        inspected = _inspect(timeline, chunks, size, read_on)
         upload = Upload(
             id=read_identifier(fields["id"]),
             project_id=project_id,
@@ -75,7 +76,9 @@ class _UploadParser:
             timeline=timeline,
             read_on=read_on,
             origin=Origin.SOURCE,
+            says_final_chunks=self._flag("final_chunks"),
         )
+        inspected = _inspect(upload, self._unreadable_chunk_count)
         return replace(upload, anomalies=(*self._anomalies, *_declared_anomalies(fields, inspected), *inspected))
 
     # Single fields
@@ -97,6 +100,12 @@ class _UploadParser:
         if value is not None and number is None:
             self._unreadable(key, value)
         return number
+
+    def _flag(self, key: str) -> bool:
+        value = self._fields.get(key)
+        if value is not None and not isinstance(value, bool):
+            self._unreadable(key, value)
+        return value is True
 
     def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
@@ -124,6 +133,7 @@ class _UploadParser:
         value, received = self._fields.get("chunks"), self._count("received_bytes")
         if isinstance(value, list):
             found = [chunk for entry in value if (chunk := self._chunk(entry)) is not None]
+            self._unreadable_chunk_count = len(value) - len(found)
             return tuple(sorted(found, key=lambda chunk: chunk.number)), None, None
         if isinstance(value, dict):
             size = self._count("size_bytes", value)
@@ -162,10 +172,7 @@ class _UploadParser:
         if not timeline.events and timeline.unknown_state is None:
             timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
         timeline = _with_message(timeline, fields.get("error_message"))
-        ended = fields.get("ended")
-        if ended is not None and not isinstance(ended, bool):
-            self._unreadable("ended", ended)
-        if ended is not True:
+        if not self._flag("ended"):
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
         return replace(timeline, unknown_state=state, has_ended=True)
@@ -250,17 +257,18 @@ def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
     return replace(timeline, events=tuple(events))
 
 
-def _inspect(
-    timeline: Timeline, chunks: tuple[Chunk, ...] | None, size: int | None, read_on: datetime
-) -> tuple[Anomaly, ...]:
+def _inspect(upload: Upload, unreadable_chunk_count: int) -> tuple[Anomaly, ...]:
     """The anomalies of a timeline and chunks, as far as a source can say what they mean."""
-    table = ABILITIES[Origin.SOURCE]
-    found = inspect_timeline(timeline, read_on)
-    if table[Ability.STAGE_HISTORY] is Support.NEVER:
+    found = inspect_timeline(upload.timeline, upload.read_on)
+    if ABILITIES[Origin.SOURCE][Ability.STAGE_HISTORY] is Support.NEVER:
         found = tuple(anomaly for anomaly in found if anomaly.name not in _MISSING_STAGES)
-    if chunks is None or table[Ability.FINAL_CHUNKS] is Support.NEVER:
+    if not (upload.has_final_chunks and upload.has_received_bytes):
         return found
-    return found + inspect_chunks([(chunk.number, chunk.size_bytes) for chunk in chunks], size, timeline)
+    chunks = (
+        [(1, upload.chunk_bytes)] if upload.chunks is None else [(one.number, one.size_bytes) for one in upload.chunks]
+    )
+    unreadable = [plural(unreadable_chunk_count, "chunk") + " cannot be read"] if unreadable_chunk_count else []
+    return found + inspect_chunks(chunks, upload.size_bytes, upload.timeline, unreadable)
 
 
 def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> Iterator[Anomaly]:

@@ -60,7 +60,7 @@ ABILITIES: Mapping[Origin, Mapping[Ability, Support]] = MappingProxyType(
         Origin.SOURCE: MappingProxyType(
             {
                 Ability.STAGE_HISTORY: Support.NEVER,
-                Ability.FINAL_CHUNKS: Support.NEVER,
+                Ability.FINAL_CHUNKS: Support.IF_SAID,
                 Ability.PROMISED_SIZE: Support.IF_SAID,
                 Ability.ENDINGS: Support.IF_SAID,
                 Ability.VERIFICATION: Support.IF_SAID,

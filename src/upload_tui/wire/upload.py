@@ -9,12 +9,15 @@ from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import (
+    ABILITIES,
+    Ability,
     Anomaly,
     AnomalyName,
     Certainty,
     Event,
     Origin,
     Stage,
+    Support,
     Timeline,
     inspect_chunks,
     inspect_timeline,
@@ -82,6 +85,7 @@ class Upload(Struct, frozen=True, kw_only=True):
         anomalies: of this response alone.
         read_on: when the response was read, by the reader's clock.
         origin: where it is listed, for `status.ABILITIES`.
+        says_final_chunks: its line says that its chunks are final; for `has_final_chunks`.
     """
 
     id: str
@@ -103,6 +107,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     anomalies: tuple[Anomaly, ...] = ()
     read_on: datetime
     origin: Origin = Origin.SERVICE
+    says_final_chunks: bool = False
 
     @property
     def stage(self) -> Stage:
@@ -125,6 +130,12 @@ class Upload(Struct, frozen=True, kw_only=True):
     def has_received_bytes(self) -> bool:
         """Whether `chunk_bytes` is known."""
         return self.chunks is not None or self.received_bytes is not None
+
+    @property
+    def has_final_chunks(self) -> bool:
+        """Whether gaps and missing bytes contradict a completed upload."""
+        support = ABILITIES[self.origin][Ability.FINAL_CHUNKS]
+        return support is Support.ALWAYS or (support is Support.IF_SAID and self.says_final_chunks)
 
 
 def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:

@@ -18,7 +18,7 @@ VALUES = st.recursive(
 FIELDS = (
     "type", "id", "name", "project", "size", "size_bytes", "stage", "on", "stage_since", "initiated_on", "completed_on",
     "verified_on", "error_on", "current", "prior", "error_message", "received_bytes", "chunks", "updated_on", "by", "url",
-    "content_type", "ended", "timeline", "anomalies", "extra",
+    "content_type", "ended", "timeline", "anomalies", "extra", "final_chunks",
 )  # fmt: skip
 PLAUSIBLE = st.sampled_from(
     [

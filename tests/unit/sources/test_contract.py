@@ -24,7 +24,7 @@ from upload_tui.sources import (
     read_raw,
     source_reading,
 )
-from upload_tui.status import AnomalyName, Certainty, Stage
+from upload_tui.status import AnomalyName, Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
 
@@ -145,9 +145,28 @@ def test_a_stage_at_an_unknown_time_lies_between_its_neighbours() -> None:
     ]
 
 
-def test_no_final_list_of_chunks_means_no_warning_of_missing_ones() -> None:
-    upload = upload_of(stage="verified", size=100, chunks=[{"number": 2, "size": 5}, {"number": 7, "size": 5}])
-    assert (upload.chunk_count, upload.chunk_bytes, upload.anomalies) == (2, 10, ())
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"chunks": [{"number": 2, "size": 5}, {"number": 7, "size": 5}]}, []),
+        ({"chunks": [{"number": 1, "size": 50}], "final_chunks": False}, []),
+        ({"chunks": [{"number": 1, "size": 50}], "final_chunks": True}, ["chunk_sizes_differ"]),
+        ({"chunks": [{"number": 2, "size": 100}], "final_chunks": True}, ["chunks_missing"]),
+        ({"received_bytes": 50, "final_chunks": True}, ["chunk_sizes_differ"]),
+        ({"chunks": {"count": 2, "size_bytes": 50}, "final_chunks": True}, ["chunk_sizes_differ"]),
+        ({"chunks": [{"number": 1, "size": 100}, 5], "final_chunks": True}, ["unreadable_field", "chunks_invalid"]),
+        ({"received_bytes": 100, "final_chunks": True}, []),
+        ({"received_bytes": 50, "final_chunks": True, "stage": "initiated"}, []),
+        ({"final_chunks": True}, []),
+    ],
+    ids=["never said", "false", "list", "gap", "bytes", "numbers", "unreadable", "whole", "initiated", "unknown"],
+)
+def test_chunks_contradict_a_stage_only_if_the_source_says_that_they_are_final(
+    fields: dict[str, Any], names: list[str]
+) -> None:
+    upload = upload_of(**{"stage": "verified", "size": 100, **fields})
+    assert [anomaly.name for anomaly in upload.anomalies] == names
+    assert is_contradictory(upload.stage, upload.anomalies) == (bool(names) and upload.stage is Stage.VERIFIED)
 
 
 def test_numbers_of_chunks_without_a_list() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from upload_tui.status import ABILITIES, Ability, Stage, Support
+from upload_tui.status import Stage
 from upload_tui.text import failed_chunk
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
         listed.setdefault(chunk.number, []).append(chunk.size_bytes)
     sizes = {number: listed[number] for number in sorted(listed) if number >= 1}
     highest, typical = max(sizes, default=0), _typical_size([*sizes.values()])
-    is_final = ABILITIES[upload.origin][Ability.FINAL_CHUNKS] is not Support.NEVER
+    is_final = upload.has_final_chunks
     gaps = [(before + 1, after - 1) for before, after in pairwise([0, *sizes]) if after - before > 1]
     missing = gaps if is_final else []
     outstanding = _outstanding_count(upload, sizes, typical, missing)
