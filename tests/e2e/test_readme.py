@@ -106,7 +106,8 @@ def test_every_command_and_option_is_in_the_readme() -> None:
 
 
 def test_readme_has_no_unknown_options() -> None:
-    known = COMMON.union(*map(options_of, commands().values()))
+    of_jq = {"--arg", "--argjson"}
+    known = COMMON.union(of_jq, *map(options_of, commands().values()))
     for_users = README.split("## Install")[1].split("## For developers")[0]
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", for_users)) <= known
 
