@@ -180,6 +180,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
                 "uploads": run.tally.upload_count,
                 "unreadable": run.tally.unreadable_count,
                 "seconds": round(run.listing.seconds, 3),
+                "partial": run.tally.partial_problem or None,
                 "error": None if run.error is None else run.error.title,
             }
             for run in result.runs
