@@ -108,6 +108,8 @@ class Project(Struct):
         unreadable: ids that are listed in a form that cannot be read, and that form.
         total: what the service reports in place of the number of uploads; None for the number.
         hidden_headers: paging headers that it does not send.
+        last_page: the number of the page after which it names no next one; None for the last.
+        refuses_empty_pages: whether it answers 404 in place of a page without uploads.
         repeats_page: whether it returns the first page whatever page is requested.
         repeated: ids that are listed twice in a row.
     """
@@ -120,6 +122,8 @@ class Project(Struct):
     unreadable_form: str = "without an id"
     total: int | None = None
     hidden_headers: frozenset[str] = frozenset()
+    last_page: int | None = None
+    refuses_empty_pages: bool = False
     repeats_page: bool = False
     repeated: frozenset[str] = frozenset()
 
@@ -204,10 +208,13 @@ class World(Struct):
             return httpx.Response(500, json={"error": 500, "reason": "failed"})
         rows = [self._row(project, upload) for upload in uploads]
         count = len(project.rows)
+        if project.refuses_empty_pages and not uploads and number > 1:
+            return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Not Found"})
+        has_next = number * size < count and number != project.last_page
         headers = {
             "X-Total": str(count if project.total is None else project.total),
             "X-Per-Page": str(size),
-            "X-Next-Page": str(number + 1) if number * size < count else "",
+            "X-Next-Page": str(number + 1) if has_next else "",
         }
         shown = {name: value for name, value in headers.items() if name not in project.hidden_headers}
         return httpx.Response(200, headers=shown, content=b'{"results": [' + b", ".join(rows) + b"]}")

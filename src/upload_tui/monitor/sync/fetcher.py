@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from upload_tui.client import ServiceClient
 from upload_tui.errors import (
     AuthError,
+    BadRequestError,
     NotConsistentError,
     NotFoundError,
     ServiceError,
@@ -203,6 +204,17 @@ class PageFetcher:
             return await self.fetch_in_pieces((number - 1) * per_page, per_page)
         self._mark_read(page.total, number, min(per_page, page.per_page))
         return page
+
+    async def fetch_page_after_last(self, number: int, per_page: int) -> UploadPage:
+        """Fetch the page after the one that should be the last; empty also if the service refuses such a page.
+
+        Raises:
+            ServiceError: it is not known whether there is such a page.
+        """
+        try:
+            return await self._request_page(number, per_page)
+        except (NotFoundError, BadRequestError):
+            return UploadPage((), (), number, None, self.total, per_page)
 
     def record_answer(self, total: int | None, number: int, per_page: int) -> None:
         """Note that a page was received and parsed; the list has `total` uploads."""

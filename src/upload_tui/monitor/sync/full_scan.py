@@ -3,8 +3,9 @@
 Uploads that arrive or are deleted during the scan shift the pages. An arriving upload moves others to later pages: they are read
 twice, or missed if the later page was answered first; such gaps are read at the end. A deleted upload moves others to earlier pages
 that may have been read already: they are missed. So the totals and the newest upload are compared before and after a pass; if any
-upload was deleted, or fewer are known than the service counts, all pages are read again. If the service reports no total, each
-page must follow the previous one without a gap.
+upload was deleted, or fewer are known than the service counts, all pages are read again. If the service reports no total, or
+one that contradicts its pages, each page must follow the previous one without a gap. After a last page that is full one more is read:
+only that proves it.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from contextlib import nullcontext
 from msgspec import Struct
 
 from upload_tui.client import gather_all
-from upload_tui.errors import ServerError
+from upload_tui.errors import NotFoundError, ServerError
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
 from upload_tui.monitor.sync.recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads
@@ -69,7 +70,6 @@ class FullScan:
         self._clock_offset_ms = 0
         self._unread = RemainingRows()
         self._has_read_every_row = False
-        self._names_next_page = False
         self._turn = asyncio.Lock()
         self.total: int | None = None
         """The service's total that belongs to the known uploads; None if it reports none."""
@@ -128,7 +128,6 @@ class FullScan:
             if total is None:
                 return not isinstance(first, UploadPage) or await self._follow_pages(first)
             self._has_read_every_row = isinstance(first, RawPage)
-            self._names_next_page = isinstance(first, UploadPage) or "x-next-page" in first.headers
             await self._read_numbered_pages(size, total)
         if self._fetcher.has_wrong_total:
             return False
@@ -180,23 +179,25 @@ class FullScan:
 
     async def _read_past_end(self, numbers: _PageNumbers) -> None:
         """Read beyond the last page: the service may list more than it counts, or return smaller pages than it reports."""
-        while self._pages.read_count < numbers.total or self._may_continue(numbers):
-            page = await self._fetcher.fetch_page(numbers.take_next(), numbers.per_page)
-            is_new = len(self._store.known(_ids(page))) < len(page.readings)
+        while self._pages.read_count < numbers.total or self._is_last_page_full(numbers):
+            is_after_last = self._pages.read_count + self._pages.unreadable_count >= numbers.total
+            fetch = self._fetcher.fetch_page_after_last if is_after_last else self._fetcher.fetch_page
+            page = await fetch(numbers.take_next(), numbers.per_page)
+            is_new = len(self._store.known(_ids(page))) < len({*_ids(page)})  # an upload may be listed twice
             await self._pages.record_parsed(page)
             if not is_new:
                 break
 
-    def _may_continue(self, numbers: _PageNumbers) -> bool:
-        """Whether only the total says that the last page read, a full one, was the last."""
+    def _is_last_page_full(self, numbers: _PageNumbers) -> bool:
+        """Whether the last page read was a full one, so that only the next one proves that the service's total is right."""
         row_count = self._pages.read_count + self._pages.unreadable_count
-        return not self._names_next_page and row_count >= (numbers.next - 1) * numbers.per_page > 0
+        return row_count >= (numbers.next - 1) * numbers.per_page > 0
 
     async def _follow_pages(self, page: UploadPage) -> bool:
-        """Read page after page of a service that reports no total; True if no page leaves a gap after the last."""
+        """Read page after page of a service that reports no total, or a wrong one; True if no page leaves a gap after the last."""
         is_joined = True
-        while page.next_page is not None:
-            following = await self._fetch_following(page, page.next_page)
+        while (number := page.next_page or self._number_after_last(page)) is not None:
+            following = await self._fetch_following(page, number)
             if _ids(following) == _ids(page):  # the end, or a service that ignores the page number
                 self.repeats_pages = bool(page.readings) and await self._has_smaller_pages(len(page.readings))
                 break
@@ -205,12 +206,22 @@ class FullScan:
             page = following
         return is_joined
 
+    def _number_after_last(self, page: UploadPage) -> int | None:
+        """The page after the one that the service names as the last, if only that proves it: it was full, or the total is wrong."""
+        row_count = len(page.readings) + len(page.unreadable)
+        is_doubtful = self._fetcher.has_wrong_total or row_count >= page.per_page
+        return page.page + 1 if row_count and is_doubtful else None
+
     async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
         """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
         largest, count = self._fetcher.largest_page, len(page.readings) + len(page.unreadable)
         if page.page == 1 and count:
             self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
-        following = await self._fetcher.fetch_page(number, self._fetcher.largest_page)
+        fetch = self._fetcher.fetch_page_after_last if page.next_page is None else self._fetcher.fetch_page
+        try:
+            following = await fetch(number, self._fetcher.largest_page)
+        except NotFoundError:  # some services refuse pages after the last in place of returning an empty one
+            following = UploadPage((), (), number, None, None, self._fetcher.largest_page)
         if not (following.readings or following.unreadable):
             self._fetcher.largest_page = largest
         return following

@@ -71,6 +71,8 @@ def projects(draw: st.DrawFn, number: int) -> Project:
         unreadable_form=draw(st.sampled_from([*UNREADABLE_ROWS])),
         total=draw(st.sampled_from([None, None, 0, 3, 5, 10, 30])),
         hidden_headers=draw(st.frozensets(st.sampled_from(["X-Total", "X-Next-Page", "X-Per-Page"]), max_size=3)),
+        last_page=draw(st.sampled_from([None, None, 1, 2])),
+        refuses_empty_pages=draw(st.booleans()),
         repeats_page=draw(st.sampled_from([False, False, False, True])),
         repeated=draw(some_ids) if uploads else frozenset(),
     )
@@ -384,6 +386,24 @@ def test_projects_that_are_not_listed_are_missing(
     assert ("projects cannot be read" in result.err) is bool(missing)
     assert missing in result.err
     assert len(result.records) == len({one for ids, _ in pages for one in ids.split()})
+
+
+@pytest.mark.parametrize("hidden", [(), ("X-Total",), ("X-Next-Page",)], ids=str)
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize(("total", "last_page"), [(8, 2), (5, 1), (10, 2), (5, None)])
+def test_a_wrong_total_hides_nothing(
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    total: int,
+    last_page: int | None,
+    refuses: bool,
+    hidden: tuple[str, ...],
+) -> None:
+    uploads = [an_upload(id=f"u-{number}", project=("p-0", "Genome"), initiated=60 + number) for number in range(15)]
+    project = Project("p-0", "Genome", uploads, total=total, last_page=last_page, hidden_headers=frozenset(hidden))
+    project.refuses_empty_pages = refuses
+    result = run_virtually(capfd, tmp_path, World([project]), "list")
+    assert (result.code, len(result.records)) == (0, 15), result.err
 
 
 def test_a_project_that_uploads_name_by_id_alone_has_its_name(
