@@ -156,7 +156,9 @@ def _deployed_times(status: Mapping[str, Any], updated: int | None, now_ms: int)
     if any(flag is not None and flag is not True and flag is not False for flag in flags):
         return None
     if error is not None or not status["is_consistent"]:
-        read_ms(status["purged_on"])
+        purged = read_ms(status["purged_on"])
+        if purged is not None and purged <= 0:
+            return None
         return _ordered_times(status, Stage.ERROR, initiated, completed, error, _REPORTED)
     # This shape has no time of verification: only the simplest estimate of it is made here.
     if status["purged_on"] is not None or updated is None or completed is None or not completed <= updated <= now_ms:
@@ -175,7 +177,11 @@ def _ordered_times(
     """The times and the stage that follows from them; None unless they are complete and in order."""
     message = status["error_message"]
     is_error = ended is not None and final is Stage.ERROR
-    if initiated is None or (message is not None and not (is_error and type(message) is str and message.strip())):
+    if (
+        initiated is None
+        or initiated <= 0
+        or (message is not None and not (is_error and type(message) is str and message.strip()))
+    ):
         return None
     if ended is not None:
         return (

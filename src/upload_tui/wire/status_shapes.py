@@ -3,12 +3,12 @@
 The keys decide the shape: `current` or `prior` mean Option B; `is_consistent`, `ready_for_chunks` or `purged_on` mean the deployed
 shape; flat times alone mean Option A.
 
-Two rules hold for all shapes. A stage whose time cannot be read was reached at an unknown time. Any sign of an error means an error,
-readable or not.
+Three rules hold for all shapes. A stage whose time cannot be read was reached at an unknown time. What other systems write for null
+(a zero date, `"null"`, 0, false) is no time. Any sign of an error means an error, readable or not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,8 @@ __all__ = [
 _DEPLOYED_ONLY_KEYS = frozenset({"is_consistent", "ready_for_chunks", "purged_on"})
 _OPTION_B_ONLY_KEYS = frozenset({"current", "prior"})
 _FLAT_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
+_NULL_TEXTS = frozenset({"null", "none", "nil", "0"})
+_ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)})
 _NO_NAME = "unknown"
 """The name of a state without a name."""
 _MAX_QUOTED = 60
@@ -138,14 +140,18 @@ class _StatusReader:
         # An error sets `is_consistent` as well, so it only means verified where there is no error.
         is_consistent = self._read_flag(status, "is_consistent")
         if is_consistent and not error and not any(event.stage is Stage.VERIFIED for event in events):
-            earliest = next((event.on for event in events if event.stage is Stage.COMPLETED), None)
-            events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=earliest))
-        purged_on = self._read_time(status, "purged_on")
+            completed = next((event for event in events if event.stage is Stage.COMPLETED), None)
+            if completed is None:  # row "verified" of the contract: only after `completed_on`
+                self._add_anomaly(AnomalyName.COMPLETED_MISSING, "is_consistent without completed_on")
+            else:
+                events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=completed.on))
+        is_purged = self._has_value(status, "purged_on")
+        purged_on = self._read_time(status, "purged_on") if is_purged else None
         return replace(
             _timeline([*events, *error]),
             purged_on=purged_on,
             ready_for_chunks=self._read_flag(status, "ready_for_chunks"),
-            has_unknown_purge_time=purged_on is None and not _is_empty(status.get("purged_on")),
+            has_unknown_purge_time=is_purged and purged_on is None,
         )
 
     def _read_error(self, status: Mapping[str, Any]) -> list[Event]:
@@ -219,11 +225,12 @@ class _StatusReader:
         return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED, message=message)
 
     def _has_value(self, fields: Mapping[str, Any], key: str) -> bool:
-        """Whether a field has a value, readable or not."""
+        """Whether a field has a value, readable or not; of an error, what elsewhere means null is a sign of one."""
         value = fields.get(key)
-        if value is not None and _is_empty(value):
+        is_empty = _is_empty(value) or (key != "error_on" and _is_null_elsewhere(value))
+        if value is not None and is_empty:
             self._add_unreadable(key, value)
-        return not _is_empty(value)
+        return not is_empty
 
     def _read_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
@@ -260,6 +267,14 @@ def _is_empty(value: object) -> bool:
     """Whether a value means that there is nothing: null, or what some services send in place of it."""
     text_or_list = value.strip() if isinstance(value, str) else value
     return value is None or value is False or (isinstance(text_or_list, str | list | dict) and not text_or_list)
+
+
+def _is_null_elsewhere(value: object) -> bool:
+    """Whether a time is what some systems write for null: a zero date, `"null"` or 0."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        return text in _NULL_TEXTS or text.startswith("0000-") or read_time(text) in _ZERO_TIMES
+    return isinstance(value, int | float) and value == 0
 
 
 def _listed(current: object) -> Sequence[Any]:

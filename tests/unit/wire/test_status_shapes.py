@@ -1,5 +1,6 @@
 """The three shapes of status: detection, reading, writing."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from tests.fuzz.agreement import assert_readers_agree
 
 from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.testing import an_upload
 from upload_tui.wire.status_shapes import (
     UNSUPPORTED_DETAILS,
     StatusDetail,
@@ -28,7 +31,7 @@ KEYS = st.sampled_from(
     ["current", "prior", "state", "state_on", "is_consistent", "ready_for_chunks", "purged_on", "error_message"]
     + [f"{stage}_on" for stage in Stage]
 )
-TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)).map(
+TIMES = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)).map(
     lambda on: on.replace(microsecond=on.microsecond // 1000 * 1000)
 )
 
@@ -104,10 +107,14 @@ READABLE_TIMES = [
     "2019-05-08T15:53Z", "2019-05-08",
 ]  # fmt: skip
 UNREADABLE_TIMES = [
-    "2019-05-08 15:52:33 UTC", "Wed, 08 May 2019 15:52:33 GMT", "08.05.2019 15:52", "05/08/2019", "2019-05-08T15:52:60Z", "null",
+    "2019-05-08 15:52:33 UTC", "Wed, 08 May 2019 15:52:33 GMT", "08.05.2019 15:52", "05/08/2019", "2019-05-08T15:52:60Z",
     "2019-W19-3", "20190508T155233Z", "2019-13-08T15:52:33Z", "0001-01-01T00:00:00+10:00", "yesterday", "1557330753", "1511122512000",
-    1557330753, 1557330753.386, 1557330753000, 0, -1, 2**70, float("inf"), True, {"seconds": 1557330753}, [2019, 5, 8], "\x00",
+    1557330753, 1557330753.386, 1557330753000, -1, 2**70, float("inf"), True, {"seconds": 1557330753}, [2019, 5, 8], "\x00",
     "2" * 999,
+]  # fmt: skip
+NULLS_ELSEWHERE: list[object] = [
+    "0000-00-00T00:00:00Z", "0000-00-00 00:00:00", "0000-00-00", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "null", "NULL",
+    "None", "0", 0, 0.0, False, "", " ",
 ]  # fmt: skip
 NO_TIMES: list[object] = [None, "", " ", False, [], {}]
 STAGES = [
@@ -160,6 +167,25 @@ def test_the_form_of_a_time_never_changes_the_stage(shape: StatusShape, stages: 
 def test_an_empty_time_means_that_the_stage_was_not_reached(shape: StatusShape, absent: object) -> None:
     status = {**status_of(shape, {Stage.INITIATED: INITIATED, Stage.COMPLETED: COMPLETED}), "error_on": absent}
     assert read_status(status).timeline.stage is Stage.COMPLETED
+
+
+@pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
+@pytest.mark.parametrize("stage", [Stage.COMPLETED, Stage.VERIFIED])
+@pytest.mark.parametrize("null", [None, *NULLS_ELSEWHERE], ids=repr)
+def test_what_other_systems_write_for_null_is_no_stage(shape: StatusShape, stage: Stage, null: object) -> None:
+    """In the deployed shape, nothing is verified before it is completed."""
+    stages = [Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED]
+    status = status_of(shape, dict.fromkeys(stages, INITIATED) | {stage: null})
+    if shape is StatusShape.DEPLOYED and stage is Stage.VERIFIED:
+        status = {**status, "is_consistent": True, "purged_on": null}
+        assert not read_status(status).timeline.is_purged
+        return
+    reading = read_status(status)
+    is_verified = shape is StatusShape.A and stage is Stage.COMPLETED
+    assert reading.timeline.event(stage) is None
+    assert (reading.timeline.stage is Stage.VERIFIED) is is_verified
+    assert read_status({**status, "error_message": "size"}).timeline.stage is Stage.ERROR
+    assert_readers_agree(json.dumps({"results": [{**an_upload(), "status": status}]}).encode())
 
 
 @pytest.mark.parametrize("shape", StatusShape)
