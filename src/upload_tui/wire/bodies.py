@@ -1,7 +1,7 @@
 """JSON bodies of responses: the one rule for what is readable, for the full reader and for the fast one of pages.
 
 A body is JSON in UTF-8. Where an object has a key twice that decides on the stage of an upload, its values may contradict each other:
-such a status is ambiguous, and has no stage.
+such a status is ambiguous, and has no stage. An id, a size or chunks that are there twice are a list of both, which is not readable.
 """
 
 import json
@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import MsgspecError
+from msgspec import MsgspecError, Raw
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import may_escape_ascii
 
-__all__ = ["MAX_DEPTH", "is_fully_readable", "may_repeat_stage_key", "parse_body"]
+__all__ = ["MAX_DEPTH", "is_fully_readable", "may_repeat_row_key", "may_repeat_stage_key", "parse_body"]
 
 MAX_DEPTH = 64
 """An entry that is nested more deeply cannot be read."""
@@ -31,6 +31,8 @@ _STAGE_KEYS = frozenset(
     }
 )  # fmt: skip
 """The keys that decide on the stage of an upload."""
+_ROW_KEYS = frozenset({"id", "size", "chunks"})
+"""The keys of an upload that say which one it is, and whether it is whole."""
 
 
 def parse_body(body: bytes) -> Any:
@@ -41,7 +43,7 @@ def parse_body(body: bytes) -> Any:
     """
     try:
         value = decode(body)
-        if not may_repeat_stage_key(body, _statuses(value)):
+        if not (may_repeat_stage_key(body, _statuses(value)) or may_repeat_row_key(body)):
             return value
     except (MsgspecError, ValueError, RecursionError):
         pass  # msgspec is the stricter parser: json also accepts NaN, lone surrogates and numbers out of range
@@ -126,6 +128,21 @@ def may_repeat_stage_key(body: bytes, statuses: Sequence[Any], statuses_json: by
     return may_escape_ascii(body)
 
 
+def may_repeat_row_key(body: bytes) -> bool:
+    """Whether an upload of a body may have its id, size or chunks twice; the keys are written without escapes."""
+    try:
+        fields = decode(body, type=dict[str, Raw])
+        body = bytes(fields.get("results", body))
+        rows = decode(body, type=list[dict[str, Raw]]) if "results" in fields else [fields]
+    except MsgspecError:
+        return True
+    inner = b",".join([value for row in rows for value in row.values()])
+    return any(
+        body.count(b'"%s"' % key.encode()) - inner.count(b'"%s"' % key.encode()) > sum(key in row for row in rows)
+        for key in _ROW_KEYS
+    )
+
+
 def _objects(statuses: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     """The statuses that are objects, and the states in them."""
     for status in statuses:
@@ -144,6 +161,9 @@ def _unambiguous(pairs: Sequence[tuple[str, Any]]) -> Any:
     """An object, or `_Ambiguous` in place of it or of its status."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
+        for key in _ROW_KEYS.intersection(fields):
+            values = [value for name, value in pairs if name == key]
+            fields[key] = values if len(values) > 1 else fields[key]
         repeated = {key for key, number in Counter(key for key, _ in pairs).items() if number > 1} & _STAGE_KEYS
         if repeated == {"status"}:
             return {**fields, "status": _Ambiguous("status is there twice")}

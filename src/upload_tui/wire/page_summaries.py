@@ -14,7 +14,7 @@ from msgspec.json import Decoder, decode
 
 from upload_tui.redaction import may_contain_secret
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire.bodies import is_fully_readable, may_repeat_stage_key
+from upload_tui.wire.bodies import is_fully_readable, may_repeat_row_key, may_repeat_stage_key
 from upload_tui.wire.resources import AuditResource, UploadResource
 from upload_tui.wire.times import read_ms
 
@@ -95,6 +95,8 @@ def read_summaries(
     given = [status for status in statuses if status is not None]
     if not is_fully_readable(body) or may_repeat_stage_key(body, given, statuses_json):
         return None
+    if not _has_known_keys_only(body, page.results) and may_repeat_row_key(body):
+        return None
     latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
     now_ms = (read_on - _EPOCH) // _MILLISECOND
     return [
@@ -103,6 +105,19 @@ def read_summaries(
         else None
         for fields, status in zip(page.results, statuses, strict=True)
     ]
+
+
+def _has_known_keys_only(body: bytes, entries: Sequence[_PageEntry]) -> bool:
+    """Whether all ids, sizes and chunks of a body are those that were read from it, so that none is there twice."""
+    ids = sizes = chunks = 0
+    for entry in entries:
+        project, provider, audit = entry.project, entry.storage_provider, entry.audit
+        users = (audit.created_by, audit.last_updated_by, audit.deleted_by) if audit else ()
+        nested = (project and project.id, provider and provider.id, *[user and user.id for user in users])
+        ids += 1 + len(nested) - nested.count(None)
+        sizes += (entry.size is not None) + len(entry.chunks or ())
+        chunks += entry.chunks is not None
+    return (body.count(b'"id"'), body.count(b'"size"'), body.count(b'"chunks"')) == (ids, sizes, chunks)
 
 
 def _read_summary(fields: UploadResource, status: Any, now_ms: int, latest_ms: int) -> UploadSummary | None:

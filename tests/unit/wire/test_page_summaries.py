@@ -131,6 +131,33 @@ def test_a_status_with_a_key_that_is_there_twice_has_no_stage(
     assert read_upload(parse_body(doubled.encode()), read_on=NOW).timeline == reading.upload.timeline
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(
+    ("key", "other", "anomaly"),
+    [
+        ("id", "other", ""),
+        ("size", 5, "unreadable_field"),
+        ("chunks", [], "chunks_invalid"),
+        ("chunks", None, "chunks_invalid"),
+    ],
+)
+def test_a_key_of_an_upload_that_is_there_twice_is_unreadable(
+    key: str, other: object, anomaly: str, is_first: bool
+) -> None:
+    entry = json.dumps(an_upload("twice", completed=60, verified=30))
+    second = f"{json.dumps(key)}: {json.dumps(other)}"
+    doubled = f"{{{second}, {entry[1:]}" if is_first else f"{entry[:-1]}, {second}}}"
+    body = f'{{"results": [{doubled}, {json.dumps(an_upload("id", completed=60, verified=30))}]}}'.encode()
+    assert read_summaries(body, NOW) is None
+    (reading, plain) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert not isinstance(plain, str)
+    assert plain.upload.anomalies == ()
+    if isinstance(reading, str):
+        assert not anomaly
+    else:
+        assert anomaly in {found.name for found in reading.upload.anomalies}
+
+
 def test_a_key_of_a_status_may_stand_elsewhere() -> None:
     """Also as text; only what is there twice in one object is ambiguous."""
     upload = an_upload("error_on", id="status", completed=60, verified=30) | {
