@@ -55,7 +55,8 @@ _DEMO = "backend.scenarios.catalogue cli.commands.demo cli.support.scenarios"
 _WATCH = """
     cli.commands.watch cli.support.service
     monitor.analysis.worker_health monitor.queries.matching monitor.store_picture
-    monitor.store.aggregates monitor.store.bulk monitor.store.conditions monitor.store.database monitor.store.keyset_paging
+    monitor.store.acknowledgements monitor.store.aggregates monitor.store.bulk monitor.store.conditions
+    monitor.store.database monitor.store.keyset_paging
     monitor.store.partitions monitor.store.query monitor.store.recovery monitor.store.row_finder monitor.store.rows
     monitor.store.schema monitor.store.search monitor.store.store monitor.store.trouble_first
     monitor.sync.state monitor.trouble_rules

@@ -3,15 +3,16 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
-from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.user_commands import (
     change_hooks,
     configured_commands,
+    merged_entries,
+    merged_keymap,
     naming_setting,
     open_command,
     own_keys,
@@ -186,7 +187,7 @@ def _views(profiles: Sequence[ServiceSettings]) -> "Sequence[View]":
     except DecodeError:
         saved = []
     names = {view.name for view in saved}
-    return (*(view for view in _merged(profiles, "view", _configured_views) if view.name not in names), *saved)
+    return (*(view for view in merged_entries(profiles, "view", _configured_views) if view.name not in names), *saved)
 
 
 def _configured_views(settings: ServiceSettings) -> "Iterator[View]":
@@ -264,10 +265,9 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
     from msgspec.structs import replace
 
     each = profiles or (settings,)
-    by_service = {service_of(one): one for one in profiles}
+    by_service = _by_service(profiles)
     defaults = _default_preferences()
-    for one in each:
-        _check_keys(one)
+    _check_keys(each)
     themes = _known_themes(defaults.themes)
     _check_theme(settings, themes)
     return replace(
@@ -275,7 +275,7 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
         display_options=_display_options(settings, tuple((root, one.title) for root, one in by_service.items())),
         theme=settings.theme,
         saved_theme=saved_theme(themes),
-        keymap=_merged_keymap(each),
+        keymap=merged_keymap(each),
         save_columns=save_columns,
         save_theme=save_theme,
         state=_saved_state(settings),
@@ -283,7 +283,9 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
         commands=_commands(each),
         upload_url=settings.upload_url,
         upload_urls={root: one.upload_url for root, one in by_service.items()},
-        on_change=tuple(hook for one in each for hook in change_hooks(one, service_of(one) if profiles else "")),
+        on_change=tuple(
+            hook for root, one in (by_service or {"": settings}).items() for hook in change_hooks(one, root)
+        ),
         run_program=run_program,
         save_views=save_views,
         is_animated=defaults.is_animated if settings.animations is None else settings.animations,
@@ -292,61 +294,19 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
     )
 
 
+def _by_service(profiles: Sequence[ServiceSettings]) -> dict[str, ServiceSettings]:
+    """The settings by the root URL of their service."""
+    if not profiles:  # a dashboard of one service, or of none, needs no import
+        return {}
+    from upload_tui.cli.support.service import service_of
+
+    return {service_of(one): one for one in profiles}
+
+
 def _commands(profiles: Sequence[ServiceSettings]) -> "tuple[UploadCommand, ...]":
-    commands = _merged(profiles, "command", configured_commands)
+    commands = merged_entries(profiles, "command", configured_commands)
     has_open = any(command.name == "open" for command in commands)
     return (*commands, *([] if has_open else [open_command()]))
-
-
-_Entry = TypeVar("_Entry", "View", "UploadCommand")
-
-
-def _merged(
-    profiles: Sequence[ServiceSettings], kind: str, read: Callable[[ServiceSettings], "Iterator[_Entry]"]
-) -> "list[_Entry]":
-    """The views or commands of all profiles, each once.
-
-    Raises:
-        SettingsError: two profiles give a name to different ones.
-    """
-    found: dict[str, tuple[str, _Entry]] = {}
-    for settings in profiles:
-        for entry in read(settings):
-            other, known = found.setdefault(entry.name, (settings.profile, entry))
-            if known != entry:
-                raise SettingsError(
-                    f"The profiles {other} and {settings.profile} have different {kind}s {entry.name}", "Rename one."
-                )
-    return [entry for _, entry in found.values()]
-
-
-def _merged_keymap(profiles: Sequence[ServiceSettings]) -> Mapping[str, str]:
-    """The keys of all profiles by action.
-
-    Raises:
-        SettingsError: two profiles give different keys to an action, or a key to different things.
-    """
-    keymap: dict[str, tuple[str, str]] = {}
-    users: dict[str, tuple[str, str]] = {}
-    for settings in profiles:
-        for action, keys in settings.keys.items():
-            other, known = keymap.setdefault(action, (settings.profile, keys))
-            if known != keys:
-                raise _conflict(other, settings.profile, f"keys to {action}", known, keys)
-        used = [(key.strip(), action) for action, keys in settings.keys.items() for key in keys.split(",")]
-        used += [(key, f"the {kind} {name}") for (kind, name), key in own_keys(settings).items() if key]
-        for key, user in used:
-            other, known = users.setdefault(key, (settings.profile, user))
-            if known != user and other != settings.profile:
-                raise _conflict(other, settings.profile, f"the key {key} to", known, user)
-    return {action: keys for action, (_, keys) in keymap.items()}
-
-
-def _conflict(profile: str, other: str, what: str, value: str, other_value: str) -> SettingsError:
-    return SettingsError(
-        f"The profiles {profile} and {other} give {what} different things: {value}, and {other_value}",
-        "Change one of them, or watch them apart.",
-    )
 
 
 def _alerts(settings: ServiceSettings) -> "AlertSettings":
@@ -390,13 +350,13 @@ def _use_utf8() -> None:
         sys.__stdout__.reconfigure(encoding="utf-8")
 
 
-def _check_keys(settings: ServiceSettings) -> None:
-    if not settings.keys:
+def _check_keys(profiles: Sequence[ServiceSettings]) -> None:
+    if not any(settings.keys for settings in profiles):
         return
     from upload_tui.tui import action_ids
 
     actions = action_ids()
-    for action in settings.keys:
+    for settings, action in ((one, action) for one in profiles for action in one.keys):
         if action not in actions:
             hint = did_you_mean(action, actions, otherwise=f"Known actions: {', '.join(actions)}.")
             raise SettingsError(f"{settings.sources['keys']}: keys has the unknown action {action}", hint)

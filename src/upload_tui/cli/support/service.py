@@ -197,21 +197,17 @@ def service_of(settings: ServiceSettings) -> str:
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
     from upload_tui.monitor import Store, name_service
-    from upload_tui.wire import service_root
 
     name_service(service_of(settings), settings.title)
-
     # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
-    account = f"{service_root(settings.url)} {settings.profile} {settings.agent_key} {settings.user_key}"
+    account = f"{service_of(settings)} {settings.profile} {settings.agent_key} {settings.user_key}"
     if settings.command:  # its store holds only the projects that are watched
         account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
     name = sha256(account.encode()).hexdigest()[:24]
     acknowledgements = state_folder() / "acknowledgements" / f"{name}.json"
     store = Store(cache_folder() / "stores" / f"{name}.db", acknowledgements=acknowledgements)
-    if store.notice:
-        echo_err(f"upload-tui: {store.notice}.")
-    if store.acknowledgements.damage:
-        echo_err(f"upload-tui: {store.acknowledgements.damage}.")
+    for notice in filter(None, (store.notice, store.acknowledgements.damage)):
+        echo_err(f"upload-tui: {notice}.")
     return store
 
 

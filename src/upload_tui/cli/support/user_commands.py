@@ -9,11 +9,11 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from upload_tui.errors import QueryError, SettingsError
 from upload_tui.processes import CommandEnd, end_text, run_command
@@ -21,13 +21,15 @@ from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from upload_tui.monitor import StageReached, UploadChange
-    from upload_tui.tui import ChangeHook, CommandResult, FailureHook, ProgramRun, UploadCommand
+    from upload_tui.tui import ChangeHook, CommandResult, FailureHook, ProgramRun, UploadCommand, View
 
 __all__ = [
     "HookCommand",
     "change_hooks",
     "configured_commands",
     "failure_hook",
+    "merged_entries",
+    "merged_keymap",
     "naming_setting",
     "open_command",
     "own_keys",
@@ -231,6 +233,57 @@ def own_keys(settings: ServiceSettings) -> Mapping[tuple[str, str], str]:
             with naming_setting(settings, f"{kind}s", name):
                 keys[kind, name] = "" if is_usual else free_key(entry.key, settings.keys, taken)
     return keys
+
+
+_Entry = TypeVar("_Entry", "View", "UploadCommand")
+
+
+def merged_entries(
+    profiles: Sequence[ServiceSettings], kind: str, read: Callable[[ServiceSettings], "Iterator[_Entry]"]
+) -> "list[_Entry]":
+    """The views or commands of all profiles, each once.
+
+    Raises:
+        SettingsError: two profiles give a name to different ones.
+    """
+    found: dict[str, tuple[str, _Entry]] = {}
+    for settings in profiles:
+        for entry in read(settings):
+            other, known = found.setdefault(entry.name, (settings.profile, entry))
+            if known != entry:
+                raise SettingsError(
+                    f"The profiles {other} and {settings.profile} have different {kind}s {entry.name}", "Rename one."
+                )
+    return [entry for _, entry in found.values()]
+
+
+def merged_keymap(profiles: Sequence[ServiceSettings]) -> Mapping[str, str]:
+    """The keys of all profiles by action.
+
+    Raises:
+        SettingsError: two profiles give different keys to an action, or a key to different things.
+    """
+    keymap: dict[str, tuple[str, str]] = {}
+    users: dict[str, tuple[str, str]] = {}
+    for settings in profiles:
+        for action, keys in settings.keys.items():
+            other, known = keymap.setdefault(action, (settings.profile, keys))
+            if known != keys:
+                raise _conflict(other, settings.profile, f"keys to {action}", known, keys)
+        used = [(key.strip(), action) for action, keys in settings.keys.items() for key in keys.split(",")]
+        used += [(key, f"the {kind} {name}") for (kind, name), key in own_keys(settings).items() if key]
+        for key, user in used:
+            other, known = users.setdefault(key, (settings.profile, user))
+            if known != user and other != settings.profile:
+                raise _conflict(other, settings.profile, f"the key {key} to", known, user)
+    return {action: keys for action, (_, keys) in keymap.items()}
+
+
+def _conflict(profile: str, other: str, what: str, value: str, other_value: str) -> SettingsError:
+    return SettingsError(
+        f"The profiles {profile} and {other} give {what} different things: {value}, and {other_value}",
+        "Change one of them, or watch them apart.",
+    )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Acknowledgements outside the cache: what a user wrote is kept in a file, and restored when uploads are fetched again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,9 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Struct, json
 
 from upload_tui.files import failure_reason, read_text, write_private_file
+from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.store.database import Database
+from upload_tui.monitor.store.rows import to_ms
 
 __all__ = ["AcknowledgementBackup"]
 
@@ -69,7 +71,16 @@ class AcknowledgementBackup:
                 self._db.execute(_RESTORE, (kept.note, kept.until, kept.id, kept.stage))
                 del self._waiting[kept.id]
 
-    def save(self) -> None:
+    def set(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
+        """Acknowledge what is wrong with uploads in their present stage; None takes it back."""
+        stage, given = ("stage", acknowledgement) if acknowledgement else ("NULL", Acknowledgement())
+        self._db.executemany(
+            f"UPDATE uploads SET acknowledged_stage = {stage}, acknowledged_until_ms = ?, acknowledgement = ? WHERE id = ?",
+            [(to_ms(given.until), given.note, upload_id) for upload_id in upload_ids],
+        )
+        self._save()
+
+    def _save(self) -> None:
         """Write those of the stored uploads, and keep those of others. A folder that cannot be written is no error."""
         if self._file is None:
             return

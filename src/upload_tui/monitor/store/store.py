@@ -161,13 +161,8 @@ class Store:
 
     def acknowledge(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
         """Record that the user has acknowledged what is wrong with uploads, until their stage changes; None takes it back."""
-        stage, given = ("stage", acknowledgement) if acknowledgement else ("NULL", Acknowledgement())
         with self.transaction():
-            self._db.executemany(
-                f"UPDATE uploads SET acknowledged_stage = {stage}, acknowledged_until_ms = ?, acknowledgement = ? WHERE id = ?",
-                [(to_ms(given.until), given.note, upload_id) for upload_id in upload_ids],
-            )
-            self.acknowledgements.save()
+            self.acknowledgements.set(upload_ids, acknowledgement)
 
     def mark(self, upload_ids: Iterable[str], *, gone: bool | None = None, stale: bool | None = None) -> None:
         """Set or clear the marks of uploads; None leaves a mark as it is."""
