@@ -198,7 +198,7 @@ class SnapshotSynchroniser:
             self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
         if present:  # otherwise all were recorded in this round
             await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
-        self._recorder.finish_round(self._state, is_whole=is_whole)
+        self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unknown_problem)
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
         """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""

@@ -230,20 +230,21 @@ class SnapshotRecorder:
             number = self._store.touch_listed(self._clock.now(), number, _BATCH_ROWS, with_final=with_final)
             await asyncio.sleep(_YIELD_SECONDS)
 
-    def finish_round(self, state: SyncState, *, is_whole: bool) -> None:
-        """Store that a listing has been read, and when, if it was whole."""
+    def finish_round(self, state: SyncState, *, is_whole: bool, is_scanned: bool) -> None:
+        """Store that a listing has been read, and when, if it was whole; `is_scanned` if no line has an upload that is unknown."""
         self._changes.extend(self._changes_of_others())
-        if not is_whole:
+        if not is_scanned:
             return
         now_ms = to_ms(self._clock.now())
         with self._store.transaction():
             self._check_generation()
-            state.synced_ms = now_ms
             if not state.is_scanned:
                 state.is_scanned = True
                 self.has_changed = True
-            for project in self._store.projects():
-                SyncState(self._store, project.id).synced_ms = now_ms
+            if is_whole:
+                state.synced_ms = now_ms
+                for project in self._store.projects():
+                    SyncState(self._store, project.id).synced_ms = now_ms
 
     def publish_changes(self) -> None:
         """Publish the changes recorded since the last call."""

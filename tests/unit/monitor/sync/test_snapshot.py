@@ -151,6 +151,13 @@ async def test_a_repeated_id_makes_the_listing_partial_and_is_said(lines: list[b
     assert (harness.synchroniser.unreadable_notice, harness.present) == ("", {"a"})
 
 
+async def test_changes_are_published_though_every_listing_has_an_id_on_two_lines() -> None:
+    harness = SourceHarness()
+    for stage in ("initiated", "completed"):
+        await harness.print({"a": {"stage": stage}}, *lines_of({"a": {"stage": stage}}))
+    assert (harness.take_changes(), harness.synchroniser.previous_read_on) == (["StageReached a"], None)
+
+
 @pytest.mark.parametrize("left", [0, 4])
 async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -> None:
     harness = SourceHarness()
