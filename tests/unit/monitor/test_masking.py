@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.monitor import Query, RecordingHeader, RecordingMask, RecordingWriter, ReplaySession, read_recording
@@ -142,6 +142,7 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
     is_number: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    assume({"4000000", "4000001"}.isdisjoint(originals))  # sizes stay
     upload_id, name, project_id, project, person, message, path, provider, digest, key, service, state = originals
     resource = an_upload(
         name,
