@@ -178,8 +178,7 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
             *anomalies,
             *project_anomalies,
             *status.anomalies,
-            *inspect_timeline(timeline, read_on),
-            *_chunk_anomalies(timeline, chunks, unreadable_chunks, fields.size),
+            *_find_anomalies(timeline, chunks, unreadable_chunks, fields.size, read_on),
         ),
         read_on=read_on,
     )
@@ -198,13 +197,18 @@ def _read_project(named: ProjectResource | None, listing: Project | None) -> tup
     return listing, (Anomaly(AnomalyName.OTHER_PROJECT, detail),)
 
 
-def _chunk_anomalies(
-    timeline: Timeline, chunks: tuple[Chunk, ...] | None, unreadable: Sequence[str], size_bytes: int | None
+def _find_anomalies(
+    timeline: Timeline,
+    chunks: tuple[Chunk, ...] | None,
+    unreadable_chunks: Sequence[str],
+    size_bytes: int | None,
+    read_on: datetime,
 ) -> tuple[Anomaly, ...]:
+    found = inspect_timeline(timeline, read_on)
     if chunks is None:
-        return (invalid_chunks(unreadable),) if unreadable else ()
+        return (*found, invalid_chunks(unreadable_chunks)) if unreadable_chunks else found
     listed = [(chunk.number, chunk.size_bytes) for chunk in chunks]
-    return inspect_chunks(listed, size_bytes, timeline, unreadable)
+    return found + inspect_chunks(listed, size_bytes, timeline, unreadable_chunks)
 
 
 def _valid_fields(payload: object) -> tuple[UploadResource, tuple[Anomaly, ...], list[str]]:
