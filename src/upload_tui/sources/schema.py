@@ -150,5 +150,5 @@ def contract_lines() -> Iterator[str]:
     yield "The command gets no standard input, no shell and no variables of upload-tui except"
     yield "UPLOAD_TUI_SOURCE_VERSION=1. Standard error is shown if it fails. It has 30 s (`timeout`), then"
     yield "SIGTERM, then 5 s later SIGKILL, with all that it started. It never runs twice at once. A line"
-    yield f"longer than {MAX_LINE_BYTES:,} bytes is skipped and counted; so is one that has `stage`, `error_on` or another"
-    yield "key of the stage twice."
+    yield f"longer than {MAX_LINE_BYTES:,} bytes is skipped and counted; so is one that has `stage`, `error_on`"
+    yield "or another key of the stage twice."
