@@ -290,12 +290,8 @@ def format_optional_time(on: datetime | None) -> str | None:
 def flat_upload(record: Record) -> Record:
     """Flatten an upload's record to one level, for CSV. The time of a stage is empty if only its bounds are known."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
-    added = (
-        "stage_since_certainty",
-        "trouble",
-        "acknowledged",
-        "acknowledgement",
-    )  # at the end, as scripts may count columns
+    # At the end, as scripts may count columns.
+    added = ("stage_since_certainty", "trouble", "acknowledged", "acknowledgement", "ended")
     plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
     times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}
