@@ -101,7 +101,7 @@ class AcknowledgementBackup:
             return {}
         try:
             found = json.decode(read_text(self._file), type=list[_Kept])
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except OSError as error:
             reason = failure_reason(error)
