@@ -12,12 +12,10 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
-from upload_tui.cli.support.service import echo_failure_hint
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
-from upload_tui.errors import EXIT_UNREACHABLE
 from upload_tui.settings import Flags, ServiceSettings
-from upload_tui.status import AnomalyName, Stage
+from upload_tui.status import Stage
 from upload_tui.text import fold, plural
 
 if TYPE_CHECKING:
@@ -76,25 +74,13 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, None, search, where, stuck, limit)
     settings = effective_settings(flags)
-    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, has_failed, upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, upload_record
 
     printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
     details, snapshot = run_async(_details(settings, criteria, since, reverse=reverse, is_verdict=fail_on_error))
     printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
     printer.print_records(map(upload_record, details))
-    failed = [detail.upload.id for detail in details if fail_on_error and has_failed(detail.row)]
-    echo_failure_hint(settings, failed)
-    if fail_on_error and not failed and (ambiguous := sum(_is_ambiguous(detail) for detail in details)):
-        echo_err(f"upload-tui: the status of {plural(ambiguous, 'upload')} cannot be read.")
-        return snapshot.exit_code(has_failed=False) or EXIT_UNREACHABLE
-    return snapshot.exit_code(has_failed=bool(failed))
-
-
-def _is_ambiguous(detail: "Detail") -> bool:
-    """Whether the status of an upload cannot be read, so that it may have failed."""
-    upload = detail.upload
-    has_no_shape = any(anomaly.name is AnomalyName.UNKNOWN_SHAPE for anomaly in upload.anomalies)
-    return has_no_shape and upload.timeline.unknown_state is not None
+    return snapshot.verdict(settings, details) if fail_on_error else snapshot.service_exit_code
 
 
 async def _details(

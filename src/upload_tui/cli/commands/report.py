@@ -14,7 +14,7 @@ from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
-from upload_tui.cli.support.service import echo_failure_hint, service_of
+from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.errors import UsageError
@@ -42,13 +42,6 @@ class _ProjectSnapshot(Struct, frozen=True):
     details: "Sequence[Detail]"
     as_of: datetime
     now: datetime
-
-    @property
-    def failed_ids(self) -> Sequence[str]:
-        """The uploads in error, and those verified but not whole."""
-        from upload_tui.monitor import has_failed
-
-        return [detail.upload.id for detail in self.details if has_failed(detail.row)]
 
     def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
         """Each project that is shown, with its uploads."""
@@ -97,9 +90,8 @@ def command(
         printer.print_records([record])
     if since == _LAST and is_output_written():
         _save_report(settings, snapshot)
-    failed = snapshot.failed_ids if fail_on_error else ()
-    echo_failure_hint(settings, failed)
-    return snapshot.snapshot.exit_code(has_failed=bool(failed))
+    found = snapshot.snapshot
+    return found.verdict(settings, snapshot.details) if fail_on_error else found.service_exit_code
 
 
 async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:

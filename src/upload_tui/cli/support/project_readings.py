@@ -13,6 +13,7 @@ from upload_tui.cli.support.service import (
     Retries,
     cached_projects,
     client_for,
+    echo_failure_hint,
     find_projects,
     open_store,
     report_replacement,
@@ -28,6 +29,7 @@ from upload_tui.errors import (
     UnreachableError,
 )
 from upload_tui.settings import ServiceSettings
+from upload_tui.status import AnomalyName
 from upload_tui.text import plural
 
 if TYPE_CHECKING:
@@ -100,9 +102,17 @@ class Snapshot(Struct, frozen=True):
         """The ids of the projects that are shown, at least one."""
         return frozenset(reading.project.id for reading in self.readings if reading.is_shown)
 
-    def exit_code(self, *, has_failed: bool) -> int:
-        """The exit code of a command that shows this. A failed upload that was found comes before one that cannot be read."""
-        return EXIT_FAILED_UPLOAD if has_failed else self.service_exit_code
+    def verdict(self, settings: ServiceSettings, details: "Sequence[Detail]") -> int:
+        """The exit code of `--fail-on-error` for these uploads. A failed one comes before one that cannot be read."""
+        from upload_tui.monitor import has_failed
+
+        failed = [detail.upload.id for detail in details if has_failed(detail.row)]
+        echo_failure_hint(settings, failed)
+        if failed:
+            return EXIT_FAILED_UPLOAD
+        if ambiguous := sum(map(_is_ambiguous, details)):
+            echo_err(f"upload-tui: the status of {plural(ambiguous, 'upload')} cannot be read.")
+        return self.service_exit_code or (EXIT_UNREACHABLE if ambiguous else EXIT_OK)
 
     def details(self, query: "Query") -> "Iterator[Detail]":
         """Yield the uploads that match a query, in its order; those that are gone only if it asks for them."""
@@ -115,6 +125,13 @@ class Snapshot(Struct, frozen=True):
                 detail = None if row.is_gone and not has_gone else self.picture.detail(row.id)
                 if detail is not None:
                     yield detail
+
+
+def _is_ambiguous(detail: "Detail") -> bool:
+    """Whether the status of an upload cannot be read, so that it may have failed."""
+    upload = detail.upload
+    has_no_shape = any(anomaly.name is AnomalyName.UNKNOWN_SHAPE for anomaly in upload.anomalies)
+    return has_no_shape and upload.timeline.unknown_state is not None
 
 
 @asynccontextmanager

@@ -337,13 +337,14 @@ class DoubledKeys(World):
         return b'{"%s": {"error_on": 5}, ' % self.key.encode() + super()._row(project, upload)[1:]
 
 
+@pytest.mark.parametrize("command", ["list", "report"])
 @pytest.mark.parametrize(("key", "code"), [("id", 3), ("chunks", 1), ("status", 3), ("name", 0)])
-def test_no_list_succeeds_on_a_key_that_is_there_twice(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, key: str, code: int
+def test_no_command_succeeds_on_a_key_that_is_there_twice(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, key: str, code: int, command: str
 ) -> None:
     upload = an_upload(id="u-1", project=("p-0", "Genome"), initiated=60, completed=50, verified=40)
     result = run_virtually(
-        capfd, tmp_path, DoubledKeys([Project("p-0", "Genome", [upload])], key=key), "list", "--fail-on-error"
+        capfd, tmp_path, DoubledKeys([Project("p-0", "Genome", [upload])], key=key), command, "--fail-on-error"
     )
     assert result.code == code, result
     assert bool(result.err) is bool(code)
