@@ -43,7 +43,7 @@ class TokenService:
         token = request.headers["authorization"]
         self.received.append(token)
         if token in self.valid:
-            return httpx.Response(200, json=an_upload("a"))
+            return httpx.Response(200, json=an_upload("a", id=request.url.path.rpartition("/")[2]))
         return httpx.Response(401, json={"error": 401, "code": "not_provided", "reason": "expired api_token"})
 
     def _issue(self, token: str) -> httpx.Response:
@@ -143,7 +143,7 @@ async def test_the_exchange_has_the_timeout_of_any_request() -> None:
         timeouts.append(request.extensions.get("timeout"))
         if request.url.path.endswith("/api_token"):
             return httpx.Response(201, json={"api_token": "t", "time_to_live": 7200})
-        return httpx.Response(200, json=an_upload("a"))
+        return httpx.Response(200, json=an_upload("a", id="u-1"))
 
     async with ServiceClient(ROOT, KEYS, transport=httpx.MockTransport(respond), timeout_seconds=7) as client:
         await client.upload("u-1")

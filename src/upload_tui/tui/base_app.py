@@ -190,6 +190,12 @@ def place_notices(screen: Screen[Any]) -> None:
     rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
 
 
+def _keep_notices_in_place(screen: Screen[Any]) -> None:
+    """Place them now and after each layout of a screen that is running."""
+    place_notices(screen)
+    screen.screen_layout_refresh_signal.subscribe(screen, place_notices)
+
+
 def size_classes(app: App[Any]) -> list[str]:
     """The breakpoint classes of the present size.
 
@@ -237,9 +243,10 @@ class BaseApp(ExportApp, KeyQueueApp):
 
     def notify(self, message: str, **options: Any) -> None:
         """Show a notification, where it covers nothing important."""
-        if self.screen_stack:
-            place_notices(self.screen)
-            self.screen.screen_layout_refresh_signal.subscribe(self.screen, place_notices)
+        if self.screen_stack and self.screen.is_running:
+            _keep_notices_in_place(self.screen)
+        elif self.screen_stack:
+            self.screen.call_later(_keep_notices_in_place, self.screen)
         super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:

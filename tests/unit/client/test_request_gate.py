@@ -28,7 +28,7 @@ class Service:
         self.requested.append(request.url.path.rpartition("/")[2])
         if self.throttle_headers is not None:
             return httpx.Response(429, headers=self.throttle_headers, json={})
-        return httpx.Response(200, json=an_upload("a"))
+        return httpx.Response(200, json=an_upload("a", id=request.url.path.rpartition("/")[2]))
 
 
 async def test_no_request_is_sent_before_the_time_that_the_service_gave() -> None:

@@ -105,7 +105,7 @@ _GUESSES: Mapping[str, str] = {
     "is:trouble": "trouble alert alarm kind",
     "is:overdue": "late slow overdue",
     "is:stuck": "stuck hanging",
-    "is:pending": "pending open unfinished running",
+    "is:pending": "pending open unfinished running ended",
     "is:failed": "failed failure",
     "is:contradictory": "contradictory",
     "is:gone": "gone deleted missing removed",
