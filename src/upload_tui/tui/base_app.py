@@ -176,8 +176,9 @@ _MAX_NOTICE_LINES = 5
 def place_notices(screen: Screen[Any]) -> None:
     """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
 
-    They cover neither the funnel, nor the alarm line, nor the keys of a dialog.
+    They cover neither the funnel, nor the alarm line, nor the keys of a dialog, also after the next layouts.
     """
+    screen.screen_layout_refresh_signal.subscribe(screen, place_notices)
     if not (racks := screen.query(ToastRack)):
         return
     panes = [one for one in (screen.query("#uploads") or screen.children) if one.display and one.region.height > 2]
@@ -188,12 +189,6 @@ def place_notices(screen: Screen[Any]) -> None:
     rack = racks.first().styles
     rack.margin, rack.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
     rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
-
-
-def _keep_notices_in_place(screen: Screen[Any]) -> None:
-    """Place them now and after each layout of a screen that is running."""
-    place_notices(screen)
-    screen.screen_layout_refresh_signal.subscribe(screen, place_notices)
 
 
 def size_classes(app: App[Any]) -> list[str]:
@@ -243,10 +238,8 @@ class BaseApp(ExportApp, KeyQueueApp):
 
     def notify(self, message: str, **options: Any) -> None:
         """Show a notification, where it covers nothing important."""
-        if self.screen_stack and self.screen.is_running:
-            _keep_notices_in_place(self.screen)
-        elif self.screen_stack:
-            self.screen.call_later(_keep_notices_in_place, self.screen)
+        if self.screen_stack:
+            self.screen.call_later(place_notices, self.screen)  # once it runs
         super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:
