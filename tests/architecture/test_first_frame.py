@@ -28,8 +28,8 @@ run(sys.argv[1:])
 """Prints the modules that were imported, beside those of a bare app, when the first frame is painted."""
 
 _NOT_OURS = {"click", "gc", "gettext", "hashlib", "msgspec", "rich", "shlex", "textual"}
-_SHUTIL = {"bz2", "lzma", "shutil"}
-"""Newer versions of Textual load it as well."""
+_SHUTIL = {"bz2", "lzma", "random", "shutil", "tempfile"}
+"""Newer versions of Textual and platformdirs load these as well."""
 _ALWAYS = """
     addresses clock errors files lazy processes redaction
     cli.group cli.support.dashboard cli.support.environment cli.support.error_reporting cli.support.options cli.support.output
