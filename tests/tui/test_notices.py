@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from textual.geometry import Region, Spacing
-from textual.widgets._toast import Toast
+from textual.widgets._toast import Toast, ToastRack
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
-from upload_tui.tui import AlertSettings, CommandResult, UploadApp
+from upload_tui.tui import AlertSettings, CommandResult, UploadApp, notices
 from upload_tui.tui.notices import Alerts, desktop_notification
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
@@ -223,3 +223,33 @@ async def test_notices_cover_neither_the_numbers_nor_the_keys_of_a_dialog(size: 
             assert not region.overlaps(Region(dialog.x, dialog.bottom - 1, dialog.width, 1))
         else:
             assert table.region.shrink(Spacing.all(1)).contains_region(region)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (60, 12)])
+@pytest.mark.parametrize("key", ["", "v", "question_mark", "p", "c", "ctrl+p"])
+async def test_notices_are_placed_once_a_layout_however_many_there_were(
+    size: tuple[int, int], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[ToastRack] = []
+    place = notices.place_notices
+
+    def counted(rack: ToastRack) -> None:
+        placed.append(rack)
+        place(rack)
+
+    monkeypatch.setattr(notices, "place_notices", counted)
+    async with opened(mixed(), size=size, has_notices=True) as (pilot, _, _table):
+        await pilot.press(*filter(None, [key]))
+        await pilot.pause()
+        screen = pilot.app.screen
+        for number in range(12):
+            pilot.app.notify(f"Notification {number}")
+        await until(pilot, lambda: len(screen.query(Toast)) == 12)
+        await settled(pilot)
+        layouts: list[object] = []
+        screen.screen_layout_refresh_signal.subscribe(screen.query_one(ToastRack).children[0], layouts.append)
+        placed.clear()
+        for _ in range(3):
+            screen.refresh(layout=True)
+            await settled(pilot)
+        assert 3 <= len(placed) <= len(layouts) <= 9

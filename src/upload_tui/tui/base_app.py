@@ -20,9 +20,8 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets._toast import ToastRack
 from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
@@ -39,6 +38,7 @@ from upload_tui.tui.appearance.theme import (
 )
 from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
+from upload_tui.tui.notices import keep_notices_in_place
 from upload_tui.tui.preferences import Preferences
 
 __all__ = ["BaseApp", "size_classes"]
@@ -169,28 +169,6 @@ class KeyQueueApp(App[int]):
             self._check_keys(number)
 
 
-_MAX_NOTICE_LINES = 5
-"""Of the notifications on a screen without room for more."""
-
-
-def place_notices(screen: Screen[Any]) -> None:
-    """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
-
-    They cover neither the funnel, nor the alarm line, nor the keys of a dialog, also after the next layouts.
-    """
-    screen.screen_layout_refresh_signal.subscribe(screen, place_notices)
-    if not (racks := screen.query(ToastRack)):
-        return
-    panes = [one for one in (screen.query("#uploads") or screen.children) if one.display and one.region.height > 2]
-    area = panes[0].region if panes else screen.region
-    bottom, right = screen.size.height - area.bottom + 1, screen.size.width - area.right + 1
-    if isinstance(screen, ModalScreen) and bottom > _MAX_NOTICE_LINES:
-        bottom, right = 1, 1
-    rack = racks.first().styles
-    rack.margin, rack.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
-    rack.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
-
-
 def size_classes(app: App[Any]) -> list[str]:
     """The breakpoint classes of the present size.
 
@@ -239,7 +217,7 @@ class BaseApp(ExportApp, KeyQueueApp):
     def notify(self, message: str, **options: Any) -> None:
         """Show a notification, where it covers nothing important."""
         if self.screen_stack:
-            self.screen.call_later(place_notices, self.screen)  # once it runs
+            self.screen.call_later(keep_notices_in_place, self.screen)  # once it runs
         super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:

@@ -1,10 +1,16 @@
-"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
+"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit.
+
+And where notifications are on the screen.
+"""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from msgspec import Struct, field
+from textual.screen import ModalScreen, Screen
+from textual.widgets._toast import ToastRack
 
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
@@ -18,6 +24,7 @@ __all__ = [
     "Alerts",
     "VisitSummary",
     "desktop_notification",
+    "keep_notices_in_place",
     "overdue_ids",
     "count_since_visit",
 ]
@@ -256,3 +263,33 @@ def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> in
         return not rows or not is_new(rows[0])
 
     return bisect_left(range(source.window(query, 0, 0).total), True, key=is_old)
+
+
+_MAX_NOTICE_LINES = 5
+"""Of the notifications on a screen without room for more."""
+
+
+def keep_notices_in_place(screen: Screen[Any]) -> None:
+    """Place the notifications of a screen that runs, now and after each layout while some are shown."""
+    for rack in screen.query(ToastRack):
+        place_notices(rack)
+        layouts = screen.screen_layout_refresh_signal
+        layouts.unsubscribe(rack)  # a second subscription would be one more
+        layouts.subscribe(rack, lambda _, rack=rack: place_notices(rack) if rack.display else None)
+
+
+def place_notices(rack: ToastRack) -> None:
+    """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
+
+    They cover neither the funnel, nor the alarm line, nor the keys of a dialog.
+    """
+    screen = rack.screen
+    others = screen.query("#uploads") or [one for one in screen.children if one is not rack]
+    panes = [one for one in others if one.display and one.region.height > 2]
+    area = panes[0].region if panes else screen.region
+    bottom, right = screen.size.height - area.bottom + 1, screen.size.width - area.right + 1
+    if isinstance(screen, ModalScreen) and bottom > _MAX_NOTICE_LINES:
+        bottom, right = 1, 1
+    styles = rack.styles
+    styles.margin, styles.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
+    styles.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
