@@ -34,7 +34,14 @@ def several_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def worker_processes() -> list[psutil.Process]:
     """The worker processes of this one."""
-    return [child for child in psutil.Process().children() if "page_worker" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if "page_worker" in _command(child)]
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # a process of another test, which has ended
+        return ""
 
 
 async def test_pages_are_parsed_in_workers_when_there_are_very_many() -> None:
