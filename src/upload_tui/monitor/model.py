@@ -145,7 +145,7 @@ class ProjectRef(Struct, frozen=True):
 
 
 class UploadKey(NamedTuple):
-    """What tells an upload from every other one: two services may have uploads with the same id, for example after a restore.
+    """Names one upload among those of several services, which may have uploads with the same id, for example after a restore.
 
     `service` is that of `Row.service`; empty means that of any service, where a picture is asked.
     """
