@@ -1,6 +1,6 @@
 """The client: typed results, typed errors, and what it never does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -29,8 +29,10 @@ ROOT = "https://dds.test"
 
 
 @pytest.fixture(autouse=True)
-def no_waits() -> None:
+def no_waits() -> Iterator[None]:
     stamina.set_testing(True, attempts=2)
+    yield
+    stamina.set_testing(False)
 
 
 def client_of(handler: Callable[[httpx.Request], httpx.Response]) -> ServiceClient:
