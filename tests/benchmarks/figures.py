@@ -16,6 +16,7 @@ class Figure:
         unit: the unit of both.
         goal: the limit of the ratio of `ours` to `reference`; without a reference, of `ours`.
         is_at_most: True if the ratio must not be higher than the goal; False if it must not be lower.
+        tolerance: the factor by which the goal may be missed before the benchmark fails.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Figure:
     unit: str
     goal: float
     is_at_most: bool = True
+    tolerance: float = 2
 
     @property
     def ratio(self) -> float:
@@ -46,10 +48,10 @@ class Figure:
 
     @property
     def is_far_off(self) -> bool:
-        """True if the goal is missed by more than a factor of two, which the load of the machine does not explain.
+        """True if the goal is missed by more than the tolerance, which the load of the machine does not explain.
 
         Always False without a reference, because machines differ by more than that.
         """
         if self.reference is None:
             return False
-        return self.shortfall > 2
+        return self.shortfall > self.tolerance

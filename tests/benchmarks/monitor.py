@@ -64,8 +64,8 @@ def full_scan(*, quick: bool) -> Sequence[Figure]:
             sortable, indexed = asyncio.run(_fetch_all(url, Path(folder) / "store.db", count))
         finally:
             server.terminate()
-    return [
-        Figure("full scan: every row stored and sortable", count / sortable, count / bare, "uploads/s", 0.25, False),
+    return [  # the first goal is not reached yet: about half of it on two quiet cores, a third on busy ones
+        Figure("full scan: every row stored and sortable", count / sortable, count / bare, "uploads/s", 0.25, False, 3),
         Figure("full scan: with indexes and trigrams", count / indexed, count / bare, "uploads/s", 0.1, False),
     ]
 
