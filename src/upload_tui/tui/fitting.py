@@ -57,10 +57,10 @@ def truncate_at_word(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
-    """Pad or cut a sanitized text to exactly `width` cells."""
+    """Pad or cut a sanitized text to exactly `width` cells; one that is cut ends with an ellipsis."""
     cells = cell_len(text)
     if cells > width:
-        text = _first_cells(text, width)
+        text = _first_cells(text, width - len(_ELLIPSIS)).rstrip(_ELLIPSIS) + _ELLIPSIS[: max(width, 0)]
         cells = cell_len(text)
     padding = " " * (width - cells)
     return padding + text if align_right else text + padding
@@ -202,4 +202,6 @@ def _first_cells(text: str, cells: int) -> str:
 
 
 def _last_cells(text: str, cells: int) -> str:
-    return _first_cells(text[::-1], cells)[::-1]
+    last = _first_cells(text[::-1], cells)[::-1]
+    marks = (index for index, character in enumerate(last) if get_character_cell_size(character))
+    return last[next(marks, len(last)) :]  # a combining mark without its letter would join the ellipsis

@@ -48,6 +48,16 @@ async def test_a_screen_is_laid_out_before_its_first_frame(
         assert all(frame == frames[0] for frame in frames)
 
 
+async def test_no_scroll_bar_changes_the_width_at_which_a_dialog_wraps() -> None:
+    """Where a narrower text is lower, a scroll bar that takes a cell would come and go without end."""
+    async with opened(mixed(), (30, 40)) as (pilot, _, _):
+        for key in ("h", "w", "F", "l", "p", "c", "v", "e", "question_mark"):
+            await pilot.press(key)
+            scrolling = [one for one in pilot.app.screen.query(Widget) if one.styles.overflow_y == "auto"]
+            assert [one for one in scrolling if one.styles.scrollbar_gutter != "stable"] == []
+            await pilot.press("escape")
+
+
 def on_screen(pilot: Pilot[int]) -> str:
     """The screen as text."""
     lines = pilot.app.screen._compositor.render_strips()
@@ -75,7 +85,7 @@ async def test_every_default_column_is_visible_at_each_size(size: tuple[int, int
     async with opened(mixed(), size) as (pilot, _, _):
         await settled(pilot)
         assert shown(pilot, *PANES) == panes
-        assert all(title in on_screen(pilot) for title in ("Name", "Size", "Since", "Progress"))
+        assert all(title in on_screen(pilot) for title in ("Name", "Size", "Since", "Details"))
         assert "STUCK" in on_screen(pilot)
 
 

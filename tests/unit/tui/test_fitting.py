@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.css.styles import RulesMap
 
+from upload_tui.text import sanitize
 from upload_tui.tui.fitting import HangingLines, distinct_name, fit_to_width, truncate_at_word, truncate_middle
 
 HOSTILE = st.text(max_size=300) | st.text(
@@ -18,9 +19,16 @@ HOSTILE = st.text(max_size=300) | st.text(
 
 @given(HOSTILE, st.integers(0, 60))
 def test_any_text_fits_into_any_width(text: str, width: int) -> None:
-    short = truncate_middle(text, width)
-    assert cell_len(short) <= width
-    assert cell_len(fit_to_width(short, width)) == width
+    whole = sanitize(text)
+    for short in (truncate_middle(text, width), truncate_at_word(whole, width), fit_to_width(whole, width)):
+        assert cell_len(short) <= width
+        if cell_len(whole) > width:
+            head, ellipsis, tail = short.rpartition("…")
+            assert ellipsis or not width
+            assert whole.startswith(head.rstrip("…"))
+            assert whole.endswith(tail.rstrip())
+            assert not tail or cell_len(tail[0])
+    assert cell_len(fit_to_width(whole, width)) == width
 
 
 def test_the_extension_of_a_long_name_stays() -> None:

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class ColumnKey(StrEnum):
-    """All columns, in their default order; the values are names in the settings."""
+    """All columns, in their default order; the values are names in the settings, and so are titles in lower case."""
 
     STAGE = "stage"
     NAME = "name"
@@ -102,10 +102,11 @@ _COLUMNS = {
         Column(ColumnKey.CHUNKS, "Chunks", 7, SortKey.CHUNKS, is_right_aligned=True),
         Column(ColumnKey.PROJECT, "Project", 14, SortKey.PROJECT),
         Column(ColumnKey.SERVICE, "Service", 14, SortKey.SERVICE),
-        Column(ColumnKey.NOTE, "Progress", 0, SortKey.PROGRESS),
+        Column(ColumnKey.NOTE, "Details", 0, SortKey.PROGRESS),
         Column(ColumnKey.ID, "Id", 36, SortKey.ID),
     )
 }
+_KEYS_BY_TITLE = {column.title.casefold(): key for key, column in _COLUMNS.items()}
 TITLES = {key: column.title for key, column in _COLUMNS.items()}
 """The titles of the columns."""
 
@@ -147,6 +148,7 @@ def parse_columns(texts: Sequence[str]) -> tuple[ColumnSpec, ...]:
 
 def _parse_column(text: str) -> ColumnSpec:
     name, colon, width = text.strip().partition(":")
+    name = _KEYS_BY_TITLE.get(name.casefold(), name)
     if name not in _ORDER:
         hint = did_you_mean(name, _ORDER, otherwise=f"Known columns: {', '.join(_ORDER)}.")
         raise SettingsError(f"columns: there is no column {name!r}", hint)
@@ -260,4 +262,5 @@ def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, 
     """
     is_descending = descending if absolute_times or column.key not in _TIME_COLUMNS else not descending
     arrow = (glyphs.arrow_down if is_descending else glyphs.arrow_up) if column.sort is sort else ""
-    return fit_to_width(f"{column.title}{arrow}", column.width, align_right=column.is_right_aligned)
+    title = fit_to_width(column.title, min(len(column.title), column.width - len(arrow)))  # the arrow stays
+    return fit_to_width(f"{title}{arrow}", column.width, align_right=column.is_right_aligned)

@@ -33,6 +33,7 @@ from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
+from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.change_text import (
     CHANGE_CLASSES,
@@ -265,9 +266,10 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     def line(self, y: int) -> Strip:
         """A change, or a text while there is none."""
-        width, number = self.size.width, self._body_line(y)
+        width, number = self.line_width or self.size.width, self._body_line(y)
         if number >= self.total:
             text = self._empty_text() if y == 0 and not self.total else ""
+            text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
             return Strip([Segment(text, self.style_on("changes--quiet"))]).adjust_cell_length(width, self.rich_style)
         has_cursor = number == self._cursor and self.has_focus
         background = "changes--cursor" if has_cursor else ""

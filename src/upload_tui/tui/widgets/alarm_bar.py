@@ -7,6 +7,7 @@ from enum import IntEnum
 from itertools import islice
 
 from msgspec import Struct
+from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 from textual.timer import Timer
@@ -26,6 +27,8 @@ _ALERT_SECONDS = 20.0
 _MAX_CAUSES = 3
 _CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
 _NAME_CELLS = 24
+_MIN_ALARM_CELLS = 14
+"""An alarm that would have fewer cells is only counted."""
 _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
 _URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
@@ -92,13 +95,24 @@ class AlarmBar(DiffedText):
         glyphs, width = self.display_options.glyphs, self.size.width - 2
         alarms = list(self._alarms())
         dot = f" {glyphs.dot} "
-        while len(line := dot.join(alarm.texts[0] for alarm in alarms)) > width:
+        while cell_len(dot.join(alarm.texts[0] for alarm in alarms)) > width:
             shown = [alarm for alarm in alarms if len(alarm.texts) > 1]
             longest = max(shown, key=lambda alarm: (alarm.level is _Level.NOTE, len(alarm.texts[0])), default=None)
             if longest is None:
                 break
             alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:])
-        return Content(truncate_at_word(line, width, glyphs.ellipsis))
+        return Content(self._line([alarm.texts[0] for alarm in alarms], dot, width))
+
+    def _line(self, texts: Sequence[str], dot: str, width: int) -> str:
+        """As many texts as fit, the last of them cut if enough of it is left, and how many more there are."""
+        for count in range(len(texts), 0, -1):
+            *whole, last = texts[:count]
+            head = "".join(f"{text}{dot}" for text in whole)
+            more = f"{dot}+{len(texts) - count:,} more" if count < len(texts) else ""
+            room = width - cell_len(head + more)
+            if not whole or room >= min(cell_len(last), _MIN_ALARM_CELLS):
+                return head + truncate_at_word(last, room, self.display_options.glyphs.ellipsis) + more
+        return ""
 
     def _alarms(self) -> Sequence[_Alarm]:
         if self.now is None:

@@ -17,6 +17,7 @@ from upload_tui.monitor import Funnel, StageSummary
 from upload_tui.status import Stage
 from upload_tui.text import sparkline_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = ["FunnelBar", "StageCell"]
@@ -133,14 +134,15 @@ class StageCell(DiffedText):
         glyphs = self.display_options.glyphs
         for count, word in ((summary.stuck, "stuck"), (summary.overdue, "overdue")):
             if count:
-                return Content.styled(f"{glyphs.warning} {count:,} {word}", self._style("bold $overdue"))
+                text = truncate_at_word(f"{glyphs.warning} {count:,} {word}", self._room, glyphs.ellipsis)
+                return Content.styled(text, self._style("bold $overdue"))
         since = summary.newest_since if self.stage.is_final else summary.oldest_since
         if self.now is None or since is None or not summary.count:
             return Content("")
         word = "last" if self.stage.is_final else "oldest"
         has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
         text = f"{word} {self.display_options.time_text(since, self.now)}{' ago' if has_ago else ''}"
-        return Content.styled(text, self._style("$quiet"))
+        return Content.styled(truncate_at_word(text, self._room, glyphs.ellipsis), self._style("$quiet"))
 
 
 class FunnelBar(Horizontal):

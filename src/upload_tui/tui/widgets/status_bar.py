@@ -131,7 +131,7 @@ class StatusBar(DiffedText):
     def text(self) -> Content:
         """The line, as wide as the widget; a narrow one shows only its right side."""
         width = self.size.width
-        right = self._right()
+        right = self._right().truncate(width, ellipsis=True)
         names = ", ".join(project.name or project.id for project in self.projects)
         brand = Content.styled(" upload-tui ", "bold $primary")
         room = width - brand.cell_length - right.cell_length - 1

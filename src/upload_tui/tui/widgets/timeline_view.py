@@ -19,7 +19,7 @@ from upload_tui.text import age_text, clock_text, duration_text, event_text, san
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import TIMELINE_KEYS
-from upload_tui.tui.fitting import hanging_lines, truncate_middle
+from upload_tui.tui.fitting import fit_to_width, hanging_lines, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.pending_list import bytes_per_second, time_left_text
@@ -279,7 +279,7 @@ class _Painter(Struct, frozen=True):
 
     def _detail(self, label: str, value: str) -> Content:
         text = truncate_middle(value, max(self.width - _LABEL_CELLS, 4), self._glyphs.ellipsis)
-        return Content.assemble((f"{label[: _LABEL_CELLS - 1]:<{_LABEL_CELLS}}", _QUIET), (text, ""))
+        return Content.assemble((f"{fit_to_width(label, _LABEL_CELLS - 1)} ", _QUIET), (text, ""))
 
 
 def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:

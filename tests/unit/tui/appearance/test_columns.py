@@ -52,6 +52,10 @@ def test_progress_stays_longer_than_project_and_service(width: int, several_serv
     assert ColumnKey.NOTE in keys or not keys & {ColumnKey.PROJECT, ColumnKey.SERVICE}
 
 
+def test_the_settings_also_take_a_title() -> None:
+    assert parse_columns(["Details:20", "name"]) == (ColumnSpec(ColumnKey.NOTE, 20), ColumnSpec(ColumnKey.NAME))
+
+
 def test_every_column_has_a_sort_key() -> None:
     columns = fit_columns(300, specs=[ColumnSpec(key, 10) for key in ColumnKey])
     assert len(columns) == len(ColumnKey)

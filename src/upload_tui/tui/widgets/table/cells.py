@@ -179,7 +179,7 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
 
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
     """A badge, or its short form if the width needs it, and after it the first of the texts that fits."""
-    badge = _first_that_fits(width, badge, short, short.strip()[:width])
+    badge = _first_that_fits(width, badge, short, fit_to_width(short.strip(), min(width, len(short.strip()))))
     room = width - len(badge)
     text = next((text for text in texts if len(text) < room), "")
     return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", room), ""))
@@ -229,14 +229,14 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     if not row.size_bytes:
         return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
-    full = int(share * _BAR_CELLS)
-    bar = glyphs.bar_full * full, glyphs.bar_empty * (_BAR_CELLS - full)
-    pieces = (bar[0][:width], stage_class(Stage.INITIATED)), (bar[1][: max(width - full, 0)], _QUIET)
     percent = f" {int(share * 100):3}%"  # 100% only if all was received, as in the list of what waits
+    if width < _BAR_CELLS + len(percent):  # a cut bar would look full
+        return ((fit_to_width(percent.strip(), width), ""),)
+    full = int(share * _BAR_CELLS)
+    bar = (glyphs.bar_full * full, stage_class(Stage.INITIATED)), (glyphs.bar_empty * (_BAR_CELLS - full), _QUIET)
     left = time_left_text(row)
     has_left = bool(left) and _BAR_CELLS + len(percent) + 1 + len(left) <= width
-    room = max(width - _BAR_CELLS, 0)
-    return (*pieces, (fit_to_width(f"{percent} {left}" if has_left else percent, room), ""))
+    return (*bar, (fit_to_width(f"{percent} {left}" if has_left else percent, width - _BAR_CELLS), ""))
 
 
 def highlighted(text: str, component_class: str, words: Sequence[str]) -> Iterator[Piece]:

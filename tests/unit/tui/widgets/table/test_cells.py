@@ -101,7 +101,7 @@ def test_a_verified_upload_is_dim_but_for_its_sign() -> None:
 def test_a_note_fills_its_column_at_every_width(upload: Mapping[str, Any]) -> None:
     row = row_of(upload)
     for width in range(1, 60):
-        column = Column(ColumnKey.NOTE, "Progress", width, SortKey.PROGRESS)
+        column = Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS)
         assert len(text_of([*cell(column, row, NOW, OPTIONS)])) == width
 
 
