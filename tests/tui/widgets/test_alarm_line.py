@@ -153,7 +153,9 @@ async def test_an_alert_leaves_the_name_of_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uploads", "others"), [(FINE, ""), (FAILED, " · ✗ 2 failed · ▲ 1 stuck 2h 13m")], ids=["the only one", "another"]
+    ("uploads", "others"),
+    [(FINE, ""), (FAILED, " · ✗ 1 more failed · ▲ 1 stuck 2h 13m")],
+    ids=["the only one", "another"],
 )
 async def test_a_failure_that_an_alert_names_has_its_cause_once(uploads: Sequence[dict[str, Any]], others: str) -> None:
     async with opened(uploads) as (pilot, session, _):
@@ -194,6 +196,7 @@ def failures(count: int, message: str) -> list[dict[str, Any]]:
         (80, "✗ 10 failed: 4 wrong size, 3 bad file hash, 3 more · ▲ 1 stuck 2h 13m"),
         (60, "✗ 10 failed: 4 wrong size, 6 more · ▲ 1 stuck 2h 13m"),
         (34, "✗ 10 failed · ▲ 1 stuck 2h 13m"),
+        (26, "✗ 10 failed · +1 more"),
     ],
 )
 async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, text: str) -> None:

@@ -39,7 +39,7 @@ async def test_trouble_is_above_a_rule_and_the_newest_below_it() -> None:
     async with opened(FEW, order=TableOrder()) as (pilot, _, table):
         assert names_in(table)[:6] == ["odd", "stuck", "failed-0", "failed-1", "scan-000.tiff", "scan-001.tiff"]
         assert rules(pilot, table) == [4]
-        assert title(table) == "Uploads 44 · trouble first"
+        assert title(table) == "Uploads 44 · trouble first, then newest"
 
 
 async def test_at_most_half_of_the_rows_are_above_the_rule_which_counts_the_others() -> None:
@@ -124,7 +124,7 @@ async def test_gone_uploads_are_counted_apart() -> None:
             session.picture.mark(upload_id, gone=True)
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
-        assert title(table) == "Uploads 3 · 2 gone · trouble first"
+        assert title(table) == "Uploads 3 · 2 gone · trouble first, then newest"
 
 
 async def test_trouble_gets_the_rows_that_others_leave() -> None:

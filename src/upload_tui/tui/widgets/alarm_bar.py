@@ -95,13 +95,13 @@ class AlarmBar(DiffedText):
         glyphs, width = self.display_options.glyphs, self.size.width - 2
         alarms = list(self._alarms())
         dot = f" {glyphs.dot} "
-        while cell_len(dot.join(alarm.texts[0] for alarm in alarms)) > width:
+        while cell_len(dot.join(texts := [alarm.texts[0] for alarm in alarms if alarm.texts[0]])) > width:
             shown = [alarm for alarm in alarms if len(alarm.texts) > 1]
             longest = max(shown, key=lambda alarm: (alarm.level is _Level.NOTE, len(alarm.texts[0])), default=None)
             if longest is None:
                 break
             alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:])
-        return Content(self._line([alarm.texts[0] for alarm in alarms], dot, width))
+        return Content(self._line(texts, dot, width))
 
     def _line(self, texts: Sequence[str], dot: str, width: int) -> str:
         """As many texts as fit, the last of them cut if enough of it is left, and how many more there are."""
@@ -151,14 +151,16 @@ class AlarmBar(DiffedText):
         new = len(self.alert.failures) if self.alert is not None else 0
         if self.alert is not None and self.alert.is_failure:
             yield _Alarm(_Level.LOST, (f"{glyphs.broken} {sanitize(self.alert.text)}",))
-        failed = funnel.troubles.get(Trouble.FAILED, 0)
-        if failed > new:  # the alert names the others
-            causes = [""] if new else _causes_texts(funnel.failures)
-            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,} failed{text}" for text in causes))
+        failed = funnel.troubles.get(Trouble.FAILED, 0) - new  # the alert names the new ones
+        if failed > 0:
+            texts = [" more failed"] if new else [f" failed{text}" for text in _causes_texts(funnel.failures)]
+            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,}{text}" for text in texts))
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:
-            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {sanitize(self.alert.text)}",))
+            yield _Alarm(
+                _Level.WAITS, (f"{glyphs.warning} {sanitize(self.alert.text)}", "")
+            )  # all are counted beside it
         if funnel.stuck:
             since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
             age = f" {age_text((now - min(since)).total_seconds())}" if since else ""

@@ -121,7 +121,7 @@ class PendingList(DiffedText):
             stuck = f" {self.display_options.glyphs.dot} {self.stuck_count:,} stuck" if self.stuck_count else ""
             waiting = f"Waiting {self.total:,}" if self.total else "Waiting"
             self.border_title = Content.assemble(waiting, (stuck, "$overdue bold"))
-            self.border_subtitle = f" +{hidden_count:,} more waiting " if hidden_count else ""
+            self.border_subtitle = f"+{hidden_count:,} more waiting" if hidden_count else ""
         super().refresh_changed()
 
     watch_rows = watch_total = watch_stuck_count = watch_max_rows = refresh_changed

@@ -35,6 +35,8 @@ _MAX_NAME_CELLS = 24
 """Cells of the name of a project that fails."""
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
+_MIN_TITLE_CELLS = 4
+"""A title shortened to fewer cells gives way to the number of projects."""
 _AGE_FROM_WIDTH = 60
 """Width of the line from which on the age of the data is shown."""
 _SINCE_FROM_WIDTH = 80
@@ -137,8 +139,12 @@ class StatusBar(DiffedText):
         room = width - brand.cell_length - right.cell_length - 1
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
-        if len(self.projects) > 1 and cell_len(place) > room:
-            place = f"{sanitize(self.title)} {self._glyphs.dot} {len(self.projects):,} projects"
+        if (
+            len(self.projects) > 1 and cell_len(place) > room
+        ):  # the number stays whole: `…2 projects` would be another one
+            count = f"{len(self.projects):,} projects"
+            title = truncate_middle(self.title, room - len(count) - 3, self._glyphs.ellipsis)
+            place = f"{title} {self._glyphs.dot} {count}" if cell_len(title) >= _MIN_TITLE_CELLS else count
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")

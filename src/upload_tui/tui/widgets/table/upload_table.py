@@ -274,7 +274,7 @@ def order_part(query: Query) -> Iterator[str]:
     match query.sort:
         case SortKey.TROUBLE:
             if not (query.attention_only or query.late_only):
-                yield "trouble first"
+                yield "trouble first, then newest"
         case SortKey.INITIATED:
             yield "newest first" if query.descending else "oldest first"
         case sort:
