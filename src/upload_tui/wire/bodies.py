@@ -1,13 +1,14 @@
 """JSON bodies of responses: the one rule for what is readable, for the full reader and for the fast one of pages.
 
 A body is JSON in UTF-8. Where an object has a key twice that decides on the stage of an upload, its values may contradict each other:
-such a status is ambiguous, and has no stage. An id, a size or chunks that are there twice are a list of both, which is not readable.
+such a status is ambiguous, and has no stage. An id, a size, chunks or a chunk's number that are there twice are a list of both, which
+is not readable.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import MsgspecError, Raw
@@ -33,6 +34,8 @@ _STAGE_KEYS = frozenset(
 """The keys that decide on the stage of an upload."""
 _ROW_KEYS = frozenset({"id", "size", "chunks"})
 """The keys of an upload that say which one it is, and whether it is whole."""
+_CHUNK_KEYS = frozenset({"number", "size"})
+"""The same of a chunk."""
 
 
 def parse_body(body: bytes) -> Any:
@@ -129,17 +132,31 @@ def may_repeat_stage_key(body: bytes, statuses: Sequence[Any], statuses_json: by
 
 
 def may_repeat_row_key(body: bytes) -> bool:
-    """Whether an upload of a body may have its id, size or chunks twice; the keys are written without escapes."""
+    """Whether an upload of a body may have its id, size or chunks twice, or a chunk its number or size; without escapes in the keys."""
     try:
         fields = decode(body, type=dict[str, Raw])
         body = bytes(fields.get("results", body))
         rows = decode(body, type=list[dict[str, Raw]]) if "results" in fields else [fields]
     except MsgspecError:
         return True
-    inner = b",".join([value for row in rows for value in row.values()])
+    return _may_repeat(body, rows, _ROW_KEYS) or any(
+        _may_repeat_chunk_key(bytes(row["chunks"])) for row in rows if "chunks" in row
+    )
+
+
+def _may_repeat_chunk_key(chunks_json: bytes) -> bool:
+    try:
+        return _may_repeat(chunks_json, decode(chunks_json, type=list[dict[str, Raw]]), _CHUNK_KEYS)
+    except MsgspecError:
+        return chunks_json != b"null"  # an entry that is no object
+
+
+def _may_repeat(body: bytes, objects: Sequence[Mapping[str, Raw]], keys: Iterable[str]) -> bool:
+    """Whether one of the objects of a body may have one of the keys twice."""
+    inner = b",".join([value for one in objects for value in one.values()])
     return any(
-        body.count(b'"%s"' % key.encode()) - inner.count(b'"%s"' % key.encode()) > sum(key in row for row in rows)
-        for key in _ROW_KEYS
+        body.count(b'"%s"' % key.encode()) - inner.count(b'"%s"' % key.encode()) > sum(key in one for one in objects)
+        for key in keys
     )
 
 
@@ -161,7 +178,7 @@ def _unambiguous(pairs: Sequence[tuple[str, Any]]) -> Any:
     """An object, or `_Ambiguous` in place of it or of its status."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        for key in _ROW_KEYS.intersection(fields):
+        for key in (_ROW_KEYS | _CHUNK_KEYS).intersection(fields):
             values = [value for name, value in pairs if name == key]
             fields[key] = values if len(values) > 1 else fields[key]
         repeated = {key for key, number in Counter(key for key, _ in pairs).items() if number > 1} & _STAGE_KEYS

@@ -108,8 +108,8 @@ def read_summaries(
 
 
 def _has_known_keys_only(body: bytes, entries: Sequence[_PageEntry]) -> bool:
-    """Whether all ids, sizes and chunks of a body are those that were read from it, so that none is there twice."""
-    ids = sizes = chunks = 0
+    """Whether all ids, sizes, chunks and numbers of a body are those that were read from it, so that none is there twice."""
+    ids = sizes = chunks = numbers = 0
     for entry in entries:
         project, provider, audit = entry.project, entry.storage_provider, entry.audit
         users = (audit.created_by, audit.last_updated_by, audit.deleted_by) if audit else ()
@@ -117,7 +117,9 @@ def _has_known_keys_only(body: bytes, entries: Sequence[_PageEntry]) -> bool:
         ids += 1 + len(nested) - nested.count(None)
         sizes += (entry.size is not None) + len(entry.chunks or ())
         chunks += entry.chunks is not None
-    return (body.count(b'"id"'), body.count(b'"size"'), body.count(b'"chunks"')) == (ids, sizes, chunks)
+        numbers += len(entry.chunks or ())
+    counts = [body.count(b'"%s"' % key) for key in (b"id", b"size", b"chunks", b"number")]
+    return counts == [ids, sizes, chunks, numbers]
 
 
 def _read_summary(fields: UploadResource, status: Any, now_ms: int, latest_ms: int) -> UploadSummary | None:

@@ -105,10 +105,12 @@ def test_a_replay_shows_its_position_and_never_live(playback: Playback, text: st
     assert connection_text(connection, NOW, DisplayOptions()) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(2, "Project 0, Project 1"), (31, "· 31 projects")])
-async def test_many_projects_are_counted(count: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "width", "text"), [(2, 120, "Project 0, Project 1"), (31, 120, "· 31 projects"), (31, 60, " 31 projects")]
+)
+async def test_many_projects_are_counted(count: int, width: int, text: str) -> None:
     session = InMemorySession([an_upload("scan.tiff")], projects=[(f"p-{n}", f"Project {n}") for n in range(count)])
-    async with dashboard(session).run_test(size=(120, 24)) as pilot:
+    async with dashboard(session).run_test(size=(width, 24)) as pilot:
         bar = pilot.app.screen.query_one(StatusBar)
         await until(pilot, lambda: text in bar.render().plain)
     session.close()

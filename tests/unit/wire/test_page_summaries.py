@@ -158,6 +158,22 @@ def test_a_key_of_an_upload_that_is_there_twice_is_unreadable(
         assert anomaly in {found.name for found in reading.upload.anomalies}
 
 
+@pytest.mark.parametrize("key", ["number", "size"])
+def test_a_chunk_that_has_a_key_twice_is_unreadable(key: str) -> None:
+    """Decoders would take the last value silently."""
+    entry = json.dumps(an_upload("twice", completed=60, verified=30))
+    doubled = entry.replace('{"number": ', f'{{"{key}": 7, "number": ', 1)
+    body = f'{{"results": [{doubled}, {json.dumps(an_upload("number", completed=60, verified=30))}]}}'.encode()
+    assert doubled != entry
+    assert read_summaries(body, NOW) is None
+    (reading, plain) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert not isinstance(reading, str)
+    assert not isinstance(plain, str)
+    assert "chunks_invalid" in {found.name for found in reading.upload.anomalies}
+    assert read_upload(parse_body(doubled.encode()), read_on=NOW).chunks == reading.upload.chunks
+    assert plain.upload.anomalies == ()
+
+
 def test_a_key_of_a_status_may_stand_elsewhere() -> None:
     """Also as text; only what is there twice in one object is ambiguous."""
     upload = an_upload("error_on", id="status", completed=60, verified=30) | {
