@@ -132,7 +132,7 @@ def may_repeat_stage_key(body: bytes, statuses: Sequence[Any], statuses_json: by
 
 
 def may_repeat_row_key(body: bytes) -> bool:
-    """Whether an upload of a body may have its id, size or chunks twice, or a chunk its number or size; without escapes in the keys."""
+    """Whether an upload of a body may have its id, size or chunks twice, or a chunk its number or size; keys without escapes."""
     try:
         fields = decode(body, type=dict[str, Raw])
         body = bytes(fields.get("results", body))

@@ -119,6 +119,10 @@ class _Pieces(Struct):
     failure_budget: int = _FAILURE_BUDGET
 
 
+def _is_empty(page: UploadPage) -> bool:
+    return not (page.readings or page.unreadable)
+
+
 class PageFetcher:
     """Requests for one project.
 
@@ -280,6 +284,10 @@ class PageFetcher:
     async def _request_page(self, number: int, per_page: int) -> UploadPage:
         async with self._semaphore:
             page = await self.client.upload_page(self._project_id, number, per_page)
+            if _is_empty(page) and (self._first_ids if number == 1 else (number - 1) * per_page < (self.total or 0)):
+                # Not believed at once: each upload that it lacks would be requested alone.
+                page = await self.client.upload_page(self._project_id, number, per_page)
+                self._first_ids = frozenset() if _is_empty(page) else self._first_ids
         self.answer_count += 1
         self.total = self.checked_total(page)
         if page.per_page < per_page:

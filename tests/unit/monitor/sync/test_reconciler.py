@@ -43,6 +43,27 @@ async def test_deleted_uploads_are_found_when_others_were_initiated_at_the_same_
     assert service.requests < 20  # no upload that still exists is fetched alone
 
 
+@pytest.mark.parametrize("has_total", [True, False])
+@pytest.mark.parametrize("index", range(2))
+async def test_one_empty_listing_is_asked_for_again_before_it_is_believed(index: int, has_total: bool) -> None:
+    """Else each upload is requested alone, and the round is slow."""
+    service = a_service(100)
+    if not has_total:
+        service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
+    harness = await scanned(service)
+    uploads, service.requests = service.uploads, 0
+    listings = iter([*[uploads] * index, []])
+    service.before_response = lambda _: setattr(service, "uploads", next(listings, uploads))
+    await harness.synchroniser.sync()
+    await harness.synchroniser.sync()
+    assert service.requests < 10
+    assert len(harness.names()) == 100
+    service.before_response, service.uploads = (lambda _: None), []
+    await harness.synchroniser.sync()
+    await harness.synchroniser.sync()
+    assert harness.names() == set()
+
+
 async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_no_total() -> None:
     service = a_service(200)
     service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
