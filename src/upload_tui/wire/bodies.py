@@ -8,10 +8,10 @@ is not readable.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import MsgspecError, Raw
+from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import decode
 
 from upload_tui.errors import InvalidResponseError
@@ -36,6 +36,11 @@ _ROW_KEYS = frozenset({"id", "size", "chunks"})
 """The keys of an upload that say which one it is, and whether it is whole."""
 _CHUNK_KEYS = frozenset({"number", "size"})
 """The same of a chunk."""
+
+
+class _ChunkKeys(Struct, gc=False):
+    number: Any = None
+    size: Any = None
 
 
 def parse_body(body: bytes) -> Any:
@@ -139,25 +144,23 @@ def may_repeat_row_key(body: bytes) -> bool:
         rows = decode(body, type=list[dict[str, Raw]]) if "results" in fields else [fields]
     except MsgspecError:
         return True
-    return _may_repeat(body, rows, _ROW_KEYS) or any(
-        _may_repeat_chunk_key(bytes(row["chunks"])) for row in rows if "chunks" in row
-    )
+    inner = b",".join([value for row in rows for value in row.values()])
+    return any(
+        body.count(b'"%s"' % key.encode()) - inner.count(b'"%s"' % key.encode()) > sum(key in row for row in rows)
+        for key in _ROW_KEYS
+    ) or any(_may_repeat_chunk_key(bytes(row["chunks"])) for row in rows if "chunks" in row)
 
 
 def _may_repeat_chunk_key(chunks_json: bytes) -> bool:
     try:
-        return _may_repeat(chunks_json, decode(chunks_json, type=list[dict[str, Raw]]), _CHUNK_KEYS)
+        chunks = decode(chunks_json, type=list[_ChunkKeys])
     except MsgspecError:
         return chunks_json != b"null"  # an entry that is no object
-
-
-def _may_repeat(body: bytes, objects: Sequence[Mapping[str, Raw]], keys: Iterable[str]) -> bool:
-    """Whether one of the objects of a body may have one of the keys twice."""
-    inner = b",".join([value for one in objects for value in one.values()])
-    return any(
-        body.count(b'"%s"' % key.encode()) - inner.count(b'"%s"' % key.encode()) > sum(key in one for one in objects)
-        for key in keys
+    counts = (
+        len([one for one in chunks if one.number is not None]),
+        len([one for one in chunks if one.size is not None]),
     )
+    return (chunks_json.count(b'"number"'), chunks_json.count(b'"size"')) != counts
 
 
 def _objects(statuses: Sequence[Any]) -> Iterator[Mapping[str, Any]]:

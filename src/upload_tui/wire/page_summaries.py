@@ -114,10 +114,10 @@ def _has_known_keys_only(body: bytes, entries: Sequence[_PageEntry]) -> bool:
         project, provider, audit = entry.project, entry.storage_provider, entry.audit
         users = (audit.created_by, audit.last_updated_by, audit.deleted_by) if audit else ()
         nested = (project and project.id, provider and provider.id, *[user and user.id for user in users])
-        ids += 1 + len(nested) - nested.count(None)
-        sizes += (entry.size is not None) + len(entry.chunks or ())
+        ids += len([one for one in (entry.id, *nested) if one])  # not one that is absent
+        sizes += len([one for one in (entry, *(entry.chunks or ())) if one.size is not None])
         chunks += entry.chunks is not None
-        numbers += len(entry.chunks or ())
+        numbers += len([chunk for chunk in entry.chunks or () if chunk.number is not None])
     counts = [body.count(b'"%s"' % key) for key in (b"id", b"size", b"chunks", b"number")]
     return counts == [ids, sizes, chunks, numbers]
 

@@ -174,6 +174,12 @@ def test_a_chunk_that_has_a_key_twice_is_unreadable(key: str) -> None:
     assert plain.upload.anomalies == ()
 
 
+def test_an_absent_id_does_not_stand_for_one_that_is_there_twice() -> None:
+    entry = an_upload("twice", completed=60, verified=30) | {"project": {"name": "Genome"}}
+    body = f'{{"results": [{json.dumps(entry)[:-1]}, "id": "other"}}]}}'.encode()
+    assert read_summaries(body, NOW) is None
+
+
 def test_a_key_of_a_status_may_stand_elsewhere() -> None:
     """Also as text; only what is there twice in one object is ambiguous."""
     upload = an_upload("error_on", id="status", completed=60, verified=30) | {
