@@ -27,7 +27,7 @@ _ALERT_SECONDS = 20.0
 _MAX_CAUSES = 3
 _CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
 _NAME_CELLS = 24
-_MIN_ALARM_CELLS = 14
+_MIN_ALARM_CELLS = 10
 """An alarm that would have fewer cells is only counted."""
 _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"

@@ -132,7 +132,7 @@ class StageCell(DiffedText):
     def _note(self, summary: StageSummary) -> Content:
         """What is stuck or overdue, or else the age of the oldest (of a final stage, the newest) upload."""
         glyphs = self.display_options.glyphs
-        room = self._room if self.stage is Stage.VERIFIED else self.size.width - 1  # below an arrow there is none
+        room = self._room if self.stage is Stage.VERIFIED else self.size.width  # below an arrow there is none
         for count, word in ((summary.stuck, "stuck"), (summary.overdue, "overdue")):
             if count:
                 text = truncate_at_word(f"{glyphs.warning} {count:,} {word}", room, glyphs.ellipsis)
@@ -142,8 +142,10 @@ class StageCell(DiffedText):
             return Content("")
         word = "last" if self.stage.is_final else "oldest"
         has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
-        text = f"{word} {self.display_options.time_text(since, self.now)}{' ago' if has_ago else ''}"
-        return Content.styled(truncate_at_word(text, room, glyphs.ellipsis), self._style("$quiet"))
+        time = self.display_options.time_text(since, self.now)
+        text = f"{word} {time}{' ago' if has_ago else ''}"
+        text = text if len(text) <= room else truncate_at_word(time, room, glyphs.ellipsis)
+        return Content.styled(text, self._style("$quiet"))
 
 
 class FunnelBar(Horizontal):
