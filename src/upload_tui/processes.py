@@ -1,14 +1,17 @@
 """Child processes: programs of the user's own settings, run without a shell.
 
 Each has a session of its own, so that neither it nor what it starts can open the terminal; it reads the null device or what it is
-given; its output is bounded. Ending one ends its whole process group: SIGTERM, a grace period, SIGKILL.
+given; its output is bounded. Ending one ends its whole process group: SIGTERM, a grace period, SIGKILL. A process that has left the
+group is found by a variable of its environment (`kill_processes_with`), where the system shows environments: on Linux.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from msgspec import Struct
@@ -20,6 +23,7 @@ __all__ = [
     "ChildProcess",
     "CommandEnd",
     "end_text",
+    "kill_processes_with",
     "read_bounded",
     "run_command",
 ]
@@ -31,6 +35,9 @@ CANCEL_SECONDS = 0.5
 DRAIN_SECONDS = 0.5
 """How long output may stay open after the program has exited: a process that it left behind may hold it."""
 _EXIT_CHECK_SECONDS = 0.05
+_MAX_SEARCHES = 100
+"""For processes to kill, one per check; one that is being killed may be found again, and may have started another before."""
+_PROCESSES = Path("/proc")
 _READ_BYTES = 64 << 10
 _OUTPUT_BYTES = 64 << 10
 
@@ -173,6 +180,30 @@ async def run_command(
             task.cancel()
         child.close()
     return CommandEnd(code, bytes(printed), bytes(errors))
+
+
+def kill_processes_with(name: str, value: str) -> None:
+    """Kill all processes that were started with this variable in their environment, until none is found; blocks for a second at most.
+
+    Finds nothing on systems other than Linux, and no process that runs as another user or was started with an environment of its own.
+    """
+    for _ in range(_MAX_SEARCHES):
+        found = _processes_with(f"{name}={value}".encode())
+        if not found:
+            return
+        for process_id in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process_id, signal.SIGKILL)
+        time.sleep(_EXIT_CHECK_SECONDS / 5)
+
+
+def _processes_with(variable: bytes) -> Collection[int]:
+    found: list[int] = []
+    for folder in _PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is not ours
+            if variable in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 def end_text(code: int) -> str:

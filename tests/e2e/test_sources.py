@@ -318,9 +318,10 @@ def test_a_profile_has_a_service_or_a_source(here: Here, home: Path) -> None:
 
 
 def test_a_source_that_runs_itself_is_refused() -> None:
-    environment = {"UPLOAD_TUI_SOURCE_VERSION": "1"}
+    environment = {"UPLOAD_TUI_SOURCE_VERSION": "1", "UPLOAD_TUI_SOURCE_RUN": "1"}
     result = run("list", "--command", "true", environment=environment)
     assert (result.code, "runs upload-tui with the source itself" in result.err) == (2, True)
+    assert "Unknown variable" not in run("config", "show", environment=environment).err
 
 
 def test_tail_prints_changes_and_says_when_the_source_fails(here: Here, source: Source, tmp_path: Path) -> None:

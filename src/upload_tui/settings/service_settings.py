@@ -36,6 +36,7 @@ __all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_to
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """Set for the `on_error` command, which may run upload-tui itself."""
 _SOURCE_VARIABLE = f"{ENV_PREFIX}SOURCE_VERSION"
+_SOURCE_VARIABLES = (_SOURCE_VARIABLE, f"{ENV_PREFIX}SOURCE_RUN")
 """Set for the command of a source, which may run upload-tui itself."""
 _SOURCE_REFRESH_SECONDS = 15.0
 _TEXT_KEYS = ("token_command", "token_keyring", "theme", "signs", "upload_url", "on_error")
@@ -237,7 +238,7 @@ def _permission_warnings(paths: SettingsPaths, profile: Layer, token_file: Path 
 
 def _unknown_variable_warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning for each `UPLOAD_TUI_*` variable that does not exist: a typo would otherwise go unnoticed."""
-    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES, _SOURCE_VARIABLE)
+    known = (*VARIABLES, PROFILE_VARIABLE, *_HOOK_VARIABLES, *_SOURCE_VARIABLES)
     unknown = [name for name in environment if name.startswith(ENV_PREFIX) and name not in known]
     return tuple(f"Unknown variable {name}. {did_you_mean(name, known)}".strip() for name in unknown)
 

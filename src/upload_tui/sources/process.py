@@ -12,6 +12,7 @@ from upload_tui.processes import (
     TERMINATE_SECONDS,
     ChildProcess,
     end_text,
+    kill_processes_with,
     read_bounded,
 )
 from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing
@@ -23,6 +24,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PREFIX = "UPLOAD_TUI_"
 _VERSION_VARIABLE = f"{_PREFIX}SOURCE_VERSION"
 _VERSION = "1"
+_RUN_VARIABLE = f"{_PREFIX}SOURCE_RUN"
+"""Different in each run, so that all its processes can be found."""
 
 
 def source_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -61,20 +64,34 @@ class CommandSource:
         return Path(self._command[0]).name
 
     async def read(self, receive: LineReceiver) -> Listing:
-        """Run the command once; a run that was started before is waited for."""
+        """Run the command once; a run that was started before is waited for.
+
+        If it fails or is cancelled, no process of it stays, on Linux even one with a session of its own. After a success, such a one
+        may stay if it has closed the output: the shared connection of ssh, for example.
+        """
         async with self._lock:
-            started_at = time.monotonic()
+            run_id, is_whole = os.urandom(16).hex(), False
             try:
-                child = await ChildProcess.start(self._command, environment=self._environment)
-            except (OSError, ValueError) as error:  # no such file, not executable, an argument with a NUL in it
-                reason = getattr(error, "strerror", None) or str(error)
-                return Listing(failure=f"{self._command[0]} cannot be run: {reason}", is_misconfigured=True)
-            run = _Run(child, self._timeout_seconds, self._terminate_seconds)
-            try:
-                failure = await run.read(receive)
+                listing = await self._run({**self._environment, _RUN_VARIABLE: run_id}, receive)
+                is_whole = not listing.failure
             finally:
-                child.close()
-            return Listing(failure=failure, stderr=run.stderr, seconds=time.monotonic() - started_at)
+                if not is_whole:
+                    await asyncio.to_thread(kill_processes_with, _RUN_VARIABLE, run_id)
+            return listing
+
+    async def _run(self, environment: Mapping[str, str], receive: LineReceiver) -> Listing:
+        started_at = time.monotonic()
+        try:
+            child = await ChildProcess.start(self._command, environment=environment)
+        except (OSError, ValueError) as error:  # no such file, not executable, an argument with a NUL in it
+            reason = getattr(error, "strerror", None) or str(error)
+            return Listing(failure=f"{self._command[0]} cannot be run: {reason}", is_misconfigured=True)
+        run = _Run(child, self._timeout_seconds, self._terminate_seconds)
+        try:
+            failure = await run.read(receive)
+        finally:
+            child.close()
+        return Listing(failure=failure, stderr=run.stderr, seconds=time.monotonic() - started_at)
 
 
 class _Run:
