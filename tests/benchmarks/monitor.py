@@ -81,7 +81,10 @@ def source_listing(*, quick: bool) -> Sequence[Figure]:
     first, again, mebibytes, insert = asyncio.run(_list_source(lines))
     size = sum(map(len, lines)) / 2**20
     # The aim for the first listing is a third of the speed of the decoder alone. It takes about 30 times as long: inserting rows 8,
-    # indexes and trigrams 10, summaries and rows 6, secrets and compression 2. The goal is half of what is reached.
+    # indexes and trigrams 10, summaries and rows 6, secrets and compression 2. The goal is half of what is reached. Measured and
+    # not worth it: rows from `json_each` (twice the time of executemany), several rows a statement (the same), no index while
+    # inserting (the same), a larger cache or a log without checkpoints while indexing (5 % each), sorting in threads (slower),
+    # inserting in a thread (7 to 30 %).
     return [
         Figure("source: the first listing", count / first, count / bare, "uploads/s", 0.0165, False),
         Figure("source: the first listing, to a bare insert", count / first, count / insert, "uploads/s", 0.1, False),

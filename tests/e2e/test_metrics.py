@@ -2,14 +2,17 @@
 
 import http.client
 import json
+import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.unit.monitor.test_metrics import samples
 pytestmark = pytest.mark.e2e
 
 LISTEN = ("metrics", "--listen", ":0")
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def get(address: str, path: str) -> tuple[int, str]:
@@ -110,15 +114,69 @@ def test_an_address_that_cannot_be_listened_on_is_refused(address: str) -> None:
     assert "--listen" in result.err
 
 
-def test_the_recipe_of_a_scrape_names_the_default_port(tmp_path: Path) -> None:
-    """Prometheus itself, where it is installed, accepts the recipe's configuration."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    config = readme.split("<!-- recipe: prometheus -->\n```yaml\n")[1].split("```")[0]
+def write_recipes(folder: Path, address: str = "127.0.0.1:9187", *, settings: str = "") -> Path:
+    """Write the README's configuration of Prometheus and its rules, with another address to scrape."""
+    config, rules = (
+        README.split(f"<!-- recipe: {name} -->\n```yaml\n")[1].split("```")[0] for name in ("prometheus", "rules")
+    )
     assert "127.0.0.1:9187" in config
-    if promtool := shutil.which("promtool"):
-        (tmp_path / "prometheus.yml").write_text(config)
-        rules = readme.split("<!-- recipe: rules -->\n```yaml\n")[1].split("```")[0]
-        (tmp_path / "uploads.rules.yml").write_text(rules)
-        command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
-        done = subprocess.run(command, text=True, capture_output=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "prometheus.yml").write_text(settings + config.replace("127.0.0.1:9187", address))
+    (folder / "uploads.rules.yml").write_text(rules)
+    return folder / "prometheus.yml"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian's package prometheus)")
+def test_promtool_accepts_the_recipe_of_a_scrape(tmp_path: Path) -> None:
+    command = ["promtool", "check", "config", str(write_recipes(tmp_path))]
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def prometheus(config: Path) -> Iterator[str]:
+    """Run Prometheus and yield its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    log = config.parent / "log"
+    options = (f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'data'}")
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(["prometheus", *options, f"--web.listen-address={address}"], stderr=errors) as process,
+    ):
+        try:
+            while "Server is ready" not in log.read_text():
+                assert process.poll() is None, log.read_text()
+            yield address
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif("PYTEST_PROMETHEUS" not in os.environ, reason="takes some seconds; PYTEST_PROMETHEUS=1 runs it")
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian's package prometheus)")
+def test_prometheus_scrapes_and_alerts_as_in_the_recipe(tmp_path: Path) -> None:
+    """One upload of a source has been stuck since 2020."""
+    upload = {"id": "1", "name": "a", "project": "in", "initiated_on": "2020-01-01T00:00:00Z"}
+    command = shlex.join([sys.executable, "-c", f"print({json.dumps(upload)!r})"])
+    with started(*LISTEN, "--command", command) as process:
+        scraped = address_of(process)
+        get_until(scraped, "/healthz", 200)
+        check(get(scraped, "/metrics")[1])
+        often = "global: {scrape_interval: 100ms, scrape_timeout: 100ms, evaluation_interval: 100ms}\n"
+        with prometheus(write_recipes(tmp_path, scraped, settings=often)) as address:
+
+            def ask(path: str) -> Any:
+                status, text = get(address, f"/api/v1/{path}")
+                assert status == 200, text
+                return json.loads(text)["data"]
+
+            while not (alerts := ask("alerts")["alerts"]):
+                pass
+            (target,) = ask("targets")["activeTargets"]
+            uploads = ask(f"query?query={quote('upload_tui_uploads > 0')}")["result"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+    assert [(one["metric"]["project"], one["metric"]["stage"], one["value"][1]) for one in uploads] == [
+        ("in", "initiated", "1")
+    ]
+    assert [(alert["labels"]["alertname"], alert["annotations"]["summary"]) for alert in alerts] == [
+        ("UploadsStuck", "1 uploads of in are stuck")
+    ]
