@@ -277,6 +277,17 @@ def test_a_listing_that_failed_shows_what_is_known(here: Here, source: Source) -
     assert "partial: line 2 cannot be read (not JSON)" in again.err
 
 
+def test_a_report_on_a_listing_that_failed_says_so_in_its_figures(here: Here, source: Source) -> None:
+    command = source(*UPLOADS)
+    for is_up in (1, 0):
+        (report,) = here("report", "--command", command).records
+        metrics = here("report", "--prometheus", "--command", command).out
+        assert f'\nupload_tui_up{{service="{report["service"]}"}} {is_up}.0\n' in metrics
+        errors = {project["error"] for project in report["projects"]}
+        assert errors == {None if is_up else "partial: 1 of 3 uploads were listed"}
+        source(*UPLOADS[:1], {"type": "end", "uploads": 3})  # what the command prints now
+
+
 def test_show_says_that_the_listing_failed(here: Here, source: Source) -> None:
     """What is known is shown; of what is not known nothing is claimed."""
     command = source(*UPLOADS)

@@ -80,7 +80,7 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
 
     synchroniser = source_synchroniser(settings, store, clock)
-    freshness, code = None, EXIT_OK
+    freshness, failure, code = None, None, EXIT_OK
     try:
         await run_round(synchroniser)
         if synchroniser.unreadable_notice:
@@ -92,11 +92,11 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
         if not store.projects():
             raise
         echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
-        freshness, code = CachedFreshness(clock.now()), error.exit_code
+        freshness, failure, code = CachedFreshness(clock.now()), error, error.exit_code
     report_replacement(store)
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings), freshness=freshness)
     projects = store.projects() or (ProjectRef(settings.title, settings.title),)
-    readings = [ProjectReading(project, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
+    readings = [ProjectReading(project, failure, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
     return Snapshot(picture, readings, code)
 
 
