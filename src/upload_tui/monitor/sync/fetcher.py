@@ -81,8 +81,15 @@ class UnreadableRows(RemainingRows):
         self.spans = self._state.unreadable_spans
 
     def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
-        """Remove rows that were read, add rows that failed, and store the result."""
+        """Remove rows that were read, add rows that failed, and store the result.
+
+        Rows beyond the start of a list that has become shorter move with it: the upload itself, or a later one, was deleted.
+        """
         before = self.spans
+        surpluses = [max(0, high - total) for _, high in before]
+        self.spans = [
+            (max(0, low - surplus), high - surplus) for (low, high), surplus in zip(before, surpluses, strict=True)
+        ]
         super().mark_read(total, first, rows, unread)
         if self.spans != before:
             self._state.unreadable_spans = self.spans

@@ -214,3 +214,13 @@ def test_rows_are_unreadable_until_they_are_read_while_new_ones_arrive_above_the
     again.mark_read(1010, 0, 1010)
     assert again.next_to_retry(1010) is None
     assert UnreadableRows(SyncState(store, "p-1")).count == 0
+
+
+@pytest.mark.parametrize("left", [2, 1, 0])
+def test_no_rows_stay_unreadable_beyond_the_start_of_a_list_that_became_shorter(left: int) -> None:
+    rows = UnreadableRows(SyncState(Store(), "p-1"))
+    rows.mark_read(3, 0, 3, [(0, 1)])
+    rows.mark_read(left, 10, 10)
+    assert rows.next_to_retry(left) == ((0, 1) if left else None)
+    rows.mark_read(left, 0, 3)
+    assert rows.count == 0
