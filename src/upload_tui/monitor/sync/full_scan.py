@@ -195,12 +195,20 @@ class FullScan:
 
     async def _follow_pages(self, page: UploadPage) -> bool:
         """Read page after page of a service that reports no total, or a wrong one; True if no page leaves a gap after the last."""
-        is_joined = True
+        is_joined, was_repeated = True, False
         while (number := page.next_page or self._number_after_last(page)) is not None:
             following = await self._fetch_following(page, number)
-            if _ids(following) == _ids(page):  # the end, or a service that ignores the page number
-                self.repeats_pages = bool(page.readings) and await self._has_smaller_pages(len(page.readings))
+            is_repeated = _ids(following) == _ids(page)
+            if is_repeated and (
+                was_repeated or not page.readings
+            ):  # the end, or a service that ignores the page number
+                is_same_throughout = page.page == 2 and bool(page.readings)
+                self.repeats_pages = is_same_throughout and await self._has_smaller_pages(len(page.readings))
                 break
+            if is_repeated:  # perhaps just as many uploads have arrived: then the next page goes on
+                page, was_repeated = following, True
+                continue
+            was_repeated = False
             is_joined &= await self._close_gap(page, following)
             await self._pages.record_parsed(following)
             page = following
