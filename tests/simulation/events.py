@@ -195,7 +195,8 @@ def _run_command(simulation: Simulation, rng: Random) -> None:
     simulation.world.trace.add(f"{' '.join(arguments)}: {result.code} {len(result.out)}")
     assert result.code != EXIT_INTERNAL_ERROR, result.err
     assert "Traceback" not in result.err, result.err
-    assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or result.err.startswith("upload-tui: "), result
+    # The embedded service logs to the same standard error.
+    assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or "\nupload-tui: " in f"\n{result.err}", result
     if result.code == EXIT_OK:
         _check_command(host, arguments, before, result.out, is_cached="cache" in result.err)
 

@@ -11,6 +11,7 @@ FOUND = {
     708: [56],  # the store of a source was locked after a listing had failed
     5019: [1, 2, *range(4, 7), 8, 9, *range(11, 17), 18, *range(20, 24), *range(25, 29), *range(32, 39)],
     # a process whose clock was half a second behind took back what another one had read
+    30332: [8, 27, 29, 33, *range(45, 49), 53, 54],  # a listing failed as its session was cancelled
     30005: [0, 6],  # a row that could not be read was counted as missing after its upload had been deleted
     30008: [7, 11, 16, 49, 50],  # as many uploads as a page has arrived between two pages of a scan without totals
 }

@@ -229,6 +229,8 @@ class ConnectionTracker:
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+            elif not task.cancelled():
+                task.exception()  # of a round that failed as this was cancelled: asyncio would log it
 
     def stalled(self, began_on: datetime, answered_on: datetime, limit_seconds: float) -> None:
         """Note that a round does not end; call this again and again while it lasts.
