@@ -94,10 +94,11 @@ class TerminalProgram:
         self._process.send_signal(signal.SIGWINCH)
 
     def wait(self, seconds: float) -> None:
-        """Read output for this many seconds."""
+        """Read output for this many seconds, and forget it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.drain()
+            self._unread = b""
 
     @property
     def cpu_seconds(self) -> float:
