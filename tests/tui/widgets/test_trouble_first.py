@@ -55,7 +55,8 @@ async def test_at_most_half_of_the_rows_are_above_the_rule_which_counts_the_othe
 
 @pytest.mark.parametrize("density", [(), ("d",)], ids=["one line", "two lines"])
 async def test_keys_move_through_both_parts_as_one_list(density: tuple[str, ...]) -> None:
-    async with opened(FEW, size=(80, 24), order=TableOrder()) as (pilot, _, table):
+    uploads = [*many(14), STUCK, ODD, *FAILED[:2]]  # more than two pages
+    async with opened(uploads, size=(80, 24), order=TableOrder()) as (pilot, _, table):
         await pilot.press(*density, "g")
         names, seen = names_in(table), []
         for _ in names:
