@@ -282,16 +282,18 @@ def _needs_many_requests(world: Served) -> bool:
     )
 
 
-def _has_internal_errors(world: Served) -> bool:
+def _has_broken_pages(world: Served) -> bool:
     """Whether pages fail for an upload on them, and are requested again and again until the upload is found."""
-    return isinstance(world, World) and any(one.unreadable_form == INTERNAL_ERROR for one in world.projects)
+    return isinstance(world, World) and any(
+        one.unreadable_form == INTERNAL_ERROR or (one.repeats_page and one.unreadable) for one in world.projects
+    )
 
 
 def run_virtually(capture: Capture, home: Path, world: Served, *arguments: str) -> Result:
     """Run a command to its end; what it keeps is in `home`."""
     capture.readouterr()
     is_endless = arguments[0] in {"tail", "record"} and not _needs_many_requests(world)
-    world.requests, world.max_requests = 0, (400 if _has_internal_errors(world) else 80) if is_endless else 3000
+    world.requests, world.max_requests = 0, (400 if _has_broken_pages(world) else 80) if is_endless else 3000
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(home / name.lower()))

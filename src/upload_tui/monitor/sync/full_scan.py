@@ -215,9 +215,13 @@ class FullScan:
         return is_joined
 
     def _number_after_last(self, page: UploadPage) -> int | None:
-        """The page after the one that the service names as the last, if only that proves it: it was full, or the total is wrong."""
+        """The page after the one that the service names as the last, if only that proves it.
+
+        It was full, the total is wrong, or neither a total nor another page says how many uploads a full page has.
+        """
         row_count = len(page.readings) + len(page.unreadable)
-        is_doubtful = self._fetcher.has_wrong_total or row_count >= page.per_page
+        has_unknown_size = page.page == 1 and page.total is None
+        is_doubtful = self._fetcher.has_wrong_total or has_unknown_size or row_count >= page.per_page
         return page.page + 1 if row_count and is_doubtful else None
 
     async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
