@@ -170,8 +170,12 @@ class PageFetcher:
         is_contradicted = not self._repeats_first_page(page) and page.contradicts_total
         self.agreeing_total = None if is_contradicted else page.total
         if is_contradicted and not self._state.has_wrong_total:
-            self._state.has_wrong_total = True
+            self.mark_wrong_total()
         return None if self._state.has_wrong_total else page.total
+
+    def mark_wrong_total(self) -> None:
+        """Ignore the service's total from now on: it has contradicted the pages."""
+        self._state.has_wrong_total = True
 
     def _repeats_first_page(self, page: RawPage | UploadPage) -> bool:
         """Whether a later page begins with an upload of the first: a service that ignores the page number lists no more than that."""

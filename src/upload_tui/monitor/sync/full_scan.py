@@ -185,6 +185,10 @@ class FullScan:
             page = await fetch(numbers.take_next(), numbers.per_page)
             is_new = len(self._store.known(_ids(page))) < len({*_ids(page)})  # an upload may be listed twice
             await self._pages.record_parsed(page)
+            row_count = len(page.readings) + len(page.unreadable)
+            last_row = (page.page - 1) * numbers.per_page + row_count
+            if row_count and (is_new or not page.readings) and last_row > (page.total or last_row):
+                self._fetcher.mark_wrong_total()  # it would hide as many unreadable uploads
             if not is_new:
                 break
 
