@@ -151,6 +151,11 @@ class UploadPage(Struct, frozen=True):
     per_page: int
     contradicts_total: bool = False
 
+    @property
+    def row_count(self) -> int:
+        """The number of its entries, readable or not."""
+        return len(self.readings) + len(self.unreadable)
+
 
 class ProjectPage(Struct, frozen=True):
     """One page of projects.

@@ -167,7 +167,7 @@ class PageFetcher:
 
     def checked_total(self, page: RawPage | UploadPage) -> int | None:
         """The service's total as of a page; None if it reports none, or once it has contradicted its pages."""
-        is_contradicted = not self._repeats_first_page(page) and page.contradicts_total
+        is_contradicted = not self.repeats_first_page(page) and page.contradicts_total
         self.agreeing_total = None if is_contradicted else page.total
         if is_contradicted and not self._state.has_wrong_total:
             self.mark_wrong_total()
@@ -177,7 +177,7 @@ class PageFetcher:
         """Ignore the service's total from now on: it has contradicted the pages."""
         self._state.has_wrong_total = True
 
-    def _repeats_first_page(self, page: RawPage | UploadPage) -> bool:
+    def repeats_first_page(self, page: RawPage | UploadPage) -> bool:
         """Whether a later page begins with an upload of the first: a service that ignores the page number lists no more than that."""
         ids = [reading.upload.id for reading in page.readings] if isinstance(page, UploadPage) else []
         if page.page == 1 and ids:

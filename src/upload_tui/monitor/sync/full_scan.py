@@ -185,9 +185,8 @@ class FullScan:
             page = await fetch(numbers.take_next(), numbers.per_page)
             is_new = len(self._store.known(_ids(page))) < len({*_ids(page)})  # an upload may be listed twice
             await self._pages.record_parsed(page)
-            row_count = len(page.readings) + len(page.unreadable)
-            last_row = (page.page - 1) * numbers.per_page + row_count
-            if row_count and (is_new or not page.readings) and last_row > (page.total or last_row):
+            last_row = (page.page - 1) * numbers.per_page + page.row_count
+            if page.row_count and (is_new or not page.readings) and last_row > (page.total or last_row):
                 self._fetcher.mark_wrong_total()  # it would hide as many unreadable uploads
             if not is_new:
                 break
@@ -223,14 +222,13 @@ class FullScan:
 
         It was full, the total is wrong, or neither a total nor another page says how many uploads a full page has.
         """
-        row_count = len(page.readings) + len(page.unreadable)
         has_unknown_size = page.page == 1 and page.total is None
-        is_doubtful = self._fetcher.has_wrong_total or has_unknown_size or row_count >= page.per_page
-        return page.page + 1 if row_count and is_doubtful else None
+        is_doubtful = self._fetcher.has_wrong_total or has_unknown_size or page.row_count >= page.per_page
+        return page.page + 1 if page.row_count and is_doubtful else None
 
     async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
         """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
-        largest, count = self._fetcher.largest_page, len(page.readings) + len(page.unreadable)
+        largest, count = self._fetcher.largest_page, page.row_count
         if page.page == 1 and count:
             self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
         fetch = self._fetcher.fetch_page_after_last if page.next_page is None else self._fetcher.fetch_page

@@ -2,6 +2,9 @@
 
 from zlib import crc32
 
+from msgspec.structs import replace
+
+from upload_tui.errors import NotFoundError
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
@@ -64,7 +67,7 @@ class Reconciler:
             self._unlisted_count, self._has_mismatch_throughout = 0, True
         self._has_mismatch_throughout &= has_mismatch
         per_page = self._per_page(has_mismatch=has_mismatch, is_idle=is_idle)
-        page = await self._fetcher.fetch_page(position.row // per_page + 1, per_page)
+        page = await self._fetch_page(position.row // per_page + 1, per_page, has_total=total is not None)
         changed = await self._recorder.record_page(page)
         changed |= await self._check_missing(page)
         if page.next_page is None and total is not None and self._has_mismatch_throughout:
@@ -75,6 +78,19 @@ class Reconciler:
         position.row = 0 if page.next_page is None else (page.next_page - 1) * page.per_page
         self._state.reconciler = position
         return changed
+
+    async def _fetch_page(self, number: int, per_page: int, *, has_total: bool) -> UploadPage:
+        """Fetch a page; without a total, a full one is not the last, as only the next one proves that."""
+        try:
+            page = await self._fetcher.fetch_page(number, per_page)
+        except NotFoundError:  # some services refuse pages after the last
+            if has_total or number == 1:
+                raise
+            return UploadPage((), (), number, None, None, per_page)
+        is_full = page.row_count >= page.per_page
+        if has_total or page.next_page or not is_full or self._fetcher.repeats_first_page(page):
+            return page
+        return replace(page, next_page=number + 1)
 
     def accept_difference(self, total: int) -> None:
         """Accept what still differs after all pages were checked: it cannot be read or is not listed, and is not searched again."""

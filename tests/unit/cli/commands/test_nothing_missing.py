@@ -255,6 +255,7 @@ def summary(world: World) -> str:
 
 @settings(
     max_examples=HISTORIES,
+    derandomize="PYTEST_SERVICE_HISTORIES" not in os.environ,  # fresh ones are for long runs
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
