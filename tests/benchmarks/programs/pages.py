@@ -12,9 +12,8 @@ from tests.benchmarks.uploads import page_body, template
 
 async def main(count: int) -> None:
     upload = template()
-    pages = {
-        number: page_body(number, 1000, count, upload) for number in range(1, -(-count // 1000) + 2)
-    }  # the last one is empty
+    after_last = -(-count // 1000) + 1  # an empty page
+    pages = {number: page_body(number, 1000, count, upload) for number in range(1, after_last + 1)}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while request := await reader.readline():

@@ -126,10 +126,6 @@ class _Pieces(Struct):
     failure_budget: int = _FAILURE_BUDGET
 
 
-def _is_empty(page: UploadPage) -> bool:
-    return not (page.readings or page.unreadable)
-
-
 class PageFetcher:
     """Requests for one project.
 
@@ -220,6 +216,13 @@ class PageFetcher:
         self._mark_read(page.total, number, min(per_page, page.per_page))
         return page
 
+    async def fetch_following_page(self, number: int, per_page: int) -> UploadPage:
+        """Like `fetch_page`, but empty if there is no such page: some services refuse pages after the last."""
+        try:
+            return await self.fetch_page(number, per_page)
+        except NotFoundError:
+            return UploadPage((), (), number, None, None, per_page)
+
     async def fetch_page_after_last(self, number: int, per_page: int) -> UploadPage:
         """Fetch the page after the one that should be the last; empty also if the service refuses such a page.
 
@@ -295,10 +298,10 @@ class PageFetcher:
     async def _request_page(self, number: int, per_page: int) -> UploadPage:
         async with self._semaphore:
             page = await self.client.upload_page(self._project_id, number, per_page)
-            if _is_empty(page) and (self._first_ids if number == 1 else (number - 1) * per_page < (self.total or 0)):
+            if not page.row_count and (self._first_ids if number == 1 else (number - 1) * per_page < (self.total or 0)):
                 # Not believed at once: each upload that it lacks would be requested alone.
                 page = await self.client.upload_page(self._project_id, number, per_page)
-                self._first_ids = frozenset() if _is_empty(page) else self._first_ids
+                self._first_ids = self._first_ids if page.row_count else frozenset()
         self.answer_count += 1
         self.total = self.checked_total(page)
         if page.per_page < per_page:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from msgspec import Struct
 
 from upload_tui.client import gather_all
-from upload_tui.errors import NotFoundError, ServerError
+from upload_tui.errors import ServerError
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
 from upload_tui.monitor.sync.recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads
@@ -202,13 +202,12 @@ class FullScan:
         while (number := page.next_page or self._number_after_last(page)) is not None:
             following = await self._fetch_following(page, number)
             is_repeated = _ids(following) == _ids(page)
-            if is_repeated and (
-                was_repeated or not page.readings
-            ):  # the end, or a service that ignores the page number
+            if is_repeated and (was_repeated or not page.readings):
+                # The end, or a service that ignores the page number.
                 is_same_throughout = page.page == 2 and bool(page.readings)
                 self.repeats_pages = is_same_throughout and await self._has_smaller_pages(len(page.readings))
                 break
-            if is_repeated:  # perhaps just as many uploads have arrived: then the next page goes on
+            if is_repeated:  # if just as many uploads have arrived, the next page goes on
                 page, was_repeated = following, True
                 continue
             was_repeated = False
@@ -231,12 +230,10 @@ class FullScan:
         largest, count = self._fetcher.largest_page, page.row_count
         if page.page == 1 and count:
             self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
-        fetch = self._fetcher.fetch_page_after_last if page.next_page is None else self._fetcher.fetch_page
-        try:
-            following = await fetch(number, self._fetcher.largest_page)
-        except NotFoundError:  # some services refuse pages after the last in place of returning an empty one
-            following = UploadPage((), (), number, None, None, self._fetcher.largest_page)
-        if not (following.readings or following.unreadable):
+        is_after_last = page.next_page is None
+        fetch = self._fetcher.fetch_page_after_last if is_after_last else self._fetcher.fetch_following_page
+        following = await fetch(number, self._fetcher.largest_page)
+        if not following.row_count:
             self._fetcher.largest_page = largest
         return following
 

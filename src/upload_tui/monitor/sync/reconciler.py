@@ -4,7 +4,6 @@ from zlib import crc32
 
 from msgspec.structs import replace
 
-from upload_tui.errors import NotFoundError
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
@@ -81,12 +80,9 @@ class Reconciler:
 
     async def _fetch_page(self, number: int, per_page: int, *, has_total: bool) -> UploadPage:
         """Fetch a page; without a total, a full one is not the last, as only the next one proves that."""
-        try:
-            page = await self._fetcher.fetch_page(number, per_page)
-        except NotFoundError:  # some services refuse pages after the last
-            if has_total or number == 1:
-                raise
-            return UploadPage((), (), number, None, None, per_page)
+        may_be_after_last = number > 1 and not has_total
+        fetch = self._fetcher.fetch_following_page if may_be_after_last else self._fetcher.fetch_page
+        page = await fetch(number, per_page)
         is_full = page.row_count >= page.per_page
         if has_total or page.next_page or not is_full or self._fetcher.repeats_first_page(page):
             return page

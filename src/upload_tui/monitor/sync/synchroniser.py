@@ -149,7 +149,8 @@ class Synchroniser:
     async def _refresh(self, *, is_frugal: bool) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         self._listed_total = self._new_uploads.total
-        if self._state.has_wrong_total and self._fetcher.agreeing_total == self.order.count():
+        seen_count = self.order.count() + self._state.unreadable_count
+        if self._state.has_wrong_total and self._fetcher.agreeing_total == seen_count:
             self._state.has_wrong_total = False
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed, is_frugal=is_frugal)

@@ -158,9 +158,8 @@ class AlarmBar(DiffedText):
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:
-            yield _Alarm(
-                _Level.WAITS, (f"{glyphs.warning} {sanitize(self.alert.text)}", "")
-            )  # all are counted beside it
+            shown = f"{glyphs.warning} {sanitize(self.alert.text)}"
+            yield _Alarm(_Level.WAITS, (shown, ""))  # may be left out: all are counted beside it
         if funnel.stuck:
             since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
             age = f" {age_text((now - min(since)).total_seconds())}" if since else ""

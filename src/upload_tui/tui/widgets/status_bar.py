@@ -139,9 +139,8 @@ class StatusBar(DiffedText):
         room = width - brand.cell_length - right.cell_length - 1
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
-        if (
-            len(self.projects) > 1 and cell_len(place) > room
-        ):  # the number stays whole: `…2 projects` would be another one
+        if len(self.projects) > 1 and cell_len(place) > room:
+            # The number stays whole: `…2 projects` would be another one.
             count = f"{len(self.projects):,} projects"
             title = truncate_middle(self.title, room - len(count) - 3, self._glyphs.ellipsis)
             place = f"{title} {self._glyphs.dot} {count}" if cell_len(title) >= _MIN_TITLE_CELLS else count

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import pytest
@@ -267,6 +268,33 @@ def test_every_listed_upload_is_shown_or_reported_as_missing(capfd: pytest.Captu
         check_printing(program)
         check_wait(program)
         check_following(program, folder)
+
+
+def hidden_after_last(count: int, unreadable: int | None, **fields: Any) -> Project:
+    """A project with more uploads than its service says, one of which may be unreadable."""
+    uploads = [
+        an_upload(f"p-0-{number}", project=("p-0", "Genome"), initiated=60 + number, completed=50, verified=40)
+        for number in range(count)
+    ]
+    ids = () if unreadable is None else (str(uploads[unreadable]["id"]),)
+    return Project("p-0", "Genome", uploads, unreadable=frozenset(ids), **fields)
+
+
+@pytest.mark.parametrize(
+    "project",
+    [
+        hidden_after_last(6, None, last_page=1, hidden_headers=frozenset({"X-Total", "X-Per-Page"})),
+        hidden_after_last(11, 10, last_page=2, hidden_headers=frozenset({"X-Per-Page"}), total=10),
+        hidden_after_last(11, 10, last_page=2, hidden_headers=frozenset({"X-Total"})),
+    ],
+    ids=["size unknown", "total too low", "full page named as the last"],
+)
+def test_uploads_after_the_page_that_is_named_as_the_last_are_not_hidden(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, project: Project
+) -> None:
+    program = Program(capfd, str(tmp_path), World([project]))
+    check_printing(program)
+    check_following(program, str(tmp_path))
 
 
 PAGES = ((200, b"<html>We will be back soon</html>"), (200, b""), (502, b"<html>"), (503, b""))
