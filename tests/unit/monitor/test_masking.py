@@ -142,7 +142,8 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
     is_number: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    assume({"4000000", "4000001"}.isdisjoint(originals))  # sizes stay
+    plain = json.dumps(an_upload("", completed=60, error=30, status_shape=shape))
+    assume({*re.findall(r"\d+", plain + template)}.isdisjoint(originals))  # numbers of the upload stay
     upload_id, name, project_id, project, person, message, path, provider, digest, key, service, state = originals
     resource = an_upload(
         name,
