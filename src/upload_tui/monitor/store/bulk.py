@@ -216,8 +216,10 @@ class BulkLoad:
         self._active_loads += 1
 
     def _has_many_scanned_uploads(self) -> bool:
-        scanned = "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'whole ' || projects.id"
-        return bool(self._db.execute(scanned).fetchone()[0] > self._db.limits.small_store_uploads)
+        scanned = self._db.execute(
+            "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'is_scanned ' || id"
+        )
+        return bool(scanned.fetchone()[0] > self._db.limits.small_store_uploads)
 
     def end(self) -> None:
         """End a load; the last one builds indexes, triggers and counts."""

@@ -237,7 +237,7 @@ class ChangeLog:
 
     def last_number(self) -> int:
         """The number of the last entry; 0 if there is none."""
-        number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM told").fetchone()[0]
+        number: int = self._db.execute("SELECT coalesce(max(number), 0) FROM change_log").fetchone()[0]
         return number
 
     def append(self, changes: Sequence[UploadChange]) -> None:
@@ -245,20 +245,20 @@ class ChangeLog:
         if self._db.file is None or not changes:
             return
         self._db.executemany(
-            "INSERT INTO told (teller, project_id, kind, change) VALUES (?, ?, ?, ?)",
+            "INSERT INTO change_log (writer, project_id, kind, change) VALUES (?, ?, ?, ?)",
             [
                 (self._writer, change.upload.project_id, type(change).__name__, encode(change).decode())
                 for change in changes
             ],
         )
-        self._db.execute("DELETE FROM told WHERE number <= ?", (self.last_number() - _MAX_CHANGES,))
+        self._db.execute("DELETE FROM change_log WHERE number <= ?", (self.last_number() - _MAX_CHANGES,))
 
     def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
         """A project's changes by other processes after entry number `since`, in order; and the number of the last entry."""
         if self._db.file is None or (last := self.last_number()) == since:
             return (), since
         rows = self._db.execute(
-            "SELECT kind, change FROM told WHERE number > ? AND teller <> ? AND project_id = ? ORDER BY number",
+            "SELECT kind, change FROM change_log WHERE number > ? AND writer <> ? AND project_id = ? ORDER BY number",
             (since, self._writer, project_id),
         )
         return [_DECODERS[kind].decode(change) for kind, change in rows if kind in _DECODERS], last

@@ -3,7 +3,7 @@
 import random
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +144,26 @@ _TABLES = """
     CREATE INDEX by_initiated ON uploads (initiated_ms);
 """
 
+_FACT_NAMES = {
+    "whole until": "scanned_until_ms",  # before the shorter name
+    "whole": "is_scanned",
+    "synced": "synced_ms",
+    "news": "last_known_number",
+    "owed": "unreadable_spans",
+    "unreadable": "unreadable_count",
+    "missing": "missing_count",
+    "repeats pages": "repeats_pages",
+    "wrong total": "has_wrong_total",
+    "end": "has_end",
+    "check": "reconciler",
+}
+"""The names of a project's facts until schema version 8, and since then. The project's id follows after a space."""
+
+
+def _rename_facts(old: str, new: str) -> str:
+    return f"UPDATE OR REPLACE facts SET name = '{new}' || substr(name, {len(old) + 1}) WHERE name GLOB '{old} *';"
+
+
 MIGRATIONS: tuple[str, ...] = (
     # The data of version 1 are fetched again.
     "",
@@ -182,9 +202,9 @@ MIGRATIONS: tuple[str, ...] = (
     UPDATE uploads SET is_contradictory = 1, upload_bucket = NULL, verify_bucket = NULL
         WHERE stage = 2 AND anomaly_count > 0 AND NOT is_purged AND chunk_count IS NOT NULL
         AND (size_bytes >= 0 AND chunk_bytes <> size_bytes OR number IN (
-            SELECT words.number FROM uploads AS odd JOIN words USING (number),
+            SELECT words.number FROM uploads AS upload JOIN words USING (number),
                 json_each(CASE WHEN json_valid(words.raw) THEN words.raw ELSE '{}' END, '$.chunks') AS chunk
-            WHERE odd.stage = 2 AND odd.anomaly_count > 0
+            WHERE upload.stage = 2 AND upload.anomaly_count > 0
             GROUP BY words.number HAVING count(*) <> count(DISTINCT json_extract(chunk.value, '$.number'))
                 OR count(*) <> max(json_extract(chunk.value, '$.number'))
         ));
@@ -217,6 +237,12 @@ MIGRATIONS: tuple[str, ...] = (
     DROP TABLE types;
     """
     + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
+    # Plain names: of the change log, and of a project's facts, which have those of the attributes of `SyncState`.
+    """
+    ALTER TABLE told RENAME TO change_log;
+    ALTER TABLE change_log RENAME COLUMN teller TO writer;
+    """
+    + "".join(_rename_facts(old, new) for old, new in _FACT_NAMES.items()),
 )
 
 
@@ -250,17 +276,17 @@ def _type_of(upload: _Typed) -> str:
     return upload.content_type if isinstance(upload.content_type, str) else ""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Apply the migrations that a database lacks, each in a transaction of its own."""
     connection.create_function("deflated", 1, compress_page, deterministic=True)
     connection.create_function("folded_text", 3, folded_text, deterministic=True)
     connection.create_function("page_types", 1, _page_types, deterministic=True)
     version = _version(connection)
-    while version < len(MIGRATIONS):
+    while version < len(migrations):
         with _transaction(connection):
             version = _version(connection)  # another process may have migrated meanwhile
-            if version < len(MIGRATIONS):
-                for statement in _statements(MIGRATIONS[version]):
+            if version < len(migrations):
+                for statement in _statements(migrations[version]):
                     connection.execute(statement)
                 version += 1
                 connection.execute(f"PRAGMA user_version = {version}")

@@ -44,18 +44,20 @@ class ReconcilerState(Struct):
 
 
 class _Fact(Generic[Value]):
-    """An attribute of `SyncState` that is a fact in the store.
+    """An attribute of `SyncState` that is a fact in the store, with the name of the attribute and the project's id.
 
     Args:
-        name: the fact's name without the project's id.
         value_type: what the JSON value is converted to.
         default: the JSON value if there is none.
     """
 
-    def __init__(self, name: str, value_type: Any, default: Any = None) -> None:
-        self._name = name
+    def __init__(self, value_type: Any, default: Any = None) -> None:
+        self._name = ""
         self._type = value_type
         self._default = default
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
 
     def __get__(self, state: "SyncState", _: type) -> Value:
         value = state.store.fact(f"{self._name} {state.project_id}")
@@ -74,27 +76,27 @@ class SyncState:
         project_id: the project.
     """
 
-    is_scanned = _Fact[bool]("whole", bool, default=False)
+    is_scanned = _Fact[bool](bool, default=False)
     """Whether a full scan has ended."""
-    scanned_until_ms = _Fact[int | None]("whole until", int | None)
+    scanned_until_ms = _Fact[int | None](int | None)
     """When the newest upload was initiated that was known as the first full scan ended; None before that."""
-    synced_ms = _Fact[int | None]("synced", int | None)
+    synced_ms = _Fact[int | None](int | None)
     """When the last round ended, by the service's clock; None if none ever did."""
-    last_known_number = _Fact[int | None]("news", int | None)
+    last_known_number = _Fact[int | None](int | None)
     """The number of the last upload known before an unfinished reading of new uploads; None if there is none."""
-    unreadable_spans = _Fact[list[tuple[int, int]]]("owed", list[tuple[int, int]], default=())
+    unreadable_spans = _Fact[list[tuple[int, int]]](list[tuple[int, int]], default=())
     """Ranges of rows that could not be read, counted from the end of the list."""
-    unreadable_count = _Fact[int]("unreadable", int, default=0)
+    unreadable_count = _Fact[int](int, default=0)
     """Unreadable uploads of a service that reports no total, as counted when all pages were read or compared last."""
-    missing_count = _Fact[int]("missing", int, default=0)
+    missing_count = _Fact[int](int, default=0)
     """Uploads that the service listed in the last round, but that could not be read."""
-    repeats_pages = _Fact[bool]("repeats pages", bool, default=False)
+    repeats_pages = _Fact[bool](bool, default=False)
     """Whether the service returned the same uploads for two pages, so that others are hidden."""
-    has_wrong_total = _Fact[bool]("wrong total", bool, default=False)
+    has_wrong_total = _Fact[bool](bool, default=False)
     """Whether the service's total contradicts its pages, so that it counts as not reported."""
-    has_end = _Fact[bool]("end", bool, default=False)
+    has_end = _Fact[bool](bool, default=False)
     """Whether a listing of a source had an `end` line: one without it is then not whole."""
-    reconciler = _Fact[ReconcilerState]("check", ReconcilerState, default={})
+    reconciler = _Fact[ReconcilerState](ReconcilerState, default={})
     """How far the rolling comparison has come."""
 
     def __init__(self, store: Store, project_id: str) -> None:

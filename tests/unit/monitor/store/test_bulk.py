@@ -111,7 +111,7 @@ def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(i
     limits = Limits(small_store_uploads=1 if is_small else 0)
     scanned, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db", limits=limits)
     put(scanned, an_upload_in(Stage.INITIATED, "a"))
-    scanned.set_fact("whole p-1", True)
+    scanned.set_fact("is_scanned p-1", True)
     before = index_and_trigger_names(scanned)
     loading.bulk.begin()
     loading.bulk.insert_page(snapshot(verified(0, 5, "p-2"), "p-2"))

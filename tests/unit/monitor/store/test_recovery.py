@@ -127,7 +127,7 @@ async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_
     synchroniser = Synchroniser(service.client(), store, PROJECT, lambda _: None, progress)
     with pytest.raises(StorageResetError):
         await synchroniser.sync()
-    assert store.fact("whole p-1") is not True
+    assert store.fact("is_scanned p-1") is not True
     await synchroniser.sync()
     assert store.find(Query(), STUCK, 0, 0).total == 100
     store.close()
@@ -303,7 +303,7 @@ def test_sqlite_errors_are_translated() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELECT * FROM nowhere", "SELECT nothing FROM uploads", "SELEC 1", "INSERT INTO told VALUES (1)"]
+    "sql", ["SELECT * FROM nowhere", "SELECT nothing FROM uploads", "SELEC 1", "INSERT INTO change_log VALUES (1)"]
 )
 def test_a_wrong_statement_of_ours_is_no_damage(sql: str, tmp_path: Path) -> None:
     store = Store(stored(tmp_path / "store.db"))
