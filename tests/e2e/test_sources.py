@@ -416,7 +416,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         "line 4: not JSON",
         "line 5: the end has no number of uploads",
     ]
-    assert record["remarks"] == ["unknown field inited_on. Did you mean initiated_on?"]
+    assert record["notes"] == ["unknown field inited_on. Did you mean initiated_on?"]
     assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
     checked = here("source", "check", "-o", "table", "--", *shlex.split(source(*lines)))
     assert re.search(
@@ -426,7 +426,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
 
 
 @pytest.mark.parametrize(
-    ("line", "problems", "remarks"),
+    ("line", "problems", "notes"),
     [
         ({"stage": "quarantined"}, [], ["neither pending nor final, in a state of its own: quarantined"]),
         ({"current": {"state": "frozen"}}, [], ["neither pending nor final, in a state of its own: frozen"]),
@@ -442,11 +442,11 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
     ids=["own state", "own current state", "unknown field", "ended", "failed", "contradictory"],
 )
 def test_source_check_tells_what_breaks_the_contract_from_what_may_be_a_mistake(
-    here: Here, source: Source, line: Mapping[str, Any], problems: list[str], remarks: list[str]
+    here: Here, source: Source, line: Mapping[str, Any], problems: list[str], notes: list[str]
 ) -> None:
     checked = here("source", "check", "--", *shlex.split(source({"id": "a", "name": "a", **line})))
     (record,) = checked.records
-    assert (checked.code, record["problems"], record["remarks"]) == (3 if problems else 0, problems, remarks)
+    assert (checked.code, record["problems"], record["notes"]) == (3 if problems else 0, problems, notes)
 
 
 def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, source: Source) -> None:

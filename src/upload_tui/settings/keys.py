@@ -1,4 +1,4 @@
-"""The table of settings: each key of a profile, with everything that is said of it elsewhere.
+"""The table of settings: each key of a profile, with all that other places need of it.
 
 Environment variables, the validated profile, the template, `config show`, the schema and the README's table come from it.
 """

@@ -354,7 +354,7 @@ class SnapshotSource(Protocol):
 
 
 def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> ServiceError | None:
-    """The error of a listing that did not say everything; None if it did.
+    """The error of a listing that is not complete; None if it is.
 
     Args:
         listing: how it ended.
@@ -362,18 +362,18 @@ def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> Se
         problem: what contradicts that it is complete; empty if nothing does.
     """
     last = listing.stderr.strip().splitlines()[-1:]
-    said = f": {sanitize_line(last[0])}" if last and last[0].strip() else ""
+    stderr = f": {sanitize_line(last[0])}" if last and last[0].strip() else ""
     if error is not None:
-        return _reported_error(error, said)
+        return _reported_error(error, stderr)
     if listing.failure and listing.is_misconfigured:
         return SourceConfigError(listing.failure, "Correct `command` in the profile, or the argument of --command.")
     if listing.failure:
-        return SourceError(f"partial: {listing.failure}{said}", "Run `upload-tui source check` on the command.")
+        return SourceError(f"partial: {listing.failure}{stderr}", "Run `upload-tui source check` on the command.")
     return SourceError(f"partial: {problem}", "Run `upload-tui source check` on the command.") if problem else None
 
 
-def _reported_error(error: ErrorLine, said: str) -> ServiceError:
-    message = f": {sanitize_line(error.message)}" if error.message.strip() else said
+def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:
+    message = f": {sanitize_line(error.message)}" if error.message.strip() else stderr
     match error.kind:
         case ErrorKind.AUTH:
             return AuthError(f"the source is not allowed to list{message}", "Renew the credentials of its command.")

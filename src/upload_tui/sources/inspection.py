@@ -38,7 +38,7 @@ class Inspection(Struct):
     Attributes:
         tally: the uploads, and whether the listing is whole, as the synchroniser sees it.
         problems: sentences about lines that break the contract, the first ones; `problem_count` is their number.
-        said: how many uploads have each field with a value.
+        field_counts: how many uploads have each field with a value.
         own_states: states that are no stage, which the contract allows.
         unknown_types: the types of lines that are ignored.
         error: why the listing is not whole; None if it is.
@@ -49,30 +49,30 @@ class Inspection(Struct):
     line_count: int = 0
     problem_count: int = 0
     problems: list[str] = field(default_factory=list)
-    said: Counter[str] = field(default_factory=Counter)
+    field_counts: Counter[str] = field(default_factory=Counter)
     unknown_types: set[str] = field(default_factory=set)
     own_states: set[str] = field(default_factory=set)
     error: ServiceError | None = None
 
     @property
-    def never_said(self) -> Sequence[str]:
+    def unset_fields(self) -> Sequence[str]:
         """The fields of the contract that no upload has, in its order."""
-        return [one.name for one in LINE_FIELDS if not one.is_listed and not self.said[one.name]]
+        return [one.name for one in LINE_FIELDS if not one.is_listed and not self.field_counts[one.name]]
 
     @property
     def unknown_fields(self) -> Sequence[str]:
         """Fields that are not in the contract."""
-        return sorted(self.said.keys() - _FIELD_NAMES - {"type"})
+        return sorted(self.field_counts.keys() - _FIELD_NAMES - {"type"})
 
     @property
     def misspelt_fields(self) -> Sequence[str]:
         """A sentence for each unknown field that resembles one of the contract."""
-        known = _FIELD_NAMES - self.said.keys()
+        known = _FIELD_NAMES - self.field_counts.keys()
         hints = ((name, did_you_mean(name, known)) for name in self.unknown_fields)
         return [f"unknown field {name[:60]}. {hint}" for name, hint in hints if hint]
 
     @property
-    def remarks(self) -> Sequence[str]:
+    def notes(self) -> Sequence[str]:
         """Sentences about what the contract allows, and may be a mistake."""
         names = ", ".join(sorted(self.own_states)[:_MAX_PROBLEMS])
         own = [f"neither pending nor final, in a state of its own: {names}"] if names else []
@@ -109,7 +109,9 @@ class Inspection(Struct):
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
         if self.tally.end is not None:
             self.add_problem(f"line {number:,}: an upload after the end")
-        self.said.update(name for name, value in line.fields.items() if value is not None and isinstance(name, str))
+        self.field_counts.update(
+            name for name, value in line.fields.items() if value is not None and isinstance(name, str)
+        )
         upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
         stage, current, state = line.fields.get("stage"), line.fields.get("current"), upload.timeline.own_state
         is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))

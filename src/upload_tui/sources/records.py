@@ -75,7 +75,7 @@ def shown_raw(payload: Any) -> Any:
 
 
 def has_ended(payload: Any) -> bool:
-    """Whether the source said that the upload is over, so that its absence is no news."""
+    """Whether the source reported that the upload is over, so that its absence is no change."""
     return _is_source(payload) and payload["line"].get("ended") is True
 
 

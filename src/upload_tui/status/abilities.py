@@ -1,4 +1,4 @@
-"""What can be said of uploads, by where they are listed: the one table that warnings, percentages, latencies and alarms look in.
+"""What is reported of uploads, by where they are listed: the one table that warnings, percentages, latencies and alarms look in.
 
 The service of the design promises all of it. A source is a command that prints what is there now, and may leave anything
 out: what it leaves out is unknown, never wrong and never zero.
@@ -29,7 +29,7 @@ class Origin(StrEnum):
 
 
 class Ability(StrEnum):
-    """Something that may or may not be said of an upload; values are what `doctor` prints."""
+    """Something that may or may not be reported of an upload; values are what `doctor` prints."""
 
     STAGE_HISTORY = "every stage reached"
     """All stages that an upload has reached are listed: one that is absent was left out by mistake."""
@@ -38,7 +38,7 @@ class Ability(StrEnum):
     PROMISED_SIZE = "promised size"
     """The size is what the client promised to send: percentages and remaining times make sense."""
     ENDINGS = "endings"
-    """It is said how an upload ended."""
+    """How an upload ended is reported."""
     VERIFICATION = "verification"
     """Verification is reported: its latencies and the worker's alarm make sense."""
     REQUESTS = "requests of the design's API"
@@ -46,11 +46,11 @@ class Ability(StrEnum):
 
 
 class Support(StrEnum):
-    """Whether something is said."""
+    """Whether something is reported."""
 
     ALWAYS = "always"
-    IF_SAID = "if said"
-    """Known from the uploads: those that say it have it."""
+    IF_REPORTED = "if reported"
+    """It differs between uploads: each may have it or not."""
     NEVER = "never"
 
 
@@ -60,13 +60,13 @@ ABILITIES: Mapping[Origin, Mapping[Ability, Support]] = MappingProxyType(
         Origin.SOURCE: MappingProxyType(
             {
                 Ability.STAGE_HISTORY: Support.NEVER,
-                Ability.FINAL_CHUNKS: Support.IF_SAID,
-                Ability.PROMISED_SIZE: Support.IF_SAID,
-                Ability.ENDINGS: Support.IF_SAID,
-                Ability.VERIFICATION: Support.IF_SAID,
+                Ability.FINAL_CHUNKS: Support.IF_REPORTED,
+                Ability.PROMISED_SIZE: Support.IF_REPORTED,
+                Ability.ENDINGS: Support.IF_REPORTED,
+                Ability.VERIFICATION: Support.IF_REPORTED,
                 Ability.REQUESTS: Support.NEVER,
             }
         ),
     }
 )
-"""What can be said of uploads of each origin."""
+"""What is reported of uploads of each origin."""

@@ -135,7 +135,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     def has_final_chunks(self) -> bool:
         """Whether gaps and missing bytes contradict a completed upload."""
         support = ABILITIES[self.origin][Ability.FINAL_CHUNKS]
-        return support is Support.ALWAYS or (support is Support.IF_SAID and self.says_final_chunks)
+        return support is Support.ALWAYS or (support is Support.IF_REPORTED and self.says_final_chunks)
 
 
 def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:

@@ -159,7 +159,7 @@ def test_a_stage_at_an_unknown_time_lies_between_its_neighbours() -> None:
         ({"received_bytes": 50, "final_chunks": True, "stage": "initiated"}, []),
         ({"final_chunks": True}, []),
     ],
-    ids=["never said", "false", "list", "gap", "bytes", "numbers", "unreadable", "whole", "initiated", "unknown"],
+    ids=["not set", "false", "list", "gap", "bytes", "numbers", "unreadable", "whole", "initiated", "unknown"],
 )
 def test_chunks_contradict_a_stage_only_if_the_source_says_that_they_are_final(
     fields: dict[str, Any], names: list[str]

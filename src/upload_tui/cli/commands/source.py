@@ -54,7 +54,7 @@ def schema() -> None:
     "check",
     context_settings={"ignore_unknown_options": True},
     help="Run COMMAND twice; print what it listed, what breaks the contract, and what changed. "
-    "Exits with 0 if nothing breaks it, 2 or 4 if the source says so itself, 3 otherwise.",
+    "Exits with 0 if nothing breaks it, 2 or 4 if the source itself reports an error, 3 otherwise.",
 )
 @click.option(
     "--timeout",
@@ -79,7 +79,7 @@ def check(words: Sequence[str], timeout: float, output: str | None) -> int:
     return result.exit_code
 
 
-_PATHS = ("runs", "said", "said.*", "never_said", "unknown_fields", "changes", "changes.*", "problems", "remarks")
+_PATHS = ("runs", "fields", "fields.*", "unset_fields", "unknown_fields", "changes", "changes.*", "problems", "notes")
 """The names for `--fields`."""
 
 
@@ -131,16 +131,16 @@ def _lines(result: _Result) -> Iterator[str]:
         yield f"run {number}: {counts} in {run.listing.seconds:.1f}s; {_end_text(run)}"
     first = result.runs[0]
     if first.tally.keys:
-        yield f"said: {_names([name for name in first.said if name not in first.unknown_fields])}"
-        yield f"never said: {_names(first.never_said)}"
+        yield f"fields: {_names([name for name in first.field_counts if name not in first.unknown_fields])}"
+        yield f"never set: {_names(first.unset_fields)}"
         if first.unknown_fields:
             yield f"kept for the raw response only: {_names(first.unknown_fields)}"
     if first.unknown_types:
         yield f"ignored types: {_names(sorted(first.unknown_types))}"
     if result.difference is not None:
         yield from _difference_lines(result.difference)
-    for remark in first.remarks:
-        yield f"remark: {sanitize(remark)}"
+    for note in first.notes:
+        yield f"note: {sanitize(note)}"
     for problem in result.problems:
         yield f"problem: {sanitize(problem)}"
     yield _verdict(result)
@@ -185,14 +185,14 @@ def _record(result: _Result) -> Mapping[str, Any]:
             }
             for run in result.runs
         ],
-        "said": dict(first.said),
-        "never_said": list(first.never_said),
+        "fields": dict(first.field_counts),
+        "unset_fields": list(first.unset_fields),
         "unknown_fields": list(first.unknown_fields),
         "changes": None
         if difference is None
         else {"new": difference.new, "gone": difference.gone, "changed": difference.changed},
         "problems": list(result.problems),
-        "remarks": list(first.remarks),
+        "notes": list(first.notes),
     }
 
 

@@ -101,7 +101,7 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
 
 
 async def source_finding(settings: ServiceSettings) -> Finding:
-    """Run the source once and say what it printed.
+    """Run the source once and report what it printed.
 
     Raises:
         ServiceError: the listing is not whole.
@@ -125,8 +125,8 @@ def _summary(inspection: "Inspection") -> str:
 
     lines = f"{plural(inspection.tally.upload_count, 'upload')} on {plural(inspection.line_count, 'line')}"
     unreadable = f", {inspection.tally.unreadable_count:,} unreadable" if inspection.tally.unreadable_count else ""
-    never = f"; never said: {_names(inspection.never_said)}" if inspection.tally.keys else ""
-    return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{never}"
+    unset = f"; never set: {_names(inspection.unset_fields)}" if inspection.tally.keys else ""
+    return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{unset}"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -354,7 +354,7 @@ class _ProjectPoller:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the service has said several times that it does not have the project."""
+        """Whether the service has answered several times that it does not have the project."""
         return self._not_found_count >= _LOST_AFTER_TRIES
 
     @property

@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         gone_uploads_kept: gone uploads kept for each project: enough to look up what disappeared lately. Without a limit, a
             dashboard over a service that deletes old uploads would grow for as long as it is open.
         gone_uploads_surplus: how many more may exist, so that they are deleted in batches.
-        ended_uploads_kept: uploads that stay in the picture though their source said that they ended and no longer lists them.
+        ended_uploads_kept: ended uploads that stay in the picture though their source no longer lists them.
         small_store_uploads: so few uploads are sorted and searched quickly without an index.
         checkpoint_rows: rows between two checkpoints of a long result.
         search_candidates: trigram matches that are read at once; with more, a scan finds the first rows sooner.

@@ -4,7 +4,7 @@ A round is one listing. New and changed uploads are recorded as their lines arri
 one look-up. *Gone* are the uploads that a whole listing does not have; from one that failed, was cut or has a line that cannot
 be read, nothing is ever gone. The same holds for one without the `end` line that the source has printed before, and for an empty one
 that never had any. A listing that suddenly lacks most uploads is asked for a second time first. Success never follows from
-absence: an upload that is gone keeps its last stage, and one whose source said `ended` stays as it ended.
+absence: an upload that is gone keeps its last stage, and one that its source reported as `ended` stays as it ended.
 """
 
 import asyncio

@@ -168,10 +168,10 @@ class SnapshotRecorder:
         return found
 
     async def ended_among(self, upload_ids: Collection[str]) -> set[str]:
-        """Those of the uploads whose source said that they are over."""
+        """Those of the uploads that their source has reported as ended."""
         found: set[str] = set()
         for batch in _batches(sorted(upload_ids)):
-            # A line that says `ended` is never part of a page: see `summarize`.
+            # A line with `ended` is never part of a page: see `summarize`.
             own = self._store.raw_json.ids_outside_pages(batch)
             found.update(one for one in own if has_ended(_decoded(self._store.raw_json.raw(one))))
             await asyncio.sleep(_YIELD_SECONDS)
