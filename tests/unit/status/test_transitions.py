@@ -51,6 +51,12 @@ def test_a_middle_stage_that_is_no_longer_reported_is_an_anomaly() -> None:
     assert anomaly.detail == "completed was reported before and no longer is"
 
 
+def test_a_middle_stage_that_is_reported_later_is_reached() -> None:
+    without_completed = Timeline((VERIFIED.events[0], VERIFIED.events[2]))
+    (step,), anomalies = transitions_between(without_completed, VERIFIED)
+    assert (step.event, anomalies) == (VERIFIED.events[1], ())
+
+
 def test_an_unknown_state_after_a_final_stage_is_no_step_backwards() -> None:
     archived = Timeline(VERIFIED.events, unknown_state=UnknownState("archived", at(30)))
     assert transitions_between(VERIFIED, archived) == ((), ())

@@ -222,7 +222,7 @@ def _latencies(details: Sequence[Detail]) -> list[Latency]:
         if contradicts_itself(detail.upload.stage, detail.anomalies):
             continue
         for span in detail.upload.timeline.spans():
-            if span.seconds is not None and span.seconds >= 0:
+            if span.seconds is not None:
                 seconds.setdefault((span.start, span.end), []).append(span.seconds)
     return [
         Latency(*stages, len(durations), *(round(quantile(sorted(durations), share), 3) for share in _QUANTILES))

@@ -1,5 +1,6 @@
 """Statistics: counts, quantiles, causes and uploads in trouble in a `report`; causes and latencies of a session."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from upload_tui.monitor.analysis.statistics import (
     bucket_of,
     histogram_of,
     normalize_cause,
+    quantile,
     statistics_of,
 )
 from upload_tui.monitor.model import Detail, Trouble
@@ -148,6 +150,14 @@ def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     assert verifying.p50_seconds is not None
     assert verifying.p50_seconds == pytest.approx(2, rel=0.2)
     session.close()
+
+
+@pytest.mark.parametrize(("share", "name"), [(0.5, "p50_seconds"), (0.95, "p95_seconds"), (0.99, "p99_seconds")])
+def test_the_quantiles_of_a_histogram_are_off_by_less_than_a_tenth(share: float, name: str) -> None:
+    durations = [1.01**n for n in range(1000)]  # the next quantile to be confused with is more than half as large again
+    counts = Counter(bucket_of(round(seconds * 1000)) for seconds in durations)
+    histogram = histogram_of(Stage.COMPLETED, Stage.VERIFIED, counts)
+    assert getattr(histogram, name) == pytest.approx(quantile(durations, share), rel=0.1)
 
 
 def test_an_empty_histogram_has_no_buckets() -> None:

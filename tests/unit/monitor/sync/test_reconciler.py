@@ -64,6 +64,17 @@ async def test_one_empty_listing_is_asked_for_again_before_it_is_believed(index:
     assert harness.names() == set()
 
 
+async def test_a_wrong_total_is_looked_into_at_once_even_when_requests_are_short() -> None:
+    service = a_service(200)
+    harness = await scanned(service)
+    for _ in range(8):  # the next step of the comparison is then seven rounds away
+        await harness.synchroniser.sync(is_frugal=True)
+    gone = service.uploads.pop(5)
+    for _ in range(2):
+        await harness.synchroniser.sync(is_frugal=True)
+    assert gone.name not in harness.names()
+
+
 async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_no_total() -> None:
     service = a_service(200)
     service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
