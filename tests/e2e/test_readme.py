@@ -200,7 +200,7 @@ def test_keys_are_described_as_in_the_help() -> None:
 
 def test_every_action_id_is_in_the_readme() -> None:
     documented = set(code(README.split("\n## Keys\n")[1].split("\n## ")[0]))
-    assert {action for action in action_ids() if not action.startswith(("tail.", "timeline."))} <= documented
+    assert {action for action in action_ids() if not action.startswith(("activity.", "timeline."))} <= documented
 
 
 SURFACE = (

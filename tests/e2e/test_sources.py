@@ -372,7 +372,7 @@ def test_watch_shows_a_source(source: Source) -> None:
     with Terminal("watch", "--command", source(*UPLOADS)) as terminal:
         terminal.wait_until(lambda text: "c.h5" in text and "live" in text)
         terminal.press("C")
-        terminal.wait_until(lambda text: "Uploads of a source are not" in text)
+        terminal.wait_until(lambda text: "Uploads of a source have no request" in text)
         terminal.wait_until(lambda text: "Formats" not in text)
         terminal.press("qq")
         assert terminal.wait_for_end() == 0

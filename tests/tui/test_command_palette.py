@@ -32,7 +32,7 @@ async def test_every_active_binding_is_listed_once_with_its_keys() -> None:
     async with opened(mixed(), controls=FakeControls()) as (pilot, _, _):
         titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
     ids = {key.id for key in (*TABLE_KEYS, *DASHBOARD_KEYS, *APP_KEYS)}
-    ids -= {"palette", "story.back", "story.seek", "open.page"}  # it is open; the others need a replay and a page
+    ids -= {"palette", "replay.back", "replay.seek", "open.page"}  # it is open; the others need a replay and a page
     assert len(set(titles)) == len(titles) == len(ids | {"Theme"})
     assert {"Open  (Enter)", "Down  (j ↓)", "Trouble  (!)", "Slower  ([)", "Theme"} <= set(titles)
 

@@ -66,7 +66,7 @@ _PROVIDER_BRIEF: ProviderBriefSchema = {
 
 
 class ResourceSerializer:
-    """Serializes records. Every audit names the one account."""
+    """Serializes records. The user in every audit is the service's only account."""
 
     def __init__(self, account: DemoAccount) -> None:
         self._account = account

@@ -181,7 +181,7 @@ class VerificationWorker:
                 group.create_task(self._work_loop(), name=f"verification {number + 1}")
 
     async def verify_next(self) -> str | None:
-        """Verify one due upload now. Returns its id, None if none is due. For tests and for the history of scenarios."""
+        """Verify one due upload now. Returns its id; None if none is due. For tests, and for past uploads of scenarios."""
         job = self._database.queue.claim(self._clock.now(), LEASE)
         if job is None:
             return None
@@ -304,7 +304,7 @@ class VerificationWorker:
                 return message
 
     def _postpone(self, job: JobRecord, error: Exception) -> None:
-        """Postpone a job, and say why. One that cannot be postponed is claimed again when its lease has expired."""
+        """Postpone a job, or give it up after its last retry; log why. If that fails, it is claimed again when its lease expires."""
         seconds = RETRY_SECONDS[job.attempts] if job.attempts < len(RETRY_SECONDS) else None
         due_on = None if seconds is None else self._clock.now() + timedelta(seconds=seconds)
         what_follows = "given up" if seconds is None else f"retry in {seconds} s"

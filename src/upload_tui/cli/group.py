@@ -1,4 +1,4 @@
-"""The command group, and `completions`, which is about all commands.
+"""The command group, and the command `completions`, which covers all commands.
 
 The module of any other command is imported when the command runs or prints its help.
 """
@@ -59,7 +59,7 @@ _EXIT_CODES = {
     EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
     EXIT_OUTPUT: "standard output cannot be written, and nothing else failed",
     EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
-    EXIT_INTERRUPTED: "interrupted; 128 and its number for another signal",
+    EXIT_INTERRUPTED: "interrupted (Ctrl+C); another signal gives 128 plus its number",
 }
 _CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

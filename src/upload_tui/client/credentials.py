@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"[\x20-\x7e]*")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A token, keys to exchange for one, or a function that returns one. Not shown in a `repr`.
+    """A token, two keys that are exchanged for a token, or a function that returns a token. Not shown in a `repr`.
 
     Attributes:
         token: the first token; empty to start with an exchange of keys.
@@ -55,7 +55,7 @@ class TokenAuth(httpx.Auth):
         clock: measures the lifetime of tokens.
 
     Raises:
-        SettingsError: the token has characters that no token has.
+        SettingsError: the token has characters that a header cannot have.
     """
 
     def __init__(self, credentials: Credentials, exchange_url: str, clock: Clock) -> None:
@@ -140,7 +140,7 @@ def _is_token(text: object) -> bool:
 
 
 def _checked(token: str) -> str:
-    """The token, if it is empty or valid. The error does not contain it."""
+    """Return the token if it is empty or valid; the error about an invalid one does not quote it."""
     register_secrets((token,))
     if token and not _is_token(token):
         raise SettingsError(

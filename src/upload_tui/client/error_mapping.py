@@ -26,7 +26,7 @@ from upload_tui.errors import (
 )
 from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
-__all__ = ["certificates_error", "mention_url", "raise_for_status", "translate_errors", "translate_setup_errors"]
+__all__ = ["certificates_error", "add_url_to_errors", "raise_for_status", "translate_errors", "translate_setup_errors"]
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?")
 _MAX_RETRY_AFTER_SECONDS = 900.0
@@ -87,7 +87,7 @@ def certificates_error(error: OSError) -> UploadTuiError:
 
 
 @contextmanager
-def mention_url(url: str) -> Iterator[None]:
+def add_url_to_errors(url: str) -> Iterator[None]:
     """Add the URL to an `InvalidResponseError`."""
     try:
         yield

@@ -50,7 +50,7 @@ async def resolve(address: Address) -> tuple[str, ...]:
     """The IP addresses of a host.
 
     Raises:
-        UnreachableError: there are none.
+        UnreachableError: the name cannot be resolved.
     """
     loop = asyncio.get_running_loop()
     try:

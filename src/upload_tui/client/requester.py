@@ -13,7 +13,7 @@ import httpx
 import stamina
 from msgspec import Struct
 
-from upload_tui.client.error_mapping import mention_url, raise_for_status, translate_errors
+from upload_tui.client.error_mapping import add_url_to_errors, raise_for_status, translate_errors
 from upload_tui.client.service_clock import ClockOffset, ServiceClock
 from upload_tui.clock import Clock
 from upload_tui.errors import (
@@ -85,7 +85,7 @@ class RequestGate:
         """Wait until a request may be sent.
 
         Raises:
-            ThrottledError: the time that the service gave is not over. No request is sent, so `status` is None.
+            ThrottledError: the service asked clients to wait, and that time is not over. No request is sent, so `status` is None.
         """
         await self._resumed.wait()
         if self.requests_per_minute is not None and not _is_unlimited.get():
@@ -192,7 +192,7 @@ class Requester:
     async def fetch_json(self, path: str, **query: int) -> tuple[RawResponse, Any]:
         """Like `fetch`, with the parsed JSON body."""
         raw = await self.fetch(path, **query)
-        with mention_url(raw.url):
+        with add_url_to_errors(raw.url):
             return raw, parse_body(raw.body)
 
     async def fetch(self, path: str, **query: int) -> RawResponse:

@@ -10,7 +10,7 @@ import httpx
 
 from upload_tui.addresses import has_user_info
 from upload_tui.client.credentials import Credentials, TokenAuth
-from upload_tui.client.error_mapping import mention_url, translate_errors, translate_setup_errors
+from upload_tui.client.error_mapping import add_url_to_errors, translate_errors, translate_setup_errors
 from upload_tui.client.probes import default_certificates, proxy_for
 from upload_tui.client.requester import Requester, RequestOutcome, batches
 from upload_tui.client.service_clock import ServiceClock
@@ -104,7 +104,7 @@ class ServiceClient:
 
     @property
     def clock(self) -> Clock:
-        """The client's clock in the service's time, by which readings are dated."""
+        """The client's clock, corrected to the service's time; readings get their times from it."""
         return self._requester.clock
 
     def service_clock(self, base: Clock) -> Clock:
@@ -148,7 +148,7 @@ class ServiceClient:
         number: int | None = 1
         while number is not None and number <= _MAX_PAGES:
             raw, body = await self._requester.fetch_json("/projects", page=number, per_page=_PROJECTS_PER_PAGE)
-            with mention_url(raw.url):
+            with add_url_to_errors(raw.url):
                 page = read_projects(body, raw.headers, page=number, per_page=_PROJECTS_PER_PAGE)
             total = page.total or total
             unreadable += page.row_count - len(page.projects)
@@ -203,7 +203,7 @@ class ServiceClient:
         Raises:
             InvalidResponseError: it cannot be parsed.
         """
-        with mention_url(raw.url):
+        with add_url_to_errors(raw.url):
             listed = page_entries(raw.body)
             wanted = listed if indexes is None else [listed[index] for index in indexes]
             return build_upload_page(self._read_entries(wanted, raw), raw.headers, page=raw.page, per_page=raw.per_page)
@@ -215,7 +215,7 @@ class ServiceClient:
             InvalidResponseError: it cannot be parsed.
         """
         found: list[UploadReading | str] = []
-        with mention_url(raw.url):
+        with add_url_to_errors(raw.url):
             async for entries in batches(page_entries(raw.body)):
                 found.extend(self._read_entries(entries, raw))
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
@@ -230,7 +230,7 @@ class ServiceClient:
         """
         raw, body = await self._requester.fetch_json(f"/uploads/{quote(upload_id, safe='')}")
         project = None if project_id is None else self._project(project_id)
-        with mention_url(raw.url):
+        with add_url_to_errors(raw.url):
             reading = read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
             if reading.upload.id.casefold() != upload_id.casefold():
                 raise InvalidResponseError("The answer is about another upload")

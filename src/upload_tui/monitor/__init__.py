@@ -87,7 +87,7 @@ if TYPE_CHECKING:
         TimeTerm,
         Where,
         all_of,
-        asks_for_gone,
+        includes_gone,
         needs_marks,
         needs_upload,
         text_terms,
@@ -216,7 +216,7 @@ __all__ = [
     "matches_change",
     "matches_row",
     "name_service",
-    "asks_for_gone",
+    "includes_gone",
     "needs_marks",
     "needs_upload",
     "parse_query",
@@ -258,7 +258,7 @@ __getattr__, __dir__ = lazy_names(
         "queries.matching": "matches_change matches_row name_service",
         "queries.parser": "parse_query read_query",
         "queries.query": (
-            "all_of asks_for_gone EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms "
+            "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms "
             "TextTerm TimeTerm Where"
         ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",

@@ -123,7 +123,7 @@ class UploadGone(UploadChange, frozen=True, kw_only=True):
 
 
 class CommandEnded(UploadChange, frozen=True, kw_only=True):
-    """A command of the user ran for an upload, or for several of which this is the last; `text` says which one and how it ended."""
+    """A command of the user has ended: `text` has its name and its result. Of several uploads, `upload` is the last."""
 
     text: str
     is_ok: bool

@@ -133,7 +133,7 @@ class Connection(Struct, frozen=True, kw_only=True):
 
 
 def project_key(project_id: str, service: str) -> str:
-    """The id, in a combined view, of a project whose own id several of its services have."""
+    """A unique id, in a combined view, for a project whose own id occurs at several services."""
     return f"{service} {project_id}"
 
 

@@ -5,7 +5,7 @@ The first line describes the session. Each other line has a time (`at`) and a `k
 - `kept`, `same`, `marked`: writes to the store (`put`, `touch`, `mark`);
 - `poured`: a page inserted in bulk during a large full scan (`body` is its JSON, compressed and in base64); `settled` ends the load;
 - `request`: the outcome of a request;
-- any other: a change as scripts get it (`records.change_record`), and in `replay` the fields that this leaves out.
+- any other: a change as scripts get it (`changes.change_record`); `replay` has the fields that `change_record` leaves out.
 
 Secrets are masked before anything is recorded, and a page that may hold any is not inserted in bulk.
 """

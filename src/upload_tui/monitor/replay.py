@@ -149,7 +149,7 @@ class ReplaySession:
         self._position_changed.set()
 
     def _rewind(self) -> None:
-        """Forget all lines that were applied."""
+        """Go back to the beginning: undo all lines that were applied."""
         self._next = 0
         self._recorded.connection = self._first_connection()
         self._recorded.of_projects.clear()

@@ -1,4 +1,4 @@
-"""The table of settings: each key of a profile, with all that other places need of it.
+"""The table of settings: each key of a profile, with its kind, default, flag, variable and help.
 
 Environment variables, the validated profile, the template, `config show`, the schema and the README's table come from it.
 """
@@ -55,7 +55,7 @@ class Key(Struct, frozen=True):
 
     @property
     def is_free_text(self) -> bool:
-        """Whether any text is valid, so that a variable with it is read without importing pydantic."""
+        """Whether any text is a valid value: the key's variable is then read without importing pydantic."""
         return self.kind in {"text", "secret"} and not self.choices
 
     @property

@@ -79,7 +79,7 @@ def _as_tuple(value: object) -> object:
 
 
 def _check_boolean(value: object, info: ValidationInfo) -> object:
-    """Accept text such as `yes` in a variable only, which has nothing else: in a file it could be meant otherwise."""
+    """Accept only true and false in a file; a variable can only hold text, so text such as `yes` is valid there."""
     if info.context == _IN_FILE and not isinstance(value, bool):
         raise ValueError("it must be true or false")
     return value
@@ -174,7 +174,7 @@ class SettingsFile(_Table):
     commands: dict[str, CommandSettings] = Field(default_factory=dict, description="of every profile, by name")
 
     def shared_values(self) -> dict[str, Any]:
-        """What every profile has."""
+        """The views and commands that every profile has."""
         return {key: value for key, value in (("views", self.views), ("commands", self.commands)) if value}
 
     def profile_values(self, name: str) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def _key_of(names: list[str]) -> str:
 
 
 def _known_keys(names: list[str], *, is_file: bool) -> Iterable[str]:
-    """The keys where an unknown one was found."""
+    """The keys that are valid in the table in which an unknown key was found."""
     table = next((_TABLES[name] for name in names[-3:-2] if name in _TABLES), None)
     return (table or (SettingsFile if len(names) == 1 and is_file else Profile)).model_fields
 

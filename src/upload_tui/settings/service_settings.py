@@ -77,7 +77,7 @@ class ServiceSettings:
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
         ca_bundle: trusted certificates; None means the default ones.
         profile: the name of the profile in use; empty if there is none.
-        values: all that are set, as they are in the settings file, by key.
+        values: all values that are set, by key, in the form that they have in the settings file.
         sources: where each value comes from, by key.
         warnings: what should be fixed although it does no harm yet.
     """

@@ -86,7 +86,7 @@ class EndLine(Struct, frozen=True):
 
     Attributes:
         uploads: the number of its uploads; None if it is not given, or cannot be read.
-        problem: why the number cannot be read; empty if it can, or is not given. The listing is then not known to be whole.
+        problem: why the number cannot be read, so that the listing may not be whole; empty if it can be read, or is not given.
     """
 
     uploads: int | None

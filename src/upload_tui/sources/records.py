@@ -75,7 +75,7 @@ def shown_raw(payload: Any) -> Any:
 
 
 def has_ended(payload: Any) -> bool:
-    """Whether the source reported that the upload is over, so that its absence is no change."""
+    """Whether the source reported that the upload has ended; if later listings lack it, that is not a change."""
     return _is_source(payload) and payload["line"].get("ended") is True
 
 

@@ -62,7 +62,7 @@ LINE_FIELDS = (
     LineField("id", {"type": ["string", "integer"]}, "needed; the same in every run"),
     LineField("name", _TEXT, "needed"),
     LineField("project", {"type": ["string", "object", "null"]}, 'a name, or {"id": …, "name": …}'),
-    LineField("size", _COUNT, "bytes that the client promised to send; leave it out if nothing promises them"),
+    LineField("size", _COUNT, "bytes that the client will send; leave it out if that is not known"),
     LineField("stage", {"type": ["string", "null"]}, f"{', '.join(Stage)}, or a state of your own; with `on`"),
     LineField("on", _TIME, "when that stage began"),
     *(LineField(f"{stage}_on", _TIME, f"when {verb} (in place of `stage`)") for stage, verb in _TIMES.items()),
@@ -78,14 +78,14 @@ LINE_FIELDS = (
     LineField(
         "final_chunks",
         {"type": ["boolean", "null"]},
-        "true: once completed, what is missing of `chunks` was lost",
+        "true: after completion, a gap in `chunks` means lost data",
     ),
-    LineField("updated_on", _TIME, "when bytes last arrived; otherwise observed"),
+    LineField("updated_on", _TIME, "when bytes last arrived; if left out, when that was observed"),
     LineField("by", {"type": ["string", "null"]}, "who uploads"),
     LineField("content_type", {"type": ["string", "null"]}, "the media type"),
     LineField("url", {"type": ["string", "null"]}, "its page"),
     LineField(
-        "ended", {"type": ["boolean", "null"]}, "true: it is over in its stage; it may vanish without being gone"
+        "ended", {"type": ["boolean", "null"]}, "true: the upload has ended; it is not gone when it is no longer listed"
     ),
     LineField("size_bytes", _COUNT, "the same as `size`", is_listed=True),
     LineField("stage_since", _TIME, "the same as `on`", is_listed=True),
@@ -142,14 +142,16 @@ def contract_lines() -> Iterator[str]:
     yield f'  {{"type": "error", "kind": "{"|".join(ErrorKind)}", "message": "…"}}    it failed'
     yield "  any other type is ignored"
     yield ""
-    yield "Exit code 0, every line read, each id once, and the end line (if any) agreeing: this is all, and"
-    yield "what is missing is gone. A source that has printed an end line must go on with it, and an empty"
-    yield "listing needs one."
-    yield "Anything else: what was read is shown, nothing is gone, and the age says partial."
+    yield "A listing is complete if the exit code is 0, every line can be read, each id occurs once, and"
+    yield "the end line (if any) has the right number. Uploads that a complete listing lacks are gone."
+    yield "A source that has printed an end line once must always print it; an empty listing needs one."
+    yield "Any other listing is partial: what was read is shown, and no upload is gone. The alarm line"
+    yield "says why."
     yield ""
     yield "The command gets no standard input, no shell and no variables of upload-tui except"
     yield "UPLOAD_TUI_SOURCE_VERSION=1 and UPLOAD_TUI_SOURCE_RUN, by which its processes are found."
-    yield "Standard error is shown if it fails. It has 30 s (`timeout`), then SIGTERM, then 5 s later"
-    yield "SIGKILL, with all that it started: on Linux also in a session of its own. It never runs twice at"
-    yield f"once. A line longer than {MAX_LINE_BYTES:,} bytes is skipped and counted; so is one that has"
-    yield "`stage`, `error_on` or another key of the stage twice."
+    yield "Standard error is shown if it fails. After 30 s (`timeout`) the command gets SIGTERM, and 5 s"
+    yield "later SIGKILL, together with all processes that it started, on Linux even those in a session of"
+    yield "their own. It is not started again while it runs. A line longer than"
+    yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that repeats `stage`, `error_on` or"
+    yield "another key of the stage."

@@ -217,7 +217,7 @@ def _quotes_without_repeated_keys(printed: bytes) -> int:
 
 
 def stored_page(lines: Sequence[bytes], default_project: str) -> bytes:
-    """A page of raw JSON of these lines; each entry is the same as in the reading of a new upload (see `records`)."""
+    """The raw JSON of these lines as one page; each entry is the raw JSON that `records` makes of a new upload's line."""
     before = b'{"source":%d,"project":%b,"line":' % (CONTRACT_VERSION, encode(default_project))
     after = b',"seen":{}}'
     return b'{"results":[%b%b%b]}' % (before, (after + b"," + before).join(lines), after)

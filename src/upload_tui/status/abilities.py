@@ -29,7 +29,7 @@ class Origin(StrEnum):
 
 
 class Ability(StrEnum):
-    """Something that may or may not be reported of an upload; values are what `doctor` prints."""
+    """A kind of information that may be reported about an upload; values are the words that `doctor` prints."""
 
     STAGE_HISTORY = "every stage reached"
     """All stages that an upload has reached are listed: one that is absent was left out by mistake."""

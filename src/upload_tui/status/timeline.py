@@ -165,7 +165,7 @@ class Timeline(Struct, frozen=True):
     def stage(self) -> Stage:
         """The current stage; `INITIATED` if the timeline is empty, since the upload exists.
 
-        In an unknown state, the last stage before it that is not final: nothing is known to be over.
+        In an unknown state, the last stage that is not final: an upload in such a state does not count as ended.
         """
         known = (
             event.stage for event in reversed(self.events) if self.unknown_state is None or not event.stage.is_final

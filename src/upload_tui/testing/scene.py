@@ -79,13 +79,13 @@ class Scene:
 
     @classmethod
     def from_recording(cls, file: Path | str, *, until: float | None = None, **options: Any) -> Self:
-        """A scene that goes on from a recording of `upload-tui record`: its end is second 0.
+        """A scene that continues a recording of `upload-tui record`; second 0 is the end of the recording.
 
         Uploads that have ended are known to the service. Pending ones are sent again, each with `SMALL_BYTES` at most; those that
         are completed are verified soon, unless the worker is stopped. All are in one project.
 
         Args:
-            file: the recording; one made with `--mask names` as well.
+            file: the recording; one made with `--mask names` can be used too.
             until: the position of second 0, in seconds after the recording's start; None for its end.
             options: those of a scene.
 

@@ -316,7 +316,7 @@ class UploadServer:
 
     @property
     def user_key(self) -> str:
-        """The key of the account's user."""
+        """The key of the account's user; with `agent_key` it is exchanged for a token."""
         return self._embedded.account.user_key
 
     @property

@@ -79,24 +79,30 @@ TABLE_KEYS = (
 )
 
 TAIL_KEYS = (
-    _key("j,down", "move(1)", "Down", "Next change", "tail.down"),
-    _key("k,up", "move(-1)", "Up", "Previous change", "tail.up"),
-    _key("n", "match(1)", "Next match", "Go to the next match", "tail.next_match"),
-    _key("N", "match(-1)", "Previous match", "Go to the previous match", "tail.previous_match"),
-    _key("g,home", "first", "First", "Oldest change", "tail.first"),
-    _key("G,end", "last", "Last", "Newest change, and follow it", "tail.last"),
-    _key("pagedown", "page(1)", "Page down", "One page down", "tail.page_down"),
-    _key("pageup", "page(-1)", "Page up", "One page up", "tail.page_up"),
-    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "tail.half_down"),
-    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "tail.half_up"),
-    _key("enter", "open", "Open", "Open the change's upload", "tail.open", footer_key="Enter"),
-    _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "tail.copy"),
+    _key("j,down", "move(1)", "Down", "Next change", "activity.down"),
+    _key("k,up", "move(-1)", "Up", "Previous change", "activity.up"),
+    _key("n", "match(1)", "Next match", "Go to the next match", "activity.next_match"),
+    _key("N", "match(-1)", "Previous match", "Go to the previous match", "activity.previous_match"),
+    _key("g,home", "first", "First", "Oldest change", "activity.first"),
+    _key("G,end", "last", "Last", "Newest change, and follow it", "activity.last"),
+    _key("pagedown", "page(1)", "Page down", "One page down", "activity.page_down"),
+    _key("pageup", "page(-1)", "Page up", "One page up", "activity.page_up"),
+    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "activity.half_down"),
+    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "activity.half_up"),
+    _key("enter", "open", "Open", "Open the change's upload", "activity.open", footer_key="Enter"),
+    _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "activity.copy"),
     *(
-        _key(f"{number}", f"only('{stage}')", stage.title(), f"Show only changes to {stage} (toggle)", f"tail.{stage}")
+        _key(
+            f"{number}",
+            f"only('{stage}')",
+            stage.title(),
+            f"Show only changes to {stage} (toggle)",
+            f"activity.{stage}",
+        )
         for number, stage in enumerate(Stage, 1)
     ),
-    *_recent_keys("tail.last", "Changes"),
-    _key("escape", "clear", "Clear", "Clear the search, then the filters", "tail.clear"),
+    *_recent_keys("activity.last", "Changes"),
+    _key("escape", "clear", "Clear", "Clear the search, then the filters", "activity.clear"),
 )
 """The keys of the change log in the activity pane. Settings know it as `tail`."""
 
@@ -176,14 +182,14 @@ APP_KEYS = (
         "Quit and leave the last picture in the terminal",
         "quit.picture",
     ),
-    _key("u", "start_upload", "New", "Start a new upload", "story.upload", footer_key="u"),
-    _key("x", "start_fault", "Fault", "Inject a fault (menu)", "story.break", footer_key="x"),
-    _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "story.slower", footer_key="["),
-    _key("right_square_bracket", "faster", "Faster", "Speed up", "story.faster", footer_key="]"),
-    _key("full_stop", "step", "Step", "One step forward", "story.step", footer_key="."),
+    _key("u", "start_upload", "New", "Start a new upload", "demo.upload", footer_key="u"),
+    _key("x", "start_fault", "Fault", "Inject a fault (menu)", "demo.fault", footer_key="x"),
+    _key("left_square_bracket", "slower", "Slower", "Slow down, then pause", "demo.slower", footer_key="["),
+    _key("right_square_bracket", "faster", "Faster", "Speed up", "demo.faster", footer_key="]"),
+    _key("full_stop", "step", "Step", "One step forward", "demo.step", footer_key="."),
     _key("o", "run_command('open')", "Open page", "Open the upload's page (upload_url of the profile)", "open.page"),
-    _key("comma", "step_back", "Step back", "Replay: one step back", "story.back"),
-    _key("g", "seek", "Go to time", "Replay: go to a time: 13:05, -5m, +30s", "story.seek"),
+    _key("comma", "step_back", "Step back", "Replay: one step back", "replay.back"),
+    _key("g", "seek", "Go to time", "Replay: go to a time: 13:05, -5m, +30s", "replay.seek"),
     _key("ctrl+z", "suspend_process", "Suspend", "Suspend (`fg` resumes)", "suspend"),
     Binding(
         "ctrl+c",
@@ -216,15 +222,15 @@ FOOTER_FIRST = (
     "trouble",
     "copy.id",
     "copy.json",
-    "story.upload",
-    "story.break",
-    "story.slower",
-    "story.faster",
+    "demo.upload",
+    "demo.fault",
+    "demo.slower",
+    "demo.faster",
     "pause",
     "follow",
     "sort",
     "shapes",
-    "story.step",
+    "demo.step",
 )
 """The order of the footer: a narrow footer shows only the first of these. Other bindings follow them."""
 
@@ -237,7 +243,7 @@ PLAYBACK_ACTIONS = frozenset({"slower", "faster", "step"})
 SEEK_ACTIONS = frozenset({"step_back", "seek"})
 """Actions that need `SeekControls`: replays."""
 
-REPLAY_KEYMAP = {"table.first": "home", "tail.first": "home", "timeline.first": "home"}
+REPLAY_KEYMAP = {"table.first": "home", "activity.first": "home", "timeline.first": "home"}
 """Keys that change in a replay, where `g` goes to a time."""
 
 DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})

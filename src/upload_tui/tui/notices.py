@@ -95,12 +95,12 @@ class Alert(Struct, frozen=True):
 
 
 class _Compared(Struct, frozen=True):
-    """The uploads with one trouble at a comparison.
+    """What the last comparison found of the uploads with one kind of trouble.
 
     Attributes:
         ids: the keys of those that were compared, now or before.
         total: the number of all of them.
-        since: the stage of the oldest that was compared began then; None if all were compared.
+        since: when the stage of the oldest compared upload began; None if all uploads were compared.
     """
 
     ids: frozenset[UploadKey]
@@ -140,7 +140,7 @@ class Alerts(Struct):
     def compare(self, picture: Picture) -> None:
         """Add the uploads that became stuck or contradictory since the last call; the first call adds none.
 
-        A stale upload is not added until it is current again: its project cannot be read, so it may long be verified.
+        A stale upload is added only when it is current again: its project cannot be read, so it may already be verified.
         """
         troubles = picture.funnel().troubles
         contradictory, stuck = (troubles.get(trouble, 0) for trouble in _ALERTED_TROUBLES)

@@ -144,7 +144,7 @@ class Preferences(Struct, frozen=True):
     Attributes:
         display_options: how uploads are shown; None chooses the character set by the terminal's encoding.
         theme: the name of a theme; empty chooses one that suits the terminal.
-        saved_theme: the theme that the user chose last, for terminals with many colours if `theme` is empty; empty if none.
+        saved_theme: the theme that the user chose last; used if `theme` is empty and the terminal has many colours. Empty if none.
         themes: the user's own themes, in addition to the built-in ones.
         stylesheets: the user's own stylesheets; they override the built-in ones.
         keymap: keys by binding id, several separated by commas.
@@ -153,13 +153,13 @@ class Preferences(Struct, frozen=True):
         service_alerts: the same of each service, if there are several.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
-        state: how the dashboard was left; it comes back so.
+        state: the state of the screen at the end of the last session, which is restored.
         views: the views of the settings, and those saved from the screen.
         commands: the user's commands on uploads.
         upload_url: the address of an upload's page, with fields; empty if there is none.
         upload_urls: the same of each service, if there are several.
         on_change: what runs for changes that match a query.
-        run_program: runs a program of a command, whose name is the first argument; None runs none.
+        run_program: runs the program of a command; its first argument is the command's name. None if no command can run.
         save_views: saves the views that were saved from the screen; None does not save them.
         is_animated: enable animations.
     """

@@ -85,7 +85,7 @@ class UploadCommand(Struct, frozen=True):
 
 
 class ProgramRun(Struct, frozen=True):
-    """What runs: a program with arguments, standard input, whether its output is kept, and after which time it is killed."""
+    """A program to run: its arguments, its standard input, whether its output is kept, and its time limit."""
 
     arguments: tuple[str, ...]
     data: str
@@ -129,7 +129,7 @@ def check_fields(templates: Sequence[str]) -> None:
 
 
 def _has_field_in_script(options: tuple[str, str]) -> bool:
-    """Whether the second of two arguments is the script after `-c`, and has a field."""
+    """Whether the first of two arguments is an option like `-c`, and the second, its script, has a field."""
     option, script = options
     is_script = option.startswith("-") and not option.startswith("--") and option.endswith("c")
     return is_script and any(_fields_of(script))

@@ -116,14 +116,14 @@ def _statuses(value: Any) -> Sequence[Any]:
 
 
 def may_repeat_stage_key(body: bytes, statuses: Sequence[Any], statuses_json: bytes = b"") -> bool:
-    """Whether an object of a body may have a key twice that decides on a stage: decoders keep the last value silently.
+    """Whether an object in a body may repeat a key that decides on a stage: decoders silently keep the last value.
 
-    Fast, and True also for a page on which such a key stands elsewhere.
+    A fast check: it is also True for a page that has such a key in another place.
 
     Args:
         body: of the response.
-        statuses: the decoded ones of its uploads.
-        statuses_json: the part of the body that they were decoded from, if it is known: searching that is faster.
+        statuses: the decoded `status` of each of its uploads.
+        statuses_json: the part of the body that `statuses` was decoded from, if known: a search in it is faster.
     """
     counts = Counter({"status": len(statuses)})
     for keys, number in Counter(map(tuple, _objects(statuses))).items():

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def mask_secrets(value: Any, depth: int = 0) -> Any:
-    """Copy a JSON value, `depth` levels below an entry, with every secret masked.
+    """Copy a JSON value with every secret masked; `depth` is the number of levels between its entry and the value.
 
     Raises:
         InvalidResponseError: it is nested too deeply.

@@ -264,7 +264,7 @@ def _timeline(events: Iterable[Event]) -> Timeline:
 
 
 def _is_empty(value: object) -> bool:
-    """Whether a value means that there is nothing: null, or what some services send in place of it."""
+    """Whether a value means null: null itself, or what some services send instead: false, or an empty text, list or object."""
     text_or_list = value.strip() if isinstance(value, str) else value
     return value is None or value is False or (isinstance(text_or_list, str | list | dict) and not text_or_list)
 
@@ -331,7 +331,7 @@ def _write_states(timeline: Timeline) -> dict[str, Any]:
 
 
 def _format_stage_time(timeline: Timeline, stage: Stage) -> str | None:
-    """The time of a stage, as well as it is known: without any, a flat shape would not express that it was reached."""
+    """The best known time of a stage: in a flat shape, only its time shows that a stage was reached."""
     event = timeline.event(stage)
     return None if event is None else _format_optional(event.best_time)
 

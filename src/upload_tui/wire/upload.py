@@ -79,13 +79,13 @@ class Upload(Struct, frozen=True, kw_only=True):
     Attributes:
         size_bytes: the size that the client declared; None if not reported.
         chunks: None for an upload without chunks, or without a list of them.
-        listed_chunk_count, received_bytes: the number of chunks and the bytes received where no list of chunks says them; None if not
-            reported.
+        listed_chunk_count, received_bytes: the reported number of chunks and of bytes received, for an upload without a list of
+            chunks; None if not reported.
         status_shape: None if the status had no known shape.
         anomalies: of this response alone.
         read_on: when the response was read, by the reader's clock.
         origin: where it is listed, for `status.ABILITIES`.
-        says_final_chunks: its line says that its chunks are final; for `has_final_chunks`.
+        says_final_chunks: the line of its source has `final_chunks`; see `has_final_chunks`.
     """
 
     id: str

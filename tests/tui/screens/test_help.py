@@ -19,7 +19,17 @@ def plain(lines: list[Content]) -> list[str]:
 
 
 def test_keys_are_grouped_with_problems_first_and_movement_last() -> None:
-    ids = ("table.up", "table.down", "story.step", "copy.id", "trouble", "tail.up", "stage.error", "quit", "table.open")
+    ids = (
+        "table.up",
+        "table.down",
+        "demo.step",
+        "copy.id",
+        "trouble",
+        "activity.up",
+        "stage.error",
+        "quit",
+        "table.open",
+    )
     groups = grouped(KeyHelp(key_id, "x", key_id) for key_id in (*ids, "no.such.key"))
     assert [group.title for group in groups] == [
         "Problems",
@@ -31,7 +41,7 @@ def test_keys_are_grouped_with_problems_first_and_movement_last() -> None:
         "Move",
         "More",
     ]
-    assert [key.id for key in groups[-2].keys] == ["table.down", "table.up", "tail.up"]
+    assert [key.id for key in groups[-2].keys] == ["table.down", "table.up", "activity.up"]
     assert sum(len(group.keys) for group in groups) == len(ids) + 1
 
 
@@ -82,7 +92,7 @@ async def test_the_frame_counts_the_lines_below() -> None:
 
 
 async def test_the_help_is_about_the_pane_with_the_focus() -> None:
-    async with opened(mixed(), keymap={"tail.error": "x"}) as (pilot, _, _):
+    async with opened(mixed(), keymap={"activity.error": "x"}) as (pilot, _, _):
         pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.press("question_mark")
         await pilot.pause()

@@ -103,7 +103,7 @@ class OperationEndpoints:
 
 
 def _read(read: Callable[[], Result], otherwise: Result) -> tuple[Result, str | None]:
-    """Read a part of the queue. Returns it, or the other value and why it cannot be read."""
+    """Read a part of the queue; return it and None, or `otherwise` and the reason why it cannot be read."""
     try:
         return read(), None
     except sqlite3.Error as error:

@@ -169,7 +169,7 @@ class ScenarioRunner:
         task.add_done_callback(self._running.discard)
 
     async def wait_for_fewer(self, unfinished: int) -> None:
-        """Wait until fewer uploads than that are sent or wait for verification, so that a stopped worker fills no memory."""
+        """Wait until fewer than `unfinished` uploads are being sent or verified, so that memory does not fill if the worker stops."""
         while len(self._running) + (self.service.unverified_count or 0) >= unfinished:
             await self.clock.sleep(_POLL_SECONDS)
 

@@ -179,7 +179,7 @@ class Database:
         """Close the database if the service cannot start.
 
         Raises:
-            UsageError: because of the database, which may be damaged.
+            UsageError: the service cannot start because of the database, which may be damaged, full or in use.
         """
         try:
             yield

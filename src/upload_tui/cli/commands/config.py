@@ -49,7 +49,7 @@ def path() -> None:
     click.echo(settings_paths().settings_file)
 
 
-@command.command("show", help="Print the effective settings and their sources.")
+@command.command("show", help="Print the effective settings and where each comes from.")
 @service_options
 @output_option
 def show(output: str | None, *, flags: Flags) -> None:

@@ -40,7 +40,7 @@ def _parse_address(_: click.Context, __: click.Parameter, text: str) -> tuple[st
 
 @click.command(
     help="Keep a picture of the uploads current and serve it: /metrics for Prometheus, /healthz says whether it is current. "
-    "A service that cannot be reached is tried again and again."
+    "A service that cannot be reached is retried until it answers."
 )
 @click.option(
     "--listen",

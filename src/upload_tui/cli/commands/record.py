@@ -15,7 +15,7 @@ from upload_tui.cli.support.service import (
     find_projects,
     live_session,
     lost_error,
-    ride_out,
+    retrying,
     run_alongside,
     service_of,
 )
@@ -66,7 +66,7 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
         await _record_session(file, header, open_source, is_masked=is_masked)
         return
     async with client_for(settings) as client:
-        projects = tuple(await ride_out(lambda: find_projects(client, settings.projects)))
+        projects = tuple(await retrying(lambda: find_projects(client, settings.projects)))
         title = settings.profile or client.root
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
 

@@ -18,7 +18,7 @@ from upload_tui.cli.support.service import (
     find_projects,
     live_session,
     lost_error,
-    ride_out,
+    retrying,
     run_alongside,
     service_of,
     trouble_limits,
@@ -102,7 +102,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
             yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
             return
         async with client_for(settings) as client:
-            projects = await ride_out(lambda: find_projects(client, settings.projects))
+            projects = await retrying(lambda: find_projects(client, settings.projects))
             yield live_session(settings, client, projects, store, title=settings.profile)
     finally:
         store.close()
@@ -252,7 +252,7 @@ class _Follower(Struct):
             interval = await self.waiter.wait(interval, has_changed=has_changed)
 
     def _print_changes(self) -> None:
-        """Print past changes of uploads that were read for the first time if `--since` asks for them, then new ones."""
+        """Print the new changes; with `--since`, first the past changes of uploads that were just read for the first time."""
         from upload_tui.monitor import StageReached, UploadChange, change_record
 
         ids = {self.waiter.known_id(upload_id) for upload_id in self.waiter.outcomes}

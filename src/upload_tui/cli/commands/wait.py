@@ -29,8 +29,8 @@ from upload_tui.cli.support.project_readings import (
     read_when_ready,
     resolve_projects,
 )
-from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, ride_out, service_of, trouble_limits
-from upload_tui.cli.support.streams import continues_without_output, give_up_output_at
+from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, retrying, service_of, trouble_limits
+from upload_tui.cli.support.streams import continues_without_output, set_output_deadline
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
     EXIT_NOT_FOUND,
@@ -63,8 +63,8 @@ class _Options(Struct, frozen=True):
 
 
 @click.command(
-    help="Wait until each upload is verified or in error; without an ID, for all uploads of the projects that are pending now, "
-    "and with --where for all that match now; those that have ended count. "
+    help="Wait until each upload is verified or in error. Without an ID, wait for all uploads that are now pending in the "
+    "projects; with --where, for all that match now, including those that have ended. "
     "Exits with 0 if all reached the stage, 1 if one failed or is verified but not whole, 3 if one cannot be read, "
     "5 if one does not exist or none matches, 124 on timeout."
 )
@@ -135,7 +135,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
 
     started, store = asyncio.get_running_loop().time(), Store()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
-    give_up_output_at(deadline)  # or a reader that stalls would stop the clock of the timeout
+    set_output_deadline(deadline)  # or a reader that stalls would stop the clock of the timeout
     try:
         async with AsyncExitStack() as stack:
             try:
@@ -189,7 +189,7 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
     upload_ids, code = options.upload_ids, EXIT_OK
     if not upload_ids:
-        await ride_out(synchroniser.sync)
+        await retrying(synchroniser.sync)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
@@ -226,7 +226,7 @@ async def _wanted_ids(
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import StorePicture
 
-    projects, unknown = await ride_out(lambda: resolve_projects(client, settings.projects))
+    projects, unknown = await retrying(lambda: resolve_projects(client, settings.projects))
     readings = [*await read_when_ready(client, store, projects), *unknown]
     if not any(reading.is_shown for reading in readings):
         raise combined_error(readings)

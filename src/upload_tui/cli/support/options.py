@@ -106,7 +106,9 @@ def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Ca
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Write a log; print the traceback of an error."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
-        click.option("--token-file", type=FilePath(), help="File with the token (or UPLOAD_TUI_TOKEN)."),
+        click.option(
+            "--token-file", type=FilePath(), help="File with the token (UPLOAD_TUI_TOKEN is the token itself)."
+        ),
         profile,
         click.option("--project", metavar="PROJECT", multiple=True, help="Project id or name; may be repeated."),
         click.option(

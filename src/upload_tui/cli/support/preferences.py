@@ -255,7 +255,7 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
     """Make the preferences of a dashboard.
 
     Args:
-        settings: the effective settings; what concerns the display is from here.
+        settings: the effective settings; the display options come from these.
         profiles: the settings of each service if there are several; otherwise empty.
 
     Raises:
@@ -345,7 +345,7 @@ def _glyphs(signs: str) -> "Glyphs":
 
 
 def _use_utf8() -> None:
-    """Encode what is drawn in UTF-8: the setting overrides the locale."""
+    """Write standard output in UTF-8: the setting `signs` overrides the locale."""
     if isinstance(sys.__stdout__, io.TextIOWrapper):
         sys.__stdout__.reconfigure(encoding="utf-8")
 

@@ -58,14 +58,14 @@ _MAX_NAMED = 3
 
 
 class ProjectReading(Struct, frozen=True):
-    """What became of one project in one round.
+    """The result of reading one project in one round.
 
     Attributes:
-        project: the project; without an id, those that the service lists in a form that cannot be read.
+        project: the project; without an id it stands for all listed projects that cannot be read.
         error: why it was not read; None if it was.
-        notice: what is wrong with what is shown of it; empty if nothing is.
-        is_complete: whether all its uploads are shown, and as they are now.
-        is_shown: whether anything of it is shown: what was read now, or before.
+        notice: the problem of the data that are shown; empty if there is none.
+        is_complete: whether all its uploads are shown, in their current state.
+        is_shown: whether it is shown, with data that were read now or earlier.
         is_cached: whether a complete reading of an earlier session is shown in place of the present one.
     """
 
@@ -116,9 +116,9 @@ class Snapshot(Struct, frozen=True):
 
     def details(self, query: "Query") -> "Iterator[Detail]":
         """Yield the uploads that match a query, in its order; those that are gone only if it asks for them."""
-        from upload_tui.monitor import asks_for_gone
+        from upload_tui.monitor import includes_gone
 
-        offset, has_gone = 0, asks_for_gone(query.where.tree)
+        offset, has_gone = 0, includes_gone(query.where.tree)
         while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
             offset += len(rows)
             for row in rows:

@@ -57,7 +57,7 @@ __all__ = [
     "open_store",
     "report_replacement",
     "projects_or_cached",
-    "ride_out",
+    "retrying",
     "run_alongside",
     "service_of",
     "trouble_limits",
@@ -171,7 +171,7 @@ class Retries:
         self._seconds = min(2 * self._seconds, _LONGEST_RETRY_SECONDS)
 
 
-async def ride_out(attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+async def retrying(attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Attempt something until no transient error prevents it, for commands that keep running: from the first request on."""
     retries = Retries()
     while True:

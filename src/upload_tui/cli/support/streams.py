@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OutputLostError",
     "continues_without_output",
-    "give_up_output_at",
+    "set_output_deadline",
     "guarded_streams",
     "is_output_written",
     "output_error",
@@ -198,7 +198,7 @@ def _ignore_lost_output() -> None:
         file.is_required = False
 
 
-def give_up_output_at(deadline: float | None) -> None:
+def set_output_deadline(deadline: float | None) -> None:
     """Stop waiting for a reader of standard output at a time of the monotonic clock; None waits on."""
     if (file := _standard_output()) is not None:
         file.give_up_at = deadline

@@ -244,7 +244,7 @@ def merged_entries(
     """The views or commands of all profiles, each once.
 
     Raises:
-        SettingsError: two profiles give a name to different ones.
+        SettingsError: two profiles use the same name for different views or commands.
     """
     found: dict[str, tuple[str, _Entry]] = {}
     for settings in profiles:

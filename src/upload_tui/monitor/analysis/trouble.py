@@ -248,9 +248,9 @@ DEFAULT_LIMITS = TroubleLimits()
 
 
 def has_failed(row: Row) -> bool:
-    """Whether an upload is in error, or verified but not whole: a command that waits for a safe file has not got one.
+    """Whether an upload is in error, or verified but not whole. A command that waits for a safe file then fails.
 
-    One that is gone has not: nothing is left to be wrong.
+    False for an upload that is gone.
     """
     return not row.is_gone and (row.stage is Stage.ERROR or row.is_contradictory)
 

@@ -117,7 +117,7 @@ _service_titles: dict[str, str] = {}
 
 
 def name_service(service: str, title: str) -> None:
-    """Find the uploads of a service from now on by its title on screen as well: `service` is its root URL."""
+    """Let queries find a service by its title on screen too; `service` is its root URL."""
     _service_titles[service] = title
 
 
@@ -127,7 +127,7 @@ def service_texts(service: str) -> Sequence[str]:
 
 
 def with_service(tree: Expression, service: str) -> Expression:
-    """The tree for the uploads of one service: its terms `service:` are replaced by what they amount to."""
+    """The tree for the uploads of one service: each term `service:` becomes a term that matches all or none of them."""
     match tree:
         case TextTerm(field="service"):
             return EVERYTHING if matches_texts(tree, service_texts(service)) else Not(EVERYTHING)

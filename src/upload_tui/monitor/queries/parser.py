@@ -52,7 +52,7 @@ def parse_query(text: str) -> Where:
     """Parse a query of a command or a setting.
 
     Raises:
-        QueryError: it has a mistake, an unknown field or no end.
+        QueryError: it has a mistake or an unknown field, or it is incomplete.
     """
     try:
         return Where(text, _Parser(text, is_strict=True).parse())

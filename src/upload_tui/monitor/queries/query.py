@@ -12,7 +12,7 @@ from upload_tui.monitor.model import UploadKey
 from upload_tui.status import Stage
 
 __all__ = [
-    "asks_for_gone",
+    "includes_gone",
     "AllOf",
     "AnyOf",
     "EVERYTHING",
@@ -240,13 +240,13 @@ def needs_marks(tree: Expression) -> bool:
             return False
 
 
-def asks_for_gone(tree: Expression) -> bool:
-    """Whether the tree names uploads that are gone as ones to find, not to leave out."""
+def includes_gone(tree: Expression) -> bool:
+    """Whether a query asks for uploads that are gone; False if it only excludes them."""
     match tree:
         case StateTerm():
             return State.GONE in tree.states
         case AllOf() | AnyOf():
-            return any(map(asks_for_gone, tree.parts))
+            return any(map(includes_gone, tree.parts))
         case _:
             return False
 

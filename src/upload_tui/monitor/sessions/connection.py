@@ -212,7 +212,7 @@ class ConnectionTracker:
         Args:
             round_: the round.
             answer_count: how many answers have arrived; None while none is expected.
-            limit_seconds: see `stalled`.
+            limit_seconds: see `note_stall`.
             check_seconds: how often to check, in real time.
         """
         task = asyncio.ensure_future(round_)
@@ -223,7 +223,7 @@ class ConnectionTracker:
                 before, answers = answers, answer_count()
                 if answers is None or answers != before or self._is_paused:
                     answered_on = self._clock.now()
-                self.stalled(began_on, answered_on, limit_seconds())
+                self.note_stall(began_on, answered_on, limit_seconds())
             return task.result()
         finally:
             if not task.done():
@@ -232,13 +232,13 @@ class ConnectionTracker:
             elif not task.cancelled():
                 task.exception()  # of a round that failed as this was cancelled: asyncio would log it
 
-    def stalled(self, began_on: datetime, answered_on: datetime, limit_seconds: float) -> None:
-        """Note that a round does not end; call this again and again while it lasts.
+    def note_stall(self, began_on: datetime, answered_on: datetime, limit_seconds: float) -> None:
+        """Update the state while a round has not ended; call this repeatedly until it ends.
 
         Args:
             began_on: when the round began.
             answered_on: when the service last answered a request of it; `began_on` before the first answer.
-            limit_seconds: without an answer for this long, the round counts as missed; for three times as long, as offline.
+            limit_seconds: after this long without an answer the state is retrying; after three times as long it is offline.
         """
         now = self._clock.now()
         seconds = (now - answered_on).total_seconds()

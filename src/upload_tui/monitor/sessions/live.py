@@ -182,7 +182,7 @@ class LiveSession:
         return not self.notice and all(poller.is_complete for poller in self._pollers)
 
     def connection(self) -> Connection:
-        """The worst connection of all projects, with the name of its project if it is not that of all."""
+        """The worst connection of all projects; it names its project if that project has a problem that the others do not have."""
         worst = worst_connection(
             [(poller.project.name or poller.project.id, poller.tracker.current) for poller in self._pollers]
         )

@@ -76,7 +76,7 @@ class _Subscriber:
         self._changed = asyncio.Event()
 
     def put(self, change: Change) -> None:
-        """Add a change."""
+        """Add a change; one of a replaceable kind replaces the last one of its kind."""
         if isinstance(change, PictureChanged | SyncProgressed):
             self._replaceable[type(change)] = change
         else:
@@ -102,7 +102,7 @@ class _Subscriber:
 
 
 class ChangeBroadcaster:
-    """Publishes changes and remembers the last ones.
+    """Publishes changes to subscribers and keeps the last ones as a history.
 
     Args:
         on_change: called with each change before the subscribers receive it.

@@ -72,7 +72,7 @@ class AcknowledgementBackup:
                 del self._waiting[kept.id]
 
     def set(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
-        """Acknowledge what is wrong with uploads in their present stage; None takes it back."""
+        """Acknowledge what is wrong with uploads in their present stage; None removes the acknowledgement."""
         stage, given = ("stage", acknowledgement) if acknowledgement else ("NULL", Acknowledgement())
         self._db.executemany(
             f"UPDATE uploads SET acknowledged_stage = {stage}, acknowledged_until_ms = ?, acknowledgement = ? WHERE id = ?",

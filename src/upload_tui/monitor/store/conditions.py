@@ -102,7 +102,7 @@ class TroubleThresholds(Struct, frozen=True):
 
 
 def acknowledged_condition(now: datetime) -> Condition:
-    """The condition that what is wrong with an upload is acknowledged."""
+    """The SQL condition that an upload's trouble is acknowledged at this time."""
     return f"(acknowledged_stage IS stage AND ifnull(acknowledged_until_ms, {_FOREVER}) > ?)", (to_ms(now),)
 
 

@@ -56,7 +56,7 @@ Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
 
 
 class QueryResult(Struct, frozen=True):
-    """Some uploads of a query's result, and what was found."""
+    """Some uploads of a query's result, and the row numbers that they were found by."""
 
     uploads: Sequence[StoredUpload]
     found: FoundRows
@@ -78,12 +78,12 @@ class Store:
     Args:
         file: where to store them; None for memory. A file that cannot be used, or fails later, is replaced: see `notice`.
         monotonic: seconds that never go backwards.
-        limits: constants that tune it and the synchronisation with it.
-        acknowledgements: the file that keeps what the user acknowledged, also without the cache; None for none.
+        limits: constants that tune the store and its synchronisation.
+        acknowledgements: the file with a copy of the user's acknowledgements, kept when the cache is lost; None for no copy.
 
     Attributes:
-        revision: increases whenever data may have changed; by another process, only in `detect_other_writers`.
-        replaced: set when the database failed and was replaced; its waiter clears it.
+        revision: increases whenever data may have changed. Changes by other processes are found only by `detect_other_writers`.
+        replaced: set when the database failed and was replaced; the code that waits for it clears it.
     """
 
     can_bulk_load = can_snapshot

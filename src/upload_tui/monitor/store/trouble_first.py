@@ -32,7 +32,7 @@ _WEIGHTS = {trouble: weight for weight, trouble in enumerate(Trouble)}
 
 
 class TroubleOrder(Struct, frozen=True):
-    """A query's result in this order.
+    """A query's result with the rows in trouble first.
 
     Attributes:
         numbers: the rows in trouble that come first.
@@ -120,7 +120,7 @@ class TroubleFirst:
         return known.seconds < _SLOW_SECONDS or now - known.made_at >= known.seconds * _REFRESH_FACTOR
 
     def _first_rows(self, selects: Sequence[_Select], limit: int | None) -> tuple[tuple[int, ...], int]:
-        """The first rows of the results together, and the number of all their rows."""
+        """The first `limit` rows of all SELECTs, merged in order, and the number of rows that all SELECTs have."""
         rows: list[tuple[int, int, int]] = []
         total = 0
         for select in selects:

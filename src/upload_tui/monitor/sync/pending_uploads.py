@@ -82,7 +82,7 @@ class PendingUploads:
 
 
 class PagePlan(Struct, frozen=True):
-    """Pages (from 1) of one size; positions on none of them are requested one by one. `cost` is in rows."""
+    """Which pages (from 1) of one size to request; uploads that are on none of them are requested singly. `cost` is in rows."""
 
     per_page: int
     pages: tuple[int, ...]
@@ -107,9 +107,9 @@ def _plan(positions: Sequence[int], size: int) -> PagePlan:
 class NewUploads:
     """The new uploads of one project.
 
-    A known upload above unknown ones would hide those from the next round. So all new uploads are read before any is recorded. If
-    there are too many, the store remembers which uploads were known before, until the last new one is recorded, perhaps in a later
-    session.
+    A round reads pages, newest first, until one has a known upload. If only some new uploads were recorded, the next round would
+    stop at them and miss the older ones. So all new uploads are read before any is recorded. If there are too many, the store
+    remembers which uploads were known before, until the last new one is recorded, perhaps in a later session.
 
     Args:
         state: the project's stored facts.

@@ -75,7 +75,7 @@ class _Found(Struct):
 
 
 class _Round(ListingTally, kw_only=True):
-    """What one listing has shown so far."""
+    """The state of one round: the lines of its listing so far, and which of them are not recorded yet."""
 
     found: _Found
     """What is not recorded yet."""

@@ -31,13 +31,16 @@ _GROUPS: tuple[tuple[str, str], ...] = (
         "Find, filter and sort",
         "search views view. stage. last. projects sort reverse follow activity.time clear table.next_match table.previous_match",
     ),
-    ("Find, filter and sort", "tail.initiated tail.completed tail.verified tail.error tail.last. tail.clear"),
-    ("Find, filter and sort", "tail.next_match tail.previous_match"),
-    ("Inspect", "table.open tail.open raw shapes history latencies times density columns pause refresh"),
-    ("Copy, export and run", "open.page command. table.mark copy.id copy.json copy.curl tail.copy copy. export"),
-    ("Demo and replay", "story."),
+    (
+        "Find, filter and sort",
+        "activity.initiated activity.completed activity.verified activity.error activity.last. activity.clear",
+    ),
+    ("Find, filter and sort", "activity.next_match activity.previous_match"),
+    ("Inspect", "table.open activity.open raw shapes history latencies times density columns pause refresh"),
+    ("Copy, export and run", "open.page command. table.mark copy.id copy.json copy.curl activity.copy copy. export"),
+    ("Demo and replay", "demo. replay."),
     ("Panes", "pane. help quit quit. upload.back suspend"),
-    ("Move", "table.down table.up table. tail.down tail.up tail. timeline.down timeline.up timeline."),
+    ("Move", "table.down table.up table. activity.down activity.up activity. timeline.down timeline.up timeline."),
 )
 """Titles with binding ids, or prefixes that end with a dot. A whole id has priority. A title may occur several times."""
 

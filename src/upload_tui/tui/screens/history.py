@@ -148,7 +148,7 @@ class HistoryScreen(UploadDialog):
         """Add the widgets."""
         with VerticalScroll(id="history") as box:
             box.border_subtitle = f"{key_of(self, 'history.close')} close"
-            yield Static("Not known any more.")
+            yield Static("This upload is no longer known.")
 
     def on_mount(self) -> None:
         """Show what is known."""

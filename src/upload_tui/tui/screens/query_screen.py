@@ -269,7 +269,7 @@ class QueryScreen(SearchScreen):
         self._go_to_next(PENDING_STAGES, "No overdue or stuck uploads.")
 
     def _go_to_next(self, stages: frozenset[Stage], none_text: str) -> None:
-        """Select the next upload in trouble in some stages, or show a text if there is none."""
+        """Select the next upload in trouble in one of these stages; show `none_text` if there is none."""
         query, table = self.rows_query, self.query_one(UploadTable)
         narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
         key = None

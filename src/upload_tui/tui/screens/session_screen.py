@@ -71,7 +71,7 @@ class CopyScreen(LiveScreen, Screen[None]):
         """Copy the request as a curl command."""
         selected = self.selection()
         if any(detail.upload.origin is Origin.SOURCE for detail in selected):
-            self.notify("Uploads of a source are not requested", severity="warning", timeout=4)
+            self.notify("Uploads of a source have no request to copy", severity="warning", timeout=4)
         else:
             self._copy("request", [curl_command(detail.row.service, detail.upload.id) for detail in selected])
 

@@ -1,6 +1,7 @@
-"""One upload's timeline: its stages with their times and durations, anomalies, chunks and details; also in a pane of fixed size.
+"""One upload's timeline: its stages with their times and durations, anomalies, chunks and details.
 
-A scrolling container would lay out the whole screen whenever the next timeline has another height.
+`TimelinePane` shows it in a pane of fixed size: a scrolling container would make Textual lay out the whole screen for each timeline
+of another height.
 """
 
 from collections.abc import Iterator, Sequence

@@ -51,7 +51,7 @@ def test_a_live_connection_is_slow_as_soon_as_an_answer_or_a_round_takes_long() 
         began_on, states = clock.now(), list[str]()
         for second in range(7):
             answered_on = began_on + timedelta(seconds=second // answer_seconds * answer_seconds)
-            tracker.stalled(began_on, answered_on, 10)
+            tracker.note_stall(began_on, answered_on, 10)
             states.append(tracker.current.state.value)
             clock.advance(1)
         slow_after = 2 if answer_seconds > 2 else 5
