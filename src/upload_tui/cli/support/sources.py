@@ -37,7 +37,8 @@ def _watched(settings: ServiceSettings) -> "WatchedSource":
     from upload_tui.monitor import WatchedSource
 
     projects = frozenset(settings.projects)
-    return WatchedSource(_command_source(settings), service_of(settings), settings.title, projects)
+    source, service = _command_source(settings), service_of(settings)
+    return WatchedSource(source, service, settings.title, projects, settings.timeout_seconds)
 
 
 def source_session(

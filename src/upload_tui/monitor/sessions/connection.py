@@ -88,6 +88,7 @@ class ConnectionTracker:
         publish: called with each new state.
         jitter: returns a random number from 0 to 1, to spread retries.
         read_on: when an earlier session last read the picture; None if none did.
+        stall_text: the reason of a round that does not end: there was no answer for this long, such as `5s`.
     """
 
     def __init__(
@@ -97,10 +98,12 @@ class ConnectionTracker:
         jitter: Callable[[], float] = random.random,
         *,
         read_on: datetime | None = None,
+        stall_text: Callable[[str], str] = "No answer for {}".format,
     ) -> None:
         self._clock = clock
         self._publish = publish
         self._jitter = jitter
+        self._stall_text = stall_text
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
@@ -251,8 +254,9 @@ class ConnectionTracker:
                 self._is_slow = self._was_slow = True
                 self._enter(ConnectionState.SLOW, reason="")
             return
-        reason = f"No answer for {age_text(limit_seconds)}"
-        if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
+        offline_seconds = limit_seconds * _TRIES_UNTIL_OFFLINE
+        reason = self._stall_text(age_text(limit_seconds if seconds < offline_seconds else offline_seconds))
+        if seconds < offline_seconds and self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, reason=reason)
         else:
             self._enter(ConnectionState.OFFLINE, reason=reason, since=self._failing_since or answered_on)

@@ -21,6 +21,7 @@ from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
 from upload_tui.status import Stage
+from upload_tui.text import span_text
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
 
@@ -77,7 +78,11 @@ class SourceSession:
         self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
         self._synchroniser = SnapshotSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
         self._tracker = ConnectionTracker(
-            clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
+            clock,
+            self._publish_connection,
+            schedule.jitter,
+            read_on=self._synchroniser.previous_read_on,
+            stall_text=_stall_text(watched),
         )
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         self._progress_at = -math.inf
@@ -190,6 +195,12 @@ class SourceSession:
         self._tracker.catching_up(known, total)
         self.changes.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
         self.changes.publish(PictureChanged(at=self._clock.now()))
+
+
+def _stall_text(watched: WatchedSource) -> Callable[[str], str]:
+    """Why a listing that does not end counts as missed: `s3.py is running, no line for 5s, ended after 30s`."""
+    limit = "" if watched.timeout_seconds is None else f", ended after {span_text(watched.timeout_seconds)}"
+    return lambda age: f"{watched.source.name} is running, no line for {age}{limit}"
 
 
 class _SourceFreshness:

@@ -47,12 +47,14 @@ class WatchedSource(Struct, frozen=True):
         service: its identity, where a service has its URL; begins with `status.SOURCE_PREFIX`.
         title: the project of uploads that name none.
         projects: ids or names of the projects to watch; empty for all.
+        timeout_seconds: how long a listing may take; None if that is not known.
     """
 
     source: SnapshotSource
     service: str
     title: str
     projects: frozenset[str] = frozenset()
+    timeout_seconds: float | None = None
 
 
 class SnapshotRecorder:

@@ -21,6 +21,7 @@ from upload_tui.monitor import (
 )
 from upload_tui.sources import LineReceiver, Listing
 from upload_tui.status import Stage
+from upload_tui.text import age_text
 
 FAST = Schedule(0.001, 0.001, 0.001, growth=1.0)
 
@@ -31,7 +32,7 @@ async def running(
 ) -> AsyncIterator[SourceSession]:
     store = Store()
     session = SourceSession(
-        WatchedSource(source, SERVICE, "scripted"), store, clock or SystemClock(), schedule=schedule
+        WatchedSource(source, SERVICE, "scripted", timeout_seconds=30), store, clock or SystemClock(), schedule=schedule
     )
     task = asyncio.create_task(session.run())
     try:
@@ -116,9 +117,9 @@ class _SlowSource(ScriptedSource):
         return await super().read(receive)
 
 
-def states_of(source: _SlowSource, seconds: float) -> list[tuple[str, int]]:
-    """Each new state of a session, and how many seconds the listing of that time had taken."""
-    states: list[tuple[str, int]] = []
+def states_of(source: _SlowSource, seconds: float) -> list[tuple[str, int, str]]:
+    """Each new state of a session, how many seconds the listing of that time had taken, and the reason."""
+    states: list[tuple[str, int, str]] = []
 
     async def watch() -> None:
         async with running(source, VirtualClock(), source_schedule(15)) as session:
@@ -127,11 +128,11 @@ def states_of(source: _SlowSource, seconds: float) -> list[tuple[str, int]]:
                     async for change in changes:
                         if isinstance(change, ConnectionChanged):
                             taken = round(VirtualClock().monotonic() - source.began_at)
-                            states.append((change.connection.state.value, taken))
+                            states.append((change.connection.state.value, taken, change.connection.reason))
 
     with virtual_time():
         asyncio.run(watch())
-    return [one for before, one in zip([("", 0), *states], states, strict=False) if before[0] != one[0]]
+    return [one for before, one in zip([("", 0, ""), *states], states, strict=False) if before[0] != one[0]]
 
 
 @pytest.mark.parametrize(("usual", "slow", "missed", "offline"), [(0.4, 2, 5, 15), (3, 6, 12, 36), (20, 40, 80, 240)])
@@ -140,10 +141,12 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
 ) -> None:
     """However long the usual listings take, and the first, the state is live between and during them."""
     states = states_of(_SlowSource(10 * usual, *[usual] * 6, 100_000), 1000)
-    assert [state for state, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
-    assert [seconds for _, seconds in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
+    assert [state for state, _, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
+    assert [seconds for _, seconds, _ in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
+    lines = [f"scripted is running, no line for {age_text(age)}, ended after 30s" for age in (missed, offline)]
+    assert [reason for _, _, reason in states] == ["", "", "", *lines]
 
 
 def test_a_listing_that_took_long_once_is_slow_and_live_again() -> None:
     states = states_of(_SlowSource(1, 1, 1, 4, 1), 200)
-    assert [state for state, _ in states] == ["catching up", "live", "slow", "live"]
+    assert [state for state, _, _ in states] == ["catching up", "live", "slow", "live"]
