@@ -69,81 +69,70 @@ def loading() -> InMemorySession:
     return connected(Connection(state=ConnectionState.CATCHING_UP, since=NOW, known=612, total=4000))
 
 
-def retrying() -> InMemorySession:
+def lost(
+    state: ConnectionState,
+    read_seconds_ago: float,
+    reason: str = "",
+    *,
+    session: InMemorySession | None = None,
+    since_seconds_ago: float = 0,
+    retry_in_seconds: float | None = None,
+) -> InMemorySession:
+    """A session, by default of the sample uploads, that was last current so long ago."""
+    session = session or live()
+    read_on = session.clock.now()
+    session.clock.advance(read_seconds_ago)
+    now = session.clock.now()
+    retry_on = None if retry_in_seconds is None else now + timedelta(seconds=retry_in_seconds)
+    since = now - timedelta(seconds=since_seconds_ago)
     return connected(
-        Connection(
-            state=ConnectionState.RETRYING,
-            since=NOW,
-            read_on=NOW - timedelta(seconds=9),
-            next_try_on=NOW + timedelta(seconds=8),
-            reason="https://example.org/api/v1/projects did not answer in time",
-        )
+        Connection(state=state, since=since, read_on=read_on, next_try_on=retry_on, reason=reason), session
     )
+
+
+def retrying() -> InMemorySession:
+    reason = "https://example.org/api/v1/projects did not answer in time"
+    return lost(ConnectionState.RETRYING, 9, reason, retry_in_seconds=8)
 
 
 def offline() -> InMemorySession:
-    return connected(
-        Connection(
-            state=ConnectionState.OFFLINE,
-            since=NOW - timedelta(minutes=41),
-            read_on=NOW - timedelta(minutes=41),
-            next_try_on=NOW + timedelta(seconds=30),
-            reason="https://example.org cannot be reached",
-        )
-    )
+    reason = "https://example.org cannot be reached"
+    return lost(ConnectionState.OFFLINE, 41 * 60, reason, since_seconds_ago=41 * 60, retry_in_seconds=30)
 
 
 def started_offline() -> InMemorySession:
     """The picture that yesterday's session left."""
-    yesterday = NOW - timedelta(hours=17)
     uploads = [
-        an_upload("brain_062_T1.nii.gz", initiated=200, chunks=(1, 2), now=yesterday),
-        an_upload("aligned_S217.bam", initiated=180, completed=8, now=yesterday),
-        an_upload("plate-12-well-3.czi", initiated=900, completed=840, error=800, message=CHUNK_ERROR, now=yesterday),
-        an_upload("simulation-00044.h5", initiated=9000, completed=3660, now=yesterday),
+        an_upload("brain_062_T1.nii.gz", initiated=200, chunks=(1, 2)),
+        an_upload("aligned_S217.bam", initiated=180, completed=8),
+        an_upload("overdue_S218.bam", initiated=180, completed=40),
+        an_upload("plate-12-well-3.czi", initiated=900, completed=840, error=800, message=CHUNK_ERROR),
+        an_upload("simulation-00044.h5", initiated=9000, completed=3660),
         *(
-            an_upload(
-                f"scan-{n:02d}.tiff", initiated=600 * n, completed=600 * n - 30, verified=600 * n - 44, now=yesterday
-            )
+            an_upload(f"scan-{n:02d}.tiff", initiated=600 * n, completed=600 * n - 30, verified=600 * n - 44)
             for n in range(1, 12)
         ),
     ]
-    return connected(
-        Connection(
-            state=ConnectionState.OFFLINE,
-            since=NOW - timedelta(seconds=20),
-            read_on=yesterday,
-            next_try_on=NOW + timedelta(seconds=8),
-            reason="https://example.org cannot be reached",
-        ),
-        InMemorySession(uploads),
+    return lost(
+        ConnectionState.OFFLINE,
+        17 * 3600,
+        "https://example.org cannot be reached",
+        session=InMemorySession(uploads),
+        since_seconds_ago=20,
+        retry_in_seconds=8,
     )
 
 
 def frozen() -> InMemorySession:
-    return connected(
-        Connection(
-            state=ConnectionState.RETRYING,
-            since=NOW,
-            read_on=NOW - timedelta(seconds=7),
-            reason="No answer for 5s",
-        )
-    )
+    return lost(ConnectionState.RETRYING, 7, "No answer for 5s")
 
 
 def not_allowed() -> InMemorySession:
-    return connected(
-        Connection(
-            state=ConnectionState.NOT_ALLOWED,
-            since=NOW,
-            read_on=NOW - timedelta(seconds=5),
-            reason="401: expired api_token",
-        )
-    )
+    return lost(ConnectionState.NOT_ALLOWED, 5, "401: expired api_token")
 
 
 def paused() -> InMemorySession:
-    return connected(Connection(state=ConnectionState.PAUSED, since=NOW, read_on=NOW - timedelta(minutes=3)))
+    return lost(ConnectionState.PAUSED, 180)
 
 
 def errors_only() -> InMemorySession:
@@ -235,10 +224,10 @@ STATES: Mapping[str, State] = {
     ),
     "retrying": State("The last request failed: how long until the next, and why, in the alarm line.", retrying),
     "offline": State(
-        "Offline: the red alarm line says since when and why; the age of the data is in the header.", offline
+        "Offline: the red alarm line says since when and why, and the stuck upload still stands out.", offline
     ),
     "started-offline": State(
-        "Started offline: the table is of yesterday, its pending uploads are faint and as late as they were then.",
+        "Started offline: what was in trouble yesterday still stands out, with its least age (`>1h 01m`); the rest is faint.",
         started_offline,
     ),
     "frozen": State("The service has not answered for a while: no longer live, and how old the data are.", frozen),
@@ -403,8 +392,12 @@ def test_projects_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
 def test_services(snap_compare: Compare, size: tuple[int, int]) -> None:
     """Two services, one of them offline: its alarm line is red, its rows are faint, and each row has the name of its service."""
     names = {f"https://{name}.example.org": name for name in ("east", "west")}
-    east, west = (InMemorySession(sample_uploads(), title=name, service=root) for root, name in names.items())
-    west.set_connection(offline().connection())
+    clock = FrozenClock()
+    east, west = (
+        InMemorySession(sample_uploads(), clock=clock, title=name, service=root) for root, name in names.items()
+    )
+    reason = "https://example.org cannot be reached"
+    lost(ConnectionState.OFFLINE, 60, reason, session=west, since_seconds_ago=60, retry_in_seconds=30)
     options = DisplayOptions(zone=UTC, services=tuple(names.items()))
     app = testing.dashboard(CombinedSession([east, west]), display_options=options)
     assert snap_compare(app, terminal_size=size)

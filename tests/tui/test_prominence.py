@@ -10,7 +10,8 @@ from textual.geometry import Region
 
 from tests.tui.colour_vision import chroma, contrast
 from tests.tui.dashboards import opened
-from upload_tui.testing import an_upload, dashboard, sample_uploads, settled
+from upload_tui.monitor import Connection, ConnectionState
+from upload_tui.testing import NOW, an_upload, dashboard, sample_uploads, settled
 from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES
 from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
@@ -34,6 +35,7 @@ class Run(NamedTuple):
     text: str
     colour: str
     background: str
+    is_bold: bool
 
 
 class Picture:
@@ -58,7 +60,7 @@ class Picture:
                     background = hex_of(style.bgcolor)
                     colour = background if style.color is None else hex_of(style.color)
                     pair = (background, colour) if style.reverse else (colour, background)
-                    yield Run(x, y, segment.text, *pair)
+                    yield Run(x, y, segment.text, *pair, bool(style.bold))
                 else:
                     assert segment.text.isspace(), segment
                 x += segment.cell_length
@@ -108,17 +110,24 @@ STUCK = an_upload("t-stuck.h5", initiated=9000, completed=8000, size_bytes=9_000
 FAILED = an_upload("t-failed.czi", initiated=90, completed=60, error=50, message="no room left on the storage")
 ODD = an_upload("t-odd.czi", initiated=90, completed=60, verified=50, chunks=(1, 3, 4))
 NORMAL: list[dict[str, Any]] = [
-    an_upload("n-almost.bin", initiated=20, chunks=(1, 2, 3), size_bytes=3_000_100),
-    an_upload("n-verifying.bin", initiated=20, completed=3),
+    an_upload("n-new-almost.bin", initiated=20, chunks=(1, 2, 3), size_bytes=3_000_100),
+    an_upload("n-new-verifying.bin", initiated=20, completed=3),
     *(an_upload(f"n-done-{n}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(2)),
 ]
-SEVERAL = [an_upload(f"n-{n:02d}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(60)]
+SEVERAL = [an_upload(f"n-done-{n + 2}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(60)]
 TROUBLE = {"stuck": STUCK, "failed": FAILED, "anomaly": ODD}
 
 
+@pytest.mark.parametrize("is_offline", [False, True], ids=["live", "offline"])
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))
-async def test_trouble_is_on_the_first_screen_and_stands_out_from_anything_normal(size: tuple[int, int]) -> None:
-    async with opened([*TROUBLE.values(), *NORMAL], size=size, order=TableOrder()) as (pilot, _, table):
+async def test_trouble_is_on_the_first_screen_and_stands_out_from_anything_normal(
+    size: tuple[int, int], is_offline: bool
+) -> None:
+    async with opened([*TROUBLE.values(), *NORMAL, *SEVERAL], size=size, order=TableOrder()) as (pilot, session, table):
+        if is_offline:
+            session.clock.advance(600)
+            session.set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW, read_on=NOW))
+            await settled(pilot)
         for theme in PAINTED:
             pilot.app.theme = theme
             await pilot.pause()
@@ -127,8 +136,16 @@ async def test_trouble_is_on_the_first_screen_and_stands_out_from_anything_norma
             loud = {text_of(line): prominence(line, screen.page) for line in lines}
             normal = {text: value for text, value in loud.items() if " n-" in text}
             troubled = {text: value for text, value in loud.items() if " t-" in text}
-            assert (len(normal), len(troubled)) == (len(NORMAL), len(TROUBLE))
+            assert len(troubled) == len(TROUBLE)
+            assert len(normal) >= len(NORMAL)
             assert min(troubled.values()) > max(normal.values()), (theme, loud)
+            assert not any(run.is_bold for line in lines if " n-" in text_of(line) for run in line), theme
+            done, new, trouble = (
+                {contrast(run.colour, screen.page) for line in lines for run in line if kind in run.text}
+                for kind in ("n-done", "n-new", "t-")
+            )
+            assert max(done) < min(trouble), theme
+            assert max(new) <= min(trouble), theme
             assert sorted({run.text.split()[0] for run in screen.fills()}) == ["NOT", "STUCK"], theme
 
 
@@ -173,4 +190,4 @@ async def test_without_colours_words_and_signs_say_the_same(ascii_only: bool) ->
         assert failed in rows["t-failed.czi"]
         assert warning in rows["t-odd.czi"]
         assert "NOT WHOLE" in rows["t-odd.czi"]
-        assert not {warning, failed} & set(rows["n-almost.bin"])
+        assert not {warning, failed} & set(rows["n-new-almost.bin"])

@@ -78,7 +78,7 @@ class Picture(Protocol):
         ...
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
-        """The pending uploads, stuck ones first, then those that have waited longest."""
+        """The pending uploads: stuck, then overdue, then others; each the longest waiting first."""
         ...
 
     def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:

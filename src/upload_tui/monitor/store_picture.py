@@ -15,6 +15,7 @@ from upload_tui.monitor.analysis.trouble import (
     TroubleLimits,
     lateness_of,
     trouble_of,
+    waiting_order,
     waits_for_client,
 )
 from upload_tui.monitor.analysis.worker_health import (
@@ -182,10 +183,9 @@ class StorePicture:
         return StoreAggregates(self._store, self._scope(project_ids)) if project_ids else self._aggregates
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
-        """The pending uploads: stuck, then overdue, then completed, then initiated ones; each the longest waiting first."""
-        rows = [*self._rows(self._store.pending(self._scope(project_ids), limit=max(limit * 8, 64)))]
-        rows.sort(key=lambda row: (not row.lateness.is_stuck, not row.lateness.is_overdue, -row.stage.rank))
-        return rows[:limit]
+        """The pending uploads: stuck, then overdue, then others; each the longest waiting first."""
+        oldest = self._store.pending(self._scope(project_ids), limit=max(limit * 4, 32))
+        return sorted(self._rows(oldest), key=waiting_order)[:limit]
 
     def row(self, upload_id: str, service: str = "") -> Row | None:  # noqa: ARG002
         """One upload as a row; None if it is not known."""

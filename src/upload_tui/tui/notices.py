@@ -81,12 +81,18 @@ class Alert(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line without control characters."""
+        """One line without control characters, with the cause of failures."""
+        if self.trouble is not None:
+            return self.short_text
+        return f"{self.short_text}: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
+
+    @property
+    def short_text(self) -> str:
+        """The same without the cause."""
         if self.trouble is not None:
             names, what = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble]
         else:
-            names = [failure.upload.name or failure.upload.id for failure in self.failures]
-            what = f"failed: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
+            names, what = [failure.upload.name or failure.upload.id for failure in self.failures], "failed"
         count = len(names) + self.others
         if count == len(names) == 1:
             return f"{truncate_middle(names[0], _NAME_CELLS)} {what}"

@@ -552,7 +552,7 @@ async def test_the_column_dialog_changes_the_columns() -> None:
         await pilot.pause()
         titles = "".join(segment.text for segment in table.render_line(0)).split()
         assert "Size" not in titles
-        assert titles == ["Name", "Since", "Details"]
+        assert titles == ["Name", "Age", "Details"]
         await pilot.press("c", "escape")
         await pilot.pause()
         assert "Size" not in "".join(segment.text for segment in table.render_line(0))

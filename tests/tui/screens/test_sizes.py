@@ -85,7 +85,7 @@ async def test_every_default_column_is_visible_at_each_size(size: tuple[int, int
     async with opened(mixed(), size) as (pilot, _, _):
         await settled(pilot)
         assert shown(pilot, *PANES) == panes
-        assert all(title in on_screen(pilot) for title in ("Name", "Size", "Since", "Details"))
+        assert all(title in on_screen(pilot) for title in ("Name", "Size", "Age", "Details"))
         assert "STUCK" in on_screen(pilot)
 
 

@@ -33,6 +33,7 @@ OFFLINE = Connection(
     next_try_on=NOW + timedelta(seconds=8),
     reason="https://example.org/api/v1/projects refused the connection",
 )
+REFUSED = "https://a-long-name.example.org/api/v1 refused the connection"
 REJECTED = Connection(state=ConnectionState.NOT_ALLOWED, since=NOW - timedelta(seconds=5), reason="401: expired")
 DENIED = Connection(
     state=ConnectionState.DENIED,
@@ -153,16 +154,22 @@ async def test_an_alert_leaves_the_name_of_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uploads", "others"),
-    [(FINE, ""), (FAILED, " · ✗ 1 more failed · ▲ 1 stuck 2h 13m")],
-    ids=["the only one", "another"],
+    ("uploads", "columns", "text"),
+    [
+        (FINE, 120, ": no room left"),
+        (FAILED, 120, ": no room left · ✗ 1 more failed · ▲ 1 stuck 2h 13m"),
+        (FAILED, 60, " · ✗ 1 more failed · ▲ 1 stuck 2h 13m"),
+    ],
+    ids=["the only one", "another", "narrow"],
 )
-async def test_a_failure_that_an_alert_names_has_its_cause_once(uploads: Sequence[dict[str, Any]], others: str) -> None:
-    async with opened(uploads) as (pilot, session, _):
+async def test_a_failure_that_an_alert_names_has_its_cause_once(
+    uploads: Sequence[dict[str, Any]], columns: int, text: str
+) -> None:
+    async with opened(uploads, size=(columns, 24)) as (pilot, session, _):
         session.publish(an_upload("new.bin", initiated=90, completed=80, error=60, message="no room left"))
         failures = [one for one in session.changes.history(99) if isinstance(one, StageReached) and one.error_message]
         pilot.app.screen.query_one(AlarmBar).show_alert(Alert(tuple(failures[-1:])))
-        assert (await alarm_of(pilot))[1] == f"✗ new.bin failed: no room left{others}"
+        assert (await alarm_of(pilot))[1] == f"✗ new.bin failed{text}"
 
 
 @pytest.mark.parametrize("uploads", [STUCK, FAILED], ids=["waits", "lost"])
@@ -211,9 +218,18 @@ async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, 
         assert (await alarm_of(pilot))[1] == text
 
 
-async def test_a_long_reason_gives_way_to_the_figures() -> None:
-    offline = replace(OFFLINE, reason="east: https://a-long-name.example.org/api/v1 refused the connection")
-    async with opened(FAILED, size=(80, 24)) as (pilot, session, _):
-        session.set_connection(offline)
-        text = "✗ OFFLINE 2m 05s · ✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"
-        assert (await alarm_of(pilot))[1] == text
+@pytest.mark.parametrize(
+    ("columns", "reason", "text"),
+    [
+        (120, REFUSED, "refused the connection · retry in 8s · ✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"),
+        (80, REFUSED, "refused the connection · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
+        (60, REFUSED, "✗ 1 failed · ▲ 1 stuck 2h 13m"),
+        (80, "Service busy (503: The service is down)", "Service busy · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
+    ],
+)
+async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_failures(
+    columns: int, reason: str, text: str
+) -> None:
+    async with opened(FAILED, size=(columns, 24)) as (pilot, session, _):
+        session.set_connection(replace(OFFLINE, reason=reason))
+        assert (await alarm_of(pilot))[1] == f"✗ OFFLINE 2m 05s · {text}"

@@ -87,12 +87,14 @@ def test_a_project_limits_every_part_of_the_picture(session: InMemorySession) ->
     assert session.picture.funnel().total == len(uploads())
 
 
-def test_late_uploads_are_the_overdue_and_the_stuck() -> None:
+def test_late_uploads_are_the_overdue_and_the_stuck_and_wait_first() -> None:
     history = [an_upload(f"past-{n}", initiated=400 + n, completed=300 + n, verified=298 + n) for n in range(10)]
     late = [an_upload("overdue", initiated=60, completed=30), an_upload("stuck", initiated=9000, completed=8000)]
     session = InMemorySession([*history, *late, an_upload("idle", initiated=5000), an_upload("fresh")])
-    found = rows(session, Query(late_only=True))
+    session.picture.update(an_upload("slow", initiated=500), an_upload("quick", initiated=20, completed=1))
+    found, waiting = rows(session, Query(late_only=True)), session.picture.pending(9)
     session.close()
+    assert [row.name for row in waiting] == ["stuck", "idle", "overdue", "slow", "fresh", "quick"]
     assert {row.name for row in found} == {"overdue", "stuck", "idle"}
     assert all(row.lateness.is_overdue for row in found)
     assert {row.name for row in found if not row.lateness.is_stuck} == {"overdue"}

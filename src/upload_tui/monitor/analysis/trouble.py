@@ -12,7 +12,7 @@ another stage. `store.conditions` is the same rule in SQL.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from types import MappingProxyType
 
@@ -39,6 +39,7 @@ __all__ = [
     "size_class",
     "stuck_seconds",
     "trouble_of",
+    "waiting_order",
     "waits_for_client",
 ]
 
@@ -50,6 +51,7 @@ _MIN_SAMPLES = 8
 """Fewer durations make no baseline."""
 _STUCK_FACTOR = 3.0
 """An upload is stuck beyond this multiple of the longest duration seen, even below the threshold."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _REFRESH_LAG_SECONDS = 2.0
 """Tolerance, because the picture may lag behind the service by this much."""
 
@@ -190,6 +192,11 @@ def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_byte
     if size_bytes is not None and chunk_bytes is not None and chunk_bytes >= size_bytes:
         return WaitsFor.COMPLETION
     return WaitsFor.DATA if chunk_count is None else WaitsFor.CHUNKS
+
+
+def waiting_order(row: Row) -> tuple[bool, bool, datetime]:
+    """A sort key of pending uploads: stuck, then overdue, then others; each the longest waiting first."""
+    return not row.lateness.is_stuck, not row.lateness.is_overdue, row.stage_since or _NEVER
 
 
 # Retries

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.monitor.analysis.statistics import LatencyHistogram, merge_histograms
+from upload_tui.monitor.analysis.trouble import waiting_order
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,
@@ -223,15 +224,7 @@ class CombinedPicture:
         rows = [
             row for session in self._sessions for row in session.picture.pending(limit, _own_ids(session, project_ids))
         ]
-        rows.sort(
-            key=lambda row: (
-                not row.lateness.is_stuck,
-                not row.lateness.is_overdue,
-                -row.stage.rank,
-                row.stage_since or _NEVER,
-            )
-        )
-        return rows[:limit]
+        return sorted(rows, key=waiting_order)[:limit]
 
     def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:
         """Acknowledge what is wrong with uploads, in the sessions that have them; None takes it back."""

@@ -267,13 +267,14 @@ class Store:
         return [found[number] for number in numbers if number in found]
 
     def pending(self, project_ids: frozenset[str] = frozenset(), limit: int = -1) -> Sequence[StoredUpload]:
-        """Pending uploads that are not gone: completed ones first, in each stage the longest waiting first; -1 is no limit."""
+        """Pending uploads that are not gone: of each stage the longest waiting first, at most `limit`; -1 is no limit."""
         found: list[StoredUpload] = []
         for stage in (Stage.COMPLETED, Stage.INITIATED):
             partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
             oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-            count = None if limit < 0 else limit - len(found)
-            found.extend(self._load_rows(self._finder.find_all(oldest_first, self.revision, count)))
+            found.extend(
+                self._load_rows(self._finder.find_all(oldest_first, self.revision, limit if limit >= 0 else None))
+            )
         return found
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:

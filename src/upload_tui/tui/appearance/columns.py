@@ -96,7 +96,7 @@ _COLUMNS = {
         Column(ColumnKey.STAGE, "Stage", STAGE_WORD_WIDTH, SortKey.STAGE),
         Column(ColumnKey.NAME, "Name", 0, SortKey.NAME),
         Column(ColumnKey.SIZE, "Size", 8, SortKey.SIZE, is_right_aligned=True),
-        Column(ColumnKey.SINCE, "Since", 7, SortKey.SINCE, is_right_aligned=True),
+        Column(ColumnKey.SINCE, "Age", 7, SortKey.SINCE, is_right_aligned=True),
         Column(ColumnKey.STARTED, "Started", 8, SortKey.INITIATED, is_right_aligned=True),
         Column(ColumnKey.TOOK, "Took", 8, SortKey.TOOK, is_right_aligned=True),
         Column(ColumnKey.CHUNKS, "Chunks", 7, SortKey.CHUNKS, is_right_aligned=True),
@@ -209,8 +209,12 @@ def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
     if spec.key is ColumnKey.STAGE and width < _STAGE_WORD_FROM_WIDTH:
         column = replace(column, title="", width=_SIGNS_WIDTH)
     if spec.key in _TIME_COLUMNS and absolute_times:
-        column = replace(column, width=_LONG_CLOCK_WIDTH if width >= _LONG_CLOCK_FROM_WIDTH else _CLOCK_WIDTH)
-    return column if spec.width is None else replace(column, title=_COLUMNS[spec.key].title, width=spec.width)
+        title = "Since" if spec.key is ColumnKey.SINCE else column.title
+        clock_width = _LONG_CLOCK_WIDTH if width >= _LONG_CLOCK_FROM_WIDTH else _CLOCK_WIDTH
+        column = replace(column, title=title, width=clock_width)
+    if spec.width is None:
+        return column
+    return replace(column, title=column.title or _COLUMNS[spec.key].title, width=spec.width)
 
 
 def _short(column: Column) -> Column:

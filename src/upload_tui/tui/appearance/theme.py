@@ -117,7 +117,7 @@ _SAFE_LIGHT = Theme(
     primary="#005a8f",
     secondary="#00598c",
     accent="#005a8f",
-    warning="#834f03",
+    warning="#a35200",
     error="#850708",
     success="#25725e",
     foreground="#1c2024",
@@ -126,7 +126,7 @@ _SAFE_LIGHT = Theme(
     panel="#e8ecef",
     dark=False,
     variables=_tokens(
-        "#022d4a", "#705ca2", "#25725e", "#850708", "#834f03", "#e0eff9", "#e6f1f8", "#555e66", "#727a82"
+        "#022d4a", "#705ca2", "#25725e", "#850708", "#a35200", "#e0eff9", "#e6f1f8", "#555e66", "#727a82"
     ),
 )
 

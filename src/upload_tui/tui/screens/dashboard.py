@@ -169,7 +169,7 @@ class DashboardScreen(ViewScreen):
         )
         if is_recent:
             self._read_status()
-            self.query_one(FunnelBar).set_now(now)
+            self.query_one(FunnelBar).set_now(now, self._as_of)
         else:
             self._refresh_picture()
 
@@ -179,7 +179,12 @@ class DashboardScreen(ViewScreen):
         self.read_status()
 
     def _show_funnel(self) -> None:
-        self.query_one(FunnelBar).show(self.funnel, self.now, self.display_options, self.rows_query.stages)
+        stages = self.rows_query.stages
+        self.query_one(FunnelBar).show(self.funnel, self.now, self.display_options, stages, self._as_of)
+
+    @property
+    def _as_of(self) -> datetime | None:
+        return None if self.connection is None or self.now is None else self.connection.as_of(self.now)
 
     def watch_rows_query(self, before: Query, after: Query) -> None:
         """Show the query in the widgets that are not bound to it."""

@@ -19,6 +19,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.widgets.cached_lines import DiffedText
+from upload_tui.tui.widgets.pending_list import least_age_text
 from upload_tui.tui.widgets.status_bar import others_text, state_word
 
 __all__ = ["AlarmBar"]
@@ -33,6 +34,10 @@ _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
 _URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
+_URL = lazy_pattern(r":? ?https?://\S+")
+_IN_PARENTHESES = lazy_pattern(r" ?\([^)]*\)")
+_OUTAGE_CELLS = 32
+"""The cause of an outage is not longer than this if there are other alarms."""
 _ASIDE = lazy_pattern(r", by which [^;]*")
 """What a reason says besides; left out first."""
 
@@ -49,10 +54,14 @@ class _Level(IntEnum):
 
 
 class _Alarm(Struct, frozen=True):
-    """One thing that is wrong, in words: the same in several lengths, the longest first."""
+    """One thing that is wrong, in words: the same in several lengths, the longest first.
+
+    Beyond the last `kept` texts it is shortened only if no other alarm can be.
+    """
 
     level: _Level
     texts: tuple[str, ...]
+    kept: int = 1
 
 
 class AlarmBar(DiffedText):
@@ -97,10 +106,11 @@ class AlarmBar(DiffedText):
         dot = f" {glyphs.dot} "
         while cell_len(dot.join(texts := [alarm.texts[0] for alarm in alarms if alarm.texts[0]])) > width:
             shown = [alarm for alarm in alarms if len(alarm.texts) > 1]
+            shown = [alarm for alarm in shown if len(alarm.texts) > alarm.kept] or shown
             longest = max(shown, key=lambda alarm: (alarm.level is _Level.NOTE, len(alarm.texts[0])), default=None)
             if longest is None:
                 break
-            alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:])
+            alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:], longest.kept)
         return Content(self._line(texts, dot, width))
 
     def _line(self, texts: Sequence[str], dot: str, width: int) -> str:
@@ -137,11 +147,16 @@ class AlarmBar(DiffedText):
             state, reason = (f"{name}: {state}", reason) if state else ("", f"{name}: {reason}{others}")
         retry = _retry_text(connection, now)
         sign = glyphs.broken if word else glyphs.waiting
-        short = (state,) if state else (_ASIDE.sub("", reason),)
-        parts = [(state, reason, retry), (state, retry) if state else (reason,), short]
-        texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
+        causes = (_URL.sub("", reason).strip(), _IN_PARENTHESES.sub("", _URL.sub("", reason)).strip())
+        cause = next((cause for cause in causes if cell_len(cause) <= _OUTAGE_CELLS), causes[-1])
+        cause = truncate_at_word(cause, _OUTAGE_CELLS, glyphs.ellipsis)
+        parts = [(state, reason, retry), (state, cause, retry), (state, cause), (state,)]
+        if not state:
+            parts = [(reason, retry), (reason,), (_ASIDE.sub("", reason),)]
+        texts = dict.fromkeys(f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
-        yield _Alarm(_Level.LOST if word and not is_over else _Level.NOTE, tuple(dict.fromkeys(texts)))
+        level = _Level.LOST if word and not is_over else _Level.NOTE
+        yield _Alarm(level, tuple(texts), kept=2 if level is _Level.LOST and cause else 1)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
@@ -150,11 +165,12 @@ class AlarmBar(DiffedText):
             yield _Alarm(_Level.LOST, (f"{glyphs.warning} {contradictory:,} verified but not whole",))
         new = len(self.alert.failures) if self.alert is not None else 0
         if self.alert is not None and self.alert.is_failure:
-            yield _Alarm(_Level.LOST, (f"{glyphs.broken} {sanitize(self.alert.text)}",))
+            texts = dict.fromkeys([self.alert.text, self.alert.short_text])
+            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {sanitize(text)}" for text in texts))
         failed = funnel.troubles.get(Trouble.FAILED, 0) - new  # the alert names the new ones
         if failed > 0:
-            texts = [" more failed"] if new else [f" failed{text}" for text in _causes_texts(funnel.failures)]
-            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,}{text}" for text in texts))
+            endings = [" more failed"] if new else [f" failed{text}" for text in _causes_texts(funnel.failures)]
+            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,}{text}" for text in endings))
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:
@@ -162,8 +178,10 @@ class AlarmBar(DiffedText):
             yield _Alarm(_Level.WAITS, (shown, ""))  # may be left out: all are counted beside it
         if funnel.stuck:
             since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
-            age = f" {age_text((now - min(since)).total_seconds())}" if since else ""
-            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {funnel.stuck:,} stuck{age}",))
+            as_of = now if self.connection is None else self.connection.as_of(now)
+            age = f" {least_age_text(min(since), now, as_of)}" if since else ""
+            stuck = f"{glyphs.warning} {funnel.stuck:,} stuck"
+            yield _Alarm(_Level.WAITS, tuple(dict.fromkeys([f"{stuck}{age}", stuck])), kept=2)
 
     def _notice(self, notice: str) -> _Alarm:
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""

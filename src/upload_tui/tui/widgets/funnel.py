@@ -19,6 +19,7 @@ from upload_tui.text import sparkline_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import DiffedText
+from upload_tui.tui.widgets.pending_list import least_age_text
 
 __all__ = ["FunnelBar", "StageCell"]
 
@@ -36,10 +37,11 @@ class StageCell(DiffedText):
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
+    as_of: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
-    watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.refresh_changed
+    watch_summary = watch_now = watch_as_of = watch_display_options = watch_is_filtered_out = DiffedText.refresh_changed
 
     class Picked(Message):
         """The user clicked the stage, to filter by it or to end the filter."""
@@ -142,7 +144,10 @@ class StageCell(DiffedText):
             return Content("")
         word = "last" if self.stage.is_final else "oldest"
         has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
-        time = self.display_options.time_text(since, self.now)
+        if self.stage.is_final or self.display_options.absolute_times:
+            time = self.display_options.time_text(since, self.now)
+        else:
+            time = least_age_text(since, self.now, self.as_of or self.now)
         text = f"{word} {time}{' ago' if has_ago else ''}"
         text = text if len(text) <= room else truncate_at_word(time, room, glyphs.ellipsis)
         return Content.styled(text, self._style("$quiet"))
@@ -184,10 +189,10 @@ class FunnelBar(Horizontal):
         for stage in Stage:
             yield StageCell(stage)
 
-    def set_now(self, now: datetime) -> None:
-        """Update the ages; the counts stay."""
+    def set_now(self, now: datetime, as_of: datetime | None = None) -> None:
+        """Update the ages; the counts stay. `as_of` is when they were last current, None for `now`."""
         for stage_cell in self.query(StageCell):
-            stage_cell.now = now
+            stage_cell.set_reactives(now=now, as_of=as_of)
 
     def show(
         self,
@@ -195,8 +200,17 @@ class FunnelBar(Horizontal):
         now: datetime | None,
         display_options: DisplayOptions | None = None,
         filtered: Iterable[Stage] = (),
+        as_of: datetime | None = None,
     ) -> None:
-        """Show these counts; `filtered` are the stages that the table is filtered by, empty for all."""
+        """Show these counts.
+
+        Args:
+            funnel: the counts.
+            now: the time that ages are computed from.
+            display_options: signs, time zone and format of times.
+            filtered: the stages that the table is filtered by, empty for all.
+            as_of: when the counts were last current, None for `now`.
+        """
         stages = frozenset(filtered)
         for stage_cell in self.query(StageCell):
             is_filtered = stage_cell.stage in stages
@@ -204,6 +218,7 @@ class FunnelBar(Horizontal):
             stage_cell.set_reactives(
                 summary=funnel[stage_cell.stage],
                 now=now,
+                as_of=as_of,
                 display_options=display_options or DisplayOptions(),
                 is_filtered_out=bool(stages) and not is_filtered,
             )

@@ -14,14 +14,43 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
-__all__ = ["PendingList", "bytes_per_second", "pending_details", "pending_reasons", "stuck_badge", "time_left_text"]
+__all__ = [
+    "PendingList",
+    "bytes_per_second",
+    "least_age_text",
+    "pending_age_text",
+    "pending_details",
+    "pending_reasons",
+    "stuck_badge",
+    "time_left_text",
+]
+
+
+_CURRENT_SECONDS = 15.0
+"""What was last read longer ago is not current."""
+
+
+def least_age_text(since: datetime, now: datetime, as_of: datetime) -> str:
+    """The age of what began at `since` and may have ended after `as_of`, when it was last read: `43m`; `>43m` if that is long ago."""
+    if (now - as_of).total_seconds() < _CURRENT_SECONDS:
+        return age_text((now - since).total_seconds())
+    return f">{age_text((as_of - since).total_seconds())}"
+
+
+def pending_age_text(row: Row, now: datetime) -> str:
+    """How long a pending upload has been in its stage: `43m`; `>43m` if it may have moved on; `?` if it is not known.
+
+    At most seven characters: `>18h 01m` becomes `>18h`.
+    """
+    if row.stage_since is None:
+        return "?"
+    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else now)
+    return age if len(age) <= _AGE_CELLS else age.split()[0]
 
 
 def stuck_badge(row: Row, now: datetime) -> str:
     """` STUCK 43m `: how long the upload has been in its stage, without the age if it is not known."""
-    if row.stage_since is None:
-        return " STUCK "
-    return f" STUCK {age_text((now - row.stage_since).total_seconds())} "
+    return " STUCK " if row.stage_since is None else f" STUCK {pending_age_text(row, now)} "
 
 
 def bytes_per_second(row: Row) -> float | None:
@@ -96,7 +125,7 @@ _WAIT_CELLS = 20
 
 
 class PendingList(DiffedText):
-    """The uploads that have been pending longest, one per line.
+    """The pending uploads, one per line: stuck, then overdue ones, then those that have waited longest.
 
     The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
     number of lines there is space for; `is_known` is False until something is known about the uploads.
@@ -154,11 +183,11 @@ class PendingList(DiffedText):
 
     def _line(self, row: Row, name: str, now: datetime) -> Content:
         is_late = row.lateness.is_stuck or row.lateness.is_overdue
-        age = "?" if row.stage_since is None else age_text((now - row.stage_since).total_seconds())
+        age = pending_age_text(row, now)
         wait = self._wait_text(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
-            (name, "$faint" if row.is_stale else ""),
+            (name, "$faint" if row.is_stale and row.trouble is None else ""),
             (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
             (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )

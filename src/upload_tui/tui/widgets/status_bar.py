@@ -39,15 +39,15 @@ _MIN_TITLE_CELLS = 4
 """A title shortened to fewer cells gives way to the number of projects."""
 _AGE_FROM_WIDTH = 60
 """Width of the line from which on the age of the data is shown."""
-_SINCE_FROM_WIDTH = 80
-"""Width of the line from which on the start of an outage is shown."""
+_SPEED_FROM_WIDTH = 80
+"""Width of the line from which on the usual speed of a demo or replay is shown."""
+_GOOD_PLACE_CELLS = 20
+"""What is watched gets this many cells, if it needs them, before the details of an outage get any."""
 _REQUESTS_FROM_WIDTH = 120
 """Width of the line from which on the number of requests is shown."""
 
 
-def connection_text(
-    connection: Connection, now: datetime, display_options: DisplayOptions, *, is_short: bool = False
-) -> str:
+def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, details: int = 2) -> str:
     """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `replay 0:08 of 0:12`.
 
     If a part of what is watched fails: `Prot: access denied +1`, with the number of other parts that fail.
@@ -56,7 +56,7 @@ def connection_text(
         connection: the connection.
         now: the current time.
         display_options: the time zone.
-        is_short: leave out since when it is offline.
+        details: of an outage, 2 for its start and the next try, 1 for the next try only, 0 for neither.
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
@@ -70,8 +70,8 @@ def connection_text(
         case ConnectionState.RETRYING if connection.next_try_on is not None:
             return f"retrying {_countdown_text(connection.next_try_on, now)}"
         case state if connection.is_failing and state is not ConnectionState.RETRYING:
-            since = "" if is_short else f" since {clock_text(connection.since, now, display_options.zone)}"
-            due = connection.next_try_on
+            since = f" since {clock_text(connection.since, now, display_options.zone)}" if details > 1 else ""
+            due = connection.next_try_on if details else None
             return f"{state_word(state)}{since}{'' if due is None else f', next try {_countdown_text(due, now)}'}"
         case state:
             return str(state)
@@ -133,12 +133,15 @@ class StatusBar(DiffedText):
     def text(self) -> Content:
         """The line, as wide as the widget; a narrow one shows only its right side."""
         width = self.size.width
-        right = self._right().truncate(width, ellipsis=True)
         names = ", ".join(project.name or project.id for project in self.projects)
         brand = Content.styled(" upload-tui ", "bold $primary")
-        room = width - brand.cell_length - right.cell_length - 1
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
+        for details in (2, 1, 0):
+            right = self._right(details).truncate(width, ellipsis=True)
+            room = width - brand.cell_length - right.cell_length - 1
+            if room >= min(cell_len(place), _GOOD_PLACE_CELLS):
+                break
         if len(self.projects) > 1 and cell_len(place) > room:
             # The number stays whole: `…2 projects` would be another one.
             count = f"{len(self.projects):,} projects"
@@ -161,11 +164,11 @@ class StatusBar(DiffedText):
         line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
         return Content.assemble(watched, "  ", (line, "$accent bold"))
 
-    def _right(self) -> Content:
+    def _right(self, details: int) -> Content:
         if self.connection is None or self.now is None:
             return Content("")
         width = self.size.width
-        state = connection_text(self.connection, self.now, self.display_options, is_short=width < _SINCE_FROM_WIDTH)
+        state = connection_text(self.connection, self.now, self.display_options, details=details)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age_text()
         if age and width >= _AGE_FROM_WIDTH:
@@ -177,7 +180,7 @@ class StatusBar(DiffedText):
             of_budget = "" if allowed is None or is_beyond else f"/{allowed:,}"
             scan = " (first scan)" if is_beyond else ""
             parts.append(Content.styled(f"{requests:,}{of_budget} requests/min{scan}", "$quiet"))
-        if self.speed is not None and (self.speed != 1 or width >= _SINCE_FROM_WIDTH):
+        if self.speed is not None and (self.speed != 1 or width >= _SPEED_FROM_WIDTH):
             speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")

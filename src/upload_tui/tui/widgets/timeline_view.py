@@ -110,6 +110,11 @@ class _Painter(Struct, frozen=True):
         return self.display_options.glyphs
 
     @property
+    def _as_of(self) -> datetime:
+        """The time until which the present stage is known to have lasted."""
+        return self.detail.row.read_on if self.detail.row.is_stale else self.now
+
+    @property
     def _bar_cells(self) -> int:
         """The length of the longest bar, for the width of the pane."""
         return min(_MAX_BAR_CELLS, max(_MIN_BAR_CELLS, self.width - _SPAN_TEXT_CELLS - len(self._rail[0])))
@@ -124,7 +129,8 @@ class _Painter(Struct, frozen=True):
         upload, ellipsis = self.detail.upload, self._glyphs.ellipsis
         yield Content.styled(truncate_middle(upload.name or upload.id, self.width, ellipsis), "bold")
         content_type = f" {self._glyphs.dot} {upload.content_type}" if upload.content_type else ""
-        line = f"{size_text(upload.size_bytes)}{content_type}"
+        size = "size unknown" if upload.size_bytes is None else size_text(upload.size_bytes)
+        line = f"{size}{content_type}"
         yield Content.styled(truncate_middle(line, self.width, ellipsis), _QUIET)
         yield from contradiction_lines(upload, self._glyphs)
 
@@ -151,7 +157,7 @@ class _Painter(Struct, frozen=True):
     def _longest_seconds(self, spans: Sequence[Span]) -> float:
         """The duration of the longest bar drawn to scale."""
         timeline = self.detail.upload.timeline
-        current = timeline.time_in_stage(self.now) if timeline.is_pending else None
+        current = timeline.time_in_stage(self._as_of) if timeline.is_pending else None
         current_seconds = current.total_seconds() if current else 0.0
         *_, second, first = sorted([0.0, current_seconds, *(span.seconds or 0.0 for span in spans)])
         return second if first > _BREAK_RATIO * second > 0 else first
@@ -190,12 +196,12 @@ class _Painter(Struct, frozen=True):
     def _current_stage(self, longest: float) -> Iterator[Content]:
         """The current stage, its typical latency, and the next stage."""
         timeline, lateness = self.detail.upload.timeline, self.detail.row.lateness
-        time_in_stage = timeline.time_in_stage(self.now)
+        time_in_stage = timeline.time_in_stage(self._as_of)
         if time_in_stage is not None:
             seconds = time_in_stage.total_seconds()
             bar = self._bar(self._glyphs.bar_open, seconds, longest)
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
-            text = f" {span_text(seconds)} {self._phase(timeline.stage)}"
+            text = f" {'>' if self.detail.row.is_stale else ''}{span_text(seconds)} {self._phase(timeline.stage)}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         yield from self._speed()
         yield from self._latency()

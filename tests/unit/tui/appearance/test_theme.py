@@ -45,6 +45,8 @@ def test_late_uploads_have_a_colour_of_their_own(theme: Theme) -> None:
     overdue = colour(theme, "overdue")
     for stage in STAGES:
         assert least_distance([overdue, colour(theme, stage)], "normal") >= 14, stage
+        for vision in VISIONS if "safe" in theme.name else ():
+            assert least_distance([overdue, colour(theme, stage)], vision) >= 10, (stage, vision)
 
 
 @every_theme

@@ -20,7 +20,13 @@ from upload_tui.tui.appearance.columns import (
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.pending_list import is_from_source, pending_reasons, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_list import (
+    is_from_source,
+    pending_age_text,
+    pending_reasons,
+    stuck_badge,
+    time_left_text,
+)
 
 __all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "second_line", "stage_class"]
 
@@ -57,7 +63,10 @@ def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptio
         case ColumnKey.SIZE:
             text = size_text(row.size_bytes)
         case ColumnKey.SINCE:
-            text = display_options.time_text(row.stage_since, now, column.width)
+            is_age = not row.stage.is_final and not display_options.absolute_times
+            text = (
+                pending_age_text(row, now) if is_age else display_options.time_text(row.stage_since, now, column.width)
+            )
             return text, _OVERDUE if _problem_class(row) == _OVERDUE else _QUIET
         case ColumnKey.STARTED:
             text = display_options.time_text(row.initiated_on, now, column.width)

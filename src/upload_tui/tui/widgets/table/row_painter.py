@@ -167,9 +167,10 @@ class RowPainter:
     def _strip(self, pieces: Sequence[Piece], row: Row, background: Background) -> Strip:
         """Join the pieces of one style to one segment: Textual's work on a line grows with its segments.
 
-        A blank has no visible style, so it joins the piece before it, unless that is a badge. Badges stay when the row is stale.
+        A blank has no visible style, so it joins the piece before it, unless that is a badge. Stale rows fade unless in trouble.
         """
-        is_dim, plain = row.is_stale or row.is_gone, self._style_on("", background)
+        is_dim = row.is_gone or (row.is_stale and row.trouble is None)
+        plain = self._style_on("", background)
         runs: list[Piece] = []
         for text, own_class in pieces:
             component_class = "uploads--stale" if is_dim and own_class not in _KEPT_CLASSES else own_class

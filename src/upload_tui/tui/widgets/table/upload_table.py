@@ -233,7 +233,7 @@ _CURRENT_SECONDS = 15
 """Rows older than this have their age in the title."""
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
-_SORT_LABELS = {SortKey.SINCE: "age", SortKey.TOOK: "duration"}
+_SORT_LABELS = {SortKey.TOOK: "duration"}
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
@@ -245,8 +245,9 @@ _UNKNOWN_TEXTS = {
 """Shown in place of rows while nothing is known, by the state of the connection."""
 
 
-def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = "…") -> list[str]:
+def query_parts(query: Query, projects: tuple[ProjectRef, ...], options: DisplayOptions) -> list[str]:
     """What a query selects and how it sorts, each part in a few words."""
+    ellipsis = options.glyphs.ellipsis
     parts = []
     if query.stages:
         parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
@@ -265,11 +266,11 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], ellipsis: str = 
         parts.append(f'matching "{sanitize(text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
     parts.extend(f"in {sanitize(name)}" for name in names)
-    parts.extend(order_part(query))
+    parts.extend(order_part(query, options))
     return parts
 
 
-def order_part(query: Query) -> Iterator[str]:
+def order_part(query: Query, options: DisplayOptions) -> Iterator[str]:
     """Yield the order in words; nothing if all rows are in trouble anyway."""
     match query.sort:
         case SortKey.TROUBLE:
@@ -277,6 +278,8 @@ def order_part(query: Query) -> Iterator[str]:
                 yield "trouble first, then newest"
         case SortKey.INITIATED:
             yield "newest first" if query.descending else "oldest first"
+        case SortKey.SINCE:
+            yield f"sorted by {'since' if options.absolute_times else 'age'}"  # the title of the column
         case sort:
             yield f"sorted by {_SORT_LABELS.get(sort, sort)}"
 
@@ -362,7 +365,7 @@ class TitledTable(UploadTable):
             parts.append(f"{gone:,} gone")
         if self.view:
             parts.append(f"view {sanitize(self.view)}")
-        parts.extend(query_parts(self.rows_query, self.projects, self.display_options.glyphs.ellipsis))
+        parts.extend(query_parts(self.rows_query, self.projects, self.display_options))
         if self.marked:
             parts.append(f"{len(self.marked)} marked")
         if self.follow:

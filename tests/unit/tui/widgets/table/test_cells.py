@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from upload_tui.monitor import Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey
 from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -103,6 +103,27 @@ def test_a_note_fills_its_column_at_every_width(upload: Mapping[str, Any]) -> No
     for width in range(1, 60):
         column = Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS)
         assert len(text_of([*cell(column, row, NOW, OPTIONS)])) == width
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "texts"),
+    [
+        (0, {"stuck": "2h 13m", "on time": "3s", "verified": "20s"}),
+        (10, {"stuck": "2h 13m", "on time": "13s", "verified": "30s"}),
+        (3600, {"stuck": ">2h 13m", "on time": ">3s", "verified": "1h 00m"}),
+    ],
+    ids=["now", "a moment ago", "an hour ago"],
+)
+def test_the_age_of_a_pending_upload_that_may_have_moved_on_is_the_least_one(
+    seconds_ago: float, texts: Mapping[str, str]
+) -> None:
+    session = InMemorySession([STUCK, ON_TIME, VERIFIED])
+    session.clock.advance(seconds_ago)
+    session.set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW, read_on=NOW))
+    (column,) = [column for column in fit_columns(74) if column.key is ColumnKey.SINCE]
+    rows = session.picture.window(Query(), 0, 3).rows
+    session.close()
+    assert {row.name: text_of([*cell(column, row, session.clock.now(), OPTIONS)]).strip() for row in rows} == texts
 
 
 def test_the_second_line_starts_with_the_problem() -> None:
