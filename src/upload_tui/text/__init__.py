@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.text.causes import SHORT_CAUSES, cause_with_short, detailed_short_cause, failed_chunk, short_cause
+    from upload_tui.text.causes import SHORT_CAUSES, cause_with_short, detailed_short_cause, failed_chunks, short_cause
     from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
     from upload_tui.text.quantities import (
         MOMENT_EXAMPLES,
@@ -39,7 +39,7 @@ __all__ = [
     "duration_text",
     "escape_invisible",
     "event_text",
-    "failed_chunk",
+    "failed_chunks",
     "find_folded",
     "fold",
     "is_folded_by_case_alone",
@@ -61,7 +61,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunk short_cause",
+        "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_date parse_duration parse_moment parse_size "

@@ -1,14 +1,20 @@
 """Short causes of failed uploads, for where the messages of the service are too long."""
 
 import re
+from collections.abc import Mapping
 
 from upload_tui.lazy import lazy_pattern
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
-__all__ = ["SHORT_CAUSES", "cause_with_short", "detailed_short_cause", "failed_chunk", "short_cause"]
+__all__ = ["SHORT_CAUSES", "cause_with_short", "detailed_short_cause", "failed_chunks", "short_cause"]
 
-_FAILED_CHUNK = lazy_pattern(re.escape(CHUNK_HASH_DIFFERS) + r": chunk (\d{1,18})\b", re.ASCII)
+_FAILED_CHUNKS = lazy_pattern(
+    rf"(?:^|; )(?:(?P<fixed>{re.escape(CHUNK_HASH_DIFFERS)}|{re.escape(SIZE_DIFFERS)}): )?"
+    r"chunk (?P<number>\d{1,18})(?(fixed)\b| was never stored)",
+    re.ASCII,
+)
+_CHUNK_CAUSES = {CHUNK_HASH_DIFFERS: "bad hash", SIZE_DIFFERS: "wrong size", None: "not stored"}
 
 SHORT_CAUSES = {
     CHUNK_HASH_DIFFERS: "bad chunk hash",
@@ -38,7 +44,6 @@ def detailed_short_cause(message: str) -> str:
     return ""
 
 
-def failed_chunk(message: str) -> int | None:
-    """The number of the chunk whose hash is wrong, according to an error message; None if it names none."""
-    match = _FAILED_CHUNK.match(message)
-    return int(match[1]) if match else None
+def failed_chunks(message: str) -> Mapping[int, str]:
+    """The numbers of the chunks that an error message names, and what is wrong with each: `bad hash`, `wrong size`, `not stored`."""
+    return {int(match["number"]): _CHUNK_CAUSES[match["fixed"]] for match in _FAILED_CHUNKS.finditer(message)}

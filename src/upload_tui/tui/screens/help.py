@@ -153,7 +153,7 @@ def _legend(glyphs: Glyphs) -> Iterator[tuple[str, str]]:
         (glyphs.gap, "missing"),
         (glyphs.repeated, "repeated"),
         (glyphs.unexpected_size, "unexpected size"),
-        (glyphs.bad, "bad hash"),
+        (glyphs.bad, "failed the check"),
     )
     yield "chunks", ", ".join(f"{sign} {word}" for sign, word in chunks)
 

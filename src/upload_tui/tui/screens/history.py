@@ -23,7 +23,7 @@ from upload_tui.monitor import (
     UploadSeen,
 )
 from upload_tui.status import Anomaly, Certainty, Event
-from upload_tui.text import clock_text, duration_text, event_text, failed_chunk, plural, sanitize, size_text
+from upload_tui.text import clock_text, duration_text, event_text, failed_chunks, plural, sanitize, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
@@ -122,11 +122,11 @@ def _chunks_text(detail: Detail) -> str:
 
 def _chunk_facts(detail: Detail, glyphs: Glyphs) -> Iterator[Fact]:
     chunks = detail.upload.chunks or ()
-    bad = failed_chunk(detail.upload.timeline.error_message or "")
+    bad = failed_chunks(detail.upload.timeline.error_message or "")
     for chunk in chunks[:_MAX_CHUNKS]:
         digest = f"  {chunk.algorithm or 'hash'} {chunk.digest}" if chunk.digest else ""
         text = sanitize(f"{size_text(chunk.size_bytes):>9}{digest}")
-        sign, style = (glyphs.bad, "$stage-error bold") if chunk.number == bad else (glyphs.chunk, "$quiet")
+        sign, style = (glyphs.bad, "$stage-error bold") if chunk.number in bad else (glyphs.chunk, "$quiet")
         yield Fact(None, sign, style, text, f"chunk {chunk.number:,}")
     if len(chunks) > _MAX_CHUNKS:
         yield Fact(None, glyphs.dot, "$quiet", f"{len(chunks) - _MAX_CHUNKS:,} more chunks")

@@ -208,8 +208,10 @@ class _Painter(Struct, frozen=True):
     def problems(self) -> Iterator[Content]:
         """The problems that the signs of the strip stand for, with chunk numbers, the worst first; then those without a sign."""
         summary = self.summary
-        bad = [] if summary.bad is None else [(f"chunk {summary.bad}", (summary.bad, summary.bad))]
-        yield from self._problem_line(ChunkState.BAD, "bad hash", bad)
+        bad = [*group_spans(summary.bad)]
+        for why in dict.fromkeys(summary.bad.values()):
+            spans = [(f"chunk {_span_text(span)}", span) for span, other in bad if other == why]
+            yield from self._problem_line(ChunkState.BAD, why, spans)
         missing = [(_span_text(span), span) for span in summary.missing]
         yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
         repeated = [(f"{_span_text(span)} ({times:,} times)", span) for span, times in group_spans(summary.repeated)]

@@ -7,18 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
 from upload_tui.status import Stage
-from upload_tui.text import failed_chunk
+from upload_tui.text import failed_chunks
 
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
 
 __all__ = ["ChunkState", "ChunkSummary", "NumberSpan", "group_spans", "summarize_chunks"]
 
+Value = TypeVar("Value", int, str)
 NumberSpan = tuple[int, int]
 """The first and the last of consecutive numbers."""
 
@@ -34,7 +36,7 @@ class ChunkState(IntEnum):
     REPEATED = 3
     MISSING = 4
     BAD = 5
-    """The one whose hash is wrong, which failed the upload."""
+    """Named by the error message of the upload."""
 
 
 class ChunkSummary(Struct, frozen=True):
@@ -51,7 +53,7 @@ class ChunkSummary(Struct, frozen=True):
         last_bytes: the size of the chunk with the highest number; None if there is none.
         range_bytes: the smallest and the largest size.
         invalid_numbers: numbers below 1.
-        bad: the number of the chunk whose hash is wrong; None if there is none.
+        bad: for each chunk that the error message names, what is wrong with it.
         missing_bytes: declared size minus received size; negative if more was received; 0 if no size was declared.
     """
 
@@ -66,7 +68,7 @@ class ChunkSummary(Struct, frozen=True):
     range_bytes: tuple[int, int]
     invalid_numbers: Sequence[int]
     missing_bytes: int
-    bad: int | None = None
+    bad: Mapping[int, str] = MappingProxyType({})
 
     def cells(self, max_cells: int) -> Sequence[ChunkState]:
         """The states of the numbers from 1 to `expected` in at most `max_cells` cells; a cell has the worst state of its numbers."""
@@ -89,8 +91,7 @@ class ChunkSummary(Struct, frozen=True):
         yield from ((ChunkState.UNEXPECTED_SIZE, (number, number)) for number in self.unexpected_size_bytes)
         yield from ((ChunkState.REPEATED, (number, number)) for number in self.repeated)
         yield from ((ChunkState.MISSING, span) for span in self.missing)
-        if self.bad is not None:
-            yield ChunkState.BAD, (self.bad, self.bad)
+        yield from ((ChunkState.BAD, (number, number)) for number in self.bad)
 
 
 def summarize_chunks(upload: "Upload") -> ChunkSummary:
@@ -105,7 +106,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
     missing = gaps if is_final else []
     outstanding = _outstanding_count(upload, sizes, typical, missing)
     last = 0 if outstanding else highest
-    bad = failed_chunk(upload.timeline.error_message or "")
+    bad = failed_chunks(upload.timeline.error_message or "")
     all_sizes = [size for same_number in sizes.values() for size in same_number]
     return ChunkSummary(
         received=len(sizes),
@@ -119,7 +120,7 @@ def summarize_chunks(upload: "Upload") -> ChunkSummary:
         range_bytes=(min(all_sizes, default=0), max(all_sizes, default=0)),
         invalid_numbers=sorted(number for number in listed if number < 1),
         missing_bytes=upload.size_bytes - upload.chunk_bytes if is_final and upload.size_bytes is not None else 0,
-        bad=bad if bad in sizes else None,
+        bad={number: bad[number] for number in sorted(bad) if number in sizes},
     )
 
 
@@ -151,7 +152,7 @@ def _unexpected_sizes(sizes: Mapping[int, Sequence[int]], typical: int, last: in
             yield number, other
 
 
-def group_spans(values: Mapping[int, int]) -> Iterator[tuple[NumberSpan, int]]:
+def group_spans(values: Mapping[int, Value]) -> Iterator[tuple[NumberSpan, Value]]:
     """Group consecutive numbers with the same value to spans; the numbers must be in order."""
     for (_, value), pairs in groupby(enumerate(values.items()), lambda pair: (pair[1][0] - pair[0], pair[1][1])):
         numbers = [number for _, (number, _) in pairs]

@@ -14,7 +14,7 @@ from upload_tui.tui.widgets.chunk_strip import chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.chunk_summary import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import DisplayOptions, InMemoryPicture
-from upload_tui.wire import CHUNK_HASH_DIFFERS, StatusShape, Upload, read_upload
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, Upload, read_upload
 from upload_tui.wire.upload import Chunk
 
 MIB = 1 << 20
@@ -242,9 +242,24 @@ def test_the_chunk_with_a_wrong_hash_is_the_one_that_stands_out(count: int, widt
     assert [line.plain for line in shown if "bad hash" in line.plain] == ["✗ bad hash: chunk 3"]
 
 
+def test_every_chunk_that_the_message_names_stands_out_with_what_is_wrong() -> None:
+    problems = (
+        f"{SIZE_DIFFERS}: chunk 2: reported 9 bytes, stored 8",
+        "chunk 4 was never stored",
+        "chunk 5 was never stored",
+    )
+    message = (
+        f"{SIZE_DIFFERS}: reported 50 bytes, stored 48; {'; '.join(problems)}; chunks do not start at 1: the first is 6"
+    )
+    upload = upload_of(completed=9, error=3, message=message, chunks=sized(dict.fromkeys(range(1, 7), MIB)))
+    shown = [line.plain for line in chunk_lines(upload, UNICODE, 42)]
+    assert "1 ■✗■✗✗■ 6" in shown
+    assert [line for line in shown if line.startswith("✗")] == ["✗ wrong size: chunk 2", "✗ not stored: chunk 4-5"]
+
+
 @pytest.mark.parametrize(
     "message", ["no room left", f"{CHUNK_HASH_DIFFERS}: chunk 99", f"{CHUNK_HASH_DIFFERS}: chunk ٣", ""]
 )
 def test_no_chunk_stands_out_if_the_message_names_none_of_them(message: str) -> None:
     upload = upload_of(completed=9, error=3, message=message, chunks=(1, 2, 3))
-    assert summarize_chunks(upload).bad is None
+    assert summarize_chunks(upload).bad == {}
