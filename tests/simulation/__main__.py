@@ -78,11 +78,12 @@ def _run_one(capture: Capture, seed: int, kept: frozenset[int] | None, *, has_tr
 def _run_many(capture: Capture, first: int, minutes: float) -> int:
     _out.write(f"fresh seeds from {first} for {minutes:g} minutes\n")
     ends, seed, failures = time.monotonic() + minutes * 60, first, list[Outcome]()
-    kinds, marks, seconds = Counter[str](), Counter[str](), 0.0
+    kinds, marks, failed, seconds = Counter[str](), Counter[str](), Counter[str](), 0.0
     with suppress(KeyboardInterrupt):  # which still prints the sums
         while time.monotonic() < ends:
             outcome = run_seed(capture, seed)
             kinds, marks, seconds = kinds + outcome.kinds, marks + outcome.marks, seconds + outcome.seconds
+            failed += outcome.failed
             if outcome.failure:
                 _out.write(f"seed {seed}: {outcome.failure}\n  {outcome.replay}\n")
                 small = shrink(capture, outcome)
@@ -90,8 +91,8 @@ def _run_many(capture: Capture, first: int, minutes: float) -> int:
                 failures.append(small)
             seed += 1
     _out.write(f"{seed - first} histories, {seconds / 3600:.1f} virtual hours, {len(failures)} failures\n")
-    _out.write("events: " + ", ".join(f"{count} {name}" for name, count in kinds.most_common()) + "\n")
-    _out.write("marks: " + ", ".join(f"{count} {name}" for name, count in marks.most_common()) + "\n")
+    for title, counts in (("events", kinds), ("failed", failed), ("marks", marks)):
+        _out.write(f"{title}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()) + "\n")
     _out.write("never met: " + (", ".join(name for name in MARKS if name not in marks) or "none") + "\n")
     return int(bool(failures))
 

@@ -160,13 +160,12 @@ class OneTrouble:
                 self._check(session)
 
     def _check(self, session: Session) -> None:
-        picture = session.picture
-        marked = {row.id for row in _rows(session) if row.trouble is not None}
+        picture, rows = session.picture, _rows(session)
+        marked = {row.id for row in rows if row.trouble is not None}
         filtered = {row.id for row in picture.window(Query(attention_only=True), 0, _MAX_ROWS).rows}
         ordered = picture.window(Query(sort=SortKey.TROUBLE), 0, _MAX_ROWS)
         counted = sum(picture.funnel().troubles.values())
-        different = [row for row in _rows(session) if row.id in marked ^ filtered]
-        assert marked == filtered, different
+        assert marked == filtered, [row for row in rows if row.id in marked ^ filtered]
         assert len(marked) == counted == ordered.total_in_trouble, (len(marked), counted, ordered.total_in_trouble)
         assert {row.id for row in ordered.rows[: ordered.in_trouble]} == marked
 

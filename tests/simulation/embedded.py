@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.contract.calls import InlineExecutor
-from tests.simulation.world import Host, Options, SimulatedUpload, Trace
+from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.backend import EmbeddedService
 from upload_tui.client import Credentials
@@ -61,7 +61,7 @@ class EmbeddedHost(Host):
             clock=VirtualClock(),
             status_shape=self.shape,
             database=self._folder / f"service-{self.number}.db",
-            storage=self._folder / f"chunks-{self.number}",
+            storage=self._folder / CHUNK_FOLDER,
             executor=InlineExecutor(),
             seed=self.number,
             secret=b"the same",
@@ -178,7 +178,12 @@ class EmbeddedHost(Host):
         work = self._upload(f"e{self._client_count}", Random(rng.random()))
         task = asyncio.get_event_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.result()  # an error is that of the simulation, and fails the run
 
     def advance(self, rng: Random) -> None:
         """Its worker does that."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from tests.simulation.faults import STATEMENT_FAILURES
+from tests.simulation.faults import STATEMENT_FAILURES, Failure
 from tests.simulation.world import Host, Options, SourceHost, Watcher, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
 from upload_tui.client import ServiceClient
@@ -148,6 +148,31 @@ def _fail_disk(simulation: Simulation, rng: Random) -> None:
     simulation.loop.call_later(rng.choice((0.0, 0.5, 5.0)), end)
 
 
+_CHUNK_FAULTS = (
+    (("",), ("ENOSPC", "EIO", "EACCES", "SHORT")),
+    (("open", "read", "stat"), ("EIO", "EACCES")),
+    (("open", "write", "fsync", "replace", "mkdir"), ("ENOSPC", "EIO", "EACCES")),
+)
+"""Which calls fail (all, those that read, those that write), and how."""
+
+
+def _fail_chunks(simulation: Simulation, rng: Random) -> None:
+    """Calls for the files of chunks fail, or each second or fifth of them, while clients upload."""
+    disk, embedded = simulation.world.chunk_disk, simulation.world.embedded
+    assert embedded is not None
+    for _ in range(rng.choice((0, 2, 5))):
+        embedded.insert(rng)
+    calls, names = rng.choice(_CHUNK_FAULTS)
+    name = rng.choice(names)
+    disk.failure, disk.only, disk.every = Failure(name, name == "ENOSPC"), rng.choice(calls), rng.choice((1, 1, 2, 5))
+    disk.is_failing = True
+
+    def end() -> None:
+        disk.is_failing = False
+
+    simulation.loop.call_later(rng.choice((0.5, 3.0, 10.0, 60.0)), end)
+
+
 def _use(simulation: Simulation, rng: Random) -> None:
     """A user refreshes, pauses for a moment, or looks away."""
     watcher = _watcher(simulation, rng)
@@ -245,6 +270,9 @@ EVENTS: Mapping[str, tuple[Action, int]] = {
 }
 """Each event, and how often it happens by default in relation to others."""
 
+CHUNK_EVENTS: Mapping[str, Action] = {"fail chunks": _fail_chunks}
+"""Those of the files of chunks, which are drawn after all others: an older seed keeps its events and their numbers."""
+
 
 def draw_options(seed: int) -> Options:
     """Draw the options of a run, and the weights of its events; some events are off."""
@@ -274,6 +302,11 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     weights = dict(options.weights) if any(options.weights.values()) else {"advance": 1}
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
-    return [
+    if options.has_embedded:
+        added = rng.choice((0, 1, 3, 8))
+        times.extend(rng.uniform(0, options.minutes * 60) for _ in range(added))
+        names.extend(rng.choices([*CHUNK_EVENTS], k=added))
+    events = [
         Event(number, at, name, f"{seed}/{number}") for number, (at, name) in enumerate(zip(times, names, strict=True))
     ]
+    return sorted(events, key=lambda event: event.at)

@@ -21,7 +21,7 @@ class Failure(Struct, frozen=True):
     """A way to fail.
 
     Attributes:
-        name: SQLite's name without its prefix, or that of `errno`.
+        name: SQLite's name without its prefix, or that of `errno`; `SHORT` for half of the bytes without an error.
         writes_only: whether only what writes can fail so.
         rolls_back: whether SQLite ends the transaction by itself.
         persists: whether all later ones fail too.
@@ -49,7 +49,9 @@ STATEMENT_FAILURES = _both(
     Failure("BUSY"),
     Failure("CORRUPT"),
 )
-FILE_FAILURES = _both(Failure("ENOSPC", writes_only=True), Failure("EIO"), Failure("EACCES", writes_only=True))
+FILE_FAILURES = _both(
+    Failure("ENOSPC", writes_only=True), Failure("EIO"), Failure("EACCES", writes_only=True), Failure("SHORT")
+)
 
 _SQLITE_ERRORS: dict[str, tuple[int, type[sqlite3.Error], str]] = {
     "FULL": (sqlite3.SQLITE_FULL, sqlite3.OperationalError, "database or disk is full"),
@@ -167,26 +169,36 @@ def failing_statements(injector: Injector) -> Iterator[None]:
 
 
 class _FailingFile(io.FileIO):
-    """A file whose writes may fail after half of the bytes."""
+    """A file whose writes may fail after half of the bytes, and whose reads may fail or be short."""
 
-    def __init__(self, file: Any, mode: str, closefd: bool, opener: Any, check: Callable[..., None]) -> None:
+    def __init__(self, file: Any, mode: str, closefd: bool, opener: Any, check: Callable[..., bool]) -> None:
         super().__init__(file, mode, closefd, opener)
         self._check = check
 
     def write(self, data: Any, /) -> int:
+        content = bytes(data)
+        half = content[: max(1, len(content) // 2)]
         try:
-            self._check("write", self.fileno())
+            is_short = self._check("write", self.fileno())
         except OSError:
-            content = bytes(data)
-            super().write(content[: len(content) // 2])
+            super().write(half)
             raise
-        return super().write(data)
+        return super().write(half if is_short else content)
+
+    def read(self, size: int | None = -1, /) -> Any:
+        is_short = self._check("read", self.fileno(), writes=False)
+        return super().read(max(1, size // 2) if is_short and size is not None and size > 0 else size)
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        is_short = self._check("read", self.fileno(), writes=False)
+        return super().readinto(view[: max(1, len(view) // 2)] if is_short else view)
 
 
 class _FailingOpen:
-    """`open`, for files below a folder: opening and writing may fail."""
+    """`open`, for files below a folder: opening, reading and writing may fail."""
 
-    def __init__(self, folder: Path, check: Callable[..., None]) -> None:
+    def __init__(self, folder: Path, check: Callable[..., bool]) -> None:
         self._folder = str(folder)
         self._check = check
         self._open = builtins.open
@@ -195,46 +207,59 @@ class _FailingOpen:
         self, file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, errors: str | None = None,
         newline: str | None = None, closefd: bool = True, opener: Any = None,
     ) -> Any:  # fmt: skip
-        is_writing = not {*mode} <= {*"rtb"}
-        is_ours = _name(file).startswith(self._folder)
-        if is_ours and opener is None and not isinstance(file, int):  # an opener calls `os.open`
-            self._check("open", file, writes=is_writing)
-        if not is_ours or not is_writing:
+        if not _name(file).startswith(self._folder):
             return self._open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+        is_writing = not {*mode} <= {*"rtb"}
+        if opener is None and not isinstance(file, int):  # an opener calls `os.open`
+            self._check("open", file, writes=is_writing)
         raw = _FailingFile(file, "".join({*mode} - {*"tb"}), closefd, opener, self._check)
         if buffering == 0:
             return raw
-        buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+        buffer: Any = io.BufferedRandom if "+" in mode else io.BufferedWriter if is_writing else io.BufferedReader
         has_bytes = "b" in mode
-        return buffered if has_bytes else io.TextIOWrapper(buffered, encoding, errors, newline, buffering == 1)
+        return buffer(raw) if has_bytes else io.TextIOWrapper(buffer(raw), encoding, errors, newline, buffering == 1)
+
+
+_CALLS = ("open", "replace", "rename", "mkdir", "fsync", "write", "stat", "unlink")
+_WRITING_CALLS = {*_CALLS} - {"open", "stat", "unlink"}
+"""An `open` may be one. Nothing needs space in order to be removed."""
 
 
 @contextmanager
 def failing_files(injector: Injector, folder: Path) -> Iterator[None]:
-    """Let calls for files below a folder fail: opening, writing (half of it is written), flushing, renaming, making folders."""
+    """Let calls for files below a folder fail: opening, reading, writing (half of it is written), flushing, renaming and others."""
 
-    def check(what: str, path: Any, *, writes: bool = True) -> None:
-        name = _name(path)
-        if not name.startswith(str(folder)) or (injector.failure.writes_only and not writes):
-            return
-        if injector.fails(f"{what} {Path(name).name}"):
-            number = getattr(errno, injector.failure.name)
+    def check(what: str, path: Any, *, writes: bool = True) -> bool:
+        """Count a call; return whether it has to be a short one."""
+        name, failure = _name(path), injector.failure
+        is_short = failure.name == "SHORT"
+        if not name.startswith(str(folder)) or (failure.writes_only and not writes):
+            return False
+        if (is_short and what not in {"read", "write"}) or not injector.fails(f"{what} {Path(name).name}"):
+            return False
+        if not is_short:
+            number = getattr(errno, failure.name)
             raise OSError(number, os.strerror(number), name)
+        return True
 
     def wrapped(name: str) -> Callable[..., Any]:
         original = getattr(os, name)
 
         def call(path: Any, *args: Any, **options: Any) -> Any:
-            is_writing = name != "open" or bool(args and args[0] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-            check(name, path, writes=is_writing)
+            is_opened_to_write = name == "open" and bool(args[0] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+            is_writing = name in _WRITING_CALLS or is_opened_to_write
+            within = _name(options["dir_fd"]) if options.get("dir_fd") is not None else ""
+            if check(name, Path(within, path) if within else path, writes=is_writing):
+                args = (args[0][: max(1, len(args[0]) // 2)], *args[1:])
             return original(path, *args, **options)
 
         return call
 
     with pytest.MonkeyPatch.context() as patch:
         failing_open = _FailingOpen(folder, check)
-        for name in ("open", "replace", "rename", "mkdir", "fsync", "write"):
+        for name in _CALLS:
             patch.setattr(os, name, wrapped(name))
+        patch.setattr(os, "supports_dir_fd", {*os.supports_dir_fd, os.stat})
         patch.setattr(builtins, "open", failing_open)
         patch.setattr(io, "open", failing_open)
         yield

@@ -9,6 +9,9 @@ from typing import Any, Self, TypeAlias
 
 import pytest
 
+from upload_tui.backend import context, storage, worker
+from upload_tui.backend.endpoints import transfers
+from upload_tui.backend.store import queue
 from upload_tui.client import credentials, requester
 from upload_tui.monitor import ConnectionState
 from upload_tui.monitor.sessions import connection, live
@@ -63,6 +66,16 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "damaged store renamed": (recovery, "_rename_damaged", _has_result),
     "suspicious listing repeated": (snapshot.SnapshotSynchroniser, "_is_suspicious", _has_result),
     "present uploads kept after a cut listing": (snapshot.SnapshotSynchroniser, "_keep", _always),
+    "chunk refused, the storage is unavailable": (transfers, "storage_unavailable", _always),
+    "chunk of a closed upload refused": (context.ServiceContext, "closed_upload", _always),
+    "chunk looked for below the mark of the storage": (storage, "_open_folder", _always),
+    "verification postponed": (worker.VerificationWorker, "_postpone", _always),
+    "verification postponed for the third time": (
+        worker.VerificationWorker, "_postpone", lambda arguments, _: arguments[1].attempts >= 2,
+    ),
+    "no job can be claimed": (worker.VerificationWorker, "_report_postponed", _always),
+    "outcome of a job of another claim": (queue.Queue, "finish", _no_result),
+    "interrupted job claimed again": (queue.Queue, "claim", lambda _, job: job is not None and job.claim > job.attempts + 1),
 }  # fmt: skip
 
 

@@ -17,11 +17,11 @@ import pytest
 from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole
-from tests.simulation.events import EVENTS, Event, Simulation, draw_events, draw_options
-from tests.simulation.faults import failing_statements
+from tests.simulation.events import CHUNK_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
+from tests.simulation.faults import failing_files, failing_statements
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
-from tests.simulation.world import Options, World
+from tests.simulation.world import CHUNK_FOLDER, Options, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, restart_time, virtual_time
 from upload_tui import monitor
 from upload_tui.monitor.store.store import Store
@@ -37,6 +37,7 @@ _MAX_WAITS = 20
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
+_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **CHUNK_EVENTS}
 
 
 class Outcome(Struct):
@@ -50,6 +51,8 @@ class Outcome(Struct):
     detail: str = ""
     seconds: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    """Statements and calls for files that have failed."""
     marks: Counter[str] = field(default_factory=Counter)
     trace: Sequence[str] = ()
 
@@ -66,12 +69,14 @@ def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) ->
     outcome = Outcome(seed, options, events)
     with _deterministic(seed, options) as folder, Marks() as marks:
         world = World(options, seed, folder)
-        with failing_statements(world.disk):
+        with failing_statements(world.disk), failing_files(world.chunk_disk, folder / CHUNK_FOLDER):
             try:
                 _play(capture, world, events, outcome)
             except Exception as error:  # noqa: BLE001  # whatever it is, this seed has found it
                 outcome.failure = f"{type(error).__name__}: {error}"[:1000]
                 outcome.detail = "".join(format_exception(error))
+        for what, disk in (("statement", world.disk), ("chunk file", world.chunk_disk)):
+            outcome.failed.update({f"{what} {call}": count for call, count in disk.failed.items()})
         outcome.digest, outcome.trace, outcome.marks = world.trace.digest, world.trace.lines, marks.met
     return outcome
 
@@ -101,15 +106,16 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
         asyncio.set_event_loop(loop)
         if world.embedded is not None:
             loop.run_until_complete(world.embedded.start())
+            rng = Random(outcome.seed)
             for _ in range(world.options.uploads // 3):
-                world.embedded.insert(random.Random(outcome.seed))
+                world.embedded.insert(rng)
         for watcher in world.watchers:
             loop.call_soon(watcher.start)
         for event in events:
             _advance(world, loop, event.at, checkers, errors)
             world.trace.add(f"event {event.name}")
             outcome.kinds[event.name] += 1
-            EVENTS[event.name][0](simulation, Random(event.seed))
+            _ACTIONS[event.name](simulation, Random(event.seed))
             asyncio.set_event_loop(loop)  # a command has removed it
         _advance(world, loop, world.options.minutes * 60, checkers, errors)
         _recover(world, loop, checkers, errors)
@@ -185,7 +191,7 @@ def _recover(
 
 
 def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
-    world.disk.is_failing = False
+    world.disk.is_failing = world.chunk_disk.is_failing = False
     for place in world.places():
         place.mode = "ok"
     for host in world.hosts:

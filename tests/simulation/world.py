@@ -5,6 +5,7 @@ All of it runs on one event loop in virtual time, so that a seed decides everyth
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
@@ -43,9 +44,11 @@ from upload_tui.wire import StatusShape
 if TYPE_CHECKING:
     from tests.simulation.embedded import EmbeddedHost
 
-__all__ = ["Disk", "Host", "Options", "SimulatedUpload", "SourceHost", "Trace", "Watcher", "World"]
+__all__ = ["CHUNK_FOLDER", "Disk", "Host", "Options", "SimulatedUpload", "SourceHost", "Trace", "Watcher", "World"]
 
 _CLOCK = VirtualClock()
+CHUNK_FOLDER = "chunks"
+"""Where the embedded service keeps the chunks."""
 _TOKEN_SECONDS = 600
 _MAX_UPLOADS = 150
 
@@ -401,17 +404,32 @@ class SourceHost:
 
 
 class Disk(Injector):
-    """The disk of all stores: statements fail while it is full or fails."""
+    """The disk of all stores, or that of the chunks: calls fail while it is full or fails.
+
+    Attributes:
+        only: the word with which calls begin that fail; empty for all.
+        every: only each so many of these fails.
+        failed: how many calls have failed, by their word and the failure.
+    """
 
     def __init__(self, trace: Trace) -> None:
         super().__init__(Failure("FULL", writes_only=True, rolls_back=True), 0)
         self._trace = trace
         self.is_failing = False
+        self.only = ""
+        self.every = 1
+        self.failed = Counter[str]()
 
     def fails(self, what: str, inode: int = 0) -> bool:
-        if self.is_failing:
-            self._trace.add(f"disk {self.failure.name}: {what}")
-        return self.is_failing
+        word = what.partition(" ")[0]  # the rest names a temporary file
+        if not self.is_failing or (self.only and word != self.only):
+            return False
+        self.count += 1
+        if self.count % self.every:
+            return False
+        self.failed[f"{word.lower()} {self.failure.name}"] += 1
+        self._trace.add(f"disk {self.failure.name}: {word}")
+        return True
 
 
 class Watcher:
@@ -523,6 +541,7 @@ class World:
         self.trace = Trace()
         self.folder = folder
         self.disk = Disk(self.trace)
+        self.chunk_disk = Disk(self.trace)
         rng = Random(f"{seed} world")
         self.hosts: list[Host] = [
             Host(number, options, self.trace, Random(f"{seed} {number}")) for number in range(len(options.shapes))
