@@ -25,24 +25,31 @@ __all__ = ["EmbeddedHost"]
 
 _TRIES = 12
 _MAX_CLIENTS = 40
+_MISTAKES = (*("",) * 7, "forgets", "lies", "goes on")
+"""What clients do wrong: not sending the last chunk, reporting another hash, sending other bytes after the upload is completed."""
 
 
 class EmbeddedHost(Host):
     """The service with its database and its chunks on disk.
 
     Attributes:
-        acknowledged: what it has answered to clients, by upload id: `initiated`, `sent` or `completed`.
+        acknowledged: what it has answered to clients, by upload id: `initiated` or `completed`.
+        wrong: the ids of uploads whose bytes are not those that their clients report, so that they must end as an error.
     """
 
-    def __init__(self, number: int, options: Options, trace: Trace, rng: Random, folder: Path) -> None:
+    def __init__(
+        self, number: int, options: Options, trace: Trace, rng: Random, folder: Path, mistakes: Random
+    ) -> None:
         super().__init__(number, options, trace, rng)
         self.acknowledged: dict[str, Stage] = {}
+        self.wrong: set[str] = set()
         self._folder = folder
         self._known: dict[str, SimulatedUpload] = {}
         self._service: EmbeddedService | None = None
         self._starts = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._client_count = 0
+        self._mistakes = mistakes
         self._read_at = (0, 0)
 
     # Its life
@@ -134,16 +141,18 @@ class EmbeddedHost(Host):
         return [*self._known.values()]
 
     def check_acknowledged(self, *, is_over: bool) -> None:
-        """Check that nothing acknowledged is lost or has failed; with `is_over`, that all of it is verified."""
+        """Check that nothing acknowledged is lost or has ended wrongly; with `is_over`, that all of it has ended."""
         if self._service is None:
             return
         for upload_id, stage in self.acknowledged.items():
             record = self._service.database.uploads.get(upload_id)
             assert record is not None, f"{upload_id} was acknowledged as {stage} and is lost"
-            assert record.timeline.stage.rank >= stage.rank, f"{upload_id} was {stage} and is {record.timeline.stage}"
-            assert record.timeline.stage is not Stage.ERROR, f"{upload_id}: {record.timeline.error_message}"
-            is_verified = record.timeline.stage is Stage.VERIFIED
-            assert is_verified or not is_over or stage is Stage.INITIATED, f"{upload_id} is never verified"
+            timeline, is_wrong = record.timeline, upload_id in self.wrong
+            end = Stage.ERROR if is_wrong else Stage.VERIFIED
+            assert timeline.stage.rank >= stage.rank, f"{upload_id} was {stage} and is {timeline.stage}"
+            is_ended = timeline.stage.is_final
+            assert timeline.stage is end or not is_ended, f"{upload_id}: {timeline.stage} {timeline.error_message}"
+            assert is_ended or not is_over or stage is Stage.INITIATED, f"{upload_id} never ends"
 
     @property
     def is_quiet(self) -> bool:
@@ -198,34 +207,52 @@ class EmbeddedHost(Host):
         content = rng.randbytes(rng.choice((1, 15, 400)))
         chunks = split_content(content, rng.choice((1, 3)))
         stops_at = rng.choice((None, None, None, 0, 1))
+        mistake = self._mistakes.choice(_MISTAKES)
         fields = {"name": name, "content_type": "text/plain", "size": len(content)}
         async with httpx.AsyncClient(transport=self._network, base_url=self.url) as http:
             created = await self._call(http, "POST", f"/projects/{next(iter(self.projects))}/uploads", fields)
             if created is None:
                 return
-            upload_id = str(created["id"])
+            upload_id, target = str(created["id"]), None
             self.acknowledged[upload_id] = Stage.INITIATED
             for number, chunk in enumerate(chunks, 1):
                 await asyncio.sleep(rng.uniform(0, 3))
-                if stops_at == number - 1 or not await self._send(http, upload_id, number, chunk):
+                is_sent = mistake != "forgets" or number != len(chunks)
+                if stops_at == number - 1:
                     return
-            done = await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(content)})
-            if done is not None:
-                self.acknowledged[upload_id] = Stage.COMPLETED
-                if self._service is not None:
-                    self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
+                target = await self._send(http, upload_id, number, chunk, is_sent=is_sent)
+                if target is None:
+                    return
+            if mistake in {"forgets", "lies"}:
+                self.wrong.add(upload_id)
+            reported = content + b"." if mistake == "lies" else content
+            if await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(reported)}) is None:
+                return
+            self.acknowledged[upload_id] = Stage.COMPLETED
+            if self._service is not None:
+                self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
+            if mistake == "goes on" and target is not None:
+                assert not await self._put(http, target, b"other bytes"), (
+                    f"{upload_id} is completed, and a chunk accepted"
+                )
 
-    async def _send(self, http: httpx.AsyncClient, upload_id: str, number: int, chunk: bytes) -> bool:
+    async def _send(
+        self, http: httpx.AsyncClient, upload_id: str, number: int, chunk: bytes, *, is_sent: bool = True
+    ) -> Mapping[str, Any] | None:
+        """Report a chunk and send it until both are answered; without `is_sent`, only report it. Return where it belongs."""
         for _ in range(_TRIES):
             report = {"number": number, "size": len(chunk), "hash": _hash(chunk)}
             target = await self._call(http, "PUT", f"/uploads/{upload_id}/chunks", report)
-            if target is None:
-                return False
-            with suppress(httpx.HTTPError):
-                response = await http.put(target["host"] + target["url"], content=chunk)
-                if response.is_success and not response.content.startswith(b"<html>"):  # that of a proxy
-                    return True
+            if target is None or not is_sent or await self._put(http, target, chunk):
+                return target
             await asyncio.sleep(2.0)
+        return None
+
+    async def _put(self, http: httpx.AsyncClient, target: Mapping[str, Any], content: bytes) -> bool:
+        """Send bytes; True if the service, and not a proxy, says that it has them."""
+        with suppress(httpx.HTTPError):
+            response = await http.put(target["host"] + target["url"], content=content)
+            return response.is_success and not response.content.startswith(b"<html>")
         return False
 
     async def _call(

@@ -140,12 +140,18 @@ def _kill_service(simulation: Simulation, rng: Random) -> None:
 
 def _fail_disk(simulation: Simulation, rng: Random) -> None:
     disk = simulation.world.disk
-    disk.failure, disk.is_failing = rng.choice(STATEMENT_FAILURES), True
+    disk.failure, disk.every, disk.is_failing = rng.choice(STATEMENT_FAILURES), 1, True
 
     def end() -> None:
         disk.is_failing = False
 
     simulation.loop.call_later(rng.choice((0.0, 0.5, 5.0)), end)
+
+
+def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
+    """Each second to ninth statement fails, so that one of a transaction does and another does not."""
+    _fail_disk(simulation, rng)
+    simulation.world.disk.every = rng.choice((2, 3, 5, 9))
 
 
 _CHUNK_FAULTS = (
@@ -159,7 +165,8 @@ _CHUNK_FAULTS = (
 def _fail_chunks(simulation: Simulation, rng: Random) -> None:
     """Calls for the files of chunks fail, or each second or fifth of them, while clients upload."""
     disk, embedded = simulation.world.chunk_disk, simulation.world.embedded
-    assert embedded is not None
+    if embedded is None:
+        return
     for _ in range(rng.choice((0, 2, 5))):
         embedded.insert(rng)
     calls, names = rng.choice(_CHUNK_FAULTS)
@@ -270,8 +277,8 @@ EVENTS: Mapping[str, tuple[Action, int]] = {
 }
 """Each event, and how often it happens by default in relation to others."""
 
-CHUNK_EVENTS: Mapping[str, Action] = {"fail chunks": _fail_chunks}
-"""Those of the files of chunks, which are drawn after all others: an older seed keeps its events and their numbers."""
+ADDED_EVENTS: Mapping[str, Action] = {"fail chunks": _fail_chunks, "fail some statements": _fail_some_statements}
+"""Events that are drawn after all others: a seed of before keeps its events and their numbers."""
 
 
 def draw_options(seed: int) -> Options:
@@ -302,10 +309,10 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     weights = dict(options.weights) if any(options.weights.values()) else {"advance": 1}
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
-    if options.has_embedded:
-        added = rng.choice((0, 1, 3, 8))
-        times.extend(rng.uniform(0, options.minutes * 60) for _ in range(added))
-        names.extend(rng.choices([*CHUNK_EVENTS], k=added))
+    possible = [name for name in ADDED_EVENTS if options.has_embedded or name != "fail chunks"]
+    added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
+    times.extend(rng.uniform(0, options.minutes * 60) for _ in added)
+    names.extend(added)
     events = [
         Event(number, at, name, f"{seed}/{number}") for number, (at, name) in enumerate(zip(times, names, strict=True))
     ]

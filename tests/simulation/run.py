@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole
-from tests.simulation.events import CHUNK_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
+from tests.simulation.events import ADDED_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
 from tests.simulation.faults import failing_files, failing_statements
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
@@ -37,7 +37,7 @@ _MAX_WAITS = 20
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
-_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **CHUNK_EVENTS}
+_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **ADDED_EVENTS}
 
 
 class Outcome(Struct):

@@ -555,7 +555,8 @@ class World:
             from tests.simulation import embedded
 
             number = len(self.hosts) - 1
-            self.embedded = embedded.EmbeddedHost(number, options, self.trace, Random(f"{seed} {number}"), folder)
+            rng_of_host, mistakes = Random(f"{seed} {number}"), Random(f"{seed} mistakes")
+            self.embedded = embedded.EmbeddedHost(number, options, self.trace, rng_of_host, folder, mistakes)
             self.hosts[-1] = self.embedded
         for index in range(options.uploads):
             for place in self.places():
