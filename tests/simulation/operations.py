@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -247,6 +248,34 @@ def _choose(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> 
     return "whole"
 
 
+def _export(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> str:
+    """Save an export of the dashboard: the file is whole or not there, and the user reads which."""
+    from tests.tui.dashboards import toasts, until  # Textual, which nothing else here needs
+    from upload_tui.tui import Preferences
+    from upload_tui.tui.base_app import ExportApp
+    from upload_tui.tui.bridge import ExportReady
+
+    async def save() -> str:
+        app = ExportApp()
+        app._preferences = Preferences(export_folder=folder)
+        async with app.run_test() as pilot:
+            with failing:
+                app.post_message(ExportReady(StringIO("one\n" * 2), "it.csv"))
+                await until(pilot, lambda: bool(toasts(pilot)))
+                await app.workers.wait_for_complete()
+            (notice,) = toasts(pilot)
+        return notice
+
+    notice = asyncio.run(save())
+    files = {file.name: file.read_text() for file in folder.iterdir()}
+    if notice.startswith("Exported to"):
+        assert files == {"it.csv": "one\n" * 2}, files
+        return "whole"
+    assert notice.startswith("Export failed: "), notice
+    assert "it.csv" not in files, files
+    return "a sentence, no file"
+
+
 # The service
 
 
@@ -416,5 +445,6 @@ FILE_OPERATIONS: Mapping[str, Operation] = {
     "config init": _command("config", "init"),
     "list --debug": _command("--debug", "list"),
     "a choice": _choose,
+    "an export": _export,
     "serve, its files": _serve,
 }

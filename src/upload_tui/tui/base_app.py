@@ -1,10 +1,11 @@
 """The part of the app that needs no session: stylesheets, themes, keys, help, command palette, saved files."""
 
+import asyncio
+import errno
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed, get_current_worker
 
 from upload_tui.errors import UploadTuiError
-from upload_tui.files import create_private_file, working_folder
+from upload_tui.files import working_folder, write_private_file
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, AsciiFilter, glyphs_for
@@ -59,22 +60,37 @@ class ExportApp(App[int]):
 
     @on(ExportReady)
     def deliver_export(self, message: ExportReady) -> None:
-        """Write an export to its file, which only its owner can read."""
+        """Save an export, on the web as a download."""
+        if self.is_web:
+            self.deliver_text(message.text, save_filename=message.file_name, name="export")
+        else:
+            self.run_worker(self._save_export(message), group="save export")
+
+    async def _save_export(self, message: ExportReady) -> None:
+        """Write an export to a file that only its owner can read; if that fails, there is no file."""
         folder = self._preferences.export_folder or working_folder()
-        if not self.is_web:
-            with suppress(OSError):  # reported by the delivery, which fails as well
-                create_private_file(folder / message.file_name)
-        self.deliver_text(message.text, save_directory=folder, save_filename=message.file_name, name="export")
+        try:
+            if not folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+            await asyncio.to_thread(write_private_file, folder / message.file_name, message.text.read())
+        except (OSError, ValueError) as error:
+            self._notify_failed_export(error)
+        else:
+            self.notify(sanitize(f"Exported to {folder / message.file_name}"), markup=False)
+
+    def _notify_failed_export(self, error: BaseException) -> None:
+        """Show why an export failed."""
+        self.notify(sanitize(f"Export failed: {error}"), severity="error", markup=False)
 
     @on(events.DeliveryComplete)
-    def notify_export_delivered(self, event: events.DeliveryComplete) -> None:
-        """Show where the export is."""
-        self.notify(sanitize(f"Exported to {event.path}" if event.path else "Exported"), markup=False)
+    def notify_export_delivered(self) -> None:
+        """Show that the browser has an export."""
+        self.notify("Exported")
 
     @on(events.DeliveryFailed)
     def notify_export_failed(self, event: events.DeliveryFailed) -> None:
-        """Show why the export failed."""
-        self.notify(sanitize(f"Export failed: {event.exception}"), severity="error", markup=False)
+        """Show why the browser does not get an export."""
+        self._notify_failed_export(event.exception)
 
 
 _KEY_CHECKS, _KEY_CHECK_SECONDS = 5, 0.1
