@@ -25,18 +25,23 @@ def a_service(uploads: int, largest_page: int, headers: frozenset[str] = HEADERS
     return service
 
 
-def remove_before(service: ShiftingService, requests: Callable[[int], bool], index: int = 0) -> None:
-    """Delete an upload before each of these page requests (from 1) is answered."""
+def before_pages(service: ShiftingService, requests: Callable[[int], bool], change: Callable[[], object]) -> None:
+    """Call `change` before each of these page requests (from 1) is answered."""
     pages = 0
 
-    def remove(request: httpx.Request) -> None:
+    def count(request: httpx.Request) -> None:
         nonlocal pages
         if request.url.path.endswith("/uploads"):
             pages += 1
             if requests(pages):
-                service.uploads.pop(index)
+                change()
 
-    service.before_response = remove
+    service.before_response = count
+
+
+def remove_before(service: ShiftingService, requests: Callable[[int], bool], index: int = 0) -> None:
+    """Delete an upload before each of these page requests (from 1) is answered."""
+    before_pages(service, requests, lambda: service.uploads.pop(index))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +93,26 @@ async def test_none_is_missing_when_two_are_deleted_between_pages_of_an_unknown_
         harness = SyncHarness(service)
         await harness.synchroniser.sync()
         assert {upload.name for upload in service.uploads} <= harness.names(), (first, second)
+
+
+@pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset[str]()], ids=["not-counted", "none"])
+@pytest.mark.parametrize("number", [2, 3, 4])
+async def test_none_is_missing_when_as_many_arrive_between_two_pages_as_a_page_has(
+    headers: frozenset[str], number: int
+) -> None:
+    """The page then lists the same uploads as the one before it, which is not the end."""
+    service = a_service(18, 5, headers)
+    names = {upload.name for upload in service.uploads}
+
+    def arrive() -> None:
+        for _ in range(5):
+            service.start_upload()
+
+    before_pages(service, {number}.__contains__, arrive)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert names <= harness.names()
+    assert harness.synchroniser.notice == ""
 
 
 async def test_all_are_known_when_pages_are_smaller_than_the_service_reports() -> None:
