@@ -1,13 +1,13 @@
 """Fuzz a target: `python -m tests.fuzz queries`, `python -m tests.fuzz all --seconds 60`.
 
-A target is one of `targets`, or a Hypothesis test as `MODULE:NAME`, which its own `fuzz_one_input` runs. With atheris
+A target is one of `targets`, a Hypothesis test of its list, or another one as `MODULE:NAME` (below `tests`), which its own
+`fuzz_one_input` runs; `properties` are all tests of the list, and `all` is everything. With atheris
 (`pip install atheris`), coverage guides the search, and libFuzzer's options follow `--`; without it, entries of the corpus are
 changed at random. An input that fails is written to the current folder: fix what it shows, then add it to `tests/fuzz/corpus`
 under a name that says what it shows.
 """
 
 import argparse
-import importlib
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import Random, SystemRandom
 from tempfile import TemporaryDirectory
-from typing import Any
 
 try:
     import atheris
@@ -25,18 +24,19 @@ except ImportError:
 _INSTRUMENTED = ["upload_tui.wire", "upload_tui.sources", "upload_tui.status", "upload_tui.monitor.queries", "json"]
 
 with atheris.instrument_imports(include=_INSTRUMENTED) if atheris else nullcontext():
-    from tests.fuzz.targets import CORPUS, TARGETS, Target
+    from tests.fuzz.targets import CORPUS, PROPERTIES, TARGETS, Target, property_target
 
 
 def main() -> int:
     """Run what the arguments name; 1 if an input fails."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", help=f"all, {', '.join(TARGETS)}, or MODULE:NAME")
+    parser.add_argument("target", help=f"all, properties, {', '.join([*TARGETS, *PROPERTIES])}, or MODULE:NAME")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long, for all targets together")
     parser.add_argument("--seed", type=int, help="of the changes without atheris")
     parser.add_argument("options", nargs="*", help="of libFuzzer")
     arguments = parser.parse_args()
-    names = [*TARGETS] if arguments.target == "all" else [arguments.target]
+    groups = {"all": [*TARGETS, *PROPERTIES], "properties": [*PROPERTIES]}
+    names = groups.get(arguments.target, [arguments.target])
     if atheris and len(names) == 1:
         _run_atheris(_target(names[0]), names[0], arguments.options)
     seed = SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
@@ -44,12 +44,7 @@ def main() -> int:
 
 
 def _target(name: str) -> Target:
-    module, _, test = name.partition(":")
-    if not test:
-        return TARGETS[name]
-    hypothesis_test: Any = getattr(importlib.import_module(module), test)
-    target: Target = hypothesis_test.hypothesis.fuzz_one_input
-    return target
+    return TARGETS[name] if name in TARGETS else property_target(PROPERTIES.get(name, name))
 
 
 def _run_atheris(target: Target, name: str, options: Sequence[str]) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import CORPUS, TARGETS
+from tests.fuzz.targets import CORPUS, PROPERTIES, TARGETS, property_target
 
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [(name, file) for name in TARGETS for file in sorted((CORPUS / name).iterdir())],
+    [(folder.name, file) for folder in sorted(CORPUS.iterdir()) for file in sorted(folder.iterdir())],
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
 def test_the_corpus(name: str, file: Path) -> None:
-    TARGETS[name](file.read_bytes())
+    target = TARGETS[name] if name in TARGETS else property_target(PROPERTIES[name])
+    target(file.read_bytes())
