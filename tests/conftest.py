@@ -5,7 +5,9 @@ import importlib
 import os
 import signal
 import socket
-from collections.abc import Hashable
+import sys
+from collections.abc import Hashable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from textual.css.stylesheet import Stylesheet
 
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
-_QUICK_EXAMPLES = 5
+_QUICK_EXAMPLES = 5  # of a test: sets of parameters, and generated examples of each
 _MORE_WORKERS = 4
 
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
@@ -40,16 +42,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help=f"only the fast tests of {', '.join(_QUICK_FOLDERS)}, with few generated examples",
+        help=f"only the fast tests of {', '.join(_QUICK_FOLDERS)}, each with at most {_QUICK_EXAMPLES} sets of parameters "
+        "and as many generated examples",
     )
 
 
+@pytest.hookimpl(trylast=True)  # after `-k` and `-m`
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the quick profile does not run."""
     if not config.getoption("--quick"):
         return
-    config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
-    items[:] = [item for item in items if not _is_slow(item)]
+    kept = _cells_of_each_test([item for item in items if item.get_closest_marker("slow") is None])
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def _cells_of_each_test(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """A few sets of parameters for each test, the same in each run, evenly spaced over all of them."""
+    kept = set[pytest.Item]()
+    for _, group in groupby(sorted(items, key=_place), key=lambda item: _place(item)[0]):
+        cells = list(group)
+        step = max(1.0, (len(cells) - 1) / (_QUICK_EXAMPLES - 1))
+        kept.update(cells[round(number * step)] for number in range(min(len(cells), _QUICK_EXAMPLES)))
+    return kept
+
+
+def _place(item: pytest.Item) -> tuple[str, tuple[int, ...]]:
+    """The test without its parameters, and the place of these among all, whatever order the tests are in."""
+    call = getattr(item, "callspec", None)
+    return item.nodeid.partition("[")[0], tuple(call.indices.values()) if call else ()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -58,13 +79,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_left_out and config.getoption("--quick") else None
 
 
-def _is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """More than the cores: most tests wait, for a program or until a screen is idle."""
-    return (os.cpu_count() or 1) + _MORE_WORKERS
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More than the cores, as most tests wait for a program; in the quick profile only for moments, until a screen is idle."""
+    return (os.cpu_count() or 1) + (1 if config.getoption("--quick") else _MORE_WORKERS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
             del os.environ[name]
     os.environ.update(_FIXED)
+    sys.dont_write_bytecode = False  # or each worker compiles all tests again, which takes longer than collecting them
     importlib.reload(textual.constants)
     _share_parsed_stylesheets()
     # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.

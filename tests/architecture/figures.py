@@ -10,6 +10,7 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 __all__ = ["Figures", "Module", "modules_of", "splinters"]
@@ -37,12 +38,16 @@ _IGNORED_TOKENS = {
 
 @dataclass(frozen=True)
 class Module:
-    """A module of the package: its dotted name, its file, its source and its syntax tree."""
+    """A module of the package: its dotted name, its file and its source."""
 
     name: str
     file: Path
     source: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree, parsed when it is first needed, not as pytest collects the tests."""
+        return ast.parse(self.source)
 
     @property
     def lines(self) -> int:
@@ -95,8 +100,7 @@ def modules_of(root: Path = ROOT) -> list[Module]:
     for file in sorted((source / PACKAGE).rglob("*.py")):
         parts = file.relative_to(source).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        text = file.read_text(encoding="utf-8")
-        modules.append(Module(name, file, text, ast.parse(text)))
+        modules.append(Module(name, file, file.read_text(encoding="utf-8")))
     return modules
 
 

@@ -254,6 +254,7 @@ def summary(world: World) -> str:
     return "\n".join([f"{world.nameless} nameless, {changes}, {world.date_seconds} s ahead", *lines])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=HISTORIES,
     derandomize="PYTEST_SERVICE_HISTORIES" not in os.environ,  # fresh ones are for long runs
