@@ -74,9 +74,14 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
         (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
         (FINE, DENIED, "lost", "✗ Prot: ACCESS DENIED 5s · Access denied (403: No): https://example.org · retry in 3s"),
-        (FINE, replace(DENIED, reason="No", others=1), "lost", "✗ Prot: ACCESS DENIED 5s +1 · No · retry in 3s"),
+        (
+            FINE,
+            replace(DENIED, reason="No", others=1),
+            "lost",
+            "✗ Prot: ACCESS DENIED 5s, 1 more fails · No · retry in 3s",
+        ),
         (STUCK, DELETED, "waits", "▲ 1 stuck 2h 13m · ✗ Prot: DELETED 5s · Not found (404: No): https://example.org"),
-        (FINE, replace(RETRYING, name="Prot", others=1), "note", "◌ Prot: no answer in time +1 · retry now"),
+        (FINE, replace(RETRYING, name="Prot", others=1), "note", "◌ Prot: no answer in time, 1 more fails · retry now"),
     ],
     ids=[
         "fine",

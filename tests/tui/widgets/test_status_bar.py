@@ -77,9 +77,9 @@ async def test_what_is_watched_is_shown_before_details_of_an_outage(
     ("state", "name", "others", "text"),
     [
         (ConnectionState.DENIED, "Prot", 0, "✗ Prot: access denied"),
-        (ConnectionState.DENIED, "Prot", 2, "✗ Prot: access denied +2"),
+        (ConnectionState.DENIED, "Prot", 2, "✗ Prot: access denied, 2 more fail"),
         (ConnectionState.DELETED, "Prot", 0, "✗ Prot: deleted"),
-        (ConnectionState.RETRYING, "prod/Prot", 1, "◌ prod/Prot: retrying +1"),
+        (ConnectionState.RETRYING, "prod/Prot", 1, "◌ prod/Prot: retrying, 1 more fails"),
         (ConnectionState.NOT_ALLOWED, "Pr\x1b[31mot", 0, "✗ Pr␛[31mot: token rejected"),
         (ConnectionState.LIVE, "Prot", 0, "● live"),
     ],

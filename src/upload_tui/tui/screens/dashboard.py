@@ -105,6 +105,7 @@ class DashboardScreen(ViewScreen):
                 cls.display_options,
                 cls.now,
                 cls.stuck_count,
+                cls.projects,
                 rows=cls.pending_rows,
                 total=cls.pending_total,
             )

@@ -131,7 +131,7 @@ class AlarmBar(DiffedText):
         return sorted(alarms, key=lambda alarm: -alarm.level)
 
     def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`✗ OFFLINE 2m · connection refused · retry in 8s`; `✗ Prot: ACCESS DENIED 5s +1 · …` if the others are not."""
+        """`✗ OFFLINE 2m · connection refused · retry in 8s`; `✗ Prot: ACCESS DENIED 5s, 1 more fails · …` if others are not."""
         connection, glyphs = self.connection, self.display_options.glyphs
         if connection is None or connection.playback is not None:
             return
@@ -139,7 +139,7 @@ class AlarmBar(DiffedText):
         word = state_word(connection.state).upper() if connection.is_failing else ""
         if connection.state is ConnectionState.RETRYING:
             word = ""
-        age, others = age_text((now - connection.since).total_seconds()), others_text(connection)
+        age, others = age_text((now - connection.since).total_seconds()), others_text(connection, is_short=False)
         state = f"{word} {age}{others}" if word else ""
         if not (state or reason):
             return

@@ -7,9 +7,9 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import Row, WaitsFor
+from upload_tui.monitor import ProjectRef, Row, WaitsFor
 from upload_tui.status import Certainty, Origin, Stage
-from upload_tui.text import age_text, duration_text, size_text
+from upload_tui.text import age_text, duration_text, sanitize, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -128,7 +128,8 @@ class PendingList(DiffedText):
     """The pending uploads, one per line: stuck, then overdue ones, then those that have waited longest.
 
     The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
-    number of lines there is space for; `is_known` is False until something is known about the uploads.
+    number of lines there is space for; `is_known` is False until something is known about the uploads. Of several
+    `projects`, a line names its own.
     """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
@@ -138,6 +139,7 @@ class PendingList(DiffedText):
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_known: reactive[bool] = reactive(True, repaint=False)
+    projects: reactive[Sequence[ProjectRef]] = reactive((), repaint=False)
 
     _titled_counts: tuple[int, int, int] | None = None
 
@@ -154,7 +156,7 @@ class PendingList(DiffedText):
         super().refresh_changed()
 
     watch_rows = watch_total = watch_stuck_count = watch_max_rows = refresh_changed
-    watch_now = watch_display_options = watch_is_known = refresh_changed
+    watch_now = watch_display_options = watch_is_known = watch_projects = refresh_changed
 
     @property
     def _shown(self) -> Sequence[Row]:
@@ -192,12 +194,18 @@ class PendingList(DiffedText):
             (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )
 
+    def _place(self, row: Row) -> Iterator[str]:
+        """Yield the project of a row, after its service if there are several; nothing for a single project."""
+        if len(self.projects) > 1:
+            service = f"{self.display_options.service_title(row.service)}/" if self.display_options.services else ""
+            yield f"in {sanitize(f'{service}{row.project_name or row.project_id}')}"
+
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
         reasons = _reason_texts(row)
         text = _first_that_fits(reasons, width)
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
-        for detail in pending_details(row, now):
+        for detail in [*self._place(row), *pending_details(row, now)]:
             if len(text) + 2 + len(detail) > width:
                 break
             text = f"{text}, {detail}"

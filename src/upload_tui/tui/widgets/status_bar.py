@@ -50,19 +50,19 @@ _REQUESTS_FROM_WIDTH = 120
 def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, details: int = 2) -> str:
     """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `replay 0:08 of 0:12`.
 
-    If a part of what is watched fails: `Prot: access denied +1`, with the number of other parts that fail.
+    If a part of what is watched fails: `Prot: access denied, 1 more fails`, with the number of other parts that fail.
 
     Args:
         connection: the connection.
         now: the current time.
         display_options: the time zone.
-        details: of an outage, 2 for its start and the next try, 1 for the next try only, 0 for neither.
+        details: 2 for all; 1 leaves out since when it is offline, 0 also the next try.
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
     if connection.name and connection.is_failing:
         name = truncate_middle(connection.name, _MAX_NAME_CELLS, display_options.glyphs.ellipsis)
-        return f"{name}: {state_word(connection.state)}{others_text(connection)}"
+        return f"{name}: {state_word(connection.state)}{others_text(connection, is_short=details < 2)}"
     match connection.state:
         case ConnectionState.CATCHING_UP:
             total = "" if connection.total is None else f" of {connection.total:,}"
@@ -82,9 +82,13 @@ def state_word(state: ConnectionState) -> str:
     return "token rejected" if state is ConnectionState.NOT_ALLOWED else str(state)
 
 
-def others_text(connection: Connection) -> str:
-    """` +2` if two other projects fail too; empty if none does."""
-    return f" +{connection.others:,}" if connection.others else ""
+def others_text(connection: Connection, *, is_short: bool = True) -> str:
+    """` +2` or `, 2 more fail` if two other projects fail too; empty if none does."""
+    if not connection.others:
+        return ""
+    return (
+        f" +{connection.others:,}" if is_short else f", {connection.others:,} more fail{'s' * (connection.others == 1)}"
+    )
 
 
 def _countdown_text(then: datetime, now: datetime) -> str:
