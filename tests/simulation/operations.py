@@ -69,15 +69,18 @@ IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 class Tried(Struct):
-    """An operation with one way to fail: how many calls were made to fail, and how it ended how often."""
+    """An operation with one way to fail: how many calls can fail so, how many were made to, and how it ended how often."""
 
     operation: str
     failure: Failure
     outcomes: Counter[str]
+    calls: int = 0
 
     def __str__(self) -> str:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
-        return f"{self.operation:<22} {self.failure!s:<26} {self.outcomes.total():>4} tried: {outcomes}"
+        return (
+            f"{self.operation:<18} {self.failure!s:<26} {self.outcomes.total():>4} of {self.calls:>4} tried: {outcomes}"
+        )
 
 
 def try_all(capture: Capture, operation: str, failure: Failure, step: int = 1, first: int = 1) -> Tried:
@@ -88,15 +91,15 @@ def try_all(capture: Capture, operation: str, failure: Failure, step: int = 1, f
     """
     tried, number = Tried(operation, failure, Counter()), first
     while True:
-        outcome, has_failed = try_one(capture, operation, failure, number)
+        outcome, has_failed, tried.calls = try_one(capture, operation, failure, number)
         if not has_failed:
             return tried
         tried.outcomes[outcome] += 1
         number += step
 
 
-def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> tuple[str, bool]:
-    """Run an operation with one failing call; return how it ended, and whether there were so many calls.
+def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> tuple[str, bool, int]:
+    """Run an operation with one failing call; return how it ended, whether there were so many calls, and how many there were.
 
     Raises:
         AssertionError: it ended as it may not; the message says what failed.
@@ -115,7 +118,7 @@ def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> 
             raise AssertionError(
                 f"{operation}, {failure}, number {number} ({injector.failed_on}): {type(error).__name__}: {error}"
             ) from error
-    return outcome, injector.has_fired
+    return outcome, injector.has_fired, injector.count
 
 
 # Commands
