@@ -94,21 +94,22 @@ class PublishedOnce:
         self._world = world
         self._ranks: dict[tuple[int, str], Stage] = {}
         self._present: set[tuple[int, int, str]] = set()
-        self.has_lost_store = False
 
     def handle_change(self, watcher: Watcher, change: Change) -> None:
-        self.has_lost_store |= any(store.notice for store in watcher.stores)
+        self._world.has_lost_store |= any(store.notice for store in watcher.stores)
         if isinstance(change, StageReached):
             key = (watcher.number, change.upload.id)
             before = self._ranks.get(key)
             is_later = before is None or before.rank < change.after.rank
-            assert is_later or self.has_lost_store, f"{change.upload.name}: {change.after} is published after {before}"
+            assert is_later or self._world.has_lost_store, (
+                f"{change.upload.name}: {change.after} is published after {before}"
+            )
             self._ranks[key] = change.after
         elif isinstance(change, UploadSeen | UploadGone):
             present = (watcher.number, watcher.starts, change.upload.id)
             is_seen = isinstance(change, UploadSeen)
             is_repeated = is_seen == (present in self._present) and (is_seen or present in self._present)
-            assert not is_repeated or self.has_lost_store, f"{change.upload.name} is published as seen twice"
+            assert not is_repeated or self._world.has_lost_store, f"{change.upload.name} is published as seen twice"
             if is_seen:
                 self._present.add(present)
             else:
@@ -242,7 +243,8 @@ def _is_doubted(world: World, place: Host | SourceHost) -> bool:
 
 
 def check_whole(world: World, watcher: Watcher) -> None:
-    """Check that the picture equals the services."""
+    """Check that the picture equals the services, and that the last stage of each upload was published if an earlier one was."""
+    published = {change.upload.id: change.after for change in watcher.changes if isinstance(change, StageReached)}
     for place, session in zip(world.places(), watcher.sessions.values(), strict=True):
         if not place.is_broken:
             shown = {row.id: row.stage for row in _rows(session) if not row.is_gone}
@@ -250,3 +252,6 @@ def check_whole(world: World, watcher: Watcher) -> None:
             assert shown == listed, {key: (shown.get(key), listed.get(key)) for key in shown.keys() ^ listed.keys()}
             assert isinstance(session, LiveSession | SourceSession)
             assert session.is_complete, "uploads are counted as missing, but none is"
+            for upload in () if world.has_lost_store else place.uploads:
+                last = published.get(upload.id, upload.stage)
+                assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"

@@ -105,6 +105,12 @@ def _fail_source(simulation: Simulation, rng: Random) -> None:
         _during(simulation, simulation.world.source, rng.choice(("cut", "failed")), rng.choice((3, 10, 40)))
 
 
+def _damage_source(simulation: Simulation, rng: Random) -> None:
+    """One of its lines cannot be read: nobody knows which upload that is."""
+    if simulation.world.source is not None:
+        _during(simulation, simulation.world.source, "damaged", rng.choice((3, 10, 40)))
+
+
 def _unreadable(simulation: Simulation, rng: Random) -> None:
     """An upload cannot be rendered for a while: each page that lists it fails."""
     host = _host(simulation, rng)
@@ -277,7 +283,11 @@ EVENTS: Mapping[str, tuple[Action, int]] = {
 }
 """Each event, and how often it happens by default in relation to others."""
 
-ADDED_EVENTS: Mapping[str, Action] = {"fail chunks": _fail_chunks, "fail some statements": _fail_some_statements}
+ADDED_EVENTS: Mapping[str, Action] = {
+    "fail chunks": _fail_chunks,
+    "fail some statements": _fail_some_statements,
+    "damage source": _damage_source,
+}
 """Events that are drawn after all others: a seed of before keeps its events and their numbers."""
 
 
@@ -309,7 +319,8 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     weights = dict(options.weights) if any(options.weights.values()) else {"advance": 1}
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
-    possible = [name for name in ADDED_EVENTS if options.has_embedded or name != "fail chunks"]
+    places = {"fail chunks": options.has_embedded, "damage source": options.has_source}
+    possible = [name for name in ADDED_EVENTS if places.get(name, True)]
     added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
     times.extend(rng.uniform(0, options.minutes * 60) for _ in added)
     names.extend(added)

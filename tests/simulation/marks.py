@@ -54,7 +54,7 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "difference of totals accepted": (reconciler.Reconciler, "accept_difference", _always),
     "offline": (connection.ConnectionTracker, "failed", _enters(ConnectionState.OFFLINE)),
     "no answer during a round": (
-        connection.ConnectionTracker, "stalled", lambda arguments, _: arguments[0].current.reason.startswith("No answer"),
+        connection.ConnectionTracker, "note_stall", lambda arguments, _: arguments[0].current.reason.startswith("No answer"),
     ),
     "other projects retried": (live.LiveSession, "_retry_others", _always),
     "throttled": (requester.RequestGate, "back_off", _always),

@@ -387,9 +387,11 @@ class SourceHost:
 
     async def read(self, receive: LineReceiver) -> Listing:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
-        mode = self.mode  # `ok`, `cut` or `failed`
+        mode = self.mode  # `ok`, `cut`, `failed` or `damaged`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
-        cut = self._rng.randrange(len(lines) + 1) if mode != "ok" else len(lines)
+        if mode == "damaged" and lines:
+            lines[self._rng.randrange(len(lines))] = b"\xff"
+        cut = self._rng.randrange(len(lines) + 1) if mode in {"cut", "failed"} else len(lines)
         for start in range(0, cut, 3):
             await receive(LineBatch(start + 1, lines[start : min(start + 3, cut)]))
             await asyncio.sleep(self._rng.uniform(0, 0.05))
@@ -550,6 +552,8 @@ class World:
         self.source = SourceHost(self.trace, Random(f"{seed} source")) if options.has_source else None
         self.watchers = [Watcher(self, number, folder) for number in range(options.watchers)]
         self.recordings: list[Path] = []
+        self.has_lost_store = False
+        """Whether a store was replaced: what is in a new one may be published again, or not at all."""
         self.on_change: list[Callable[[Watcher, Change], None]] = []
         if options.has_embedded:
             from tests.simulation import embedded
