@@ -13,7 +13,7 @@ import httpx
 from tests.contract.calls import InlineExecutor
 from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
 from tests.unit.cli.virtual_program import VirtualClock
-from upload_tui.backend import EmbeddedService
+from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.client import Credentials
 from upload_tui.errors import UsageError
 from upload_tui.monitor import ProjectRef
@@ -99,6 +99,20 @@ class EmbeddedHost(Host):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.kill()
+
+    def start_fault(self, rng: Random) -> None:
+        """Start one of the faults that the service has itself, but none that damages what was stored."""
+        name = rng.choice([*FaultName])
+        if self._service is not None and name not in {FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK}:
+            self._trace.add(f"service {self.number} has the fault {name}")
+            self._service.faults.start(name, rng.choice((3.0, 10.0, 60.0)))
+            self.slow_until = VirtualClock().monotonic() + 120.0
+
+    def end_faults(self) -> None:
+        """End them."""
+        if self._service is not None:
+            for name in FaultName:
+                self._service.faults.stop(name)
 
     @property
     def runs(self) -> bool:

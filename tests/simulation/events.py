@@ -186,6 +186,12 @@ def _fail_chunks(simulation: Simulation, rng: Random) -> None:
     simulation.loop.call_later(rng.choice((0.5, 3.0, 10.0, 60.0)), end)
 
 
+def _start_fault(simulation: Simulation, rng: Random) -> None:
+    """The embedded service has a fault, such as a dead worker or requests that arrive twice."""
+    if simulation.world.embedded is not None:
+        simulation.world.embedded.start_fault(rng)
+
+
 def _use(simulation: Simulation, rng: Random) -> None:
     """A user refreshes, pauses for a moment, or looks away."""
     watcher = _watcher(simulation, rng)
@@ -287,6 +293,7 @@ ADDED_EVENTS: Mapping[str, Action] = {
     "fail chunks": _fail_chunks,
     "fail some statements": _fail_some_statements,
     "damage source": _damage_source,
+    "start fault": _start_fault,
 }
 """Events that are drawn after all others: a seed of before keeps its events and their numbers."""
 
@@ -319,7 +326,8 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     weights = dict(options.weights) if any(options.weights.values()) else {"advance": 1}
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
-    places = {"fail chunks": options.has_embedded, "damage source": options.has_source}
+    embedded, source = options.has_embedded, options.has_source
+    places = {"fail chunks": embedded, "start fault": embedded, "damage source": source}
     possible = [name for name in ADDED_EVENTS if places.get(name, True)]
     added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
     times.extend(rng.uniform(0, options.minutes * 60) for _ in added)

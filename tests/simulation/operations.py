@@ -79,7 +79,7 @@ class Tried(Struct):
     def __str__(self) -> str:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         return (
-            f"{self.operation:<18} {self.failure!s:<26} {self.outcomes.total():>4} of {self.calls:>4} tried: {outcomes}"
+            f"{self.operation:<18} {self.failure!s:<30} {self.outcomes.total():>4} of {self.calls:>4} tried: {outcomes}"
         )
 
 

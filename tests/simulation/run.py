@@ -73,7 +73,10 @@ def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) ->
             try:
                 _play(capture, world, events, outcome)
             except Exception as error:  # noqa: BLE001  # whatever it is, this seed has found it
-                outcome.failure = f"{type(error).__name__}: {error}"[:1000]
+                cause = error
+                while isinstance(cause, ExceptionGroup):
+                    cause = cause.exceptions[0]
+                outcome.failure = f"{type(cause).__name__}: {cause}"[:1000]
                 outcome.detail = "".join(format_exception(error))
         for what, disk in (("statement", world.disk), ("chunk file", world.chunk_disk)):
             outcome.failed.update({f"{what} {call}": count for call, count in disk.failed.items()})
@@ -201,6 +204,7 @@ def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
         host.mode = "down" if host.is_broken else "ok"
     if world.embedded is not None:
         loop.run_until_complete(world.embedded.start())
+        world.embedded.end_faults()
     for watcher in world.watchers:
         if not watcher.runs:
             watcher.start()
