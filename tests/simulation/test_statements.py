@@ -5,6 +5,7 @@ from zlib import crc32
 import pytest
 
 from tests.simulation.faults import FILE_FAILURES, STATEMENT_FAILURES
+from tests.simulation.marks import Marks
 from tests.simulation.operations import FILE_OPERATIONS, STATEMENT_OPERATIONS, try_one
 
 
@@ -24,3 +25,8 @@ def test_a_store_that_loses_its_data_while_a_command_reads_leaves_nothing_out(
     damage = next(failure for failure in STATEMENT_FAILURES if failure.name == "CORRUPT")
     for number in (150, 204, 215):
         assert try_one(capfd, "list", damage, number)[1]
+
+
+def test_each_mark_names_a_function_that_is_there() -> None:
+    with Marks() as marks:
+        assert not marks.met
