@@ -5,12 +5,14 @@ import importlib
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Hashable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 import textual.constants
@@ -93,6 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
     sys.dont_write_bytecode = False  # or each worker compiles all tests again, which takes longer than collecting them
     importlib.reload(textual.constants)
     _share_parsed_stylesheets()
+    _share_default_certificates()
     # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
@@ -123,6 +126,21 @@ def _share_parsed_stylesheets() -> None:
         return parsed[key]
 
     Stylesheet._parse_rules = parse_once  # type: ignore[method-assign]
+
+
+def _share_default_certificates() -> None:
+    """Load the default certificates once: httpx does it for each client and each single request, which takes longer than these."""
+    create, created = httpx.create_ssl_context, dict[Hashable, ssl.SSLContext]()
+
+    def create_once(verify: ssl.SSLContext | str | bool = True, **options: Any) -> ssl.SSLContext:
+        if verify is not True:
+            return create(verify, **options)
+        key = (*sorted(options.items()), os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        if key not in created:
+            created[key] = create(verify, **options)
+        return created[key]
+
+    vars(httpx._transports.default)["create_ssl_context"] = create_once
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Processor time and key latency of the dashboard while many changes arrive."""
 
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -9,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.sampling import percentile
 from tests.benchmarks.stream_service import CHANGES_PER_UPLOAD
-from tests.benchmarks.terminal import TerminalProgram, python
+from tests.benchmarks.terminal import TerminalProgram, cpu_shares, python
 
 __all__ = ["BENCHMARKS"]
 
@@ -44,13 +43,8 @@ def processor(*, quick: bool) -> Sequence[Figure]:
     """Processor time with 100 changes a second, as a percentage of one core, compared with the same dashboard without changes."""
     seconds = 5.0 if quick else 30.0
     with _watched(100) as busy, _watched(0) as empty:
-        used, used_empty = busy.cpu_seconds, empty.cpu_seconds
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            busy.drain(0.05)
-            empty.drain(0.05)
-        used, used_empty = busy.cpu_seconds - used, empty.cpu_seconds - used_empty
-    points = 100 * (used - used_empty) / seconds
+        share, share_empty = cpu_shares((busy, empty), seconds)
+    points = 100 * (share - share_empty)
     return [Figure("processor at 100 changes a second, points above none", points, None, "points", 25.0)]
 
 

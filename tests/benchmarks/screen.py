@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.sampling import interleaved_medians, percentile
-from tests.benchmarks.terminal import TerminalProgram, python
+from tests.benchmarks.terminal import TerminalProgram, cpu_shares, python
 from tests.benchmarks.uploads import fill, source_lines
 
 __all__ = ["BENCHMARKS"]
@@ -67,18 +67,11 @@ def idle(*, quick: bool) -> Sequence[Figure]:
     seconds = 5.0 if quick else 30.0
     with TemporaryDirectory() as home, served("stuck", speed=0) as service:
         environment = {**service, "HOME": home, "XDG_CACHE_HOME": home}
-        ours = _cpu_share(_WATCH, "live", seconds, environment)
-    bare = _cpu_share(_BARE_TABLE, "BareTable", seconds, {})
-    return [Figure("processor while idle, points above a bare app", 100 * (ours - bare), None, "points", 1.5)]
-
-
-def _cpu_share(command: Sequence[str], text: str, seconds: float, environment: Mapping[str, str]) -> float:
-    with TerminalProgram(command, environment) as program:
-        program.seconds_until(text)
-        program.wait(3.0)
-        used = program.cpu_seconds
-        program.wait(seconds)
-        return (program.cpu_seconds - used) / seconds
+        with TerminalProgram(_WATCH, environment) as ours, TerminalProgram(_BARE_TABLE) as bare:
+            ours.seconds_until("live")
+            bare.seconds_until("BareTable")
+            share, bare_share = cpu_shares((ours, bare), seconds, after_seconds=3.0)
+    return [Figure("processor while idle, points above a bare app", 100 * (share - bare_share), None, "points", 1.5)]
 
 
 def keys(*, quick: bool) -> Sequence[Figure]:

@@ -17,7 +17,7 @@ from typing import Self
 
 import psutil
 
-__all__ = ["COLUMNS", "LINES", "TerminalProgram"]
+__all__ = ["COLUMNS", "LINES", "TerminalProgram", "cpu_shares", "python"]
 
 COLUMNS, LINES = 120, 40
 _FRAME_END = b"\x1b[?2026l"
@@ -132,6 +132,21 @@ class TerminalProgram:
             os.write(self._master, _SYNC_SUPPORTED)
         self._unread += painted
         return True
+
+
+def cpu_shares(programs: Sequence[TerminalProgram], seconds: float, *, after_seconds: float = 0) -> Sequence[float]:
+    """The part of a core that each of some programs that run at the same time needs, after they have begun."""
+    _read_all(programs, after_seconds)
+    used = [program.cpu_seconds for program in programs]
+    _read_all(programs, seconds)
+    return [(program.cpu_seconds - before) / seconds for program, before in zip(programs, used, strict=True)]
+
+
+def _read_all(programs: Sequence[TerminalProgram], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for program in programs:
+            program.drain(0.05)
 
 
 def python(*arguments: str) -> list[str]:

@@ -99,8 +99,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """The text on the screen."""
-        if self._text is None:  # a large screen takes long to render
-            self._text = "\n".join(self._screen.display)
+        if self._text is None:  # the emulator's own text of a large screen takes long: it measures every character
+            columns, lines = range(self._screen.columns), range(self._screen.lines)
+            rows = ((self._screen.buffer[line][column].data for column in columns) for line in lines)
+            self._text = "\n".join(map("".join, rows))
         return self._text
 
     @property
