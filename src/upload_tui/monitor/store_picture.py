@@ -192,8 +192,8 @@ class StorePicture:
         stored = self._store.get(upload_id)
         return None if stored is None else next(self._rows([stored]))
 
-    def detail(self, upload_id: str, service: str = "") -> Detail | None:  # noqa: ARG002
-        """One upload with its timeline and raw JSON; None if it is not known or its JSON is damaged."""
+    def detail(self, upload_id: str, service: str = "", *, has_raw: bool = True) -> Detail | None:  # noqa: ARG002
+        """One upload with its timeline and, unless `has_raw` is false, raw JSON; None if it is not known or its JSON is damaged."""
         stored = self._store.get(upload_id)
         if stored is None:
             return None
@@ -204,7 +204,7 @@ class StorePicture:
         upload = parse_stored(raw, stored)
         if upload is None:
             return None
-        pretty = json.dumps(shown_raw(json.loads(raw)), indent=2, ensure_ascii=False)
+        pretty = json.dumps(shown_raw(json.loads(raw)), indent=2, ensure_ascii=False) if has_raw else ""
         return Detail(
             upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
         )

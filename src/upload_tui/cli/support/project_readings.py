@@ -115,14 +115,14 @@ class Snapshot(Struct, frozen=True):
         return self.service_exit_code or (EXIT_UNREACHABLE if ambiguous else EXIT_OK)
 
     def details(self, query: "Query") -> "Iterator[Detail]":
-        """Yield the uploads that match a query, in its order; those that are gone only if it asks for them."""
+        """Yield the uploads that match a query, in its order, without raw JSON; those that are gone only if it asks for them."""
         from upload_tui.monitor import includes_gone
 
         offset, has_gone = 0, includes_gone(query.where.tree)
         while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
             offset += len(rows)
             for row in rows:
-                detail = None if row.is_gone and not has_gone else self.picture.detail(row.id)
+                detail = None if row.is_gone and not has_gone else self.picture.detail(row.id, has_raw=False)
                 if detail is not None:
                     yield detail
 
