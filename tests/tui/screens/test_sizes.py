@@ -190,7 +190,7 @@ async def test_the_upload_screen_shows_one_pane_at_a_time_when_small(
 
 @pytest.mark.parametrize("size", [(40, 12), (48, 24), (60, 20), (80, 24), (120, 40)], ids=str)
 async def test_pending_lines_keep_the_word_stuck_and_count_the_rest(size: tuple[int, int]) -> None:
-    stuck = [an_upload(f"a-rather-long-name-{n:03d}.fastq.gz", initiated=9000, completed=8000) for n in range(15)]
+    stuck = [an_upload(f"a-rather-long-name-{n:03d}.fastq.gz", initiated=9000, completed=8000) for n in range(25)]
     async with opened(stuck, size) as (pilot, _, _):
         await settled(pilot)
         await pilot.press("tab", *([] if shown(pilot, "activity") else ["tab"]))
@@ -200,7 +200,7 @@ async def test_pending_lines_keep_the_word_stuck_and_count_the_rest(size: tuple[
         assert all("stuck" in line and not line.endswith("…") for line in lines)
         assert size[0] == 40 or all("stuck: " in line for line in lines)
         assert len({line.index("stuck") for line in lines}) == 1
-        assert f"+{15 - len(lines)} more waiting" in on_screen(pilot)
+        assert f"+{25 - len(lines)} more waiting" in on_screen(pilot)
         assert pending.size.height == len(lines)
 
 
@@ -213,8 +213,8 @@ async def test_pending_lines_show_how_much_is_received() -> None:
         assert whole.endswith("  100% received, waiting for client")
 
 
-async def test_pending_lines_count_the_rest_after_a_resize() -> None:
-    async with opened(many(15), (120, 40)) as (pilot, _, _):
+async def test_pending_lines_count_the_rest_after_a_resize_and_give_way_to_changes() -> None:
+    async with opened(many(15), (120, 40)) as (pilot, session, _):
         pending = pilot.app.screen.query_one(PendingList)
 
         def is_shown(more: int) -> Callable[[], bool]:
@@ -222,7 +222,10 @@ async def test_pending_lines_count_the_rest_after_a_resize() -> None:
 
         await until(pilot, lambda: f"+{15 - pending.size.height} more waiting" in on_screen(pilot))
         await pilot.resize_terminal(80, 24)
-        await until(pilot, is_shown(13))
+        await until(pilot, is_shown(12))
+        assert pending.size.height == 3
+        session.publish(an_upload("new.tiff", initiated=1), an_upload("other.tiff", initiated=1))
+        await until(pilot, is_shown(15))
         assert pending.size.height == 2
 
 

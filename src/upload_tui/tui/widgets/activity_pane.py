@@ -47,7 +47,7 @@ from upload_tui.tui.widgets.pending_list import PendingList
 __all__ = ["ActivityPane", "ChangeLogView"]
 
 _MAX_CHANGES = 10_000
-_MIN_LOG_LINES = 2
+_MIN_LOG_LINES = 1
 
 
 class ChangeLogView(CursorLines, can_focus=True):
