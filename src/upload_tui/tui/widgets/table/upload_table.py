@@ -233,7 +233,6 @@ _CURRENT_SECONDS = 15
 """Rows older than this have their age in the title."""
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
-_SORT_LABELS = {SortKey.TOOK: "duration"}
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
@@ -278,10 +277,9 @@ def order_part(query: Query, options: DisplayOptions) -> Iterator[str]:
                 yield "trouble first, then newest"
         case SortKey.INITIATED:
             yield "newest first" if query.descending else "oldest first"
-        case SortKey.SINCE:
-            yield f"sorted by {'since' if options.absolute_times else 'age'}"  # the title of the column
         case sort:
-            yield f"sorted by {_SORT_LABELS.get(sort, sort)}"
+            labels = {SortKey.TOOK: "duration", SortKey.SINCE: "since" if options.absolute_times else "age"}
+            yield f"sorted by {labels.get(sort, sort)}"
 
 
 class TitledTable(UploadTable):
