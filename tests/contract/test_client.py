@@ -1,5 +1,6 @@
 """The client: typed results, typed errors, and what it never does."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -272,3 +273,23 @@ async def test_requests_of_the_last_minute_include_failed_ones() -> None:
         assert client.requests_last_minute == 3
         clock.advance(1)
         assert client.requests_last_minute == 1
+
+
+async def test_an_upload_that_is_listed_again_without_a_change_is_not_parsed_again() -> None:
+    old, new = an_upload("a", initiated=50, completed=40, verified=30), an_upload("b", initiated=9)
+    ended = an_upload("b", initiated=9, completed=8, verified=7)
+    twice = json.dumps(old).replace('"id"', '"id": "x", "id"', 1)
+    bodies = [
+        json.dumps({"results": results} | others)
+        for results in ([new, old], [new, old], [ended, old], [7, old, {"id": ""}, ended], [], [old])
+        for others in ({}, {"next": "x"})
+    ]
+    bodies += [f'{{"results": [{twice}, {json.dumps(old)}]}}', '{"results": [{"id": "\\ud800"}], "results": []}']
+    answers = iter([*bodies, *bodies])
+    one = client_of(lambda request: httpx.Response(200, text=next(answers)))
+    pages = [await one.upload_page("p-1", 1, 20) for _ in bodies]
+    for page in pages:
+        other = client_of(lambda request: httpx.Response(200, text=next(answers)))
+        assert await other.upload_page("p-1", 1, 20) == page
+    assert pages[2].readings[1].raw is pages[0].readings[1].raw
+    assert pages[2].readings[0].raw is not pages[0].readings[0].raw

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Sequence
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import httpx
+from msgspec import MsgspecError, Raw, Struct
+from msgspec.json import decode
+from msgspec.structs import replace
 
 from upload_tui.addresses import has_user_info
 from upload_tui.client.credentials import Credentials, TokenAuth
@@ -39,6 +42,68 @@ _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _MAX_PAGES = 100_000
 _PROJECTS_PER_PAGE = 100
+
+
+_MAX_KNOWN_ENTRIES = 200
+_ResultsKey = Literal["results"]
+
+
+class _SplitPage(Struct, frozen=True):
+    """A page with the entries that must be parsed.
+
+    Attributes:
+        body: a page of only these.
+        jsons: the JSON of all entries; empty if that is not known, and then all must be parsed.
+        known: the reading of each of them, None for those in `body`.
+    """
+
+    body: bytes
+    jsons: Sequence[bytes] = ()
+    known: Sequence[UploadReading | None] = ()
+
+
+class _KnownEntries:
+    """The last entries that were parsed, so that one that is listed again without a change is not parsed again.
+
+    Only of final uploads without an anomaly: what is read of others depends on the time.
+    """
+
+    def __init__(self) -> None:
+        self._readings: dict[bytes, tuple[Project, UploadReading]] = {}
+
+    def split(self, raw: RawPage, project: Project) -> _SplitPage:
+        """Separate the entries of a page that are known from those that must be parsed."""
+        try:
+            (results,) = decode(raw.body, type=dict[_ResultsKey, Raw]).values()
+            jsons = [bytes(entry) for entry in decode(results, type=list[Raw])]
+        except (MsgspecError, ValueError):  # it may be readable as a whole
+            return _SplitPage(raw.body)
+        known = [self._find(entry, raw, project) for entry in jsons]
+        if not any(known):
+            return _SplitPage(raw.body, jsons, known)
+        rest = b",".join([entry for entry, one in zip(jsons, known, strict=True) if one is None])
+        return _SplitPage(b'{"results":[%s]}' % rest, jsons, known)
+
+    def _find(self, entry: bytes, raw: RawPage, project: Project) -> UploadReading | None:
+        listed_by, known = self._readings.get(entry, (None, None))
+        if known is None or listed_by != project:
+            return None
+        return UploadReading(replace(known.upload, read_on=raw.read_on), known.raw, raw.requested_on)
+
+    def join(
+        self, page: _SplitPage, parsed: Sequence[UploadReading | str], project: Project
+    ) -> Sequence[UploadReading | str]:
+        """All entries of a page in its order; remember those that were parsed in place of the oldest ones."""
+        if not page.jsons:
+            return parsed
+        rest = iter(parsed)
+        found = [next(rest) if one is None else one for one in page.known]
+        for entry, one in zip(page.jsons[:_MAX_KNOWN_ENTRIES], found, strict=False):
+            if isinstance(one, UploadReading) and one.upload.stage.is_final and not one.upload.anomalies:
+                self._readings[entry] = project, one
+        for entry in list(self._readings)[:-_MAX_KNOWN_ENTRIES]:
+            del self._readings[entry]
+        return found
 
 
 class ServiceClient:
@@ -87,6 +152,7 @@ class ServiceClient:
         auth = TokenAuth(credentials, f"{base_url}/software_agents/api_token", clock)
         self._http = _open_http(base_url, auth, transport, verify, timeout_seconds)
         self._names: dict[str, str] = {}
+        self._known = _KnownEntries()
         self._requester = Requester(self._http, base_url, clock, attempts)
         self.gate = self._requester.gate
 
@@ -214,10 +280,12 @@ class ServiceClient:
         Raises:
             InvalidResponseError: it cannot be parsed.
         """
-        found: list[UploadReading | str] = []
+        parsed, project = list[UploadReading | str](), self._project(raw.project_id)
         with add_url_to_errors(raw.url):
-            async for entries in batches(page_entries(raw.body)):
-                found.extend(self._read_entries(entries, raw))
+            page = self._known.split(raw, project)
+            async for entries in batches(page_entries(page.body)):
+                parsed.extend(self._read_entries(entries, raw))
+            found = self._known.join(page, parsed, project)
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:
