@@ -238,8 +238,9 @@ async def _open_session(
     try:
         transport = httpx.ASGITransport(app=service.app)
         async with ServiceClient(service.base_url, credentials, transport=transport, clock=demo_clock) as client:
+            client.gate.requests_per_minute = 60
             project = ProjectRef(service.project.id, service.project.name)
-            schedule = Schedule(shortest_seconds=0.4, longest_pending_seconds=1.0, longest_idle_seconds=2.0)
+            schedule = Schedule(longest_pending_seconds=1.0, longest_idle_seconds=2.0)
             yield LiveSession(client, [project], store, title="demo", schedule=schedule, changes=changes)
     finally:
         store.close()
