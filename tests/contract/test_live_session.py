@@ -20,7 +20,6 @@ from upload_tui.monitor import (
     Change,
     ConnectionState,
     LiveSession,
-    PictureChanged,
     ProjectRef,
     Query,
     Schedule,
@@ -94,12 +93,8 @@ async def until(session: LiveSession, condition: object) -> None:
 
 async def poll(session: LiveSession) -> None:
     """Run a round."""
-    with session.changes.subscribe() as changes:
-        session.refresh()
-        async with asyncio.timeout(30):
-            async for change in changes:
-                if isinstance(change, PictureChanged):
-                    break
+    session.refresh()
+    await until(session, lambda: not any(poller.is_refreshing for poller in session._pollers))
 
 
 def upload_changes(session: LiveSession) -> list[Change]:

@@ -162,7 +162,7 @@ class ManualSession(_BaseSession):
     ...         session.close()
     ...         return changes
     >>> asyncio.run(watch_an_upload())
-    ['ConnectionChanged', 'ConnectionChanged', 'UploadSeen', 'StageReached', 'StageReached']
+    ['UploadSeen', 'StageReached', 'StageReached']
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class UploadApp(CommandApp):
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
         self._last_visit = last_visit
-        self._is_summary_shown = last_visit is None
+        self._was_live = False
         self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
 
     def get_default_screen(self) -> DashboardScreen:
@@ -114,8 +114,9 @@ class UploadApp(CommandApp):
             self.queue_changes(batch.changes)
         self._deliver_alerts()
         connection = self.session.connection()
-        if not self._is_summary_shown and (connection.is_live or connection.is_partly_live):
-            self._is_summary_shown = True
+        if not self._was_live and (connection.is_live or connection.is_partly_live):
+            self._was_live = True
+            gc.freeze()  # what the session has imported and read since the first frame
             self._show_summary()
         for screen in self.live_screens():  # another reads the session when it is mounted
             if isinstance(screen, LiveScreen):

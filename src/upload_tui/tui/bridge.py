@@ -8,13 +8,26 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TextIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.message import Message
 
-from upload_tui.monitor import Change, PictureChanged, Session, SyncProgressed
+from upload_tui.monitor import (
+    Change,
+    Connection,
+    ConnectionChanged,
+    PictureChanged,
+    ProjectRef,
+    Session,
+    SyncProgressed,
+)
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.preferences import View
 
 __all__ = ["Bridge", "ChangeBatch", "ColumnsChosen", "ExportReady", "ThemeChosen", "ViewsChanged"]
+
+
+_GATHERED_SECONDS = 0.01
+"""Changes that a session publishes one after the other, at the end of a round for example, are one batch."""
 
 
 class ChangeBatch(Struct, frozen=True):
@@ -94,7 +107,13 @@ class Bridge:
                 tasks.create_task(self._session.run(), name="run the session")
 
     async def _collect(self, changes: AsyncIterator[Change]) -> None:
+        connections: dict[ProjectRef | None, Connection] = {}
         async for change in changes:
+            if isinstance(change, ConnectionChanged):
+                connection = replace(change.connection, read_on=None, requests_last_minute=None)
+                if connections.get(change.project) == connection:
+                    continue  # a round that found nothing: the screen's next tick shows the age
+                connections[change.project] = connection
             if not isinstance(change, PictureChanged | SyncProgressed):
                 self._pending.append(change)
             self._has_changed.set()
@@ -102,6 +121,7 @@ class Bridge:
     async def _publish_batches(self) -> None:
         while True:
             await self._has_changed.wait()
+            await asyncio.sleep(_GATHERED_SECONDS)
             self._has_changed.clear()
             changes, self._pending = tuple(self._pending), []
             self._publish(ChangeBatch(changes))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["TerminalDriver"]
 
 
+_FRAME_START, _FRAME_END = "\x1b[?2026h", "\x1b[?2026l"
+"""What Textual writes before and after a frame, each by itself, if the terminal updates synchronously."""
+
+
 class TerminalDriver(LinuxDriver):
     """Exits the app when the terminal is gone; the exit code is that of a hang-up.
 
@@ -31,6 +35,7 @@ class TerminalDriver(LinuxDriver):
 
     def __init__(self, app: "BaseApp", **options: Any) -> None:
         super().__init__(app, **options)
+        self._frame = ""
         self._request_exit = app.request_exit
         self._file: Any = _TerminalFile(
             _terminal_file(), is_ending=lambda: app.is_exiting, on_failure=self._hang_up, on_resume=self._repaint
@@ -47,7 +52,12 @@ class TerminalDriver(LinuxDriver):
             super()._sigtstp_application()
 
     def write(self, data: str) -> None:
-        """Write data; drop it if the terminal was gone before the driver started."""
+        """Write data, a frame in one piece; drop it if the terminal was gone before the driver started."""
+        if data == _FRAME_START or self._frame:
+            self._frame += data
+            if data != _FRAME_END:
+                return
+            data, self._frame = self._frame, ""
         if self._writer_thread is not None:
             super().write(data)
 

@@ -317,15 +317,16 @@ class _ProjectPoller:
         has_changed = await self._sync()
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
-        if self._store.pending(frozenset({self.project.id}), limit=1):
-            await self._fetch_queue_stats()
-        self._store.detect_other_writers()
+        is_picture_new = self._store.detect_other_writers() or has_changed
         self._has_pending = self.has_pending
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
-        self._changes.publish(PictureChanged(at=self._clock.now()))
+        if is_picture_new:
+            self._changes.publish(PictureChanged(at=self._clock.now()))
         self._interval_seconds = self._schedule.next_seconds(
             max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self._has_pending
         )
+        if self._store.pending(frozenset({self.project.id}), limit=1):  # after all of the round is published at once
+            await self._fetch_queue_stats()
         self._delayed_seconds = self._budgeted_seconds(self) if self._client.is_budget_short else 0.0
         return self._schedule.with_jitter(max(self._seconds_between_polls, self._delayed_seconds))
 

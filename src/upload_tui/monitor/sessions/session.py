@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from upload_tui.monitor.changes import Change, PictureChanged, SyncProgressed
+from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.picture import Picture
 
@@ -127,13 +127,15 @@ class ChangeBroadcaster:
         """Publish a change to all present subscribers."""
         if self._on_change is not None:
             self._on_change(change)
-        if not isinstance(change, PictureChanged | SyncProgressed):
+        if not isinstance(
+            change, ConnectionChanged | PictureChanged | SyncProgressed
+        ):  # of these there is one each round
             self._history.append(change)
         for subscriber in self._subscribers:
             subscriber.put(change)
 
     def history(self, limit: int) -> tuple[Change, ...]:
-        """The last changes, oldest first, without `PictureChanged` and `SyncProgressed`."""
+        """The last changes, oldest first, without `ConnectionChanged`, `PictureChanged` and `SyncProgressed`."""
         return tuple(self._history)[-limit:] if limit > 0 else ()
 
     def clear_history(self) -> None:

@@ -139,12 +139,13 @@ class Store:
         """The database, for `StoreAggregates` and `ProjectUploads`."""
         return self._db
 
-    def detect_other_writers(self) -> None:
-        """Increase `revision` if another process has written since the last call."""
+    def detect_other_writers(self) -> bool:
+        """Increase `revision` if another process has written since the last call; True if one has."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._data_version:
-            self._data_version = version
-            self.revision += 1
+        has_other_writer: bool = version != self._data_version
+        self._data_version = version
+        self.revision += has_other_writer
+        return has_other_writer
 
     # Writing
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from math import isfinite
 from typing import ClassVar
 
-from msgspec.structs import replace
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,7 +13,7 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Row, Session, UploadChange, UploadKey
+from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, UploadChange, UploadKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.notices import Alert
@@ -33,6 +32,7 @@ __all__ = ["DashboardScreen"]
 
 _TIMELINE_DELAY_SECONDS = 0.08
 """Longer than the interval at which a held key repeats."""
+_JUST_REFRESHED_SECONDS = 0.75
 _REFRESH_SECONDS = 5
 """Without changes, ages are updated every second, everything else this often."""
 _MIN_PENDING_ROWS = 24
@@ -61,9 +61,6 @@ class DashboardScreen(ViewScreen):
     selected: reactive[UploadKey | None] = reactive(None, init=False, repaint=False)
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
-    pending_rows: reactive[Sequence[Row]] = reactive((), init=False, repaint=False)
-    pending_total: reactive[int] = reactive(0, init=False, repaint=False)
-    stuck_count: reactive[int] = reactive(0, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
     """False until data from the service or from an earlier visit are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
@@ -77,7 +74,6 @@ class DashboardScreen(ViewScreen):
     ) -> None:
         super().__init__(session, display_options, preferences)
         self._controls = controls
-        self._shown_facts: tuple[object, ...] = ()
         self._refreshed_on: datetime | None = None
         self._timeline_timer: Timer | None = None
 
@@ -100,15 +96,7 @@ class DashboardScreen(ViewScreen):
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
-            yield PendingList().data_bind(
-                cls.is_known,
-                cls.display_options,
-                cls.now,
-                cls.stuck_count,
-                cls.projects,
-                rows=cls.pending_rows,
-                total=cls.pending_total,
-            )
+            yield PendingList().data_bind(cls.is_known, cls.display_options, cls.now, cls.projects)
             yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now)
         yield self._search_bar
         yield KeyFooter()
@@ -131,53 +119,57 @@ class DashboardScreen(ViewScreen):
     def apply_changes(self, changes: Sequence[Change]) -> None:
         """Show a batch of changes."""
         self.query_one(ChangeLogView).add(changes)
-        if not changes and self._facts() == self._shown_facts:
-            return  # only the age of the picture changed, which the next tick shows
         self._refresh_picture()
         self.query_one(UploadTable).highlight(
             change.upload.key for change in changes if isinstance(change, UploadChange)
         )
 
-    def _facts(self) -> tuple[object, ...]:
-        """The connection, the speed and the faults, without ages."""
-        playback = () if self._controls is None else (self._controls.speed, *_active_faults(self._controls))
-        return replace(self._session.connection(), read_on=None), playback
-
     def _refresh_picture(self) -> None:
         """Read everything from the session."""
         picture = self._session.picture
-        self._shown_facts, self._refreshed_on = self._facts(), picture.now()
-        self._read_status()
-        self.query_one(UploadTable).reload(self._refreshed_on, picture)
-        self._read_aggregates()
+        self._refreshed_on = now = picture.now()
+        # Each widget composes its text once: before the values that are bound to it are set, which are the same then.
+        self.query_one(UploadTable).reload(now, picture)
+        self._read_aggregates(now)
+        self._read_status(now)
+        self._show_funnel()
         self._show_selected()
 
-    def _read_aggregates(self) -> None:
+    def _read_aggregates(self, now: datetime) -> None:
         """Read what is not a row of the table, of the projects that the query selects."""
         picture, project_ids = self._session.picture, self.rows_query.project_ids
-        self.funnel = picture.funnel(project_ids)
-        max_rows = max(_MIN_PENDING_ROWS, self.query_one(PendingList).max_rows)
-        self.pending_rows = tuple(picture.pending(max_rows, project_ids))
-        self.pending_total, self.stuck_count = self.funnel.pending, self.funnel.stuck
-        self.is_known = self._session.connection().read_on is not None or picture.funnel().total > 0
-        self._show_funnel()
+        connection, funnel, pending = (
+            self._session.connection(),
+            picture.funnel(project_ids),
+            self.query_one(PendingList),
+        )
+        is_known = connection.read_on is not None or picture.funnel().total > 0
+        pending.set_reactives(
+            rows=tuple(picture.pending(max(_MIN_PENDING_ROWS, pending.max_rows), project_ids)),
+            total=funnel.pending,
+            stuck_count=funnel.stuck,
+            is_known=is_known,
+            now=now,
+        )
+        self.query_one(AlarmBar).set_reactives(connection=connection, funnel=funnel, now=now)
+        self.funnel, self.is_known = funnel, is_known
 
     def _tick(self) -> None:
         """Update what changes every second: ages, lateness, the countdown of the connection."""
         now = self._session.picture.now()
-        is_recent = (
-            self._refreshed_on is not None and 0 <= (now - self._refreshed_on).total_seconds() < _REFRESH_SECONDS
-        )
-        if is_recent:
-            self._read_status()
+        age = None if self._refreshed_on is None else (now - self._refreshed_on).total_seconds()
+        if age is not None and 0 <= age < _JUST_REFRESHED_SECONDS:
+            return
+        if age is not None and 0 <= age < _REFRESH_SECONDS:
+            self._read_status(now)
             self.query_one(FunnelBar).set_now(now, self._as_of)
         else:
             self._refresh_picture()
 
-    def _read_status(self) -> None:
+    def _read_status(self, now: datetime) -> None:
         self.speed = None if self._controls is None else self._controls.speed
         self.active_faults = _active_faults(self._controls)
-        self.read_status()
+        self.read_status(now)
 
     def _show_funnel(self) -> None:
         stages = self.rows_query.stages
@@ -191,9 +183,8 @@ class DashboardScreen(ViewScreen):
         """Show the query in the widgets that are not bound to it."""
         if before.project_ids != after.project_ids:
             self.query_one(ChangeLogView).project_ids = after.project_ids
-            self._read_aggregates()
-        else:
-            self._show_funnel()
+            self._read_aggregates(self._session.picture.now())
+        self._show_funnel()
 
     def show_alert(self, alert: Alert) -> None:
         """Show an alert in the alarm line."""

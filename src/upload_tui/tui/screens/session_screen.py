@@ -128,12 +128,12 @@ class SessionScreen(CopyScreen):
             title=cls.session_title,
         )
 
-    def read_status(self) -> None:
+    def read_status(self, now: datetime) -> None:
         """Read what the status bar shows."""
         self.session_title = self._session.title
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
-        self.now = self._session.picture.now()
+        self.now = now
 
     @abstractmethod
     def selected_key(self) -> UploadKey | None:

@@ -101,7 +101,7 @@ class UploadScreen(AcknowledgeScreen):
     def _paint(self) -> None:
         self.detail = self._session.picture.detail(*self._key)
         self.follow_origin(self.detail)
-        self.read_status()
+        self.read_status(self._session.picture.now())
         self._show_raw(self.detail.raw if self.detail else "")
 
     def _show_raw(self, raw: str) -> None:

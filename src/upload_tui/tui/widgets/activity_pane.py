@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import ClassVar
 
@@ -93,6 +93,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         self._shown_changes: deque[UploadChange] = deque(maxlen=max_changes)
         self._max_changes = max_changes
         self._cursor = 0
+        self._day: date | None = None
 
     def add(self, changes: Iterable[Change]) -> None:
         """Append changes of uploads, oldest first. `UploadSeen` is left out: the stages that follow it show the same.
@@ -148,13 +149,16 @@ class ChangeLogView(CursorLines, can_focus=True):
         return not self.project_ids.isdisjoint({upload.project_id, project_key(upload.project_id, upload.service)})
 
     def watch_now(self, now: datetime | None) -> None:
-        """Repaint ages, and remove the changes that are no longer recent enough."""
+        """Remove the changes that are no longer recent enough; repaint on another day, as the lines show today's times only."""
         if now is not None and self.change_filter.recent_seconds is not None:
             recent = [change for change in self._shown_changes if self.change_filter.is_recent(change, now)]
             if dropped := len(self._shown_changes) - len(recent):
                 self._shown_changes = deque(recent, maxlen=self._max_changes)
                 self._update_lines(dropped)
-        self.refresh_changed()
+        day = None if now is None else now.astimezone(self.display_options.zone).date()
+        if day != self._day:
+            self._day = day
+            self.refresh_changed()
 
     def watch_project_ids(self) -> None:
         """Show the changes of the new projects."""

@@ -97,7 +97,7 @@ class AlarmBar(DiffedText):
             self.set_class(other is level, f"-{other.name.lower()}")
         super().refresh_changed()
 
-    watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = refresh_changed
+    watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = DiffedText.watch_changed
 
     def text(self) -> Content:
         """The alarms in one line: notes are shortened first, then the longest, before any is cut off."""

@@ -30,7 +30,7 @@ __all__ = ["CachedLines", "CursorLines", "DiffedText", "PlainScrollBarRender", "
 
 
 class DiffedText(Widget):
-    """A widget that shows one text. Declare its reactives with `repaint=False` and watch them with `refresh_changed`."""
+    """A widget that shows one text. Declare its reactives with `repaint=False` and watch them with `watch_changed`."""
 
     _painted: Content | None = None
     _unpainted: tuple[Content, Size] | None = None
@@ -45,6 +45,11 @@ class DiffedText(Widget):
         composed, self._unpainted = self._unpainted, None
         self._painted = composed[0] if composed is not None and composed[1] == self.size else self.text()
         return self._painted
+
+    def watch_changed(self, before: object, after: object) -> None:
+        """Repaint what a new value changes; one that is bound to the screen is also set when it is the same."""
+        if after != before:
+            self.refresh_changed()
 
     def refresh_changed(self) -> None:
         """Repaint the lines that changed; request a layout if the text needs another height or width."""
@@ -155,6 +160,7 @@ class CachedLines(ScrollView):
         self._rendered: FIFOCache[int, tuple[Strip, Strip]] = FIFOCache(_MAX_RENDERED)
         """By the id of a painted line: the line, and what Textual rendered from it."""
         self._rendered_size = Size()
+        self._is_border_new = False
 
     @abstractmethod
     def line(self, y: int) -> Strip:
@@ -224,9 +230,18 @@ class CachedLines(ScrollView):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
             self._lines.update((y, now[y]) for y in changed)
 
+    def write_border(self, title: Content, subtitle: Content) -> None:
+        """Set both titles and repaint the lines with them, where Textual would repaint the whole widget."""
+        self._is_border_new = True
+        self.border_title, self.border_subtitle = title, subtitle
+        self._is_border_new = False
+
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Like Textual's method; also drop the lines of these regions (of all if there is none) from the cache."""
-        if regions:
+        if self._is_border_new:
+            top, left, (width, height) = self.gutter.top, self.gutter.left, self.outer_size
+            regions = (Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
+        elif regions:
             for y in (y for region in regions for y in region.line_range):
                 self._lines.pop(y, None)
         else:

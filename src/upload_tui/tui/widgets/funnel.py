@@ -41,7 +41,7 @@ class StageCell(DiffedText):
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
-    watch_summary = watch_now = watch_as_of = watch_display_options = watch_is_filtered_out = DiffedText.refresh_changed
+    watch_summary = watch_now = watch_as_of = watch_display_options = watch_is_filtered_out = DiffedText.watch_changed
 
     class Picked(Message):
         """The user clicked the stage, to filter by it or to end the filter."""

@@ -155,8 +155,8 @@ class PendingList(DiffedText):
             self.border_subtitle = f"+{hidden_count:,} more waiting" if hidden_count else ""
         super().refresh_changed()
 
-    watch_rows = watch_total = watch_stuck_count = watch_max_rows = refresh_changed
-    watch_now = watch_display_options = watch_is_known = watch_projects = refresh_changed
+    watch_rows = watch_total = watch_stuck_count = watch_max_rows = DiffedText.watch_changed
+    watch_now = watch_display_options = watch_is_known = watch_projects = DiffedText.watch_changed
 
     @property
     def _shown(self) -> Sequence[Row]:

@@ -127,8 +127,8 @@ class StatusBar(DiffedText):
     speed: reactive[float | None] = reactive(None, repaint=False)
     active_faults: reactive[Mapping[str, int | None]] = reactive(dict, repaint=False)
 
-    watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.refresh_changed
-    watch_speed = watch_active_faults = DiffedText.refresh_changed
+    watch_title = watch_projects = watch_connection = watch_now = watch_display_options = DiffedText.watch_changed
+    watch_speed = watch_active_faults = DiffedText.watch_changed
 
     @property
     def _glyphs(self) -> Glyphs:

@@ -60,7 +60,7 @@ class TimelineView(DiffedText):
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
 
-    watch_detail = watch_now = watch_display_options = DiffedText.refresh_changed
+    watch_detail = watch_now = watch_display_options = DiffedText.watch_changed
 
     def __init__(
         self,
@@ -342,10 +342,6 @@ class TimelinePane(TimelineView, can_focus=True):
             self._shown_id = upload_id
             self.set_reactive(TimelinePane.top, 0)
         super().refresh_changed()
-
-    def watch_detail(self) -> None:
-        """Show the other upload from its first line, or the same one as it is now."""
-        self.refresh_changed()
 
     def watch_top(self) -> None:
         """Repaint from the new first line."""

@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from upload_tui.monitor.changes import Change, PictureChanged, UploadRef, UploadSeen
+from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged, UploadRef, UploadSeen
+from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.testing import NOW
 
@@ -27,3 +28,12 @@ async def test_a_slow_subscriber_loses_no_change_of_an_upload() -> None:
     await asyncio.gather(task, return_exceptions=True)
     assert [change.upload.id for change in received if isinstance(change, UploadSeen)] == [str(n) for n in range(100)]
     assert [change.at for change in received if isinstance(change, PictureChanged)] == [NOW + timedelta(seconds=99)]
+
+
+def test_rounds_that_found_nothing_do_not_fill_the_history() -> None:
+    broadcaster, seen = ChangeBroadcaster(), UploadSeen(at=NOW, upload=UploadRef("a", "", "", ""))
+    broadcaster.publish(seen)
+    for number in range(20_000):
+        connection = Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW + timedelta(seconds=number))
+        broadcaster.publish(ConnectionChanged(at=NOW, connection=connection))
+    assert broadcaster.history(10) == (seen,)

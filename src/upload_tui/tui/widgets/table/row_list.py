@@ -241,9 +241,10 @@ class RowList(CursorLines, can_focus=True):
             self._cursor.on_query_changed(is_reordered=is_reordered)
         self.reload()
 
-    def watch_now(self) -> None:
-        """Repaint what depends on the time."""
-        self.refresh_changed()
+    def watch_now(self, before: datetime | None, after: datetime | None) -> None:
+        """Repaint what depends on the time; `reload` has painted its own."""
+        if after != before:
+            self.refresh_changed()
 
     def watch_follow(self, follow: bool) -> None:
         """Go to the newest upload when following starts."""

@@ -1,15 +1,17 @@
-"""Paints the lines of rows as strips and caches them."""
+"""Paints the lines of rows as strips and caches them until a text in them changes."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
+from textual.cache import FIFOCache
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row, UploadKey
+from upload_tui.text import age_text
 from upload_tui.tui.appearance.columns import (
     Column,
     ColumnKey,
@@ -58,6 +60,10 @@ class ColumnView(Struct, frozen=True):
 _SEARCHED_COLUMNS = frozenset({ColumnKey.NAME, ColumnKey.ID})
 
 
+_MAX_STRIPS = 1024
+"""Painted lines in the cache: several screens."""
+
+
 class RowPainter:
     """Paints lines for one width and one set of display options at a time, and caches the lines of rows.
 
@@ -74,7 +80,10 @@ class RowPainter:
         self._display_options = DisplayOptions()
         self._view = ColumnView()
         self._now: datetime | None = None
-        self._strips: dict[tuple[UploadKey, int, Background, bool], tuple[Row, Strip]] = {}
+        self._day: date | None = None
+        self._strips: FIFOCache[tuple[UploadKey, int, Background, bool], tuple[Row, object, Strip]] = FIFOCache(
+            _MAX_STRIPS
+        )
 
     def clear_cache(self) -> None:
         """Drop the painted lines, because the styles changed."""
@@ -126,15 +135,16 @@ class RowPainter:
     def row_line(self, row: Row, line: int, now: datetime, background: Background, *, is_marked: bool) -> Strip:
         """Line 0 of a row (its columns) or line 1 (the details below them)."""
         if now != self._now:
-            self._now = now
-            self._strips.clear()
+            self._now, self._day = now, now.astimezone(self._display_options.zone).date()
         key = (row.key, line, background, is_marked)
+        times = (row.stage_since, row.initiated_on)
+        present = (self._day, *(on and age_text((now - on).total_seconds()) for on in times))
         cached = self._strips.get(key)
-        if cached is None or cached[0] is not row:
+        if cached is None or cached[0] is not row or cached[1] != present:
             first = self._first_piece(background, is_marked=is_marked)
             pieces = [first, *(self._detail_pieces(row, now) if line else self._column_pieces(row, now))]
-            cached = self._strips[key] = (row, self._strip(pieces, row, background))
-        return cached[1]
+            cached = self._strips[key] = (row, present, self._strip(pieces, row, background))
+        return cached[2]
 
     def _first_piece(self, background: Background, *, is_marked: bool) -> Piece:
         """The bar of the cursor, or the sign of a marked row; for both the sign, reversed."""

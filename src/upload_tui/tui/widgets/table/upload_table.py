@@ -108,7 +108,7 @@ class UploadTable(RowList, can_focus=True):
 
     def _end_highlight(self, changed: frozenset[UploadKey]) -> None:
         self._highlighted -= changed
-        self.refresh()
+        self.refresh_changed()
 
     def watch_display_options(self, before: DisplayOptions, after: DisplayOptions) -> None:
         """Repaint with the new display options."""
@@ -307,9 +307,9 @@ class TitledTable(UploadTable):
         """Update the titles."""
         self.update_titles()
 
-    def watch_now(self) -> None:
+    def watch_now(self, before: datetime | None, after: datetime | None) -> None:
         """Repaint what depends on the time, and update the titles."""
-        super().watch_now()
+        super().watch_now(before, after)
         self.update_titles()
 
     def watch_is_known(self) -> None:
@@ -333,13 +333,13 @@ class TitledTable(UploadTable):
 
     @on(UploadTable.TitleChanged)
     def update_titles(self) -> None:
-        """Write the titles; setting one repaints the whole widget, so only if it differs."""
+        """Write the titles if they differ."""
         title, subtitle = self._title(), self._subtitle()
         self.empty_text = self._empty_text() if self.is_settled else "Searching…"
         self._write_rule()
         if not (title.is_same(self._titles[0]) and subtitle.is_same(self._titles[1])):
             self._titles = title, subtitle
-            self.border_title, self.border_subtitle = title, subtitle
+            self.write_border(title, subtitle)
 
     def _write_rule(self) -> None:
         more = self._window.total_in_trouble - self._window.in_trouble
