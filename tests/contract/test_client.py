@@ -24,7 +24,7 @@ from upload_tui.errors import (
 )
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock, an_upload
-from upload_tui.wire import service_root
+from upload_tui.wire import UploadPage, service_root
 
 ROOT = "https://dds.test"
 
@@ -275,6 +275,13 @@ async def test_requests_of_the_last_minute_include_failed_ones() -> None:
         assert client.requests_last_minute == 1
 
 
+async def page_or_error(client: ServiceClient) -> UploadPage | str:
+    try:
+        return await client.upload_page("p-1", 1, 20)
+    except InvalidResponseError as error:
+        return error.title
+
+
 async def test_an_upload_that_is_listed_again_without_a_change_is_not_parsed_again() -> None:
     old, new = an_upload("a", initiated=50, completed=40, verified=30), an_upload("b", initiated=9)
     ended = an_upload("b", initiated=9, completed=8, verified=7)
@@ -285,11 +292,13 @@ async def test_an_upload_that_is_listed_again_without_a_change_is_not_parsed_aga
         for others in ({}, {"next": "x"})
     ]
     bodies += [f'{{"results": [{twice}, {json.dumps(old)}]}}', '{"results": [{"id": "\\ud800"}], "results": []}']
+    bodies += [f'{{"results": [{json.dumps(old)}, {{"id": "d", "x": {"[" * 5000}{"]" * 5000}}}]}}']
     answers = iter([*bodies, *bodies])
     one = client_of(lambda request: httpx.Response(200, text=next(answers)))
-    pages = [await one.upload_page("p-1", 1, 20) for _ in bodies]
-    for page in pages:
-        other = client_of(lambda request: httpx.Response(200, text=next(answers)))
-        assert await other.upload_page("p-1", 1, 20) == page
-    assert pages[2].readings[1].raw is pages[0].readings[1].raw
-    assert pages[2].readings[0].raw is not pages[0].readings[0].raw
+    *pages, too_deep = [await page_or_error(one) for _ in bodies]
+    for page in (*pages, too_deep):
+        assert await page_or_error(client_of(lambda request: httpx.Response(200, text=next(answers)))) == page
+    assert isinstance(too_deep, str)
+    first, second = (page.readings for page in (pages[0], pages[2]) if isinstance(page, UploadPage))
+    assert second[1].raw is first[1].raw
+    assert second[0].raw is not first[0].raw

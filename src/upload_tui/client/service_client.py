@@ -76,7 +76,7 @@ class _KnownEntries:
         try:
             (results,) = decode(raw.body, type=dict[_ResultsKey, Raw]).values()
             jsons = [bytes(entry) for entry in decode(results, type=list[Raw])]
-        except (MsgspecError, ValueError):  # it may be readable as a whole
+        except (MsgspecError, ValueError, RecursionError):  # it may be readable as a whole
             return _SplitPage(raw.body)
         known = [self._find(entry, raw, project) for entry in jsons]
         if not any(known):
