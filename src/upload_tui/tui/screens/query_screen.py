@@ -1,5 +1,6 @@
 """The base class of screens with a table of uploads and a change log: it owns their query."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -34,6 +35,10 @@ __all__ = ["QueryScreen"]
 
 
 _ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
+
+
+_REPORTING_TURNS = 2
+"""Turns of the event loop until changed widgets have reported to the screen: it paints the letter and what it finds at once."""
 
 
 class SearchScreen(AcknowledgeScreen, ExportScreen):
@@ -71,7 +76,7 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
         self.query_one(SearchBar).open(target, text, values_of)
 
     @on(SearchBar.Changed)
-    def search_as_typed(self, message: SearchBar.Changed) -> None:
+    async def search_as_typed(self, message: SearchBar.Changed) -> None:
         """Search as the text is typed."""
         from upload_tui.monitor import read_query
 
@@ -83,6 +88,8 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
             where = read_query(message.value, self.rows_query.where)
             self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
         self._show_search_note(message.target)
+        for _ in range(_REPORTING_TURNS):
+            await asyncio.sleep(0)
 
     def _show_search_note(self, target: SearchTarget) -> None:
         """Show the number of matches, and the note of the query."""

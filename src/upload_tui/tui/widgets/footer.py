@@ -169,6 +169,7 @@ class SearchBar(Horizontal):
         if not self.children:  # the first frame does not need them
             field = Input(compact=True, suggester=self._suggester)
             self.mount(Label("/"), field, Label(_SEARCH_KEYS, id="search-keys"))
+            self.watch(field, "value", self._post_change, init=False)
         field = self.query_one(Input)
         field.placeholder = target
         field.can_focus = True
@@ -181,14 +182,12 @@ class SearchBar(Horizontal):
         completion = self._suggester.complete(value)
         help_text = completion.help if completion.text else note or completion.help
         texts = filter(None, [matches if value else "", help_text or _SEARCH_KEYS])
-        self.query_one("#search-keys", Label).update(Content(sanitize("  ".join(texts))))
+        label, content = self.query_one("#search-keys", Label), Content(sanitize("  ".join(texts)))
+        label.update(content, layout=content.cell_length > label.content_size.width)  # one that is wider may stay
 
-    @on(Input.Changed)
-    def post_change(self, event: Input.Changed) -> None:
-        """Post `Changed` for every key typed."""
-        event.stop()
-        # The current text, not that of the event: it may have been cleared since.
-        self.post_message(self.Changed(self.target, self.query_one(Input).value))
+    def _post_change(self, value: str) -> None:
+        """Post `Changed` for every key typed: at once and to the screen, which then paints the letter with what it finds."""
+        self.screen.post_message(self.Changed(self.target, value))
 
     @on(Input.Submitted)
     def submit_search(self, event: Input.Submitted) -> None:
@@ -198,9 +197,7 @@ class SearchBar(Horizontal):
 
     def action_clear(self) -> None:
         """Close, and return to the search that was in force before."""
-        with self.prevent(Input.Changed):
-            self.query_one(Input).value = self._text_before
-        self.post_message(self.Changed(self.target, self._text_before))
+        self.query_one(Input).value = self._text_before
         self._close()
 
     def action_apply(self) -> None:

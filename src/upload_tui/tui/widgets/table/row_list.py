@@ -100,7 +100,7 @@ class RowList(CursorLines, can_focus=True):
     query whose first row is not the newest upload.
     """
 
-    rows_query: reactive[Query] = reactive(Query, init=False)
+    rows_query: reactive[Query] = reactive(Query, init=False, repaint=False)
     now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     follow: reactive[bool] = reactive(False, init=False)
 
