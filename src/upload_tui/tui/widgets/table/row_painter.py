@@ -137,8 +137,8 @@ class RowPainter:
         if now != self._now:
             self._now, self._day = now, now.astimezone(self._display_options.zone).date()
         key = (row.key, line, background, is_marked)
-        times = (row.stage_since, row.initiated_on)
-        present = (self._day, *(on and age_text((now - on).total_seconds()) for on in times))
+        times, moment = (row.stage_since, row.initiated_on), now if row.is_stale else self._day
+        present = (moment, *(on and age_text((now - on).total_seconds()) for on in times))
         cached = self._strips.get(key)
         if cached is None or cached[0] is not row or cached[1] != present:
             first = self._first_piece(background, is_marked=is_marked)
