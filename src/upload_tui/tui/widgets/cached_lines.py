@@ -145,8 +145,8 @@ def _thumb(bar: ScrollBar) -> tuple[int, int]:
     return start, start + ceil(thumb * _PARTS_PER_CELL)
 
 
-_MAX_RENDERED = 1024
-"""Rendered lines in the cache: several screens."""
+_MAX_RENDERED = 256
+"""Rendered lines in the cache: several screens. Each line takes about 5 KiB, most of it for the caches of its strips."""
 
 
 class CachedLines(ScrollView):

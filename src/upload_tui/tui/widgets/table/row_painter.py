@@ -60,8 +60,8 @@ class ColumnView(Struct, frozen=True):
 _SEARCHED_COLUMNS = frozenset({ColumnKey.NAME, ColumnKey.ID})
 
 
-_MAX_STRIPS = 1024
-"""Painted lines in the cache: several screens."""
+_MAX_STRIPS = 400
+"""Painted lines in the cache: those that are visible, and the pages that the next key may lead to."""
 
 
 class RowPainter:
