@@ -245,6 +245,7 @@ def _is_doubted(world: World, place: Host | SourceHost) -> bool:
 def check_whole(world: World, watcher: Watcher) -> None:
     """Check that the picture equals the services, and that the last stage of each upload was published if an earlier one was."""
     published = {change.upload.id: change.after for change in watcher.changes if isinstance(change, StageReached)}
+    world.has_lost_store |= any(store.notice for store in watcher.stores)
     for place, session in zip(world.places(), watcher.sessions.values(), strict=True):
         if not place.is_broken:
             shown = {row.id: row.stage for row in _rows(session) if not row.is_gone}

@@ -161,11 +161,12 @@ def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
 
 
 _CHUNK_FAULTS = (
-    (("",), ("ENOSPC", "EIO", "EACCES", "SHORT")),
+    (("",), ("ENOSPC", "EIO", "EACCES")),
+    (("",), ("SHORT",)),
     (("open", "read", "stat"), ("EIO", "EACCES")),
     (("open", "write", "fsync", "replace", "mkdir"), ("ENOSPC", "EIO", "EACCES")),
 )
-"""Which calls fail (all, those that read, those that write), and how."""
+"""Which calls fail (all, those that transfer bytes, those that read, those that write), and how."""
 
 
 def _fail_chunks(simulation: Simulation, rng: Random) -> None:
