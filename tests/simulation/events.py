@@ -146,7 +146,7 @@ def _kill_service(simulation: Simulation, rng: Random) -> None:
 
 def _fail_disk(simulation: Simulation, rng: Random) -> None:
     disk = simulation.world.disk
-    disk.failure, disk.every, disk.is_failing = rng.choice(STATEMENT_FAILURES), 1, True
+    disk.failure, disk.only, disk.every, disk.is_failing = rng.choice(STATEMENT_FAILURES), "", 1, True
 
     def end() -> None:
         disk.is_failing = False
@@ -155,9 +155,14 @@ def _fail_disk(simulation: Simulation, rng: Random) -> None:
 
 
 def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
-    """Each second to ninth statement fails, so that one of a transaction does and another does not."""
+    """One kind of statement fails, or each second to ninth: one of a transaction does and another does not."""
     _fail_disk(simulation, rng)
-    simulation.world.disk.every = rng.choice((2, 3, 5, 9))
+    disk, embedded = simulation.world.disk, simulation.world.embedded
+    disk.only = rng.choice(("", "INSERT", "UPDATE", "DELETE", "COMMIT"))
+    disk.every = 1 if disk.only else rng.choice((2, 3, 5, 9))
+    if embedded is not None:
+        for _ in range(rng.choice((0, 2, 5))):
+            embedded.insert(rng)
 
 
 _CHUNK_FAULTS = (
