@@ -112,11 +112,11 @@ class Watched:
     world: str = "quiet"
 
 
-_DEMOS = {
+DEMOS = {
     "`demo --scenario quiet`, an upload every 30 s": ("--scenario", "quiet"),
     "`demo`, an upload every 4 s": (),
 }
-_WATCHED = (
+WATCHED = (
     Watched("`watch`, 1 quiet project", "watch", 1),
     Watched("`watch`, 31 quiet projects", "watch", 31),
     Watched("`watch`, 100 quiet projects", "watch", 100),
@@ -142,16 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("| program | processor, % of a core | memory, MiB | requests a minute | KiB a minute |")
         print("| --- | --- | --- | --- | --- |")
         for one, first, last in zip(programs, before, after, strict=True):
-            print(_row(one, first, last, minutes), flush=True)
+            print(table_row(one.name, first, last, minutes, has_meter=one.meter is not None), flush=True)
 
 
 def _started(stack: ExitStack, is_wanted: Callable[[str], bool]) -> Iterator[Measured]:
     home = Path(stack.enter_context(TemporaryDirectory()))
-    for number, (name, options) in enumerate(_DEMOS.items()):
+    for number, (name, options) in enumerate(DEMOS.items()):
         if is_wanted(name):
             demo = _program(home / f"demo-{number}", python("-m", "upload_tui", "demo", *options), {})
             yield Measured(name, stack.enter_context(demo))
-    wanted = [one for one in _WATCHED if is_wanted(one.name)]
+    wanted = [one for one in WATCHED if is_wanted(one.name)]
     worlds = {
         world: stack.enter_context(_served(home / f"{world}.db", world))
         for world in sorted({one.world for one in wanted})
@@ -218,14 +218,15 @@ def _wait(programs: Sequence[Measured], seconds: float) -> None:
                 one.scrape()
 
 
-def _row(one: Measured, first: Reading, last: Reading, minutes: float) -> str:
+def table_row(name: str, first: Reading, last: Reading, minutes: float, *, has_meter: bool) -> str:
+    """The row of a program in the table: what it has used between two readings."""
     processor = 100 * (last.cpu_seconds - first.cpu_seconds) / (60 * minutes)
     memory = f"{first.resident_bytes / 2**20:.0f}, later {last.resident_bytes / 2**20:.0f}"
     requests, kibibytes = "", ""
-    if one.meter is not None:
+    if has_meter:
         requests = f"{(last.requests - first.requests) / minutes:.0f}"
         kibibytes = f"{(last.count_bytes - first.count_bytes) / 1024 / minutes:.0f}"
-    return f"| {one.name} | {processor:.1f} | {memory} | {requests} | {kibibytes} |"
+    return f"| {name} | {processor:.1f} | {memory} | {requests} | {kibibytes} |"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +25,10 @@ Client = Callable[..., str]
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python environment with the client only."""
     folder = tmp_path_factory.mktemp("published")
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "-q", "--no-compile", "--require-hashes", "-r", str(REQUIREMENTS)]
-    subprocess.run(install, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "-q", "--no-compile", "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
     return python
 
 

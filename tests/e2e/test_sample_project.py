@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import venv
 from importlib.metadata import distributions
 from pathlib import Path
@@ -26,15 +27,12 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 @pytest.fixture
 def python(wheel: Path, tmp_path: Path) -> str:
     """A fresh environment with the wheel and its extra, in the versions of this environment."""
-    venv.create(tmp_path / "env", with_pip=True)
+    venv.create(tmp_path / "env")
     python = str(tmp_path / "env" / "bin" / "python")
     pins = {f"{dist.name}=={dist.version}" for dist in distributions() if dist.name != "upload-tui"}
     (tmp_path / "pins.txt").write_text("\n".join(sorted(pins)), encoding="utf-8")
-    run(
-        [python, "-m", "pip", "install", "-q", "--no-compile", "-c", "pins.txt", f"{wheel}[testing]"],
-        tmp_path,
-        **os.environ,
-    )
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    run([*pip, "install", "-q", "--no-compile", "-c", "pins.txt", f"{wheel}[testing]"], tmp_path, **os.environ)
     return python
 
 
