@@ -210,19 +210,25 @@ def hostile() -> InMemorySession:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state of the dashboard: the caption of its pictures, and a session in this state."""
+    """A state of the dashboard: what is seen first in its pictures, and a session in this state."""
 
     caption: str
     session: Callable[[], InMemorySession]
 
 
 STATES: Mapping[str, State] = {
-    "first-run": State("Connecting: no data yet, and a text in place of rows.", first_run),
-    "first-run-offline": State("The service was never reached: since when and why.", first_run_offline),
-    "loading": State(
-        "The first full scan is running: how many of how many uploads, and those fetched so far.", loading
+    "first-run": State("Connecting: no counts and no rows yet, and no zeros.", first_run),
+    "first-run-offline": State(
+        "The red alarm line first: the service was never reached, and why. Counts are unknown, not 0.",
+        first_run_offline,
     ),
-    "retrying": State("The last request failed: how long until the next, and why, in the alarm line.", retrying),
+    "loading": State(
+        "What is stuck first, though the scan is running: the header says how many of how many uploads are known.",
+        loading,
+    ),
+    "retrying": State(
+        "The stuck upload first; that the last request failed, and why, comes last in the alarm line.", retrying
+    ),
     "offline": State(
         "Offline: the red alarm line says since when and why, and the stuck upload still stands out.", offline
     ),
@@ -230,31 +236,31 @@ STATES: Mapping[str, State] = {
         "Started offline: what was in trouble yesterday still stands out, with its least age (`>1h 01m`); the rest is faint.",
         started_offline,
     ),
-    "frozen": State("The service has not answered for a while: no longer live, and how old the data are.", frozen),
-    "not-allowed": State(
-        "The service rejects the token: shown in the header and, in red, in the alarm line.", not_allowed
-    ),
-    "paused": State("Paused by the user; the data is three minutes old.", paused),
-    "empty": State("A project without uploads: counts of 0, and a text in place of rows.", InMemorySession),
-    "errors-only": State("Only failed uploads: every row has a short cause.", errors_only),
+    "frozen": State("The stuck upload first; the header is no longer live and says how old the data are.", frozen),
+    "not-allowed": State("The red alarm line first: the service rejects the token.", not_allowed),
+    "paused": State("The stuck upload first, as of three minutes ago; the header says paused.", paused),
+    "empty": State("Nothing stands out: counts of 0, and a text in place of rows.", InMemorySession),
+    "errors-only": State("Red causes first: every upload failed.", errors_only),
     "worker-stopped": State(
-        "No upload is verified while many wait: the alarm line says that the worker appears down.",
+        "The badges first, and above them the alarm line: the worker appears down.",
         worker_stopped,
     ),
     "not-whole": State(
-        "Reported as verified, but chunk 2 was never listed: a red badge in its row, and the timeline shows it.",
+        "The red badge first: reported as verified, but chunk 2 was never listed, as the timeline shows.",
         not_whole,
     ),
-    "tried-again": State("Deployed status shape, stuck: ticks show the estimated retries of the worker.", tried_again),
+    "tried-again": State(
+        "The badge first; in the timeline, ticks show the estimated retries of the worker.", tried_again
+    ),
     "much-trouble": State(
         "Trouble first: the upload that is not whole, then the stuck one, then failures; the rule counts the others.",
         much_trouble,
     ),
-    "many-projects": State("31 projects: the header counts them, and the only stuck upload is on top.", many_projects),
+    "many-projects": State("The only stuck upload of 31 projects first; the header counts them.", many_projects),
     "hostile": State(
         "Names with escapes, markup, overrides, wide characters and 10,000 characters: columns stay aligned.", hostile
     ),
-    "one-million": State("A million uploads: counts with commas, rows as usual.", MillionSession),
+    "one-million": State("Trouble first, as with few: a million uploads, counts with commas.", MillionSession),
 }
 
 

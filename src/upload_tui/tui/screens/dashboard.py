@@ -173,7 +173,8 @@ class DashboardScreen(ViewScreen):
 
     def _show_funnel(self) -> None:
         stages = self.rows_query.stages
-        self.query_one(FunnelBar).show(self.funnel, self.now, self.display_options, stages, self._as_of)
+        funnel = self.funnel if self.is_known else None
+        self.query_one(FunnelBar).show(funnel, self.now, self.display_options, stages, self._as_of)
 
     @property
     def _as_of(self) -> datetime | None:

@@ -152,7 +152,7 @@ class AlarmBar(DiffedText):
         cause = truncate_at_word(cause, _OUTAGE_CELLS, glyphs.ellipsis)
         parts = [(state, reason, retry), (state, cause, retry), (state, cause), (state,)]
         if not state:
-            parts = [(reason, retry), (reason,), (_ASIDE.sub("", reason),)]
+            parts = [(reason, retry), (reason,), (_URL.sub("", _ASIDE.sub("", reason)).strip(),)]
         texts = dict.fromkeys(f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
         level = _Level.LOST if word and not is_over else _Level.NOTE

@@ -98,9 +98,10 @@ class StageCell(DiffedText):
         return "$faint" if self.is_filtered_out else style
 
     def _count(self, summary: StageSummary) -> Content:
-        """Sign, word and number, as far as there is room: `● verified 715`."""
+        """Sign, word and number, as far as there is room: `● verified 715`; `-` while nothing is known."""
         sign = self.display_options.glyphs.stages[self.stage]
-        count = next((count for count in (f"{summary.count:,}", str(summary.count)) if self._fits(sign, count)), "")
+        counts = ("-",) if self.summary is None else (f"{summary.count:,}", str(summary.count))
+        count = next((count for count in counts if self._fits(sign, count)), "")
         longest = max(Stage, key=len)  # either all stages show their words or none
         has_word = len(f"{sign} {longest} {count}") <= self.size.width - _ARROW_CELLS
         is_news = self.stage is Stage.ERROR and any(summary.recent)
@@ -196,7 +197,7 @@ class FunnelBar(Horizontal):
 
     def show(
         self,
-        funnel: Funnel,
+        funnel: Funnel | None,
         now: datetime | None,
         display_options: DisplayOptions | None = None,
         filtered: Iterable[Stage] = (),
@@ -205,7 +206,7 @@ class FunnelBar(Horizontal):
         """Show these counts.
 
         Args:
-            funnel: the counts.
+            funnel: the counts; None while nothing is known.
             now: the time that ages are computed from.
             display_options: signs, time zone and format of times.
             filtered: the stages that the table is filtered by, empty for all.
@@ -216,7 +217,7 @@ class FunnelBar(Horizontal):
             is_filtered = stage_cell.stage in stages
             stage_cell.set_class(is_filtered, "-filtered")
             stage_cell.set_reactives(
-                summary=funnel[stage_cell.stage],
+                summary=None if funnel is None else funnel[stage_cell.stage],
                 now=now,
                 as_of=as_of,
                 display_options=display_options or DisplayOptions(),

@@ -234,7 +234,7 @@ _CURRENT_SECONDS = 15
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
 _UNKNOWN_TEXTS = {
-    ConnectionState.OFFLINE: "No data yet. Retrying automatically; run `upload-tui doctor` to find the cause.",
+    ConnectionState.OFFLINE: "No data yet. Retrying automatically; `upload-tui doctor` finds the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
     ConnectionState.DELETED: "The service has no such project. Run `upload-tui doctor` for details.",
     ConnectionState.DENIED: "Access denied. Run `upload-tui doctor` for details.",
@@ -246,7 +246,6 @@ _UNKNOWN_TEXTS = {
 
 def query_parts(query: Query, projects: tuple[ProjectRef, ...], options: DisplayOptions) -> list[str]:
     """What a query selects and how it sorts, each part in a few words."""
-    ellipsis = options.glyphs.ellipsis
     parts = []
     if query.stages:
         parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
@@ -257,10 +256,10 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], options: Display
     if query.recent_seconds is not None:
         parts.append(f"last {RECENT_SPANS.get(query.recent_seconds) or span_text(query.recent_seconds)}")
     if query.cause:
-        parts.append(f"failed: {cause_text(query.cause, _CAUSE_CELLS, ellipsis)}")
+        parts.append(f"failed: {cause_text(query.cause, _CAUSE_CELLS, options.glyphs.ellipsis)}")
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
-            parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, ellipsis)}")
+            parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, options.glyphs.ellipsis)}")
     if text := query.where.applied_text:
         parts.append(f'matching "{sanitize(text)}"')
     names = [project.name or project.id for project in projects if project.id in query.project_ids]
@@ -358,7 +357,8 @@ class TitledTable(UploadTable):
 
     def _title(self) -> Content:
         gone = self._gone_count
-        parts = [f"Uploads {self.total - gone:,}{'' if self.is_settled else ' so far'}"]
+        count = f"{self.total - gone:,}{'' if self.is_settled else ' so far'}"
+        parts = [f"Uploads {count}" if self.is_known or self.total else "Uploads"]
         if gone:
             parts.append(f"{gone:,} gone")
         if self.view:
