@@ -20,6 +20,9 @@ async def test_active_faults_are_shown_until_they_end() -> None:
         session.publish(an_upload("next.tiff", initiated=1))
         await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
         assert "example.org · Genome" in bar.render().plain
+        await pilot.press("enter")
+        await until(pilot, lambda: "outage 15s, dead-worker" in pilot.app.screen.query_one(StatusBar).render().plain)
+        await pilot.press("escape")
         controls.active_faults = {}
         session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)

@@ -1,8 +1,7 @@
 """The dashboard: funnel, table, timeline and activity of one session, live."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from math import isfinite
 from typing import ClassVar
 
 from textual import events, on
@@ -17,7 +16,7 @@ from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, S
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.notices import Alert
-from upload_tui.tui.preferences import PlaybackControls, Preferences, demo_controls
+from upload_tui.tui.preferences import PlaybackControls, Preferences
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -131,7 +130,7 @@ class DashboardScreen(ViewScreen):
         # Each widget composes its text once: before the values that are bound to it are set, which are the same then.
         self.query_one(UploadTable).reload(now, picture)
         self._read_aggregates(now)
-        self._read_status(now)
+        self.read_status(now)
         self._show_funnel()
         self._show_selected()
 
@@ -161,15 +160,10 @@ class DashboardScreen(ViewScreen):
         if age is not None and 0 <= age < _JUST_REFRESHED_SECONDS:
             return
         if age is not None and 0 <= age < _REFRESH_SECONDS:
-            self._read_status(now)
+            self.read_status(now)
             self.query_one(FunnelBar).set_now(now, self._as_of)
         else:
             self._refresh_picture()
-
-    def _read_status(self, now: datetime) -> None:
-        self.speed = None if self._controls is None else self._controls.speed
-        self.active_faults = _active_faults(self._controls)
-        self.read_status(now)
 
     def _show_funnel(self) -> None:
         stages = self.rows_query.stages
@@ -254,10 +248,3 @@ class DashboardScreen(ViewScreen):
     def watch_display_options(self) -> None:
         """Show the new display options."""
         self._show_funnel()
-
-
-def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None]:
-    """The active faults with the seconds until they end; None means until they are ended."""
-    demo = demo_controls(controls)
-    faults = demo.active_faults if demo is not None else {}
-    return {name: round(left) if isfinite(left) else None for name, left in faults.items()}

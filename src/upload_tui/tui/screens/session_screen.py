@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from math import isfinite
 
 from msgspec.structs import replace
 from textual.reactive import reactive
@@ -28,10 +29,18 @@ from upload_tui.status import Origin
 from upload_tui.text import escape_invisible, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bridge import ExportReady
+from upload_tui.tui.preferences import PlaybackControls, demo_controls
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen", "active_faults_of"]
+
+
+def active_faults_of(controls: PlaybackControls | None) -> Mapping[str, int | None]:
+    """The active faults with the seconds until they end; None means until they are ended."""
+    demo = demo_controls(controls)
+    faults = demo.active_faults if demo is not None else {}
+    return {name: round(left) if isfinite(left) else None for name, left in faults.items()}
 
 
 class LiveScreen:
@@ -98,6 +107,9 @@ class SessionScreen(CopyScreen):
     speed: reactive[float | None] = reactive(None, init=False, repaint=False)
     active_faults: reactive[Mapping[str, int | None]] = reactive(dict, init=False, repaint=False)
 
+    _controls: PlaybackControls | None = None
+    """The controls of a demo or a replay; None for a service."""
+
     def __init__(self, session: Session, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
@@ -130,6 +142,8 @@ class SessionScreen(CopyScreen):
 
     def read_status(self, now: datetime) -> None:
         """Read what the status bar shows."""
+        self.speed = None if self._controls is None else self._controls.speed
+        self.active_faults = active_faults_of(self._controls)
         self.session_title = self._session.title
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()
@@ -143,7 +157,7 @@ class SessionScreen(CopyScreen):
         """Open the screen of an upload."""
         from upload_tui.tui.screens.upload import UploadScreen
 
-        self.app.push_screen(UploadScreen(self._session, key, self.display_options, first_pane))
+        self.app.push_screen(UploadScreen(self._session, key, self.display_options, first_pane, self._controls))
 
     def action_raw(self) -> None:
         """Show the raw response."""

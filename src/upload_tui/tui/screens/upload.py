@@ -17,6 +17,7 @@ from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
 from upload_tui.tui.fitting import json_line
+from upload_tui.tui.preferences import PlaybackControls
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.timeline_view import TimelinePane
@@ -34,6 +35,7 @@ class UploadScreen(AcknowledgeScreen):
         key: its key.
         display_options: how to show it.
         first_pane: the id of the pane that has the focus at first.
+        controls: the controls of a demo or a replay; None for a service.
     """
 
     AUTO_FOCUS = ""
@@ -56,9 +58,15 @@ class UploadScreen(AcknowledgeScreen):
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
 
     def __init__(
-        self, session: Session, key: UploadKey, display_options: DisplayOptions, first_pane: str = "upload-timeline"
+        self,
+        session: Session,
+        key: UploadKey,
+        display_options: DisplayOptions,
+        first_pane: str = "upload-timeline",
+        controls: PlaybackControls | None = None,
     ) -> None:
         super().__init__(session, display_options)
+        self._controls = controls
         self._first_pane = first_pane
         self._key = key
         self._raw: str | None = None
