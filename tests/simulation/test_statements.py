@@ -12,7 +12,8 @@ from tests.simulation.operations import FILE_OPERATIONS, STATEMENT_OPERATIONS, t
 @pytest.mark.parametrize("operation", [*STATEMENT_OPERATIONS, *FILE_OPERATIONS])
 def test_an_operation_survives_failures_of_the_disk(capfd: pytest.CaptureFixture[str], operation: str) -> None:
     is_file = operation in FILE_OPERATIONS
-    failures = FILE_FAILURES[::2] if is_file else STATEMENT_FAILURES[:: 6 if operation == "watch" else 3]
+    is_slow = operation in {"an export", "watch"}  # Textual, and many rounds
+    failures = FILE_FAILURES[:: 4 if is_slow else 2] if is_file else STATEMENT_FAILURES[:: 6 if is_slow else 3]
     for failure in failures:
         number = 1 + crc32(f"{operation} {failure}".encode()) % (5 if is_file else 40)
         assert try_one(capfd, operation, failure, number)[0]
