@@ -49,7 +49,14 @@ class TerminalDriver(LinuxDriver):
 
     def _sigtstp_application(self, *_: object) -> None:
         if self.can_suspend:
+            self._end_frame()
             super()._sigtstp_application()
+
+    def _end_frame(self) -> None:
+        """Write what there is of a frame: the signal may have arrived while it was written."""
+        frame, self._frame = self._frame, ""
+        if frame:
+            super().write(frame + _FRAME_END)
 
     def write(self, data: str) -> None:
         """Write data, a frame in one piece; drop it if the terminal was gone before the driver started."""
