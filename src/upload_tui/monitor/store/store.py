@@ -267,15 +267,13 @@ class Store:
             found.update((row[0], parse_row(row)) for row in rows)
         return [found[number] for number in numbers if number in found]
 
-    def pending(self, project_ids: frozenset[str] = frozenset(), limit: int = -1) -> Sequence[StoredUpload]:
-        """Pending uploads that are not gone: of each stage the longest waiting first, at most `limit`; -1 is no limit."""
+    def pending(self, project_ids: frozenset[str] = frozenset(), limit: int | None = None) -> Sequence[StoredUpload]:
+        """Pending uploads that are not gone: of each stage the longest waiting first, at most `limit` (None: all)."""
         found: list[StoredUpload] = []
         for stage in (Stage.COMPLETED, Stage.INITIATED):
             partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
             oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-            found.extend(
-                self._load_rows(self._finder.find_all(oldest_first, self.revision, limit if limit >= 0 else None))
-            )
+            found.extend(self._load_rows(self._finder.find_all(oldest_first, self.revision, limit)))
         return found
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
