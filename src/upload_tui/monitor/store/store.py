@@ -141,11 +141,9 @@ class Store:
 
     def detect_other_writers(self) -> bool:
         """Increase `revision` if another process has written since the last call; True if one has."""
-        version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        has_other_writer: bool = version != self._data_version
-        self._data_version = version
-        self.revision += has_other_writer
-        return has_other_writer
+        before, self._data_version = self._data_version, int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        self.revision += before != self._data_version
+        return before != self._data_version
 
     # Writing
 
