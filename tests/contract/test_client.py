@@ -302,3 +302,13 @@ async def test_an_upload_that_is_listed_again_without_a_change_is_not_parsed_aga
     first, second = (page.readings for page in (pages[0], pages[2]) if isinstance(page, UploadPage))
     assert second[1].raw is first[1].raw
     assert second[0].raw is not first[0].raw
+
+
+async def test_what_is_known_of_the_first_page_is_kept_for_each_of_many_projects() -> None:
+    upload = an_upload("a", initiated=50, completed=40, verified=30) | {"project": None}
+    one = client_of(lambda request: httpx.Response(200, json={"results": [upload]}))
+    first = [await one.upload_page(f"p-{number}", 1, 20) for number in range(100)]
+    await one.upload_page("p-0", 2, 100)  # the comparison of old pages
+    for number, page in enumerate(first):
+        again = await one.upload_page(f"p-{number}", 1, 20)
+        assert again.readings[0].raw is page.readings[0].raw

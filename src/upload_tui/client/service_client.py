@@ -1,6 +1,6 @@
 """The endpoints of the service as methods, with typed results and typed errors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -44,7 +44,8 @@ _MAX_PAGES = 100_000
 _PROJECTS_PER_PAGE = 100
 
 
-_MAX_KNOWN_ENTRIES = 200
+_MAX_KNOWN_ENTRIES = 50
+"""Of each project; a round lists 20."""
 _ResultsKey = Literal["results"]
 
 
@@ -63,13 +64,13 @@ class _SplitPage(Struct, frozen=True):
 
 
 class _KnownEntries:
-    """The last entries that were parsed, so that one that is listed again without a change is not parsed again.
+    """The entries of each project's first page, so that one that is listed again without a change is not parsed again.
 
     Only of final uploads without an anomaly: what is read of others depends on the time.
     """
 
     def __init__(self) -> None:
-        self._readings: dict[bytes, tuple[Project, UploadReading]] = {}
+        self._readings: dict[Project, Mapping[bytes, UploadReading]] = {}
 
     def split(self, raw: RawPage, project: Project) -> _SplitPage:
         """Separate the entries of a page that are known from those that must be parsed."""
@@ -78,32 +79,34 @@ class _KnownEntries:
             jsons = [bytes(entry) for entry in decode(results, type=list[Raw])]
         except (MsgspecError, ValueError, RecursionError):  # it may be readable as a whole
             return _SplitPage(raw.body)
-        known = [self._find(entry, raw, project) for entry in jsons]
+        readings = self._readings.get(project, {})
+        known = [_read_again(readings.get(entry), raw) for entry in jsons]
         if not any(known):
             return _SplitPage(raw.body, jsons, known)
         rest = b",".join([entry for entry, one in zip(jsons, known, strict=True) if one is None])
         return _SplitPage(b'{"results":[%s]}' % rest, jsons, known)
 
-    def _find(self, entry: bytes, raw: RawPage, project: Project) -> UploadReading | None:
-        listed_by, known = self._readings.get(entry, (None, None))
-        if known is None or listed_by != project:
-            return None
-        return UploadReading(replace(known.upload, read_on=raw.read_on), known.raw, raw.requested_on)
-
     def join(
-        self, page: _SplitPage, parsed: Sequence[UploadReading | str], project: Project
+        self, page: _SplitPage, parsed: Sequence[UploadReading | str], raw: RawPage, project: Project
     ) -> Sequence[UploadReading | str]:
-        """All entries of a page in its order; remember those that were parsed in place of the oldest ones."""
+        """All entries of a page in its order; remember those of a first page."""
         if not page.jsons:
             return parsed
         rest = iter(parsed)
         found = [next(rest) if one is None else one for one in page.known]
-        for entry, one in zip(page.jsons[:_MAX_KNOWN_ENTRIES], found, strict=False):
-            if isinstance(one, UploadReading) and one.upload.stage.is_final and not one.upload.anomalies:
-                self._readings[entry] = project, one
-        for entry in list(self._readings)[:-_MAX_KNOWN_ENTRIES]:
-            del self._readings[entry]
+        if raw.page == 1:
+            self._readings[project] = {
+                entry: one
+                for entry, one in zip(page.jsons[:_MAX_KNOWN_ENTRIES], found, strict=False)
+                if isinstance(one, UploadReading) and one.upload.stage.is_final and not one.upload.anomalies
+            }
         return found
+
+
+def _read_again(known: UploadReading | None, raw: RawPage) -> UploadReading | None:
+    if known is None:
+        return None
+    return UploadReading(replace(known.upload, read_on=raw.read_on), known.raw, raw.requested_on)
 
 
 class ServiceClient:
@@ -285,7 +288,7 @@ class ServiceClient:
             page = self._known.split(raw, project)
             async for entries in batches(page_entries(page.body)):
                 parsed.extend(self._read_entries(entries, raw))
-            found = self._known.join(page, parsed, project)
+            found = self._known.join(page, parsed, raw, project)
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
     async def upload(self, upload_id: str, project_id: str | None = None) -> UploadReading:

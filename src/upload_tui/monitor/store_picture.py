@@ -53,7 +53,7 @@ __all__ = ["StorePicture"]
 
 _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
-_CURRENT_SECONDS = 1.0
+_MAX_CURRENT_AGE_SECONDS = 1.0
 """Estimates hold if the picture is not older than this: while a project is live it is as of now, also between two polls."""
 _RECENT_MINUTES = 10
 _NOT_LATE = Lateness()
@@ -386,7 +386,7 @@ def _row(
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,
-        is_current=age_seconds < _CURRENT_SECONDS,
+        is_current=age_seconds < _MAX_CURRENT_AGE_SECONDS,
         read_on=stored.read_on,
         uploader=stored.uploader,
         storage_provider=stored.storage_provider,

@@ -116,6 +116,7 @@ class UploadApp(CommandApp):
         connection = self.session.connection()
         if not self._was_live and (connection.is_live or connection.is_partly_live):
             self._was_live = True
+            gc.collect()
             gc.freeze()  # what the session has imported and read since the first frame
             self._show_summary()
         for screen in self.live_screens():  # another reads the session when it is mounted

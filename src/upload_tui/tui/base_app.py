@@ -72,7 +72,7 @@ class ExportApp(App[int]):
         try:
             if not folder.is_dir():
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
-            await asyncio.to_thread(write_private_file, folder / message.file_name, message.text.read())
+            await asyncio.to_thread(lambda: write_private_file(folder / message.file_name, message.text.read()))
         except (OSError, ValueError) as error:
             self._notify_failed_export(error)
         else:

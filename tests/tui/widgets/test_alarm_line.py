@@ -18,7 +18,7 @@ from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
-from upload_tui.tui.widgets.funnel import FunnelBar
+from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
@@ -238,3 +238,19 @@ async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_fa
     async with opened(FAILED, size=(columns, 24)) as (pilot, session, _):
         session.set_connection(replace(OFFLINE, reason=reason))
         assert (await alarm_of(pilot))[1] == f"✗ OFFLINE 2m 05s · {text}"
+
+
+@pytest.mark.parametrize(("is_one_live", "sign"), [(True, ""), (False, ">")], ids=["one project is live", "none is"])
+async def test_ages_are_exact_while_a_project_is_live(is_one_live: bool, sign: str) -> None:
+    waiting = an_upload("waiting.bin", initiated=7000)
+    async with opened([*STUCK, waiting]) as (pilot, session, _):
+        since = NOW - timedelta(hours=1)
+        offline = Connection(state=ConnectionState.OFFLINE, since=since, read_on=since)
+        live = Connection(state=ConnectionState.LIVE, since=since, read_on=NOW)
+        session._freshness.of_projects = {"p-1": live if is_one_live else offline, "p-2": offline}
+        session.set_connection(offline)  # the worst of both
+        _, alarm = await alarm_of(pilot)
+        assert f"2 stuck {sign}" in alarm
+        assert ("stuck >" in alarm) is bool(sign)
+        cells = pilot.app.screen.query(StageCell)
+        assert [cell.as_of for cell in cells] == [NOW if is_one_live else since] * 4

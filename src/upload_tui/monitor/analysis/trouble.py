@@ -23,6 +23,7 @@ from upload_tui.monitor.model import Lateness, Row, Trouble, WaitsFor
 from upload_tui.status import Stage
 
 __all__ = [
+    "NEVER",
     "Baseline",
     "Baselines",
     "DEFAULT_LIMITS",
@@ -51,7 +52,7 @@ _MIN_SAMPLES = 8
 """Fewer durations make no baseline."""
 _STUCK_FACTOR = 3.0
 """An upload is stuck beyond this multiple of the longest duration seen, even below the threshold."""
-_NEVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.min.replace(tzinfo=UTC)
 _REFRESH_LAG_SECONDS = 2.0
 """Tolerance, because the picture may lag behind the service by this much."""
 
@@ -196,7 +197,7 @@ def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_byte
 
 def waiting_order(row: Row) -> tuple[bool, bool, datetime]:
     """A sort key of pending uploads: stuck, then overdue, then others; each the longest waiting first."""
-    return not row.lateness.is_stuck, not row.lateness.is_overdue, row.stage_since or _NEVER
+    return not row.lateness.is_stuck, not row.lateness.is_overdue, row.stage_since or NEVER
 
 
 # Retries

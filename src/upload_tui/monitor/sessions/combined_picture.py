@@ -5,7 +5,7 @@ Two services may have uploads and projects with the same ids; each answer says w
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from heapq import merge
 from itertools import islice
 from math import inf
@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.monitor.analysis.statistics import LatencyHistogram, merge_histograms
-from upload_tui.monitor.analysis.trouble import waiting_order
+from upload_tui.monitor.analysis.trouble import NEVER, waiting_order
 from upload_tui.monitor.model import (
     Acknowledgement,
     CauseGroup,
@@ -33,8 +33,6 @@ from upload_tui.status import Stage
 
 __all__ = ["CombinedPicture"]
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
 
 def _took_seconds(row: Row) -> float:
     if row.ended_on is None or row.completed_on is None:
@@ -50,9 +48,9 @@ def _progress(row: Row) -> float:
 
 
 _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
-    SortKey.INITIATED: lambda row: row.initiated_on or _NEVER,
-    SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or _NEVER),
-    SortKey.SINCE: lambda row: row.stage_since or _NEVER,
+    SortKey.INITIATED: lambda row: row.initiated_on or NEVER,
+    SortKey.STAGE: lambda row: (row.stage.rank, row.initiated_on or NEVER),
+    SortKey.SINCE: lambda row: row.stage_since or NEVER,
     SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
     SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
     SortKey.TOOK: _took_seconds,
@@ -298,9 +296,9 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
     if query.sort is not SortKey.TROUBLE:
         return _Rank((_SORT_VALUES[query.sort](row), index), query.descending)
     if window.offset + number < window.in_trouble:
-        since = (row.stage_since or _NEVER).timestamp()
+        since = (row.stage_since or NEVER).timestamp()
         return _Rank(((0, _weight(row), -since if row.stage.is_final else since), index), is_descending=False)
-    initiated = (row.initiated_on or _NEVER).timestamp()
+    initiated = (row.initiated_on or NEVER).timestamp()
     return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
 
 
@@ -323,7 +321,7 @@ def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:
 
 
 def _added(one: CauseGroup, other: CauseGroup) -> CauseGroup:
-    latest = max((one, other), key=lambda group: group.last_on or _NEVER)
+    latest = max((one, other), key=lambda group: group.last_on or NEVER)
     return replace(
         latest,
         count=one.count + other.count,

@@ -319,13 +319,14 @@ class _ProjectPoller:
         self.tracker.notice = self._synchroniser.notice
         is_picture_new = self._store.detect_other_writers() or has_changed
         self._has_pending = self.has_pending
+        has_pending_of_its_own = bool(self._store.pending(frozenset({self.project.id}), limit=1))
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         if is_picture_new:
             self._changes.publish(PictureChanged(at=self._clock.now()))
         self._interval_seconds = self._schedule.next_seconds(
             max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self._has_pending
         )
-        if self._store.pending(frozenset({self.project.id}), limit=1):  # after all of the round is published at once
+        if has_pending_of_its_own:  # after all of the round is published at once
             await self._fetch_queue_stats()
         self._delayed_seconds = self._budgeted_seconds(self) if self._client.is_budget_short else 0.0
         return self._schedule.with_jitter(max(self._seconds_between_polls, self._delayed_seconds))

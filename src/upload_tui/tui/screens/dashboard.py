@@ -32,6 +32,7 @@ __all__ = ["DashboardScreen"]
 _TIMELINE_DELAY_SECONDS = 0.08
 """Longer than the interval at which a held key repeats."""
 _JUST_REFRESHED_SECONDS = 0.75
+"""A tick this soon after a refresh has nothing to update."""
 _REFRESH_SECONDS = 5
 """Without changes, ages are updated every second, everything else this often."""
 _MIN_PENDING_ROWS = 24
@@ -150,7 +151,7 @@ class DashboardScreen(ViewScreen):
             is_known=is_known,
             now=now,
         )
-        self.query_one(AlarmBar).set_reactives(connection=connection, funnel=funnel, now=now)
+        self.query_one(AlarmBar).set_reactives(connection=connection, funnel=funnel, now=now, as_of=picture.as_of())
         self.funnel, self.is_known = funnel, is_known
 
     def _tick(self) -> None:
@@ -161,18 +162,16 @@ class DashboardScreen(ViewScreen):
             return
         if age is not None and 0 <= age < _REFRESH_SECONDS:
             self.read_status(now)
-            self.query_one(FunnelBar).set_now(now, self._as_of)
+            as_of = self._session.picture.as_of()
+            self.query_one(AlarmBar).set_reactives(as_of=as_of)
+            self.query_one(FunnelBar).set_now(now, as_of)
         else:
             self._refresh_picture()
 
     def _show_funnel(self) -> None:
         stages = self.rows_query.stages
         funnel = self.funnel if self.is_known else None
-        self.query_one(FunnelBar).show(funnel, self.now, self.display_options, stages, self._as_of)
-
-    @property
-    def _as_of(self) -> datetime | None:
-        return None if self.connection is None or self.now is None else self.connection.as_of(self.now)
+        self.query_one(FunnelBar).show(funnel, self.now, self.display_options, stages, self._session.picture.as_of())
 
     def watch_rows_query(self, before: Query, after: Query) -> None:
         """Show the query in the widgets that are not bound to it."""

@@ -33,10 +33,10 @@ from upload_tui.tui.preferences import PlaybackControls, demo_controls
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen", "active_faults_of"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen"]
 
 
-def active_faults_of(controls: PlaybackControls | None) -> Mapping[str, int | None]:
+def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None]:
     """The active faults with the seconds until they end; None means until they are ended."""
     demo = demo_controls(controls)
     faults = demo.active_faults if demo is not None else {}
@@ -143,7 +143,7 @@ class SessionScreen(CopyScreen):
     def read_status(self, now: datetime) -> None:
         """Read what the status bar shows."""
         self.speed = None if self._controls is None else self._controls.speed
-        self.active_faults = active_faults_of(self._controls)
+        self.active_faults = _active_faults(self._controls)
         self.session_title = self._session.title
         self.projects = tuple(self._session.projects)
         self.connection = self._session.connection()

@@ -73,6 +73,8 @@ class AlarmBar(DiffedText):
     connection: reactive[Connection | None] = reactive(None, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
+    as_of: reactive[datetime | None] = reactive(None, repaint=False)
+    """When `funnel` was last current; None for `now`."""
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     alert: reactive[Alert | None] = reactive(None, repaint=False)
 
@@ -97,7 +99,8 @@ class AlarmBar(DiffedText):
             self.set_class(other is level, f"-{other.name.lower()}")
         super().refresh_changed()
 
-    watch_connection = watch_funnel = watch_now = watch_display_options = watch_alert = DiffedText.watch_changed
+    watch_connection = watch_funnel = watch_now = watch_as_of = watch_alert = DiffedText.watch_changed
+    watch_display_options = DiffedText.watch_changed
 
     def text(self) -> Content:
         """The alarms in one line: notes are shortened first, then the longest, before any is cut off."""
@@ -178,8 +181,7 @@ class AlarmBar(DiffedText):
             yield _Alarm(_Level.WAITS, (shown, ""))  # may be left out: all are counted beside it
         if funnel.stuck:
             since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
-            as_of = now if self.connection is None else self.connection.as_of(now)
-            age = f" {least_age_text(min(since), now, as_of)}" if since else ""
+            age = f" {least_age_text(min(since), now, self.as_of or now)}" if since else ""
             stuck = f"{glyphs.warning} {funnel.stuck:,} stuck"
             yield _Alarm(_Level.WAITS, tuple(dict.fromkeys([f"{stuck}{age}", stuck])), kept=2)
 

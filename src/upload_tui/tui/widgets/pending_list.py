@@ -15,6 +15,7 @@ from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_midd
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = [
+    "CURRENT_SECONDS",
     "PendingList",
     "bytes_per_second",
     "least_age_text",
@@ -26,13 +27,16 @@ __all__ = [
 ]
 
 
-_CURRENT_SECONDS = 15.0
+CURRENT_SECONDS = 15.0
 """What was last read longer ago is not current."""
 
 
 def least_age_text(since: datetime, now: datetime, as_of: datetime) -> str:
-    """The age of what began at `since` and may have ended after `as_of`, when it was last read: `43m`; `>43m` if that is long ago."""
-    if (now - as_of).total_seconds() < _CURRENT_SECONDS:
+    """The age of what began at `since` and may have ended after `as_of`, when it was last read: `43m`; `>43m` if that is long ago.
+
+    What began after `as_of` was read after it.
+    """
+    if since >= as_of or (now - as_of).total_seconds() < CURRENT_SECONDS:
         return age_text((now - since).total_seconds())
     return f">{age_text((as_of - since).total_seconds())}"
 

@@ -31,6 +31,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.pending_list import CURRENT_SECONDS
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
@@ -229,8 +230,6 @@ class UploadTable(RowList, can_focus=True):
 
 _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
-_CURRENT_SECONDS = 15
-"""Rows older than this have their age in the title."""
 _CAUSE_CELLS = 28
 """Cells for a cause, a storage provider or an uploader in the title."""
 _UNKNOWN_TEXTS = {
@@ -377,7 +376,7 @@ class TitledTable(UploadTable):
         if self.connection is None or self.connection.is_live or self.connection.read_on is None or self.now is None:
             return
         seconds = (self.now - self.connection.read_on).total_seconds()
-        if seconds >= _CURRENT_SECONDS and self.connection.playback is None:
+        if seconds >= CURRENT_SECONDS and self.connection.playback is None:
             yield f"updated {age_text(seconds)} ago"
 
     def _subtitle(self) -> Content:
