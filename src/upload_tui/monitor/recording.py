@@ -125,10 +125,11 @@ class RecordingWriter:
         self.close()
 
     def discard(self) -> None:
-        """Delete the file, which has nothing to replay: it would stop the next try."""
+        """Delete the file, which has nothing to replay: it would stop the next try. On a disk that fails it may stay."""
         self.is_discarded = True
         self.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file. On a full disk the end of the last line is lost, which readers tolerate."""

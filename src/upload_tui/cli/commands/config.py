@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def init() -> None:
         with opened:
             opened.write(_template())
     except OSError as error:
-        file.unlink(missing_ok=True)  # an empty file would stop the next try
+        with suppress(OSError):
+            file.unlink(missing_ok=True)  # an empty file would stop the next try
         raise _write_error(file, error) from error
     click.echo(file)
     echo_err("upload-tui: edit it, then run `upload-tui doctor`.")
