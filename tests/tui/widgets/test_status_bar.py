@@ -53,8 +53,8 @@ async def test_the_number_of_requests_is_shown_in_a_wide_line(columns: int, budg
     ("state", "columns", "text"),
     [
         (ConnectionState.RETRYING, 80, "example.org · Genome  ◌ retrying in 12s"),
-        (ConnectionState.OFFLINE, 100, "example.org · Genome  ✗ offline since 08:45:53, next try in 12s"),
-        (ConnectionState.OFFLINE, 80, "example.org · Genome  ✗ offline, next try in 12s"),
+        (ConnectionState.OFFLINE, 100, "example.org · Genome  ✗ offline since 08:45:53, retry in 12s"),
+        (ConnectionState.OFFLINE, 80, "example.org · Genome  ✗ offline, retry in 12s"),
         (ConnectionState.OFFLINE, 60, "example.o… · Genome ✗ offline"),
         (ConnectionState.NOT_ALLOWED, 80, "example.org · Genome  ✗ token rejected"),
     ],

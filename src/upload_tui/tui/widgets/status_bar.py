@@ -48,7 +48,7 @@ _REQUESTS_FROM_WIDTH = 120
 
 
 def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, details: int = 2) -> str:
-    """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, next try in 12s`, `replay 0:08 of 0:12`.
+    """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, retry in 12s`, `replay 0:08 of 0:12`.
 
     If a part of what is watched fails: `Prot: access denied, 1 more fails`, with the number of other parts that fail.
 
@@ -56,7 +56,7 @@ def connection_text(connection: Connection, now: datetime, display_options: Disp
         connection: the connection.
         now: the current time.
         display_options: the time zone.
-        details: 2 for all; 1 leaves out since when it is offline, 0 also the next try.
+        details: 2 for all; 1 leaves out since when it is offline, 0 also the retry.
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
@@ -72,7 +72,7 @@ def connection_text(connection: Connection, now: datetime, display_options: Disp
         case state if connection.is_failing and state is not ConnectionState.RETRYING:
             since = f" since {clock_text(connection.since, now, display_options.zone)}" if details > 1 else ""
             due = connection.next_try_on if details else None
-            return f"{state_word(state)}{since}{'' if due is None else f', next try {_countdown_text(due, now)}'}"
+            return f"{state_word(state)}{since}{'' if due is None else f', retry {_countdown_text(due, now)}'}"
         case state:
             return str(state)
 
