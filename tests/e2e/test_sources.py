@@ -83,9 +83,9 @@ def test_list_reads_each_upload_that_it_prints_once(
 ) -> None:
     found, read_detail = list[str](), StorePicture.detail
 
-    def detail(picture: StorePicture, upload_id: str) -> Detail | None:
+    def detail(picture: StorePicture, upload_id: str, **options: Any) -> Detail | None:
         found.append(upload_id)
-        return read_detail(picture, upload_id)
+        return read_detail(picture, upload_id, **options)
 
     monkeypatch.setattr(StorePicture, "detail", detail)
     listed = here("list", *arguments, "--command", source(*UPLOADS))
@@ -372,7 +372,7 @@ def test_watch_shows_a_source(source: Source) -> None:
     with Terminal("watch", "--command", source(*UPLOADS)) as terminal:
         terminal.wait_until(lambda text: "c.h5" in text and "live" in text)
         terminal.press("C")
-        terminal.wait_until(lambda text: "Uploads of a source have no request" in text)
+        terminal.wait_until(lambda text: "Uploads of a source have" in text)
         terminal.wait_until(lambda text: "Formats" not in text)
         terminal.press("qq")
         assert terminal.wait_for_end() == 0
