@@ -111,10 +111,17 @@ def test_a_replay_shows_its_position_and_never_live(playback: Playback, text: st
 
 
 @pytest.mark.parametrize(
-    ("count", "width", "text"), [(2, 120, "Project 0, Project 1"), (31, 120, "· 31 projects"), (31, 60, " 31 projects")]
+    ("title", "count", "width", "text"),
+    [
+        ("example.org", 2, 120, "Project 0, Project 1"),
+        ("example.org", 31, 120, "· 31 projects"),
+        ("example.org", 31, 60, " 31 projects"),
+        ("one", 31, 60, "one · 31 projects"),
+    ],
 )
-async def test_many_projects_are_counted(count: int, width: int, text: str) -> None:
-    session = InMemorySession([an_upload("scan.tiff")], projects=[(f"p-{n}", f"Project {n}") for n in range(count)])
+async def test_many_projects_are_counted(title: str, count: int, width: int, text: str) -> None:
+    projects = [(f"p-{n}", f"Project {n}") for n in range(count)]
+    session = InMemorySession([an_upload("scan.tiff")], title=title, projects=projects)
     async with dashboard(session).run_test(size=(width, 24)) as pilot:
         bar = pilot.app.screen.query_one(StatusBar)
         await until(pilot, lambda: text in bar.render().plain)

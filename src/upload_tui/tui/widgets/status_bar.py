@@ -150,7 +150,8 @@ class StatusBar(DiffedText):
             # The number stays whole: `…2 projects` would be another one.
             count = f"{len(self.projects):,} projects"
             title = truncate_middle(self.title, room - len(count) - 3, self._glyphs.ellipsis)
-            place = f"{title} {self._glyphs.dot} {count}" if cell_len(title) >= _MIN_TITLE_CELLS else count
+            has_title = cell_len(title) >= min(_MIN_TITLE_CELLS, cell_len(self.title))
+            place = f"{title} {self._glyphs.dot} {count}" if has_title else count
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")
