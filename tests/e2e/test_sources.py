@@ -592,6 +592,8 @@ def test_recipe_ocis(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "ocis").write_text("#!/bin/sh\n")
     silent = here("list", "--command", command)
     assert (silent.code, len(silent.records)) == (3, 3), silent
+    (tmp_path / "ocis").write_text("#!/bin/sh\necho null\n")  # how some encoders write an empty list
+    assert printed_by(command).strip() == '{"type":"end","uploads":0}'
 
 
 class _Api(http.server.BaseHTTPRequestHandler):
