@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -77,7 +78,7 @@ def test_list_prints_what_the_source_said_and_null_for_the_rest(here: Here, sour
     }
 
 
-@pytest.mark.parametrize(("arguments", "read"), [(["--limit", "1"], 1), ([], 3), (["--since", "2000-01-01"], 2)])
+@pytest.mark.parametrize(("arguments", "read"), [(["--limit", "1"], 1), ([], 3), (["--since", "2000-01-01"], 3)])
 def test_list_reads_each_upload_that_it_prints_once(
     here: Here, source: Source, monkeypatch: pytest.MonkeyPatch, arguments: list[str], read: int
 ) -> None:
@@ -90,7 +91,35 @@ def test_list_reads_each_upload_that_it_prints_once(
     monkeypatch.setattr(StorePicture, "detail", detail)
     listed = here("list", *arguments, "--command", source(*UPLOADS))
     assert (listed.code, len(found)) == (0, read)
-    assert ("1 upload left out" in listed.err) == ("--since" in arguments), listed
+
+
+@pytest.mark.parametrize("stage", ["stage", "initiated_on", "completed_on", "verified_on", "error_on", "quarantined"])
+def test_an_upload_without_its_start_counts_from_its_first_known_time(here: Here, source: Source, stage: str) -> None:
+    """In the order of uploads, and for both forms of `since`, which also leave out the same ones."""
+    on = {"z-old": 48, "m-mid": 3, "a-new": 0}
+    times = {
+        one: f"{datetime.now(UTC) - timedelta(hours=hours, minutes=2):%Y-%m-%dT%H:%M:%SZ}" for one, hours in on.items()
+    }
+    given = {"stage": {"stage": "verified"}, "quarantined": {"stage": stage}}.get(stage, {})
+    key = stage if stage.endswith("_on") else "on"
+    lines = [{"id": one, "name": one, **given, key: times[one]} for one in ("a-new", "z-old", "m-mid")]
+    command = (
+        "--command",
+        source(*lines, {"id": "undated", "name": "u", "stage": "paused"}, {"type": "end", "uploads": 4}),
+    )
+
+    def listed(*options: str) -> list[str]:
+        return [record["id"] for record in here("list", *options, *command).records]
+
+    assert listed() == ["a-new", "m-mid", "z-old", "undated"]
+    assert listed("--reverse") == ["undated", "z-old", "m-mid", "a-new"]
+    for text, count in (("1m", 0), ("1h", 1), ("1d", 2), ("9d", 3)):
+        since = [*reversed(on)][:count]
+        assert listed("--since", text) == listed("--where", f"since:{text}") == since
+        assert listed("--where", f"until:{text}") == [*reversed(on)][count:]
+    left_out = here("list", "--since", "1h", "--search", "u", *command).err
+    assert "1 upload left out: not known whether initiated since then." in left_out
+    assert "left out" not in here("list", "--since", "1h", "--search", "a-new", *command).err
 
 
 @pytest.mark.parametrize(

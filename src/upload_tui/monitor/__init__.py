@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         EVERYTHING,
         FIELDS,
         Expression,
+        Not,
         Query,
         SortKey,
         State,
@@ -158,6 +159,7 @@ __all__ = [
     "LastVisit",
     "LatencyHistogram",
     "LiveSession",
+    "Not",
     "Outcome",
     "Picture",
     "PictureChanged",
@@ -258,8 +260,8 @@ __getattr__, __dir__ = lazy_names(
         "queries.matching": "matches_change matches_row name_service",
         "queries.parser": "parse_query read_query",
         "queries.query": (
-            "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Query SortKey State StateTerm text_terms "
-            "TextTerm TimeTerm Where"
+            "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Not Query SortKey State StateTerm "
+            "text_terms TextTerm TimeTerm Where"
         ),
         "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
         "replay": "ReplaySession",

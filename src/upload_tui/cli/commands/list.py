@@ -1,5 +1,6 @@
 """`upload-tui list`: one line per upload."""
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -92,28 +93,26 @@ async def _details(
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        found = (one for one in snapshot.details(query) if not criteria.trouble_only or one.row.trouble is not None)
-        if criteria.since is None:  # an upload costs a parse: read no more than are printed
-            return list(islice(found, criteria.limit)), snapshot
-        matching: list[Detail] = []
-        unknown = 0
-        for detail in found:
-            is_since = _is_since(detail, criteria.since)
-            unknown += is_since is None
-            if is_since and (criteria.limit is None or len(matching) < criteria.limit):
-                matching.append(detail)
-        if unknown:
-            echo_err(f"upload-tui: {plural(unknown, 'upload')} left out: not known whether initiated since then.")
-        return matching, snapshot
+        details = list(islice(_found(snapshot, query, criteria), criteria.limit))  # an upload costs a parse
+        if criteria.since:
+            undated = replace(query, where=replace(query.where, tree=_tree(criteria, *_undated(criteria.since))))
+            if count := sum(1 for _ in _found(snapshot, undated, criteria)):
+                echo_err(f"upload-tui: {plural(count, 'upload')} left out: not known whether initiated since then.")
+        return details, snapshot
+
+
+def _found(snapshot: Snapshot, query: "Query", criteria: _Criteria) -> "Iterator[Detail]":
+    return (one for one in snapshot.details(query) if not criteria.trouble_only or one.row.trouble is not None)
 
 
 def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     """The query of the criteria: times and sizes in descending order, others in ascending order."""
-    from upload_tui.monitor import Query, SortKey, Where
+    from upload_tui.monitor import Query, SortKey, TimeTerm, Where
 
+    since = [TimeTerm(None, criteria.since)] if criteria.since else []
     return Query(
         stages=criteria.stages,
-        where=Where(tree=_tree(criteria)),
+        where=Where(tree=_tree(criteria, *since)),
         attention_only=criteria.trouble_only,
         project_ids=snapshot.project_ids,
         sort=SortKey(criteria.sort),
@@ -121,16 +120,16 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     )
 
 
-def _tree(criteria: _Criteria) -> "Expression":
-    """The query of `--where`, with `--search` and `--since` joined onto it."""
-    from upload_tui.monitor import TextTerm, TimeTerm, all_of
+def _tree(criteria: _Criteria, *times: "Expression") -> "Expression":
+    """The query of `--where`, with `--search` and terms of time joined onto it."""
+    from upload_tui.monitor import TextTerm, all_of
 
     search = [TextTerm("", (fold(criteria.search),))] if criteria.search else []
-    since = [TimeTerm(None, criteria.since)] if criteria.since else []
-    return all_of(criteria.where.tree, *search, *since)
+    return all_of(criteria.where.tree, *search, *times)
 
 
-def _is_since(detail: "Detail", since: datetime) -> bool | None:
-    """Whether an upload was initiated since a time; None if the service does not say when."""
-    event = detail.upload.timeline.event(Stage.INITIATED)
-    return None if event is None else event.is_since(since)
+def _undated(on: datetime) -> "Sequence[Expression]":
+    """The terms for uploads without any time: neither since a time nor until it."""
+    from upload_tui.monitor import Not, TimeTerm
+
+    return Not(TimeTerm(None, on)), Not(TimeTerm(None, on, is_until=True))

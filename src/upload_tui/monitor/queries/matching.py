@@ -71,7 +71,7 @@ def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[Upl
         now: for ages, in whole seconds as in the store's queries.
         marked: the keys of the marked uploads.
     """
-    return _matches(tree, _Subject(row, *_stage_and_message(row), row.is_gone, row.initiated_on, now, marked))
+    return _matches(tree, _Subject(row, *_stage_and_message(row), row.is_gone, row.begun_on, now, marked))
 
 
 def matches_change(

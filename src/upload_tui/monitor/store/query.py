@@ -51,13 +51,13 @@ _MAX_UNION_SELECTS = 16
 _MAX_INDEX_CONDITIONS = 4
 
 _SORT_COLUMNS: Mapping[SortKey, str] = {
-    SortKey.INITIATED: "initiated_ms",
+    SortKey.INITIATED: "begun_ms",
     SortKey.STAGE: "stage",
     SortKey.SINCE: "since_ms",
     SortKey.NAME: "name",
     SortKey.SIZE: "size_bytes",
     SortKey.PROJECT: "project",
-    SortKey.SERVICE: "initiated_ms",  # a store holds one service
+    SortKey.SERVICE: "begun_ms",  # a store holds one service
     SortKey.TOOK: f"ifnull(ended_ms - completed_ms, {UNKNOWN})",
     SortKey.CHUNKS: "ifnull(chunk_count, -1)",
     SortKey.PROGRESS: (

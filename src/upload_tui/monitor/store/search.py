@@ -143,7 +143,7 @@ class SearchLists:
         if not query.has_all_partitions:
             where += f" AND cell IN ({partition_list((*query.partitions, *query.contradictory))})"
         direction = sort_direction(query)
-        tie = "initiated_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
+        tie = "begun_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
         rows = self._db.execute(
             f"SELECT number FROM uploads WHERE number IN (SELECT value FROM json_each(?)) AND {where} "
             f"ORDER BY +{sort_columns(query).partition(',')[0]} {direction}, +{tie} {direction}, +number {direction}",

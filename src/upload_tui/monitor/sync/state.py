@@ -219,7 +219,7 @@ class ProjectUploads:
         partitions = self._partitions()
         newest = self._db.execute(
             f"SELECT id FROM uploads WHERE cell IN ({partition_list(partitions)}) "
-            "ORDER BY initiated_ms DESC, number DESC LIMIT ?",
+            "ORDER BY begun_ms DESC, number DESC LIMIT ?",
             (_NEWEST_PER_ID * len(upload_ids),),
         )
         near = {row[0]: position for position, row in enumerate(newest)}

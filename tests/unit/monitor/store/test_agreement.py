@@ -54,7 +54,7 @@ def uploads(draw: st.DrawFn, upload_id: str) -> Upload:
     on = NOW - timedelta(seconds=draw(st.sampled_from([0, 1, 60, 3600, 90_000])))
     passed = [Stage.INITIATED, Stage.COMPLETED][: min(stage.rank, 2)]
     message = draw(st.sampled_from(MESSAGES)) if stage is Stage.ERROR else None
-    events = [Event(one, on - timedelta(seconds=10 * (2 - one.rank))) for one in passed]
+    events = [Event(one, on - timedelta(seconds=10 * (2 - one.rank))) for one in passed if draw(st.booleans())]
     has_time = draw(st.booleans())
     last = Event(
         stage, on if has_time else None, Certainty.REPORTED if has_time else Certainty.OBSERVED, message=message
@@ -145,9 +145,9 @@ def store() -> Iterator[Store]:
 def changes_of(row: Row) -> Sequence[UploadChange]:
     """A change of each kind of an upload: the first is that after which it is as it is, if its stage is the last that it reached.
 
-    The time of each is that of the initiation, as for `since:`.
+    The time of each is that of `since:` of its upload.
     """
-    ref, on = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service), row.initiated_on or NOW
+    ref, on = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service), row.begun_on or NOW
     reached = StageReached(
         at=NOW,
         upload=ref,
@@ -206,7 +206,7 @@ def test_memory_sql_and_activity_agree(
             read = row if needs_upload(where.tree) else None
             is_match = matches_change(where.tree, change, row, NOW, marked)
             assert matches_change(where.tree, change, read, NOW, marked) is is_match
-        if not row.unknown_state and row.initiated_on is not None and not (row.is_gone and row.error_message):
+        if not row.unknown_state and row.begun_on is not None and not (row.is_gone and row.error_message):
             last = gone_change if row.is_gone else reached
             assert matches_change(where.tree, last, row, NOW, marked) is (row.id in expected)
 
