@@ -4,7 +4,7 @@ A line is an upload unless its `type` is something else: `end` with the number o
 other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
 times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
 A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, or has a key
-twice that decides on the stage: the two values may contradict each other.
+of the contract twice: the two values may contradict each other.
 
 `CommandSource` runs a command. Another kind of source (one that reads an object store itself, for example) implements
 `SnapshotSource` in a module of its own; it lists lines of the same contract, and the synchroniser does the rest.
@@ -54,12 +54,14 @@ MAX_LINE_BYTES = 1 << 20
 MAX_NUMBER = 2**63 - 1
 MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
-_STAGE_KEYS = frozenset(
+_LINE_KEYS = frozenset(
     {
-        "stage", "on", "stage_since", "initiated_on", "completed_on", "verified_on", "error_on", "error_message", "current", "prior",
-        "state", "state_on", "timeline", "ended",
+        "id", "name", "project", "size", "stage", "on", "initiated_on", "completed_on", "verified_on", "error_on", "current", "prior",
+        "error_message", "received_bytes", "chunks", "final_chunks", "updated_on", "by", "content_type", "url", "ended", "size_bytes",
+        "stage_since", "timeline", "anomalies", "type", "uploads", "kind", "message",
     }
 )  # fmt: skip
+"""All keys that are read; `schema` says what the fields of an upload mean."""
 _ID = re.compile(rb'"id"\s*:\s*"([^"\\]{1,4096})"')
 
 
@@ -126,16 +128,29 @@ def parse_line(line: bytes) -> Line:
         value = _decode(line)
     except InvalidResponseError:
         return UnreadableLine(_json_problem(line))
+    fields = value if isinstance(value, dict) else {}
+    try:
+        repeated = _repeated_keys(line, value)
+    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        return UnreadableLine("nested too deeply", read_identifier(fields.get("id")))
     if not isinstance(value, dict):
-        return UnreadableLine(_repetition(line, value) or "not a JSON object")
-    kind = value.get("type")
+        return UnreadableLine(f"{repeated[0]} is there twice" if repeated else "not a JSON object")
+    return _line_of(fields, repeated)
+
+
+def _line_of(value: Mapping[str, Any], repeated: Sequence[str]) -> Line:
+    """What a JSON object is, some keys of which are there twice: its last values may contradict the others."""
+    kind, problem = value.get("type"), f"{repeated[0]} is there twice" if repeated else ""
+    if "type" in repeated:
+        return UnreadableLine("type is there twice")
     if kind is None or kind == "upload":
-        repetition = _repetition(line, value)
-        return UnreadableLine(repetition, read_identifier(value.get("id"))) if repetition else upload_line(value)
+        if not problem:
+            return upload_line(value)
+        return UnreadableLine(problem, "" if "id" in repeated else read_identifier(value.get("id")))
     if kind == "end":
-        return _end_line(value)
+        return EndLine(None, f"in the end line, {problem}") if problem else _end_line(value)
     if kind == "error":
-        return _error_line(value)
+        return _error_line({**value, "kind": ErrorKind.TRANSIENT} if problem else value)
     return IgnoredLine(quote(kind))
 
 
@@ -146,28 +161,23 @@ def _decode(line: bytes) -> Any:
         return parse_body(line)  # reads lone surrogates and numbers out of range
 
 
-def _repetition(line: bytes, value: Any) -> str:
-    """Which key that decides on the stage is there twice; empty if none is. `value` is the decoded line: it has each key once."""
-    try:
-        if rb"\u0022" not in line and line.count(b'"') == encode(value, enc_hook=str).count(b'"'):
-            return ""
-        key = next(_repeated_keys(json.loads(line, object_pairs_hook=tuple, parse_int=str)), "")
-    except (MsgspecError, ValueError, OverflowError, RecursionError):
-        return "nested too deeply"
-    return f"{key} is there twice" if key else ""
+def _repeated_keys(line: bytes, value: Any) -> Sequence[str]:
+    """The keys of the contract that are there twice, such as `current.state`. `value` is the decoded line: it has each key once."""
+    if rb"\u0022" not in line and line.count(b'"') == encode(value, enc_hook=str).count(b'"'):
+        return ()
+    pairs = json.loads(line, object_pairs_hook=tuple, parse_int=str)
+    return [*_repeated_in([one for one in pairs if one[0] in _LINE_KEYS])] if isinstance(pairs, tuple) else ()
 
 
-def _repeated_keys(value: Any) -> Iterator[str]:
-    """The keys that decide on the stage and are there twice; an object is a tuple of pairs."""
-    if isinstance(value, list):
-        for one in value:
-            yield from _repeated_keys(one)
-    elif isinstance(value, tuple):
-        counts = Counter(key for key, _ in value)
-        yield from (key for key, count in counts.items() if count > 1 and key in _STAGE_KEYS)
+def _repeated_in(value: Any, parent: str = "") -> Iterator[str]:
+    """The keys that are there twice in a value of a line; an object is a tuple of pairs, or for the line itself a list of them."""
+    if isinstance(value, tuple) or not parent:
+        yield from (parent + key for key, count in Counter(key for key, _ in value).items() if count > 1)
         for key, one in value:
-            if key in _STAGE_KEYS:
-                yield from _repeated_keys(one)
+            yield from _repeated_in(one, f"{parent}{key}.")
+    elif isinstance(value, list):
+        for one in value:
+            yield from _repeated_in(one, parent)
 
 
 def _json_problem(line: bytes) -> str:
@@ -283,6 +293,12 @@ class ListingTally(Struct):
             self._add_repeated(upload_id)
         self.keys[upload_id] = key
         return earlier
+
+    def add_end(self, line: EndLine) -> None:
+        """Note an end line; the numbers of two must agree."""
+        if self.end is not None and self.end != line:
+            line = EndLine(None, self.end.problem or line.problem or "two end lines disagree on the number of uploads")
+        self.end = line
 
     def add_of_other_project(self, *, is_repeated: bool) -> None:
         """Count an upload of a project that is not watched; `is_repeated` if the same line came before."""

@@ -96,9 +96,10 @@ class Inspection(Struct):
                 self.tally.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
                 self.add_problem(f"line {number:,}: {found.reason}")
             case EndLine():
-                self.tally.end = found
-                if found.uploads is None:
-                    self.add_problem(f"line {number:,}: {found.problem or 'the end has no number of uploads'}")
+                self.tally.add_end(found)
+                problem = "" if self.tally.end is None else self.tally.end.problem
+                if problem or found.uploads is None:
+                    self.add_problem(f"line {number:,}: {problem or 'the end has no number of uploads'}")
             case ErrorLine():
                 self.tally.error = self.tally.error or found
             case IgnoredLine():

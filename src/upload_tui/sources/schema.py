@@ -153,5 +153,5 @@ def contract_lines() -> Iterator[str]:
     yield "Standard error is shown if it fails. After 30 s (`timeout`) the command gets SIGTERM, and 5 s"
     yield "later SIGKILL, together with all processes that it started, on Linux even those in a session of"
     yield "their own. It is not started again while it runs. A line longer than"
-    yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that repeats `stage`, `error_on` or"
-    yield "another key of the stage."
+    yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that has one of these fields twice."
+    yield "Unknown fields may repeat. After two end lines with other numbers, the listing is partial."

@@ -24,6 +24,7 @@ from upload_tui.sources import (
     read_raw,
     source_reading,
 )
+from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.status import AnomalyName, Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
@@ -66,10 +67,18 @@ def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
         (b'{"id": "a", "name": 3}', UnreadableLine("name is no text", "a")),
         (b'{"id": "a", "name": "b", "error_on": "x", "error_on": null}', UnreadableLine("error_on is there twice", "a")),
         (b'{"id": "a", "name": "\\u0022", "stage": "error", "st\\u0061ge": 1}', UnreadableLine("stage is there twice", "a")),
-        (b'{"id": "a", "name": "b", "current": {"state": 1, "state": 2}}', UnreadableLine("state is there twice", "a")),
-        (b'{"id": "a", "name": "b", "timeline": [{"on": 1, "on": 2}]}', UnreadableLine("on is there twice", "a")),
+        (b'{"id": "a", "name": "b", "current": {"state": 1, "state": 2}}', UnreadableLine("current.state is there twice", "a")),
+        (b'{"id": "a", "name": "b", "timeline": [{"on": 1, "on": 2}]}', UnreadableLine("timeline.on is there twice", "a")),
         (b'{"id": "a", "name": "\\ud800", "on": 1, "on": 2}', UnreadableLine("on is there twice", "a")),
         (b'{"id": "a", "name": "\\ud800", "error_on": 1, "error_on": 2}', UnreadableLine("error_on is there twice")),
+        (b'{"id": "a", "id": "b", "name": "b"}', UnreadableLine("id is there twice")),
+        (b'{"id": "a", "name": "b", "project": {"id": 1, "id": 2}}', UnreadableLine("project.id is there twice", "a")),
+        (b'{"id": "a", "name": "b", "chunks": [{"size": 1, "size": 2}]}', UnreadableLine("chunks.size is there twice", "a")),
+        (b'{"type": "upload", "id": "a", "name": "b", "type": "note"}', UnreadableLine("type is there twice")),
+        (b'{"type": "end", "uploads": 5, "uploads": 4}', EndLine(None, "in the end line, uploads is there twice")),
+        (b'{"type": "end", "uploads": 4, "type": "note"}', UnreadableLine("type is there twice")),
+        (b'{"type": "note", "id": 1, "id": 2}', IgnoredLine("'note'")),
+        (b'{"type": "error", "kind": "config", "kind": "auth"}', ErrorLine(ErrorKind.TRANSIENT, "")),
         (b"[" * 100_000, UnreadableLine("not JSON")),
         (b" " * MAX_LINE_BYTES + b"{}", UnreadableLine("longer than 1,048,576 bytes")),
     ],
@@ -85,9 +94,17 @@ def test_a_number_is_an_id() -> None:
     assert found.id == "7"
 
 
-def test_a_repeated_key_that_decides_on_no_stage_has_its_last_value() -> None:
-    found = parse_line(b'{"id": "a", "name": "b", "by": "x", "by": "y", "tags": {"on": 1, "on": 2}}')
-    assert found == UploadLine("a", {"id": "a", "name": "b", "by": "y", "tags": {"on": 2}})
+@pytest.mark.parametrize("name", [field.name for field in LINE_FIELDS if field.meaning != "ignored: found out again"])
+@pytest.mark.parametrize("value", ["1", '"x"'])
+def test_a_line_that_has_a_field_of_the_contract_twice_is_unreadable(name: str, value: str) -> None:
+    fields = {"id": '"a"', "name": '"b"', name: "null"}
+    line = ", ".join(f'"{key}": {one}' for key, one in [*fields.items(), (name, value)])
+    assert parse_line(f"{{{line}}}".encode()) == UnreadableLine(f"{name} is there twice", "" if name == "id" else "a")
+
+
+def test_an_unknown_field_that_is_there_twice_has_its_last_value() -> None:
+    found = parse_line(b'{"id": "a", "name": "b", "rack": "x", "rack": "y", "tags": {"on": 1, "on": 2}}')
+    assert found == UploadLine("a", {"id": "a", "name": "b", "rack": "y", "tags": {"on": 2}})
 
 
 def test_the_id_of_a_cut_line_is_guessed() -> None:

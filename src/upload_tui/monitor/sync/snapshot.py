@@ -288,7 +288,7 @@ class SnapshotSynchroniser:
                 guessed = found.id or (guess_id(line) if line else "")
                 round_.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
             case EndLine():
-                round_.end = found
+                round_.add_end(found)
             case ErrorLine():
                 round_.error = round_.error or found
         return None

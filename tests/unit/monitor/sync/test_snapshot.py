@@ -55,9 +55,15 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
             ([b'{"type": "end", %s}' % count], None, SourceError)
             for count in (b'"uploads": "2"', b'"uploads": 1.5', b'"uploads": true', b'"uploads": -1', b'"count": 2')
         ),
+        ([b'{"type": "end", "uploads": 3, "uploads": 2}'], None, SourceError),
+        ([END % 3, END % 2], None, SourceError),
+        ([END % 2, END % 3], None, SourceError),
         ([b'{"type": "error", "kind": "auth"}'], None, AuthError),
         ([b"{broken"], None, None),
         ([None], None, None),
+        ([b'{"id": "a", "id": "x", "name": "a"}'], None, None),
+        ([b'{"type": "upload", "id": "a", "name": "a", "type": "note"}'], None, None),
+        ([b'{"type": "note", "uploads": 2, "type": "end"}'], None, None),
     ],
     ids=[
         "exit code",
@@ -67,9 +73,15 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
         "true",
         "negative",
         "count",
+        "number twice",
+        "end lines disagree",
+        "end lines disagree, the last is wrong",
         "error line",
         "broken line",
         "long line",
+        "id twice",
+        "type twice",
+        "end with a type twice",
     ],
 )
 async def test_a_listing_that_is_not_whole_updates_the_picture_and_makes_nothing_gone(
