@@ -146,6 +146,34 @@ def test_only_the_named_projects_are_listed(here: Here, source: Source) -> None:
     assert [record["id"] for record in here("projects", "--command", source(*UPLOADS)).records] == ["P", "Q"]
 
 
+PROJECTS = ["seven", 7.5, {"id": 7, "name": "seven"}, {"id": "7", "name": "seven"}, {"id": 7}, {"name": "seven"}, None]
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=str)
+def test_a_project_is_found_by_each_id_and_name_that_is_listed(here: Here, source: Source, project: object) -> None:
+    command = ("--command", source({"id": "a", "name": "a", "stage": "verified", "project": project}))
+    (record,) = here("list", *command).records
+    for name in filter(None, {record["project"]["id"], record["project"]["name"]}):
+        waited = here("wait", "--where", "a", *command, "--project", name)
+        assert (waited.code, [one["id"] for one in waited.records]) == (0, ["a"])
+
+
+@pytest.mark.parametrize("line", ["list --fail-on-error", "report", "wait", "wait --where b", "projects", "show a"])
+def test_a_project_that_no_upload_has_is_named(here: Here, source: Source, line: str) -> None:
+    """A listing that is not whole cannot show that a project does not exist."""
+    uploads = [{"id": one, "name": one, "project": "p1", "stage": "error"} for one in "ab"]
+    command = ("--command", source(*uploads), "--project", "P1")
+    found = here(*line.split(), *command)
+    assert (found.code, found.out) == (5, "")
+    assert "No project with the id or name P1 is in the listing of " in found.err
+    assert "Did you mean p1?" in found.err
+    both = here(*line.split(), *command, "--project", "p1")
+    assert both.code == (1 if "--fail" in line or "--where" in line else 5)
+    assert "P1: not read: No project" in both.err
+    partial = here(*line.split(), "--command", source(*uploads, "{broken"), "--project", "P1")
+    assert (partial.code, "No project" in partial.err) == (3, False)
+
+
 def test_show_has_the_line_as_it_was_printed(here: Here, source: Source) -> None:
     (record,) = here("show", "c", "--command", source(*UPLOADS)).records
     assert record["raw"] == UPLOADS[2]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from upload_tui.sources.records import has_ended, is_same_line, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.summaries import SummarizedLine, can_store_as_printed, read_line_summaries, stored_page
-    from upload_tui.sources.uploads import parse_upload
+    from upload_tui.sources.uploads import parse_upload, read_project
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -64,6 +64,7 @@ __all__ = [
     "parse_line",
     "parse_upload",
     "read_line_summaries",
+    "read_project",
     "read_raw",
     "shown_raw",
     "source_environment",
@@ -83,6 +84,6 @@ __getattr__, __dir__ = lazy_names(
         "records": "has_ended is_same_line read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
         "summaries": "can_store_as_printed read_line_summaries stored_page SummarizedLine",
-        "uploads": "parse_upload",
+        "uploads": "parse_upload read_project",
     },
 )

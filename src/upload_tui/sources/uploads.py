@@ -26,7 +26,7 @@ from upload_tui.status import (
 from upload_tui.text import plural
 from upload_tui.wire import Chunk, Upload, read_status, read_time
 
-__all__ = ["parse_upload"]
+__all__ = ["parse_upload", "read_project"]
 
 _MAX_ANOMALIES = 20
 _MAX_STATE_CHARACTERS = 60
@@ -44,6 +44,19 @@ def parse_upload(fields: Mapping[str, Any], *, read_on: datetime, default_projec
         default_project: the id and name of the project of lines that name none.
     """
     return _UploadParser(fields).parse(read_on, default_project)
+
+
+def read_project(value: object, default: str) -> tuple[str, str] | None:
+    """The id and name of the field `project`, a text or an object with both; None if it cannot be read.
+
+    A project that is not given is the default one; so is, for its upload, one that cannot be read.
+    """
+    if value is None or value == "":
+        return default, default
+    if isinstance(value, str):
+        return value, value
+    project_id, name = (read_identifier(value.get("id")), value.get("name")) if isinstance(value, dict) else ("", "")
+    return (project_id, name if isinstance(name, str) else "") if project_id else None
 
 
 class _UploadParser:
@@ -115,16 +128,10 @@ class _UploadParser:
         return on
 
     def _project(self, default: str) -> tuple[str, str]:
-        """The project's id and name, from a text or from an object with both."""
-        value = self._fields.get("project")
-        if isinstance(value, str) and value:
-            return value, value
-        if isinstance(value, dict) and (project_id := read_identifier(value.get("id"))):
-            name = value.get("name")
-            return project_id, name if isinstance(name, str) else ""
-        if value is not None and value != "":
-            self._unreadable("project", value)
-        return default, default
+        found = read_project(self._fields.get("project"), default)
+        if found is None:
+            self._unreadable("project", self._fields["project"])
+        return found or (default, default)
 
     # Chunks
 

@@ -45,7 +45,7 @@ async def _projects(settings: ServiceSettings) -> "tuple[Sequence[Project | Proj
     """The projects, a note on those that cannot be read (empty: none), and the exit code."""
     if settings.command:  # the projects of the uploads that it lists
         async with open_snapshot(settings) as snapshot:
-            return [reading.project for reading in snapshot.readings], "", snapshot.service_exit_code
+            return [one.project for one in snapshot.readings if one.is_shown], "", snapshot.service_exit_code
     async with client_for(settings) as client:
         projects = await client.projects()
         return projects, client.projects_notice, EXIT_UNREACHABLE if client.projects_notice else EXIT_OK

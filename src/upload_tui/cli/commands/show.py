@@ -14,6 +14,7 @@ from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
+    EXIT_NOT_FOUND,
     EXIT_OK,
     InvalidResponseError,
     NotConsistentError,
@@ -91,7 +92,7 @@ async def _listed_records(
             detail = snapshot.picture.detail(upload_id)
             if detail is not None and not detail.row.is_gone:
                 records.append(full_upload_record(detail, json.loads(detail.raw)))
-            elif snapshot.service_exit_code == EXIT_OK:
+            elif snapshot.service_exit_code in {EXIT_OK, EXIT_NOT_FOUND}:  # the second: only a project is missing
                 errors[upload_id] = NotFoundError("the source does not list it")
             else:
                 errors[upload_id] = SourceError("not in what could be read of the listing")

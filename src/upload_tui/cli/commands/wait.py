@@ -180,7 +180,7 @@ async def _wanted_of_service(
 
 
 async def _wanted_of_source(settings: ServiceSettings, options: _Options, store: "Store") -> _Wanted:
-    from upload_tui.cli.support.sources import source_synchroniser
+    from upload_tui.cli.support.sources import report_missing_projects, source_synchroniser
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
 
@@ -193,6 +193,8 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
+        elif report_missing_projects(synchroniser, store):
+            code = EXIT_NOT_FOUND
         upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)

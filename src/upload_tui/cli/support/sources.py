@@ -5,9 +5,15 @@ from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import Finding, State
 from upload_tui.cli.support.output import echo_err
-from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, run_round
+from upload_tui.cli.support.project_readings import (
+    ProjectReading,
+    Snapshot,
+    combined_error,
+    print_readings,
+    run_round,
+)
 from upload_tui.cli.support.service import report_replacement, service_of, trouble_limits
-from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, AuthError, SourceConfigError, SourceError
+from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, AuthError, SourceConfigError, SourceError
 from upload_tui.files import expand_home
 from upload_tui.settings import ServiceSettings
 
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Change, ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
     from upload_tui.sources import CommandSource, Inspection
 
-__all__ = ["read_source", "source_finding", "source_session", "source_synchroniser"]
+__all__ = ["read_source", "report_missing_projects", "source_finding", "source_session", "source_synchroniser"]
 
 _MAX_NAMES = 8
 
@@ -72,21 +78,38 @@ def source_synchroniser(
     return SnapshotSynchroniser(_watched(settings), store, clock, publish, lambda *_: None)
 
 
+def report_missing_projects(synchroniser: "SnapshotSynchroniser", store: "Store") -> Sequence[ProjectReading]:
+    """Report each project of the settings that the whole listing lacks; return a reading of each.
+
+    Raises:
+        NotFoundError: it lacks all of them.
+    """
+    from upload_tui.monitor import ProjectRef
+
+    missing = synchroniser.missing_projects()
+    readings = [ProjectReading(ProjectRef(name), error) for name, error in missing.items()]
+    if readings and not store.projects():
+        raise combined_error(readings)
+    print_readings(readings)
+    return readings
+
+
 async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock") -> Snapshot:
     """List the source once. A listing that failed is reported, and what is known is shown.
 
     Raises:
-        ServiceError: the source is misconfigured or not allowed to list, or nothing is known.
+        ServiceError: the source is misconfigured or not allowed to list, or nothing is known of it or of the projects.
     """
     from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
 
     synchroniser = source_synchroniser(settings, store, clock)
-    freshness, failure, code = None, None, EXIT_OK
+    freshness, failure, code, missing = None, None, EXIT_OK, list[ProjectReading]()
     try:
         await run_round(synchroniser)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
+        missing.extend(report_missing_projects(synchroniser, store))
     except (AuthError, SourceConfigError):
         raise
     except SourceError as error:
@@ -98,7 +121,7 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings), freshness=freshness)
     projects = store.projects() or (ProjectRef(settings.title, settings.title),)
     readings = [ProjectReading(project, failure, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
-    return Snapshot(picture, readings, code)
+    return Snapshot(picture, [*readings, *missing], EXIT_NOT_FOUND if missing else code)
 
 
 async def source_finding(settings: ServiceSettings) -> Finding:

@@ -53,7 +53,7 @@ class SourceSession:
     """
 
     lost_projects: Sequence[ProjectRef] = ()
-    """Always empty: a project without uploads looks the same as one that does not exist."""
+    """Always empty: a project without uploads looks the same as one that does not exist, and may get some."""
     notice = ""
     """Always empty: what cannot be read of the listing is the connection's reason."""
 
@@ -130,7 +130,8 @@ class SourceSession:
                 raise
             self._publish_picture()  # what was read before it failed is shown
             return self._tracker.failed(error)
-        self._tracker.notice = self._synchroniser.unreadable_notice
+        missing = (error.title for error in self._synchroniser.missing_projects().values())
+        self._tracker.notice = self._synchroniser.unreadable_notice or "; ".join(missing)
         self._tracker.synced(self._clock.now())
         self._publish_picture()
         return self._schedule.with_jitter(self._seconds_between_listings)

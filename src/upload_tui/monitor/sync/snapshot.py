@@ -8,14 +8,14 @@ absence: an upload that is gone keeps its last stage, and one that its source re
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import repeat
 
 from msgspec import Struct, field
 
 from upload_tui.clock import Clock
-from upload_tui.errors import SourceError
+from upload_tui.errors import NotFoundError, SourceError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
@@ -149,6 +149,10 @@ class SnapshotSynchroniser:
             total = plural(last.upload_count, "upload")
             return f"{last.unreadable_count:,} of {total} cannot be read: {last.first_problem}"
         return "" if self._state.is_scanned else "not all uploads have been read yet"
+
+    def missing_projects(self) -> Mapping[str, NotFoundError]:
+        """An error for each project to watch that the last listing lacks; empty if not all of it could be read."""
+        return {} if self.unreadable_notice else self._recorder.missing_projects()
 
     @property
     def previous_read_on(self) -> datetime | None:

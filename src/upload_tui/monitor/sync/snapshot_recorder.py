@@ -2,15 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.errors import InvalidResponseError, StorageResetError
+from upload_tui.errors import InvalidResponseError, NotFoundError, StorageResetError, did_you_mean
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest, parse_stored
@@ -26,13 +27,18 @@ from upload_tui.sources import (
     is_same_line,
     parse_line,
     read_line_summaries,
+    read_project,
     source_reading,
     stored_page,
 )
+from upload_tui.text import sanitize_line
 from upload_tui.wire import UploadReading
 
 __all__ = ["SnapshotRecorder", "WatchedSource"]
 
+_MAX_NAMED = 5
+_MAX_OTHERS = 1000
+"""At most this many names of projects that are not watched are kept, for hints."""
 _BATCH_IDS = 500
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
@@ -56,6 +62,23 @@ class WatchedSource(Struct, frozen=True):
     projects: frozenset[str] = frozenset()
     timeout_seconds: float | None = None
 
+    def has_project(self, project_id: str, name: str) -> bool:
+        """Whether a project is watched."""
+        return not self.projects or not self.projects.isdisjoint((project_id, name))
+
+    def missing_projects(self, known: Iterable[ProjectRef], others: Collection[str]) -> Mapping[str, NotFoundError]:
+        """An error for each project to watch that is not known, by its id or name; `others` are listed and not watched."""
+        names = {name for project in known for name in (project.id, project.name)}
+        shown = ", ".join(sorted(others)[:_MAX_NAMED])
+        hint = f"Projects in the listing: {shown}." if shown else "The listing has no other project."
+        return {
+            one: NotFoundError(
+                f"No project with the id or name {one} is in the listing of {self.source.name}",
+                did_you_mean(one, others, otherwise=hint),
+            )
+            for one in sorted(self.projects - names)
+        }
+
 
 class SnapshotRecorder:
     """Writes the uploads of one source to the store, and publishes what changed once each round has ended."""
@@ -68,6 +91,7 @@ class SnapshotRecorder:
         self._generation = -1
         self._changes: list[UploadChange] = []
         self._ended: dict[str, None] = {}
+        self._other_projects: set[str] = set()
         self._last_seen_number = store.change_log.last_number()
         self.has_changed = False
 
@@ -84,13 +108,16 @@ class SnapshotRecorder:
 
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
-        return self._is_watched_project(line.fields.get("project") or self._watched.title)
+        title = self._watched.title
+        project_id, name = read_project(line.fields.get("project"), title) or (title, title)
+        is_watched = self._watched.has_project(project_id, name)
+        if not is_watched and len(self._other_projects) < _MAX_OTHERS:
+            self._other_projects.add(sanitize_line(name or project_id))
+        return is_watched
 
-    def _is_watched_project(self, project: object) -> bool:
-        if not self._watched.projects:
-            return True
-        names = project.values() if isinstance(project, dict) else (project,)
-        return any(isinstance(name, str) and name in self._watched.projects for name in names)
+    def missing_projects(self) -> Mapping[str, NotFoundError]:
+        """As `WatchedSource.missing_projects`; one of which uploads are known, also if all are gone, is not missing."""
+        return self._watched.missing_projects(self._store.projects(), self._other_projects)
 
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> Sequence[str]:
         """Record uploads in one transaction; return the ids of those that cannot be read.
@@ -129,7 +156,7 @@ class SnapshotRecorder:
         found = read_line_summaries([line or b"" for line in lines], read_on, self._watched.title)
         if not self._watched.projects:
             return found
-        return [one if one and self._is_watched_project(one.summary.project_id) else None for one in found]
+        return [one if one and one.summary.project_id in self._watched.projects else None for one in found]
 
     def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Mapping[str, Line]:
         """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.

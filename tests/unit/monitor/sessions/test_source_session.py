@@ -28,12 +28,14 @@ FAST = Schedule(0.001, 0.001, 0.001, growth=1.0)
 
 @asynccontextmanager
 async def running(
-    source: ScriptedSource, clock: Clock | None = None, schedule: Schedule = FAST
+    source: ScriptedSource,
+    clock: Clock | None = None,
+    schedule: Schedule = FAST,
+    projects: frozenset[str] = frozenset(),
 ) -> AsyncIterator[SourceSession]:
     store = Store()
-    session = SourceSession(
-        WatchedSource(source, SERVICE, "scripted", timeout_seconds=30), store, clock or SystemClock(), schedule=schedule
-    )
+    watched = WatchedSource(source, SERVICE, "scripted", projects, timeout_seconds=30)
+    session = SourceSession(watched, store, clock or SystemClock(), schedule=schedule)
     task = asyncio.create_task(session.run())
     try:
         yield session
@@ -76,6 +78,17 @@ async def test_a_failed_listing_keeps_the_age_of_the_last_whole_one() -> None:
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
         assert names(session) == {"a", "b", "c"}
         assert session.picture.as_of() == session.connection().read_on
+
+
+async def test_a_project_that_no_upload_has_is_named_until_one_has_it() -> None:
+    source = ScriptedSource()
+    source.print_next(lines_of({"a": {"project": "P"}, "b": {"project": "other"}}))
+    async with running(source, projects=frozenset({"P", "Q"})) as session:
+        await until(session, lambda: session.connection().is_live)
+        assert session.connection().reason == "No project with the id or name Q is in the listing of scripted"
+        source.outputs = [(lines_of({"a": {"project": "P"}, "c": {"project": {"id": 7, "name": "Q"}}}), Listing())]
+        await until(session, lambda: session.connection().reason == "")
+        assert (names(session), session.is_complete) == ({"a", "c"}, True)
 
 
 async def test_a_paused_session_lists_only_when_it_is_asked() -> None:
