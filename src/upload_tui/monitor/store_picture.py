@@ -21,7 +21,7 @@ from upload_tui.monitor.analysis.trouble import (
 from upload_tui.monitor.analysis.worker_health import (
     VerificationQueue,
     WaitingUploads,
-    reports_verification,
+    has_worker,
     tolerated_silence_seconds,
     worker_notice,
 )
@@ -230,15 +230,11 @@ class StorePicture:
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
 
     def _worker_notice(self, counts: StageCounts) -> str:
-        if Stage.COMPLETED not in counts or not reports_verification(self.service, counts):
+        if Stage.COMPLETED not in counts:
             return ""
-        return worker_notice(
-            self._waiting(),
-            self._worker_figures.ended,
-            self.queue,
-            self.as_of(),
-            last_ended_on(counts),
-        )
+        ended = self._worker_figures.ended
+        notice = worker_notice(self._waiting(), ended, self.queue, self.as_of(), last_ended_on(counts))
+        return notice if notice and has_worker(self.service, ended) else ""
 
     def _waiting(self) -> WaitingUploads:
         return self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None)

@@ -14,16 +14,19 @@ longer than is usual while none was running it does. Otherwise a worker that ver
 like one that is down: for `_UNSEEN_SECONDS` only the figures are given, after a silence that is not usual.
 
 A queue that is empty while uploads wait contradicts them: it decides nothing, and the figures say so.
+
+A source may have no worker: files that get a checksum only now and then look the same. So a source has no notice before verification
+was regular there.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import WaitsFor
-from upload_tui.status import ABILITIES, Ability, Origin, Stage, Support
+from upload_tui.status import ABILITIES, Ability, Origin, Support
 from upload_tui.wire import QueueStats
 
 __all__ = [
@@ -33,7 +36,7 @@ __all__ = [
     "EndedUpload",
     "VerificationQueue",
     "WaitingUploads",
-    "reports_verification",
+    "has_worker",
     "tolerated_silence_seconds",
     "worker_notice",
 ]
@@ -44,6 +47,8 @@ SPACING_SECONDS = 15.0
 """Uploads completed within this time count as one batch."""
 _MIN_PERIODS = 3
 """Fewer busy periods do not show what is usual."""
+_MIN_REGULAR_ENDS = 10
+"""A source of which fewer uploads ended may have no worker."""
 _MIN_KNOWN_SECONDS = 30.0
 """Ends over so long a time show it as well: they are no single run of a worker that is started every few minutes."""
 _UNSEEN_SECONDS = 1000.0
@@ -120,6 +125,13 @@ def _bytes_per_second(ended: Sequence[EndedUpload]) -> float:
 
 def _silences(ended: Sequence[EndedUpload]) -> tuple[Sequence[float], int, bool]:
     """The silences seen, sorted; the size of the largest upload that ended one; and whether they show what is usual."""
+    silences, largest_seen, periods = _busy_periods(ended)
+    is_known = periods >= _MIN_PERIODS or (bool(ended) and ended[-1].ended_at - ended[0].ended_at >= _MIN_KNOWN_SECONDS)
+    return sorted(silences), largest_seen, is_known
+
+
+def _busy_periods(ended: Sequence[EndedUpload]) -> tuple[Sequence[float], int, int]:
+    """The silences seen; the size of the largest upload that ended one; and the number of busy periods."""
     silences, largest_seen, overtaken_at, periods = list[float](), 0, 0.0, 0
     by_completion, first = sorted(range(len(ended)), key=lambda index: ended[index].completed_at), 0
     for index, upload in enumerate(ended):
@@ -132,8 +144,7 @@ def _silences(ended: Sequence[EndedUpload]) -> tuple[Sequence[float], int, bool]
             periods += first_at > before_at
             largest_seen = max(largest_seen, upload.size_bytes)
             overtaken_at = upload.completed_at
-    is_known = periods >= _MIN_PERIODS or (bool(ended) and ended[-1].ended_at - ended[0].ended_at >= _MIN_KNOWN_SECONDS)
-    return sorted(silences), largest_seen, is_known
+    return silences, largest_seen, periods
 
 
 # The queue
@@ -211,10 +222,17 @@ def _untried_count(stats: QueueStats) -> int:
 # The notice
 
 
-def reports_verification(service: str, stages: Container[Stage]) -> bool:
-    """Whether verification is reported there: always by a service, by a source if any of its uploads is verified (`stages`)."""
-    verification = ABILITIES[Origin.of(service)][Ability.VERIFICATION]
-    return verification is Support.ALWAYS or Stage.VERIFIED in stages
+def has_worker(service: str, ended: Callable[[], Sequence[EndedUpload]]) -> bool:
+    """Whether a worker verifies the uploads there: always at a service, at a source after at least 10 in three busy periods.
+
+    Args:
+        service: the URL of the service, or the identity of the source.
+        ended: returns the last uploads that ended, by time of their end; called only for a source.
+    """
+    if ABILITIES[Origin.of(service)][Ability.VERIFICATION] is Support.ALWAYS:
+        return True
+    last = ended()
+    return len(last) >= _MIN_REGULAR_ENDS and _busy_periods(last)[2] >= _MIN_PERIODS
 
 
 def worker_notice(

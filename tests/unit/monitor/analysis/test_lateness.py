@@ -74,6 +74,26 @@ def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> Non
     session.close()
 
 
+@pytest.mark.parametrize("is_source", [True, False], ids=["source", "service"])
+@pytest.mark.parametrize(
+    ("runs", "uploads_of_run", "is_regular"),
+    [(1, 1, False), (1, 40, False), (2, 20, False), (3, 1, False), (9, 1, False), (4, 5, True), (12, 1, True)],
+)
+def test_a_source_has_a_worker_only_after_regular_verification(
+    runs: int, uploads_of_run: int, is_regular: bool, is_source: bool
+) -> None:
+    done = [
+        an_upload(f"run{run}-{n}", initiated=2000 + 60 * run, completed=1530 + 60 * run, verified=1500 + 60 * run)
+        for run in range(runs)
+        for n in range(uploads_of_run)
+    ]
+    waiting = [an_upload(f"waits{n}", initiated=1600, completed=1400 - 16 * n) for n in range(11)]
+    session = InMemorySession([*done, *waiting], service="source:folder" if is_source else "https://example.org")
+    notice = "verification worker appears down: none verified for 23m, 11 waiting"
+    assert session.picture.funnel().notice == (notice if is_regular or not is_source else "")
+    session.close()
+
+
 def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     session = InMemorySession([*done, an_upload("late", completed=4000, initiated=5000)])
