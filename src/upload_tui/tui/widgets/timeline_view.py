@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from msgspec import Struct
+from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.content import Content
@@ -34,6 +35,8 @@ _SPAN_TEXT_CELLS = 28
 _BREAK_RATIO = 30
 """The longest bar is drawn broken, not to scale, if it is this many times as long as the next one."""
 _LABEL_CELLS = 10
+_WORD_CELLS, _MIN_WORD_CELLS = 11, 9
+"""Cells of a stage's name with the blank after it, and of one without."""
 _PHASES = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
 _QUIET = "$quiet"
 _MIN_ATTEMPTS_SHOWN = 3
@@ -172,7 +175,11 @@ class _Painter(Struct, frozen=True):
             yield from hanging_lines(Content("  "), reason, self.width)
 
     def _line(self, sign: str, word: str, time: str, style: str) -> Content:
-        return Content.assemble((f"{sign} ", style), (f"{word:<11}", f"{style} bold"), (time, ""))
+        """A sign, a word and a time. The name of a state of the service's own may be longer than those of the stages."""
+        room = max(_MIN_WORD_CELLS, self.width - len(f"{sign} ") - len(f" {time}" if time else ""))
+        text = truncate_middle(word, room, self._glyphs.ellipsis)
+        text += " " * max(1, _WORD_CELLS - cell_len(text)) if time else ""
+        return Content.assemble((f"{sign} ", style), (text, f"{style} bold"), (time, ""))
 
     def _phase(self, stage: Stage) -> str:
         """What happens after a stage. What a source's service does after completion is not known."""

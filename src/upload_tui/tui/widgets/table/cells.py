@@ -180,6 +180,8 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
         return ((fit_to_width(text, width), _OVERDUE),)
     if row.anomaly_count:
         text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
+        if state := sanitize(row.unknown_state):
+            text = _first_that_fits(width, f"{state}, {text}", state)
         return ((fit_to_width(text, width), _ERROR),)
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
@@ -228,7 +230,7 @@ def _typical_text(row: Row) -> str:
 
 
 def _first_that_fits(width: int, *texts: str) -> str:
-    return next((text for text in texts if len(text) <= width), texts[-1])
+    return next((text for text in texts if cell_len(text) <= width), texts[-1])
 
 
 def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:

@@ -1,19 +1,23 @@
 """Cells and second lines of rows: a problem is visible at every width, and a cause is cut only between its parts."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from rich.cells import cell_len
 
 from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey
-from upload_tui.testing import NOW, InMemorySession, an_upload
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
-from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
+from upload_tui.tui.widgets.timeline_view import timeline_lines
+from upload_tui.widgets import InMemoryPicture
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time
 
 OPTIONS = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
@@ -163,3 +167,28 @@ def test_a_cause_without_details_is_shortened() -> None:
     for width in range(17, len(shortened)):
         text = detailed_cause_text(shortened, width, "…")
         assert text in {"bad chunk hash", "bad chunk hash: chunk 3"} or text.endswith("…")
+
+
+@pytest.mark.parametrize(
+    "state", ["held", "virus check", "quarantined", "waiting for the archive", "検疫済みのファイル"]
+)
+@pytest.mark.parametrize("width", [30, 44, 60])
+def test_a_state_of_the_service_is_named_before_its_anomaly_and_apart_from_its_time(state: str, width: int) -> None:
+    upload = an_upload("odd.bin", initiated=90, status_shape=StatusShape.B)
+    upload["status"] = {
+        "current": {"state": state, "state_on": format_time(NOW - timedelta(seconds=60))},
+        "prior": [upload["status"]["current"]],
+    }
+    picture = InMemoryPicture([upload], clock=FrozenClock())
+    detail = picture.detail(upload["id"])
+    picture.close()
+    assert detail is not None
+    lines = [line.plain for line in timeline_lines(detail, NOW, DisplayOptions(zone=UTC), width)]
+    line = next(line for line in lines if line.endswith(" 09:25:53"))
+    assert cell_len(line) <= width
+    name = line.removeprefix("▲ ").removesuffix("09:25:53").rstrip()
+    assert name == state if cell_len(f"▲ {state} 09:25:53") <= width else "…" in name
+    note = Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS)
+    for count, shown in ((0, state), (1, f"{state}, anomaly")):
+        text = "".join(text for text, _ in cell(note, replace(detail.row, anomaly_count=count), NOW, DisplayOptions()))
+        assert text.strip() == (shown if cell_len(shown) <= width else state)
