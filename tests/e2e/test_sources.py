@@ -192,6 +192,17 @@ def test_wait_ends_with_the_code_of_the_outcome(here: Here, source: Source, ids:
     assert here("wait", *ids, "--command", source(*UPLOADS)).code == code
 
 
+@pytest.mark.parametrize("other", [{"stage": "completed"}, {"name": 7}], ids=str)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_upload_whose_lines_contradict_each_other_is_not_believed(
+    here: Here, source: Source, other: Mapping[str, object], *, is_first: bool
+) -> None:
+    lines = [{"id": "w", "name": "w", "stage": "verified"}, {"id": "w", "name": "w", **other}]
+    waited = here("wait", "w", "--interval", "0.01s", "--command", source(*(lines if is_first else lines[::-1])))
+    assert (waited.code, waited.out) == (3, "")
+    assert "'w' cannot be read: partial: 1 line has an id that was listed before, such as w." in waited.err
+
+
 @pytest.mark.parametrize("stage", ["initiated", "completed", "quarantined"])
 @pytest.mark.parametrize("line", ["wait d", "tail d"])
 def test_an_upload_that_ended_without_success_is_not_waited_for(

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from statistics import median
@@ -15,7 +15,7 @@ from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.schedule import Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
-from upload_tui.monitor.sessions.waiter import Outcome, outcome_of
+from upload_tui.monitor.sessions.waiter import MAX_UNREADABLE, Outcome, outcome_of
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
@@ -221,7 +221,8 @@ class _SourceFreshness:
 class SourceWaiter:
     """Waits for uploads of a source; the counterpart of `UploadWaiter`. Each round is one listing.
 
-    An upload that a whole listing does not have is gone, never verified. One that ended in another stage never reaches the goal.
+    An upload that a whole listing does not have is gone, never verified. One whose line cannot be read in
+    `MAX_UNREADABLE` listings in a row is unreadable. One that ended in another stage never reaches the goal.
 
     Args:
         synchroniser: lists the source into a store.
@@ -249,6 +250,7 @@ class SourceWaiter:
         self._schedule = schedule
         self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
         self.last_error: ServiceError | None = None
+        self._unreadable_counts = Counter[str]()
 
     @property
     def pending(self) -> Sequence[str]:
@@ -294,6 +296,10 @@ class SourceWaiter:
         return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
 
     def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
+        if upload_id in self._synchroniser.unreadable_ids:
+            self._unreadable_counts[upload_id] += self.last_error is None
+            return Outcome.UNREADABLE if self._unreadable_counts[upload_id] >= MAX_UNREADABLE else Outcome.PENDING
+        del self._unreadable_counts[upload_id]
         detail = self._picture.detail(upload_id)
         if detail is None or detail.row.is_gone:
             return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING

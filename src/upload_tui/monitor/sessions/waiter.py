@@ -22,12 +22,12 @@ from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import Stage, is_contradictory
 from upload_tui.wire import Upload
 
-__all__ = ["Outcome", "UploadWaiter", "outcome_of"]
+__all__ = ["MAX_UNREADABLE", "Outcome", "UploadWaiter", "outcome_of"]
 
 _MAX_CONCURRENT_REQUESTS = 6
 _PASSING_ERRORS = (ServerError, UnreachableError, InvalidResponseError)
 """Errors after which the next round tries again, once the service has answered."""
-_MAX_UNREADABLE = 3
+MAX_UNREADABLE = 3
 """Unreadable responses in a row after which an upload is no longer waited for."""
 
 
@@ -116,7 +116,7 @@ class UploadWaiter:
         """Fetch all pending uploads; return those whose outcome is known now.
 
         An error that may pass is stored in `last_error`. A transient one may always pass, the others only once the service has
-        answered. An upload is unreadable after `_MAX_UNREADABLE` responses in a row that cannot be read.
+        answered. An upload is unreadable after `MAX_UNREADABLE` responses in a row that cannot be read.
 
         Raises:
             ServiceError: the error will not pass.
@@ -143,7 +143,7 @@ class UploadWaiter:
         if isinstance(error, InvalidResponseError) and not error.is_transient:
             self._unreadable_counts[upload_id] += 1
             self._reasons[upload_id] = error.title
-            if self._unreadable_counts[upload_id] >= _MAX_UNREADABLE:
+            if self._unreadable_counts[upload_id] >= MAX_UNREADABLE:
                 self._outcomes[upload_id] = Outcome.UNREADABLE
 
     async def _poll_one(self, upload_id: str) -> None:

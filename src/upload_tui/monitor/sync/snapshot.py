@@ -59,19 +59,15 @@ _OTHER_PROJECT = ""
 
 
 class _Found(Struct):
-    """Lines to record together; of several lines of an upload, the last one."""
+    """Lines to record together, one of each upload."""
 
     read_on: datetime
     summarized: dict[str, SummarizedLine] = field(default_factory=dict)
     parsed: dict[str, UploadLine] = field(default_factory=dict)
 
-    def add_summarized(self, line: SummarizedLine) -> None:
-        self.parsed.pop(line.summary.id, None)
-        self.summarized[line.summary.id] = line
-
-    def add_parsed(self, line: UploadLine) -> None:
-        self.summarized.pop(line.id, None)
-        self.parsed[line.id] = line
+    def drop(self, upload_id: str) -> None:
+        self.summarized.pop(upload_id, None)
+        self.parsed.pop(upload_id, None)
 
 
 class _Round(ListingTally, kw_only=True):
@@ -84,20 +80,28 @@ class _Round(ListingTally, kw_only=True):
     ids: dict[int, str] = field(default_factory=dict)
     """The upload of each line, by its hash."""
 
-    def add(self, key: int, upload_id: str) -> None:
-        """Note a line of an upload; the last one of several is the one that counts."""
+    def add(self, key: int, upload_id: str) -> bool:
+        """Note a line of an upload; False if it is not to be recorded: another line of this upload differs, or cannot be read."""
         if upload_id == _OTHER_PROJECT:
             self.add_of_other_project(is_repeated=key in self.ids)
         else:
             earlier = self.add_upload(key, upload_id)
-            if earlier is not None and earlier != key:
-                self.ids.pop(earlier, None)
+            if earlier not in {None, key} or upload_id in self.unreadable_ids:
+                self.ids.pop(earlier or 0, None)
+                self.add_unrecorded(upload_id, "its lines differ")
+                return False
         self.ids[key] = upload_id
+        return True
 
     def add_unrecorded(self, upload_id: str, reason: str = "nested too deeply", *, is_known: bool = True) -> None:
         """Note that a line that was added cannot be read after all; `is_known` as for `add_unreadable`."""
-        self.ids.pop(self.keys.pop(upload_id, 0), None)
+        self.refuse(upload_id)
         self.add_problem(f"{upload_id[:40]} cannot be read ({reason})", upload_id, is_known=is_known)
+
+    def refuse(self, upload_id: str) -> None:
+        """Record no line of an upload, as far as none is recorded yet."""
+        self.found.drop(upload_id)
+        self.ids.pop(self.keys.pop(upload_id, 0), None)
 
 
 class SnapshotSynchroniser:
@@ -138,6 +142,11 @@ class SnapshotSynchroniser:
     def is_partial(self) -> bool:
         """Whether the last listing has a line whose upload is unknown, or an id more than once."""
         return bool(self._last.partial_problem)
+
+    @property
+    def unreadable_ids(self) -> Collection[str]:
+        """Uploads whose lines in the last listing cannot be read, or contradict each other; what is stored may be old."""
+        return self._last.unreadable_ids
 
     @property
     def unreadable_notice(self) -> str:
@@ -273,24 +282,25 @@ class SnapshotSynchroniser:
             if upload_id is not None and round_.keys.get(upload_id, key) == key:
                 round_.add(key, upload_id)
             elif summarized is not None:
-                round_.add(key, summarized.summary.id)
-                round_.found.add_summarized(summarized)
+                if round_.add(key, summarized.summary.id):
+                    round_.found.summarized[summarized.summary.id] = summarized
             elif (parsed := self._read(line, number, key, round_)) is not None:
-                round_.found.add_parsed(parsed)
+                round_.found.parsed[parsed.id] = parsed
             if len(round_.found.parsed) >= _BATCH_LINES or len(round_.found.summarized) >= _PAGE_LINES:
                 await self._record(round_)
 
     def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
-        """Parse a new line; return it if it is an upload that is watched."""
+        """Parse a new line; return it if it is an upload to record."""
         found = UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes") if line is None else parse_line(line)
         match found:
             case UploadLine():
                 is_watched = self._recorder.is_watched(found)
-                round_.add(key, found.id if is_watched else _OTHER_PROJECT)
-                return found if is_watched else None
+                is_added = round_.add(key, found.id if is_watched else _OTHER_PROJECT)
+                return found if is_watched and is_added else None
             case UnreadableLine():
                 guessed = found.id or (guess_id(line) if line else "")
                 round_.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
+                round_.refuse(guessed)
             case EndLine():
                 round_.add_end(found)
             case ErrorLine():

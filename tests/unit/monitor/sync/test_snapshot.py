@@ -163,6 +163,36 @@ async def test_a_repeated_id_makes_the_listing_partial_and_is_said(lines: list[b
     assert (harness.synchroniser.unreadable_notice, harness.present) == ("", {"a"})
 
 
+LINES = st.sampled_from(["completed", "verified", "other size", "unreadable"])
+
+
+@given(st.lists(LINES, min_size=1, max_size=4), st.integers(1, 5), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_an_upload_whose_lines_differ_is_unreadable(printed: list[str], batch: int, is_known: bool) -> None:
+    lines = {"completed": A % b"completed", "verified": A % b"verified", "unreadable": b'{"id": "a"}'}
+    lines["other size"] = lines["verified"].replace(b"}", b', "size": 7}')
+
+    async def check() -> None:
+        harness = SourceHarness()
+        harness.source.batch_lines = batch
+        if is_known:
+            await harness.print({"a": {"stage": "initiated"}, "b": {}})
+        for _ in range(2):
+            await harness.print({"b": {}}, *(lines[one] for one in printed))
+            is_unreadable = len({*printed}) > 1 or "unreadable" in printed
+            assert ("a" in harness.synchroniser.unreadable_ids) == is_unreadable
+            row = harness.picture.row("a")
+            assert row is None or row.is_stale == is_unreadable
+            assert harness.synchroniser.is_partial == (len(printed) > 1)
+        await harness.print({"b": {}}, lines["completed"])
+        row = harness.picture.row("a")
+        assert row is not None
+        assert (row.stage, row.is_stale) == (Stage.COMPLETED, False)
+        harness.store.close()
+
+    asyncio.run(check())
+
+
 async def test_changes_are_published_though_every_listing_has_an_id_on_two_lines() -> None:
     harness = SourceHarness()
     for stage in ("initiated", "completed"):
