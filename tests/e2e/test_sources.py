@@ -292,6 +292,13 @@ def test_a_source_that_fails_is_named_with_a_documented_code(
     assert "does not list it" not in ended.err
 
 
+@pytest.mark.parametrize("command", ["false {} head", "no-such-program {} head"])
+@pytest.mark.parametrize("word", ["|", "&&", ";", ">"])
+def test_a_command_for_a_shell_that_fails_has_a_hint(here: Here, command: str, word: str) -> None:
+    assert f"There is no shell: {word} is an argument." in here("list", "--command", command.format(word)).err
+    assert "shell" not in here("list", "--command", command.format("a" + word)).err
+
+
 @pytest.mark.parametrize("failure", ["fails", "is unreadable", "is not allowed", "is not configured", "cannot be run"])
 @pytest.mark.parametrize("line", FOLLOWING)
 def test_a_command_that_follows_a_source_rides_out_what_may_pass(

@@ -54,6 +54,7 @@ MAX_LINE_BYTES = 1 << 20
 MAX_NUMBER = 2**63 - 1
 MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
+_CHECK_HINT = "Run `upload-tui source check` on the command."
 _LINE_KEYS = frozenset(
     {
         "id", "name", "project", "size", "stage", "on", "initiated_on", "completed_on", "verified_on", "error_on", "current", "prior",
@@ -144,9 +145,8 @@ def _line_of(value: Mapping[str, Any], repeated: Sequence[str]) -> Line:
     if "type" in repeated:
         return UnreadableLine("type is there twice")
     if kind is None or kind == "upload":
-        if not problem:
-            return upload_line(value)
-        return UnreadableLine(problem, "" if "id" in repeated else read_identifier(value.get("id")))
+        upload_id = "" if "id" in repeated else read_identifier(value.get("id"))
+        return UnreadableLine(problem, upload_id) if problem else upload_line(value)
     if kind == "end":
         return EndLine(None, f"in the end line, {problem}") if problem else _end_line(value)
     if kind == "error":
@@ -214,8 +214,7 @@ def _end_line(fields: Mapping[str, Any]) -> EndLine:
     """An end line; a number under another name is a number that cannot be read."""
     value = fields.get("uploads")
     if value is None:
-        others = (name for name, one in fields.items() if name != "type" and isinstance(one, int | float))
-        name = next(others, None)
+        name = next((key for key, one in fields.items() if key != "type" and isinstance(one, int | float)), None)
         return EndLine(None, "" if name is None else f"the end line has {quote(name)} in place of `uploads`")
     if isinstance(value, float) and value.is_integer():  # JSON has one type of number: 3.0 is 3
         value = int(value)
@@ -258,12 +257,14 @@ class Listing(Struct, frozen=True, kw_only=True):
     Attributes:
         failure: why it ended before everything was listed, in one sentence without a full stop; empty if it did not.
         is_misconfigured: it failed for a reason that waiting does not remove, such as a command that does not exist.
+        hint: what may help after a failure; empty if that is not known.
         stderr: the end of what the command wrote to standard error, not sanitized.
         seconds: how long it took.
     """
 
     failure: str = ""
     is_misconfigured: bool = False
+    hint: str = ""
     stderr: str = ""
     seconds: float = 0.0
 
@@ -382,10 +383,10 @@ def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> Se
     if error is not None:
         return _reported_error(error, stderr)
     if listing.failure and listing.is_misconfigured:
-        return SourceConfigError(listing.failure, "Correct `command` in the profile, or the argument of --command.")
+        return SourceConfigError(listing.failure, listing.hint or "Correct `command` in the profile, or --command.")
     if listing.failure:
-        return SourceError(f"partial: {listing.failure}{stderr}", "Run `upload-tui source check` on the command.")
-    return SourceError(f"partial: {problem}", "Run `upload-tui source check` on the command.") if problem else None
+        return SourceError(f"partial: {listing.failure}{stderr}", listing.hint or _CHECK_HINT)
+    return SourceError(f"partial: {problem}", _CHECK_HINT) if problem else None
 
 
 def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:

@@ -21,6 +21,7 @@ __all__ = ["CommandSource", "source_environment"]
 
 _READ_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
 _PREFIX = "UPLOAD_TUI_"
 _VERSION_VARIABLE = f"{_PREFIX}SOURCE_VERSION"
 _VERSION = "1"
@@ -85,13 +86,24 @@ class CommandSource:
             child = await ChildProcess.start(self._command, environment=environment)
         except (OSError, ValueError) as error:  # no such file, not executable, an argument with a NUL in it
             reason = getattr(error, "strerror", None) or str(error)
-            return Listing(failure=f"{self._command[0]} cannot be run: {reason}", is_misconfigured=True)
+            return Listing(
+                failure=f"{self._command[0]} cannot be run: {reason}",
+                is_misconfigured=True,
+                hint=_shell_hint(self._command),
+            )
         run = _Run(child, self._timeout_seconds, self._terminate_seconds)
         try:
             failure = await run.read(receive)
         finally:
             child.close()
-        return Listing(failure=failure, stderr=run.stderr, seconds=time.monotonic() - started_at)
+        hint = _shell_hint(self._command) if failure else ""
+        return Listing(failure=failure, hint=hint, stderr=run.stderr, seconds=time.monotonic() - started_at)
+
+
+def _shell_hint(command: Sequence[str]) -> str:
+    """What helps if a command was written for a shell; empty if none of its words shows that."""
+    word = next((word for word in command if word in _SHELL_WORDS), "")
+    return f"There is no shell: {word} is an argument. Put the command in a script, or use sh -c '…'." if word else ""
 
 
 class _Run:
