@@ -1,7 +1,7 @@
 """Write readings to the store: equal ones refresh the reading time, different ones are compared, stored and published."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChang
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
-from upload_tui.status import Anomaly, Certainty, Event, Timeline, transitions_between
+from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between
 from upload_tui.wire import Project, Upload, UploadReading
 
 __all__ = ["Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
@@ -41,7 +41,8 @@ def parse_stored(raw: str, stored: StoredUpload) -> Upload | None:
         upload = read_raw(json.loads(raw), read_on=stored.read_on, project=project)
     except (ValueError, InvalidResponseError):
         return None
-    return restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
+    upload = restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
+    return _bound_passed_events(upload, {Stage.INITIATED: stored.initiated_on, Stage.COMPLETED: stored.completed_on})
 
 
 def restore_known_event(
@@ -91,6 +92,22 @@ def _keep_known_event(before: Upload, after: Upload) -> Upload:
     return after if is_narrower else _replace_last_event(after, known)
 
 
+def _bound_passed_events(upload: Upload, known: Mapping[Stage, datetime | None]) -> Upload:
+    """Bound observed events before the last by the times that were known of them, and by the event that follows.
+
+    Without that, the time of each later reading would be their bound.
+    """
+    events, following = list[Event](), None
+    for event in reversed(upload.timeline.events):
+        if events and event.on is None and event.latest is not None:
+            bounds = (event.latest, known.get(event.stage), following)
+            latest = min(bound for bound in bounds if bound is not None)
+            event = replace(event, latest=max(latest, event.earliest or latest))  # noqa: PLW2901
+        events.append(event)
+        following = event.on or event.latest
+    return replace(upload, timeline=replace(upload.timeline, events=tuple(reversed(events))))
+
+
 def _replace_last_event(upload: Upload, event: Event) -> Upload:
     return replace(upload, timeline=replace(upload.timeline, events=(*upload.timeline.events[:-1], event)))
 
@@ -111,7 +128,9 @@ def compare(
         # If our clock was set back, the earlier reading is no bound.
         earliest = before.read_on if before.read_on <= after.read_on else None
     after = _with_earliest(after, earliest)
-    after = _keep_known_event(before, after) if before is not None else after
+    if before is not None:
+        known = {event.stage: event.best_time for event in before.timeline}
+        after = _bound_passed_events(_keep_known_event(before, after), known)
     steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)

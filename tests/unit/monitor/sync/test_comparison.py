@@ -7,7 +7,10 @@ import pytest
 
 from upload_tui.monitor.changes import AnomalyNoticed, Change, UploadPurged
 from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.sync.ingest import compare
+from upload_tui.monitor.store.store import Store
+from upload_tui.monitor.sync.ingest import compare, ingest, parse_stored
+from upload_tui.sources import source_reading
+from upload_tui.sources.contract import UploadLine, upload_line
 from upload_tui.status import Certainty, Event, Stage, Timeline
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire import StatusShape, Upload, format_time, read_upload
@@ -200,3 +203,28 @@ def test_an_anomaly_and_a_purge_are_published_once() -> None:
     assert len(back.noticed) == 1
     third = compare(reading(COMPLETED, verified(-9, REPORTED)), None, back.noticed, reading(COMPLETED, read_at=9), "")
     assert (third.noticed, third.changes) == (back.noticed, ())
+
+
+@pytest.mark.parametrize("last", [{"error_message": "boom"}, {"timeline": [{"stage": str(one)} for one in Stage]}])
+@pytest.mark.parametrize("first", [None, {}, {"stage": "completed"}, {"timeline": [{"stage": "initiated"}]}])
+def test_bounds_of_passed_stages_never_become_looser(first: dict[str, Any] | None, last: dict[str, Any]) -> None:
+    """Neither by later readings nor in the store; none is after that of the next stage."""
+    lines = [line for line in (first, first) if line is not None] + [{**last, "by": by} for by in "aabb"]
+    store, before, known = Store(), None, dict[Stage, datetime]()
+    try:
+        for second, fields in enumerate(lines):
+            line = upload_line({"id": "u", "name": "u", **fields})
+            assert isinstance(line, UploadLine)
+            read = source_reading(line, before, read_on=at(second), default_project="p")
+            ingest(store, [read], "", is_logged=False)
+            stored = store.get("u")
+            before = None if stored is None else parse_stored(read.raw, stored)
+            assert before is not None
+            bounds = {event.stage: event.latest for event in before.timeline}
+            found = {stage: latest for stage, latest in bounds.items() if latest is not None}
+            assert [*found.values()] == sorted(found.values())
+            assert all(latest <= known.get(stage, latest) for stage, latest in found.items())
+            known.update(found)
+    finally:
+        store.close()
+    assert {Stage.INITIATED, Stage.ERROR} & {*known} == {Stage.INITIATED, Stage.ERROR}
