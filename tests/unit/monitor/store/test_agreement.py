@@ -192,6 +192,9 @@ def test_memory_sql_and_activity_agree(
     picture = StorePicture(store, FrozenClock(NOW), SERVICE)
     where = parse_query(text)
     rows = picture.window(Query(sort=sort), 0, 99).rows
+    if sort is SortKey.INITIATED:
+        begun = [row.begun_on or datetime.min.replace(tzinfo=UTC) for row in rows]
+        assert begun == sorted(begun, reverse=Query().descending)
     expected = {row.id for row in rows if matches_row(where.tree, row, NOW, marked)}
     window = picture.window(Query(where=where, marked=marked, sort=sort), 0, 99)
     assert {row.id for row in window.rows} == expected
