@@ -3,16 +3,22 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
+from rich.cells import cell_len
+from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets._toast import Toast
 
 from tests.tui.dashboards import mixed, opened, until
 from tests.tui.test_prominence import Picture
-from upload_tui.monitor import Connection, ConnectionState, Query, Trouble
+from upload_tui.monitor import Connection, ConnectionState, Funnel, Query, StageSummary, Trouble
 from upload_tui.monitor.changes import StageReached
+from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.notices import Alert
@@ -208,7 +214,8 @@ def failures(count: int, message: str) -> list[dict[str, Any]]:
         (80, "✗ 10 failed: 4 wrong size, 3 bad file hash, 3 more · ▲ 1 stuck 2h 13m"),
         (60, "✗ 10 failed: 4 wrong size, 6 more · ▲ 1 stuck 2h 13m"),
         (34, "✗ 10 failed · ▲ 1 stuck 2h 13m"),
-        (26, "✗ 10 failed · +1 more"),
+        (26, "✗ 10 failed · ▲ 1 stuck"),
+        (24, "✗ 10 failed · +1 more"),
     ],
 )
 async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, text: str) -> None:
@@ -229,7 +236,7 @@ async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, 
         (120, REFUSED, "refused the connection · retry in 8s · ✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"),
         (80, REFUSED, "refused the connection · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
         (60, REFUSED, "✗ 1 failed · ▲ 1 stuck 2h 13m"),
-        (80, "Service busy (503: The service is down)", "Service busy · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
+        (80, "Service busy (503: The service is down)", "Service busy · retry in 8s · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
     ],
 )
 async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_failures(
@@ -238,6 +245,59 @@ async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_fa
     async with opened(FAILED, size=(columns, 24)) as (pilot, session, _):
         session.set_connection(replace(OFFLINE, reason=reason))
         assert (await alarm_of(pilot))[1] == f"✗ OFFLINE 2m 05s · {text}"
+
+
+WORDS = st.text("abcdefghij", min_size=1, max_size=14) | st.just("文件")
+CAUSES = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
+BETWEEN = " · "
+
+
+def next_piece_cells(cause: str, shown: str) -> int:
+    """The cells that one more word of a cut cause needs, or the first words of one that is left out."""
+    rest = cause[len(shown) :]
+    word = rest.split()[0]
+    if not shown:
+        return len(BETWEEN) + 12  # fewer cells of a cause are left out
+    return cell_len(rest) - 1 if rest.strip() == word else 1 + cell_len(word)
+
+
+@given(width=st.integers(60, 220), reason=CAUSES, message=CAUSES, stuck=st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_no_cause_is_cut_while_cells_are_free(width: int, reason: str, message: str, stuck: int) -> None:
+    bar = AlarmBar()
+    bar.set_reactive(AlarmBar.now, NOW)
+    bar.set_reactive(AlarmBar.connection, replace(OFFLINE, reason=reason))
+    troubles = {Trouble.FAILED: 1}
+    stages = (StageSummary(Stage.INITIATED, count=stuck, stuck=stuck),)
+    bar.set_reactive(AlarmBar.funnel, Funnel(stages, troubles=troubles, failures={message: 1}))
+    with patch.object(AlarmBar, "size", Size(width, 1)):
+        line = bar.text().plain
+    assert cell_len(line) <= width
+    outage, _, failure = line.removeprefix("✗ OFFLINE 2m 05s").partition(" · ✗ 1 failed")
+    causes = (
+        (reason, outage.removeprefix(BETWEEN).partition(" · retry")[0]),
+        (message, failure.partition(" · ▲")[0].removeprefix(": 1 ")),
+    )
+    free = width - cell_len(line)
+    for cause, shown in causes:
+        assert cause.startswith(shown.rstrip("…"))
+        assert shown == cause or free < next_piece_cells(cause, shown.rstrip("…")), line
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (200, "OFFLINE 4s · partial: exit code 7: cannot reach the object store at objects.example.org port 9000"),
+        (120, "OFFLINE 4s · partial: exit code 7: cannot reach the…"),
+    ],
+)
+async def test_the_cause_of_an_outage_has_the_room_that_other_alarms_leave(columns: int, text: str) -> None:
+    reason = "partial: exit code 7: cannot reach the object store at objects.example.org port 9000"
+    async with opened(FAILED, size=(columns, 24)) as (pilot, session, _):
+        session.set_connection(replace(OFFLINE, reason=reason, since=NOW - timedelta(seconds=4)))
+        _, shown = await alarm_of(pilot)
+        assert shown.startswith(f"✗ {text}")
+        assert shown.endswith("▲ 1 stuck 2h 13m")
 
 
 @pytest.mark.parametrize(("is_one_live", "sign"), [(True, ""), (False, ">")], ids=["one project is live", "none is"])

@@ -1,10 +1,9 @@
 """The alarm line: everything that is wrong, the most serious first; hidden while all is well."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
-from itertools import islice
 
 from msgspec import Struct
 from rich.cells import cell_len
@@ -26,7 +25,12 @@ __all__ = ["AlarmBar"]
 
 _ALERT_SECONDS = 20.0
 _MAX_CAUSES = 3
-_CAUSE_CELLS, _LONG_CAUSE_CELLS = 24, 60
+_CAUSE_CELLS = 24
+"""The cause of a failure is not shorter than this if there are several."""
+_WHOLE_CELLS = 400
+"""More cells than a line has."""
+_MIN_CAUSE_CELLS = 12
+"""A cause that would have fewer cells is left out."""
 _NAME_CELLS = 24
 _MIN_ALARM_CELLS = 10
 """An alarm that would have fewer cells is only counted."""
@@ -37,7 +41,7 @@ _URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
 _URL = lazy_pattern(r":? ?https?://\S+")
 _IN_PARENTHESES = lazy_pattern(r" ?\([^)]*\)")
 _OUTAGE_CELLS = 32
-"""The cause of an outage is not longer than this if there are other alarms."""
+"""The cause of an outage is shortened to this before the others are shortened to their last texts."""
 _ASIDE = lazy_pattern(r", by which [^;]*")
 """What a reason says besides; left out first."""
 
@@ -53,15 +57,41 @@ class _Level(IntEnum):
     """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
 
 
+class _Cut(Struct, frozen=True):
+    """A text with a cause that can be cut anywhere: `text(cells)` has the cause in at most so many cells, at least `min_cells`."""
+
+    text: Callable[[int], str]
+    min_cells: int
+
+    def longest(self, room: int) -> str:
+        """The longest text in `room` cells; empty if there is none."""
+        low, high = self.min_cells, max(self.min_cells, room)
+        if cell_len(self.text(low)) > room:
+            return ""
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if cell_len(self.text(middle)) <= room else (low, middle - 1)
+        return self.text(low)
+
+
 class _Alarm(Struct, frozen=True):
     """One thing that is wrong, in words: the same in several lengths, the longest first.
 
-    Beyond the last `kept` texts it is shortened only if no other alarm can be.
+    Beyond the last `kept` texts it is shortened only if no other alarm can be. `cuts` are for the room that is free then.
     """
 
     level: _Level
     texts: tuple[str, ...]
     kept: int = 1
+    cuts: tuple[_Cut, ...] = ()
+
+    def longest(self, text: str, room: int) -> str:
+        """The longest text in `room` cells, with a whole cause if there is one; at least `text`."""
+        whole = next((one for one in self.texts if cell_len(one) <= room), text)
+        if whole == self.texts[0]:
+            return whole
+        texts = (whole if cell_len(whole) > cell_len(text) else text, *(cut.longest(room) for cut in self.cuts))
+        return next((one for one in texts[1:] if cell_len(one) > cell_len(texts[0])), texts[0])
 
 
 class AlarmBar(DiffedText):
@@ -103,29 +133,19 @@ class AlarmBar(DiffedText):
     watch_display_options = DiffedText.watch_changed
 
     def text(self) -> Content:
-        """The alarms in one line: notes are shortened first, then the longest, before any is cut off."""
-        glyphs, width = self.display_options.glyphs, self.size.width - 2
-        alarms = list(self._alarms())
-        dot = f" {glyphs.dot} "
-        while cell_len(dot.join(texts := [alarm.texts[0] for alarm in alarms if alarm.texts[0]])) > width:
-            shown = [alarm for alarm in alarms if len(alarm.texts) > 1]
-            shown = [alarm for alarm in shown if len(alarm.texts) > alarm.kept] or shown
-            longest = max(shown, key=lambda alarm: (alarm.level is _Level.NOTE, len(alarm.texts[0])), default=None)
-            if longest is None:
-                break
-            alarms[alarms.index(longest)] = _Alarm(longest.level, longest.texts[1:], longest.kept)
-        return Content(self._line(texts, dot, width))
-
-    def _line(self, texts: Sequence[str], dot: str, width: int) -> str:
-        """As many texts as fit, the last of them cut if enough of it is left, and how many more there are."""
-        for count in range(len(texts), 0, -1):
-            *whole, last = texts[:count]
-            head = "".join(f"{text}{dot}" for text in whole)
-            more = f"{dot}+{len(texts) - count:,} more" if count < len(texts) else ""
-            room = width - cell_len(head + more)
-            if not whole or room >= min(cell_len(last), _MIN_ALARM_CELLS):
-                return head + truncate_at_word(last, room, self.display_options.glyphs.ellipsis) + more
-        return ""
+        """The alarms in one line: notes are shortened first, then the longest; the most serious gets the cells that are free then."""
+        glyphs, width = self.display_options.glyphs, self.size.width
+        alarms, dot = self._alarms(), f" {glyphs.dot} "
+        texts = _shortened(alarms, dot, width)
+        if _cells(texts, dot) > width:  # what may be left out is not counted
+            alarms = [alarm for alarm, text in zip(alarms, texts, strict=True) if text]
+            texts = list(filter(None, texts))
+        count, more = _whole_count(texts, dot, width)
+        room = width - cell_len(more)
+        texts = _lengthened(alarms, texts[:count], dot, room)
+        *whole, last = [text for text in texts if text] or [""]
+        head = "".join(f"{text}{dot}" for text in whole)
+        return Content(head + truncate_at_word(last, room - cell_len(head), glyphs.ellipsis) + more)
 
     def _alarms(self) -> Sequence[_Alarm]:
         if self.now is None:
@@ -150,16 +170,26 @@ class AlarmBar(DiffedText):
             state, reason = (f"{name}: {state}", reason) if state else ("", f"{name}: {reason}{others}")
         retry = _retry_text(connection, now)
         sign = glyphs.broken if word else glyphs.waiting
-        causes = (_URL.sub("", reason).strip(), _IN_PARENTHESES.sub("", _URL.sub("", reason)).strip())
-        cause = next((cause for cause in causes if cell_len(cause) <= _OUTAGE_CELLS), causes[-1])
-        cause = truncate_at_word(cause, _OUTAGE_CELLS, glyphs.ellipsis)
-        parts = [(state, reason, retry), (state, cause, retry), (state, cause), (state,)]
+        short = _URL.sub("", reason).strip()
+        shortest = _IN_PARENTHESES.sub("", short).strip()
+        cause = (
+            short if cell_len(short) <= _OUTAGE_CELLS else truncate_at_word(shortest, _OUTAGE_CELLS, glyphs.ellipsis)
+        )
+        parts = [(state, one, retry) for one in (reason, short, shortest, cause)] + [(state, cause), (state,)]
         if not state:
             parts = [(reason, retry), (reason,), (_URL.sub("", _ASIDE.sub("", reason)).strip(),)]
-        texts = dict.fromkeys(f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
+
+        def text(*some: str) -> str:
+            return f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}"
+
+        def cut(*ends: str) -> Callable[[int], str]:
+            return lambda cells: text(state, truncate_at_word(shortest, cells, glyphs.ellipsis), *ends)
+
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
         level = _Level.LOST if word and not is_over else _Level.NOTE
-        yield _Alarm(level, tuple(texts), kept=2 if level is _Level.LOST and cause else 1)
+        cuts = (_Cut(cut(retry), _OUTAGE_CELLS), _Cut(cut(), _MIN_CAUSE_CELLS)) if state and cause else ()
+        texts = tuple(dict.fromkeys(text(*some) for some in parts))
+        yield _Alarm(level, texts, 2 if level is _Level.LOST and cause else 1, cuts)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
@@ -172,8 +202,9 @@ class AlarmBar(DiffedText):
             yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {sanitize(text)}" for text in texts))
         failed = funnel.troubles.get(Trouble.FAILED, 0) - new  # the alert names the new ones
         if failed > 0:
-            endings = [" more failed"] if new else [f" failed{text}" for text in _causes_texts(funnel.failures)]
-            yield _Alarm(_Level.LOST, tuple(f"{glyphs.broken} {failed:,}{text}" for text in endings))
+            yield _failed(
+                f"{glyphs.broken} {failed:,}", {} if new else funnel.failures, " more failed" if new else " failed"
+            )
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if self.alert is not None and not self.alert.is_failure:
@@ -206,20 +237,60 @@ def _retry_text(connection: Connection, now: datetime) -> str:
     return f"retry in {age_text(seconds)}" if seconds >= 1 else "retry now"
 
 
-def _causes_texts(failures: Mapping[str, int]) -> Iterator[str]:
-    """Yield `: 3 bad file hash, 3 wrong size, 1 bad chunk hash` with shorter, then fewer causes, at last an empty text."""
-    yield from islice(_counts_texts(failures, _LONG_CAUSE_CELLS), 1)
-    yield from _counts_texts(failures, _CAUSE_CELLS)
-    yield ""
+def _cells(texts: Sequence[str], dot: str) -> int:
+    return cell_len(dot.join(filter(None, texts)))
 
 
-def _counts_texts(failures: Mapping[str, int], cause_cells: int) -> Iterator[str]:
-    """Yield the causes with their counts, then fewer and fewer."""
+def _shortened(alarms: Sequence[_Alarm], dot: str, width: int) -> Sequence[str]:
+    """The texts of the alarms, shortened until they fit or none can be shortened."""
+    lefts = [list(alarm.texts) for alarm in alarms]
+    while _cells(texts := [left[0] for left in lefts], dot) > width:
+        shown = [index for index, left in enumerate(lefts) if len(left) > 1]
+        shown = [index for index in shown if len(lefts[index]) > alarms[index].kept] or shown
+        if not shown:
+            break
+        del lefts[max(shown, key=lambda index: (alarms[index].level is _Level.NOTE, len(lefts[index][0])))][0]
+    return texts
+
+
+def _whole_count(texts: Sequence[str], dot: str, width: int) -> tuple[int, str]:
+    """How many texts fit, the last of them cut if enough of it is left, and a text for how many more there are."""
+    for count in range(len(texts), 1, -1):
+        more = f"{dot}+{len(texts) - count:,} more" if count < len(texts) else ""
+        room = width - _cells((*texts[: count - 1], more and more[len(dot) :], "x"), dot) + 1
+        if room >= min(cell_len(texts[count - 1]), _MIN_ALARM_CELLS):
+            return count, more
+    return 1, f"{dot}+{len(texts) - 1:,} more" if len(texts) > 1 else ""
+
+
+def _lengthened(alarms: Sequence[_Alarm], texts: Sequence[str], dot: str, width: int) -> Sequence[str]:
+    """The texts, lengthened as far as cells are free: first that of the most serious alarm."""
+    longer = list(texts)
+    for index, text in enumerate(texts):
+        room = width - _cells((*longer[:index], *longer[index + 1 :], "x"), dot) + 1
+        longer[index] = alarms[index].longest(text, room)
+    return longer
+
+
+def _failed(start: str, failures: Mapping[str, int], word: str) -> _Alarm:
+    """`✗ 7 failed: 3 bad file hash, 3 wrong size, 1 bad chunk hash` with shorter, then fewer causes, at last without."""
+
+    def cut(shown: int) -> Callable[[int], str]:
+        return lambda cells: f"{start}{word}{_causes_text(failures, shown, cells)}"
+
+    counts = range(min(_MAX_CAUSES, len(failures)), 0, -1)
+    whole = [cut(shown)(_WHOLE_CELLS) for shown in counts[:1]]
+    texts = dict.fromkeys([*whole, *(cut(shown)(_CAUSE_CELLS) for shown in counts), f"{start}{word}"])
+    cuts = tuple(_Cut(cut(shown), _CAUSE_CELLS if shown > 1 else _MIN_CAUSE_CELLS) for shown in counts)
+    return _Alarm(_Level.LOST, tuple(texts), cuts=cuts)
+
+
+def _causes_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> str:
+    """`: 4 wrong size, 6 more`: the `shown` most frequent causes with their counts, each in at most so many cells."""
     counts: Counter[str] = Counter()
     for cause, count in failures.items():
         counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
     causes = counts.most_common()
-    for shown in range(min(_MAX_CAUSES, len(causes)), 0, -1):
-        others = sum(count for _, count in causes[shown:])
-        texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
-        yield f": {', '.join([*texts, *([f'{others:,} more'] if others else [])])}"
+    others = sum(count for _, count in causes[shown:])
+    texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
+    return f": {', '.join([*texts, *([f'{others:,} more'] if others else [])])}"
