@@ -225,6 +225,7 @@ class Row(Struct, frozen=True, kw_only=True):
         unknown_state: the service's own name for a state that is not in the design, in which an upload is neither pending nor final;
             empty if `stage` is the state.
         stage_since, since_certainty: when the present stage began, and how that is known.
+        is_least_age: the stage may have begun long before `stage_since`, when it was first observed.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
         lateness: of a pending upload; one that is acknowledged is neither overdue nor stuck.
@@ -248,6 +249,7 @@ class Row(Struct, frozen=True, kw_only=True):
     stage: Stage
     stage_since: datetime | None = None
     since_certainty: Certainty = Certainty.OBSERVED
+    is_least_age: bool = False
     initiated_on: datetime | None = None
     completed_on: datetime | None = None
     ended_on: datetime | None = None
@@ -307,6 +309,7 @@ class StageSummary(Struct, frozen=True):
     Attributes:
         count: the number of uploads in this stage.
         oldest_since, newest_since: when the first and the last of them entered it; None if there is none.
+        is_oldest_least, is_newest_least: whether it may have been long before, see `Row.is_least_age`.
         overdue, stuck: how many of them are; stuck ones are overdue as well. Acknowledged ones do not count.
         recent: the number of uploads that entered it in each of the last minutes, oldest first.
     """
@@ -318,6 +321,8 @@ class StageSummary(Struct, frozen=True):
     overdue: int = 0
     stuck: int = 0
     recent: tuple[int, ...] = ()
+    is_oldest_least: bool = False
+    is_newest_least: bool = False
 
 
 class Funnel(Struct, frozen=True):

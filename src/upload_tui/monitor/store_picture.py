@@ -291,34 +291,33 @@ class StorePicture:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
             row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
-            yield replace(row, acknowledgement=acknowledgement) if acknowledgement else row
+            yield replace(row, acknowledgement=acknowledgement, is_least_age=stored.is_least_age)
 
 
 def _stages(aggregates: StoreAggregates, thresholds: TroubleThresholds, as_of: datetime) -> tuple[StageSummary, ...]:
     counts = aggregates.stage_counts()
     recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
     return tuple(
-        StageSummary(
-            stage,
-            *counts.get(stage, (0, None, None)),
-            *(_late_counts(aggregates, stage, thresholds) if stage in counts else (0, 0)),
-            aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
+        replace(
+            counts.get(stage, StageSummary(stage)),
+            **(_late_counts(aggregates, stage, thresholds) if stage in counts else {}),
+            recent=aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
         )
         for stage in Stage
     )
 
 
-def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> tuple[int, int]:
+def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> Mapping[str, int]:
     """The numbers of overdue and of stuck uploads in a stage."""
     if stage is Stage.INITIATED:
         idle = aggregates.count_idle_initiated(thresholds.stuck, thresholds.now)
-        return idle, idle
+        return {"overdue": idle, "stuck": idle}
     if stage is Stage.COMPLETED:
         overdue, stuck = (
             aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
         )
-        return overdue, stuck
-    return 0, 0
+        return {"overdue": overdue, "stuck": stuck}
+    return {}
 
 
 def _troubles(

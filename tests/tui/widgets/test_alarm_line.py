@@ -258,7 +258,7 @@ def next_piece_cells(cause: str, shown: str) -> int:
     word = rest.split()[0]
     if not shown:
         return len(BETWEEN) + 12  # fewer cells of a cause are left out
-    return cell_len(rest) - 1 if rest.strip() == word else 1 + cell_len(word)
+    return cell_len(rest) - 1 if rest.strip() == word else 1 + cell_len(word) + 1  # with the blank after it
 
 
 @given(width=st.integers(60, 220), reason=CAUSES, message=CAUSES, stuck=st.integers(0, 10_000))

@@ -304,16 +304,28 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
 
 def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
     minutes = max(len(summary.recent) for summary in summaries)
+    oldest, is_oldest_least = min(
+        _known((one.oldest_since, one.is_oldest_least) for one in summaries), default=(None, False)
+    )
+    newest, is_newest_least = max(
+        _known((one.newest_since, one.is_newest_least) for one in summaries), default=(None, False)
+    )
     padded = [(0,) * (minutes - len(summary.recent)) + summary.recent for summary in summaries]
     return StageSummary(
         summaries[0].stage,
         sum(summary.count for summary in summaries),
-        min(_not_none(summary.oldest_since for summary in summaries), default=None),
-        max(_not_none(summary.newest_since for summary in summaries), default=None),
+        oldest,
+        newest,
         sum(summary.overdue for summary in summaries),
         sum(summary.stuck for summary in summaries),
         tuple(map(sum, zip(*padded, strict=True))),
+        is_oldest_least,
+        is_newest_least,
     )
+
+
+def _known(times: Iterable[tuple[datetime | None, bool]]) -> Sequence[tuple[datetime, bool]]:
+    return [(on, is_least) for on, is_least in times if on is not None]
 
 
 def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:

@@ -15,7 +15,7 @@ from upload_tui.monitor.analysis.worker_health import (
     EndedUpload,
     WaitingUploads,
 )
-from upload_tui.monitor.model import CauseGroup
+from upload_tui.monitor.model import CauseGroup, StageSummary
 from upload_tui.monitor.store.conditions import (
     Condition,
     StuckThresholds,
@@ -25,7 +25,7 @@ from upload_tui.monitor.store.conditions import (
     stuck_condition,
 )
 from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.rows import from_ms, to_ms
+from upload_tui.monitor.store.rows import NEAR_BOUNDS, from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
@@ -37,8 +37,13 @@ _RARE_SHARE = 0.1
 _SCAN_FACTOR = 2
 """Rows scanned for each duration wanted: not every row has one."""
 
-StageCounts: TypeAlias = "Mapping[Stage, tuple[int, datetime | None, datetime | None]]"
+StageCounts: TypeAlias = "Mapping[Stage, StageSummary]"
 """For each stage that has uploads: their number, and the first and last time at which one of them entered it."""
+_IS_NEAR = (
+    f"certainty <> '{Certainty.OBSERVED}' "
+    f"OR coalesce(since_ms - earliest_ms <= {NEAR_BOUNDS // timedelta(milliseconds=1)}, 0)"
+)
+"""The opposite of `StoredUpload.is_least_age`."""
 _MAX_ENDED = 300
 """Ended uploads of each partition that are enough to learn from."""
 _FINAL_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
@@ -67,25 +72,28 @@ class StoreAggregates:
 
     def stage_counts(self) -> StageCounts:
         """The counts of the stages."""
-        counts: dict[Stage, tuple[int, datetime | None, datetime | None]] = {}
+        counts: dict[Stage, StageSummary] = {}
         for stage in Stage:
             partitions = self._partitions(stage)
             if partitions:
                 total = sum(partition.upload_count for partition in partitions)
-                oldest = min(self._boundaries(partitions, "ASC"), default=None)
-                newest = max(self._boundaries(partitions, "DESC"), default=None)
-                counts[stage] = (total, oldest, newest)
+                oldest, is_oldest_least = min(self._boundaries(partitions, "ASC"), default=(None, False))
+                newest, is_newest_least = max(self._boundaries(partitions, "DESC"), default=(None, False))
+                counts[stage] = StageSummary(
+                    stage, total, oldest, newest, is_oldest_least=is_oldest_least, is_newest_least=is_newest_least
+                )
         return counts
 
-    def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[datetime]:
-        """The first (`ASC`) or last (`DESC`) known time of each partition."""
+    def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[tuple[datetime, bool]]:
+        """The first (`ASC`) or last (`DESC`) known time of each partition, and whether it may have been long before."""
         for partition in partitions:
             row = self._db.execute(
-                f"SELECT since_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
+                f"SELECT since_ms, NOT ({_IS_NEAR}) FROM uploads "
+                f"WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
                 (partition.number, UNKNOWN),
             ).fetchone()
             if row is not None and (since := from_ms(row[0])) is not None:
-                yield since
+                yield since, bool(row[1])
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
         """The number of uploads that entered a stage in each of the `minutes` minutes after `since`, if known to the minute."""
@@ -93,9 +101,7 @@ class StoreAggregates:
         partitions = self._partition_list(stage) if stage.is_final else self._partition_list()
         # What was completed recently has entered its present stage recently: this condition has an index.
         is_recent = "since_ms >= ?1 AND " if stage is Stage.COMPLETED else ""
-        is_known = (
-            f"(certainty <> '{Certainty.OBSERVED}' OR since_ms - earliest_ms <= 60000) AND " if stage.is_final else ""
-        )
+        is_known = f"({_IS_NEAR}) AND " if stage.is_final else ""
         rows = self._db.execute(
             f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
             f"WHERE cell IN ({partitions}) AND {is_recent}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
@@ -228,7 +234,7 @@ class StoreAggregates:
 
 def last_ended_on(counts: StageCounts) -> datetime | None:
     """When an upload was last verified or failed; None if none was."""
-    ends = [counts[stage][2] for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+    ends = [counts[stage].newest_since for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
     return max((on for on in ends if on is not None), default=None)
 
 

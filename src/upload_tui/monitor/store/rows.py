@@ -71,6 +71,10 @@ Their column `error_message` holds the service's own name for the state, so that
 """
 
 
+NEAR_BOUNDS = timedelta(seconds=60)
+"""A stage that was first observed at most so long after a reading without it has a known time."""
+
+
 class StoredUpload(Struct, frozen=True, kw_only=True):
     """An upload as the store knows it; times are aware.
 
@@ -112,6 +116,13 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     storage_provider: str = ""
     content_type: str = ""
     unknown_state: str = ""
+
+    @property
+    def is_least_age(self) -> bool:
+        """Whether the stage may have begun long before `since`, when it was first observed."""
+        if self.since is None or self.certainty is not Certainty.OBSERVED:
+            return False
+        return self.earliest is None or self.since - self.earliest > NEAR_BOUNDS
 
 
 def stage_rank(upload: "Upload") -> int:

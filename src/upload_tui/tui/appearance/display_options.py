@@ -43,17 +43,20 @@ class DisplayOptions(Struct, frozen=True):
         """The title of the service with this root URL, or else the URL."""
         return dict(self.services).get(root, root)
 
-    def time_text(self, on: datetime | None, now: datetime, cells: int | None = None) -> str:
+    def time_text(self, on: datetime | None, now: datetime, cells: int | None = None, *, is_least: bool = False) -> str:
         """A time as an age, or absolute; `?` if it is None.
 
         Args:
             on: the time.
             now: the present.
-            cells: an absolute time that is wider leaves out the hour of another day; None means no limit.
+            is_least: the age is the least one, and has the sign `>`; an absolute time is the latest one, with `<`.
+            cells: an absolute time that is wider leaves out the hour of another day, an age its smaller unit; None means no limit.
         """
         if on is None:
             return "?"
         if not self.absolute_times:
-            return age_text((now - on).total_seconds())
-        text = clock_text(on, now, self.zone)
-        return text if cells is None or len(text) <= cells else short_clock_text(on, now, self.zone)
+            text = f"{'>' if is_least else ''}{age_text((now - on).total_seconds())}"
+            return text if cells is None or len(text) <= cells else text.split(maxsplit=1)[0]
+        sign = "<" if is_least else ""
+        text = sign + clock_text(on, now, self.zone)
+        return text if cells is None or len(text) <= cells else sign + short_clock_text(on, now, self.zone)

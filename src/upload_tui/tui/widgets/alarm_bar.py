@@ -15,6 +15,7 @@ from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
 from upload_tui.text import age_text, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.notices import Alert
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -170,26 +171,14 @@ class AlarmBar(DiffedText):
             state, reason = (f"{name}: {state}", reason) if state else ("", f"{name}: {reason}{others}")
         retry = _retry_text(connection, now)
         sign = glyphs.broken if word else glyphs.waiting
-        short = _URL.sub("", reason).strip()
-        shortest = _IN_PARENTHESES.sub("", short).strip()
-        cause = (
-            short if cell_len(short) <= _OUTAGE_CELLS else truncate_at_word(shortest, _OUTAGE_CELLS, glyphs.ellipsis)
-        )
-        parts = [(state, one, retry) for one in (reason, short, shortest, cause)] + [(state, cause), (state,)]
-        if not state:
-            parts = [(reason, retry), (reason,), (_URL.sub("", _ASIDE.sub("", reason)).strip(),)]
-
-        def text(*some: str) -> str:
-            return f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}"
-
-        def cut(*ends: str) -> Callable[[int], str]:
-            return lambda cells: text(state, truncate_at_word(shortest, cells, glyphs.ellipsis), *ends)
-
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
         level = _Level.LOST if word and not is_over else _Level.NOTE
-        cuts = (_Cut(cut(retry), _OUTAGE_CELLS), _Cut(cut(), _MIN_CAUSE_CELLS)) if state and cause else ()
-        texts = tuple(dict.fromkeys(text(*some) for some in parts))
-        yield _Alarm(level, texts, 2 if level is _Level.LOST and cause else 1, cuts)
+        if state:
+            yield _outage(f"{sign} {state}", reason, retry, level, glyphs)
+        else:
+            parts = [(reason, retry), (reason,), (_URL.sub("", _ASIDE.sub("", reason)).strip(),)]
+            texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
+            yield _Alarm(level, tuple(dict.fromkeys(texts)))
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
@@ -211,8 +200,13 @@ class AlarmBar(DiffedText):
             shown = f"{glyphs.warning} {sanitize(self.alert.text)}"
             yield _Alarm(_Level.WAITS, (shown, ""))  # may be left out: all are counted beside it
         if funnel.stuck:
-            since = [summary.oldest_since for summary in funnel.stages if summary.stuck and summary.oldest_since]
-            age = f" {least_age_text(min(since), now, self.as_of or now)}" if since else ""
+            since = [
+                (summary.oldest_since, summary.is_oldest_least)
+                for summary in funnel.stages
+                if summary.stuck and summary.oldest_since
+            ]
+            oldest, is_least = min(since, default=(now, False))
+            age = f" {least_age_text(oldest, now, self.as_of or now, is_least=is_least)}" if since else ""
             stuck = f"{glyphs.warning} {funnel.stuck:,} stuck"
             yield _Alarm(_Level.WAITS, tuple(dict.fromkeys([f"{stuck}{age}", stuck])), kept=2)
 
@@ -270,6 +264,24 @@ def _lengthened(alarms: Sequence[_Alarm], texts: Sequence[str], dot: str, width:
         room = width - _cells((*longer[:index], *longer[index + 1 :], "x"), dot) + 1
         longer[index] = alarms[index].longest(text, room)
     return longer
+
+
+def _outage(start: str, reason: str, retry: str, level: _Level, glyphs: Glyphs) -> _Alarm:
+    """`✗ OFFLINE 2m · connection refused · retry in 8s` with a shorter cause, then without the retry, at last without cause."""
+    short = _URL.sub("", reason).strip()
+    shortest = _IN_PARENTHESES.sub("", short).strip()
+    cause = short if cell_len(short) <= _OUTAGE_CELLS else truncate_at_word(shortest, _OUTAGE_CELLS, glyphs.ellipsis)
+
+    def text(*parts: str) -> str:
+        return f" {glyphs.dot} ".join(filter(None, (start, *parts)))
+
+    def cut(*ends: str) -> Callable[[int], str]:
+        return lambda cells: text(truncate_at_word(shortest, cells, glyphs.ellipsis), *ends)
+
+    causes = dict.fromkeys([reason, short, shortest, cause])
+    texts = dict.fromkeys([*(text(one, retry) for one in causes), text(cause), text()])
+    cuts = (_Cut(cut(retry), _OUTAGE_CELLS), _Cut(cut(), _MIN_CAUSE_CELLS)) if cause else ()
+    return _Alarm(level, tuple(texts), 2 if level is _Level.LOST and cause else 1, cuts)
 
 
 def _failed(start: str, failures: Mapping[str, int], word: str) -> _Alarm:

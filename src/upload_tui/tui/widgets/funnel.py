@@ -143,12 +143,13 @@ class StageCell(DiffedText):
         since = summary.newest_since if self.stage.is_final else summary.oldest_since
         if self.now is None or since is None or not summary.count:
             return Content("")
+        is_least = summary.is_newest_least if self.stage.is_final else summary.is_oldest_least
         word = "last" if self.stage.is_final else "oldest"
         has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
         if self.stage.is_final or self.display_options.absolute_times:
-            time = self.display_options.time_text(since, self.now)
+            time = self.display_options.time_text(since, self.now, is_least=is_least)
         else:
-            time = least_age_text(since, self.now, self.as_of or self.now)
+            time = least_age_text(since, self.now, self.as_of or self.now, is_least=is_least)
         text = f"{word} {time}{' ago' if has_ago else ''}"
         text = text if len(text) <= room else truncate_at_word(time, room, glyphs.ellipsis)
         return Content.styled(text, self._style("$quiet"))

@@ -31,24 +31,24 @@ CURRENT_SECONDS = 15.0
 """What was last read longer ago is not current."""
 
 
-def least_age_text(since: datetime, now: datetime, as_of: datetime) -> str:
+def least_age_text(since: datetime, now: datetime, as_of: datetime, *, is_least: bool = False) -> str:
     """The age of what began at `since` and may have ended after `as_of`, when it was last read: `43m`; `>43m` if that is long ago.
 
-    What began after `as_of` was read after it.
+    What began after `as_of` was read after it. What may have begun long before `since` (`is_least`) has a least age as well.
     """
     if since >= as_of or (now - as_of).total_seconds() < CURRENT_SECONDS:
-        return age_text((now - since).total_seconds())
+        return f"{'>' if is_least else ''}{age_text((now - since).total_seconds())}"
     return f">{age_text((as_of - since).total_seconds())}"
 
 
 def pending_age_text(row: Row, now: datetime) -> str:
-    """How long a pending upload has been in its stage: `43m`; `>43m` if it may have moved on; `?` if it is not known.
+    """How long a pending upload has been in its stage: `43m`; `>43m` if that is the least age; `?` if it is not known.
 
     At most seven characters: `>18h 01m` becomes `>18h`.
     """
     if row.stage_since is None:
         return "?"
-    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else now)
+    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else now, is_least=row.is_least_age)
     return age if len(age) <= _AGE_CELLS else age.split()[0]
 
 

@@ -208,7 +208,8 @@ class _Painter(Struct, frozen=True):
             seconds = time_in_stage.total_seconds()
             bar = self._bar(self._glyphs.bar_open, seconds, longest)
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
-            text = f" {'>' if self.detail.row.is_stale else ''}{span_text(seconds)} {self._phase(timeline.stage)}"
+            sign = ">" if self.detail.row.is_stale or self.detail.row.is_least_age else ""
+            text = f" {sign}{span_text(seconds)} {self._phase(timeline.stage)}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         yield from self._speed()
         yield from self._latency()

@@ -134,7 +134,7 @@ def test_pages_and_positions_agree_for_any_query(store: Store, found: list[Uploa
 @given(found=uploads())
 def test_stage_counts_and_pending_match_the_uploads(store: Store, found: list[Upload]) -> None:
     fill(store, found)
-    counts = {stage: count for stage, (count, _, _) in StoreAggregates(store).stage_counts().items()}
+    counts = {stage: summary.count for stage, summary in StoreAggregates(store).stage_counts().items()}
     assert counts == {stage: n for stage in Stage if (n := sum(upload.stage is stage for upload in found))}
     assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
 

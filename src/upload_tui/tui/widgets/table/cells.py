@@ -65,7 +65,9 @@ def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptio
         case ColumnKey.SINCE:
             is_age = not row.stage.is_final and not display_options.absolute_times
             text = (
-                pending_age_text(row, now) if is_age else display_options.time_text(row.stage_since, now, column.width)
+                pending_age_text(row, now)
+                if is_age
+                else display_options.time_text(row.stage_since, now, column.width, is_least=row.is_least_age)
             )
             return text, _OVERDUE if _problem_class(row) == _OVERDUE else _QUIET
         case ColumnKey.STARTED:

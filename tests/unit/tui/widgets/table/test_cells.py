@@ -3,21 +3,25 @@
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual.geometry import Size
 
-from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey
+from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey, Store, StorePicture, ingest
+from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
+from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import InMemoryPicture
-from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, read_upload_reading
 
 OPTIONS = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
@@ -128,6 +132,48 @@ def test_the_age_of_a_pending_upload_that_may_have_moved_on_is_the_least_one(
     rows = session.picture.window(Query(), 0, 3).rows
     session.close()
     assert {row.name: text_of([*cell(column, row, session.clock.now(), OPTIONS)]).strip() for row in rows} == texts
+
+
+PHASES = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
+
+
+def first_observed(stage: Stage, seconds_before: float | None) -> StorePicture:
+    """An upload that was read in a stage without a time 24 s ago, and without the stage so long before (None: never)."""
+    on = NOW - timedelta(seconds=24)
+    upload, store = an_upload("odd.bin", status_shape=StatusShape.B, audit={}), Store()
+    if seconds_before is not None:
+        before = read_upload_reading(upload, read_on=on - timedelta(seconds=seconds_before))
+        ingest(store, [before], "https://example.org")
+    upload["status"] = {"current": {"state": str(stage), "state_on": None}, "prior": []}
+    ingest(store, [read_upload_reading(upload, read_on=on)], "https://example.org")
+    return StorePicture(store, FrozenClock(), "https://example.org")
+
+
+@pytest.mark.parametrize(
+    ("stage", "seconds_before", "sign"),
+    [
+        *((stage, None, ">") for stage in Stage),
+        *((stage, 5, "") for stage in (Stage.COMPLETED, Stage.VERIFIED, Stage.ERROR)),
+        *((stage, 3600, ">") for stage in (Stage.COMPLETED, Stage.VERIFIED, Stage.ERROR)),
+    ],
+)
+def test_the_age_of_a_stage_that_was_only_observed_is_the_least_one_everywhere(
+    stage: Stage, seconds_before: float | None, sign: str
+) -> None:
+    picture = first_observed(stage, seconds_before)
+    (row,) = picture.window(Query(), 0, 1).rows
+    (column,) = [column for column in fit_columns(74) if column.key is ColumnKey.SINCE]
+    assert text_of([*cell(column, row, NOW, OPTIONS)]).strip() == f"{sign}24s"
+    stage_cell = StageCell(stage)
+    stage_cell.set_reactive(StageCell.summary, picture.funnel()[stage])
+    stage_cell.set_reactive(StageCell.now, NOW)
+    with patch.object(StageCell, "size", Size(26, 2)):
+        note = stage_cell.text().plain.split("\n")[1]
+    assert f" {sign}24s" in note
+    detail = picture.detail(row.id)
+    assert detail is not None
+    if not stage.is_final:
+        assert any(f" {sign}24s {PHASES[stage]}" in line.plain for line in timeline_lines(detail, NOW, OPTIONS, 44))
 
 
 def test_the_second_line_starts_with_the_problem() -> None:
