@@ -130,8 +130,11 @@ async def _list_source(lines: Sequence[bytes]) -> tuple[float, float, float, flo
 
 def _insert_rows(store: Store, file: Path) -> float:
     """Seconds that SQLite takes to insert the same rows into a file, without indexes."""
-    columns = [f"{name} {kind}" for _, name, kind, *_ in store.db.execute("PRAGMA table_info(uploads)")]
-    rows = store.db.execute("SELECT * FROM uploads").fetchall()
+    kinds = {
+        name: kind for _, name, kind, *_ in store.db.execute("PRAGMA table_info(uploads)")
+    }  # without computed ones
+    columns = [f"{name} {kind}" for name, kind in kinds.items()]
+    rows = store.db.execute(f"SELECT {', '.join(kinds)} FROM uploads").fetchall()
     with closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"CREATE TABLE uploads ({', '.join(columns)})")
