@@ -99,7 +99,7 @@ def try_all(capture: Capture, operation: str, failure: Failure, step: int = 1, f
 
 
 def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> tuple[str, bool, int]:
-    """Run an operation with one failing call; return how it ended, whether there were so many calls, and how many there were.
+    """Run an operation with one failing call; return how it ended, whether that call was reached, and how many calls there were.
 
     Raises:
         AssertionError: it ended as it may not; the message says what failed.

@@ -410,7 +410,7 @@ class Disk(Injector):
 
     Attributes:
         only: the word with which calls begin that fail; empty for all.
-        every: only each so many of these fails.
+        every: of these, each n-th fails.
         failed: how many calls have failed, by their word and the failure.
     """
 

@@ -59,7 +59,7 @@ class _Level(IntEnum):
 
 
 class _Cut(Struct, frozen=True):
-    """A text with a cause that can be cut anywhere: `text(cells)` has the cause in at most so many cells, at least `min_cells`."""
+    """A text with a cause that can be cut anywhere: in `text(cells)` it has at most `cells`, which are at least `min_cells`."""
 
     text: Callable[[int], str]
     min_cells: int
@@ -298,7 +298,7 @@ def _failed(start: str, failures: Mapping[str, int], word: str) -> _Alarm:
 
 
 def _causes_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> str:
-    """`: 4 wrong size, 6 more`: the `shown` most frequent causes with their counts, each in at most so many cells."""
+    """`: 4 wrong size, 6 more`: the `shown` most frequent causes with their counts, each in at most `cause_cells`."""
     counts: Counter[str] = Counter()
     for cause, count in failures.items():
         counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
