@@ -100,8 +100,12 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # The speed of an example depends on the load of the machine; speed is measured by benchmarks.
+    # The same examples each time, or a change fails for what is not its own; `--hypothesis-seed` gives others.
     hypothesis.settings.register_profile(
-        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+        "any machine",
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+        derandomize=config.getoption("--hypothesis-seed", None) is None,
     )
     hypothesis.settings.register_profile(
         "quick", parent=hypothesis.settings.get_profile("any machine"), max_examples=_QUICK_EXAMPLES
