@@ -1,6 +1,6 @@
 """What must hold, each in a component of its own: at every step, and when the faults are over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -22,7 +22,7 @@ from upload_tui.monitor import (
 )
 from upload_tui.status import Stage
 
-__all__ = ["Checker", "all_checkers", "check_recovery", "check_whole"]
+__all__ = ["Checker", "all_checkers", "check_recovery", "check_whole", "is_whole"]
 
 _MAX_ROWS = 10_000
 _LIVE_SECONDS = 75.0
@@ -242,14 +242,27 @@ def _is_doubted(world: World, place: Host | SourceHost) -> bool:
     return max(offsets) - min(offsets) > _DIFFERENT_SECONDS
 
 
+def is_whole(world: World, watcher: Watcher) -> bool:
+    """Whether the picture equals the services."""
+    places = zip(world.places(), watcher.sessions.values(), strict=True)
+    return all(place.is_broken or _shown(session) == _listed(place) for place, session in places)
+
+
+def _shown(session: Session) -> Mapping[str, Stage]:
+    return {row.id: row.stage for row in _rows(session) if not row.is_gone}
+
+
+def _listed(place: Host | SourceHost) -> Mapping[str, Stage]:
+    return {upload.id: upload.stage for upload in place.uploads}
+
+
 def check_whole(world: World, watcher: Watcher) -> None:
     """Check that the picture equals the services, and that the last stage of each upload was published if an earlier one was."""
     published = {change.upload.id: change.after for change in watcher.changes if isinstance(change, StageReached)}
     world.has_lost_store |= any(store.notice for store in watcher.stores)
     for place, session in zip(world.places(), watcher.sessions.values(), strict=True):
         if not place.is_broken:
-            shown = {row.id: row.stage for row in _rows(session) if not row.is_gone}
-            listed = {upload.id: upload.stage for upload in place.uploads}
+            shown, listed = _shown(session), _listed(place)
             assert shown == listed, {key: (shown.get(key), listed.get(key)) for key in shown.keys() ^ listed.keys()}
             assert isinstance(session, LiveSession | SourceSession)
             assert session.is_complete, "uploads are counted as missing, but none is"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from msgspec import Struct, field
 
-from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole
+from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole, is_whole
 from tests.simulation.events import ADDED_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
 from tests.simulation.faults import failing_files, failing_statements
 from tests.simulation.marks import Marks
@@ -34,6 +34,8 @@ _ROUND_SECONDS = 10.0
 _LONG_ROUND_SECONDS = 200.0
 _MAX_WAITS = 20
 """A verification that has failed a few times is tried again after ten minutes."""
+_MAX_PASSES = 4
+"""A second comparison of all pages is over by then, also with few requests a minute."""
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
@@ -187,8 +189,12 @@ def _recover(
     if world.embedded is not None and not world.embedded.is_broken:
         world.embedded.check_acknowledged(is_over=True)
     longest = max((len(uploads) for host in world.hosts for uploads in host.projects.values()), default=0)
-    count = 6 + 2 * -(-longest // min(20, world.options.largest_page))
-    _rounds(world, loop, count, _QUICK_ROUND_SECONDS, checkers, errors)
+    pages = -(-longest // min(20, world.options.largest_page))
+    _rounds(world, loop, 6 + 2 * pages, _QUICK_ROUND_SECONDS, checkers, errors)
+    for _ in range(_MAX_PASSES):  # the requests of small pages are spread over more time
+        if all(is_whole(world, watcher) for watcher in world.watchers):
+            break
+        _rounds(world, loop, pages, _QUICK_ROUND_SECONDS, checkers, errors)
     for watcher in world.watchers:
         check_whole(world, watcher)
 
