@@ -45,7 +45,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         search_candidates: trigram matches that are read at once; with more, a scan finds the first rows sooner.
         search_sample_rows: trigram matches that are read to estimate how many there are.
         search_batch_rows: rows scanned in one batch of a search.
-        long_list_rows: a list of matches longer than this is rebuilt only after a pause, however often the store changes.
+        long_list_rows: a list of more matches, or of trouble among more uploads, is rebuilt only after a pause, however often they
+            change.
         busy_seconds: how long to wait for another process that is writing to the same file.
     """
 

@@ -24,7 +24,7 @@ __all__ = ["TroubleFirst", "TroubleOrder"]
 
 _MAX_CACHED = 3
 _SLOW_SECONDS = 0.02
-"""A list that takes longer is not made again for a while."""
+"""A list of many uploads that takes longer is not made again for a while."""
 _REFRESH_FACTOR = 10
 """That pause, as a multiple of the time it took."""
 
@@ -59,10 +59,11 @@ class _Select(Struct, frozen=True):
 
 
 class _Listed(Struct, frozen=True):
-    """A list, and what it was made from: the store's revision, the condition's values, the time and the time it took."""
+    """A list, and what it was made from: how many uploads, the store's revision, the values, when, and the seconds it took."""
 
     numbers: tuple[int, ...]
     total: int
+    searched: int
     revision: int
     values: tuple[object, ...]
     made_at: float
@@ -108,7 +109,8 @@ class TroubleFirst:
             selects = [*_selects(in_trouble, thresholds)]
             numbers, total = self._first_rows(selects, limit)
             self._version += known is None or known.numbers != numbers
-            known = _Listed(numbers, total, revision, values, now, self._monotonic() - now)
+            searched = sum(one.upload_count for one in (*in_trouble.partitions, *in_trouble.contradictory))
+            known = _Listed(numbers, total, searched, revision, values, now, self._monotonic() - now)
         self._cache[query] = known
         while len(self._cache) > _MAX_CACHED:
             del self._cache[next(iter(self._cache))]
@@ -117,7 +119,8 @@ class TroubleFirst:
     def _is_due(self, known: _Listed, revision: int, values: tuple[object, ...], now: float) -> bool:
         if known.revision == revision and known.values == values:
             return False
-        return known.seconds < _SLOW_SECONDS or now - known.made_at >= known.seconds * _REFRESH_FACTOR
+        is_fast = known.searched <= self._db.limits.long_list_rows or known.seconds < _SLOW_SECONDS
+        return is_fast or now - known.made_at >= known.seconds * _REFRESH_FACTOR
 
     def _first_rows(self, selects: Sequence[_Select], limit: int | None) -> tuple[tuple[int, ...], int]:
         """The first `limit` rows of all SELECTs, merged in order, and the number of rows that all SELECTs have."""

@@ -1,17 +1,19 @@
 """The order `trouble`: by the weight of the trouble, then the others; windows, positions and combined sessions agree."""
 
 from collections.abc import Sequence
+from itertools import count
 from random import Random
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from upload_tui.monitor import CombinedSession, Query, Row, Session, SortKey, Trouble
+from upload_tui.monitor import CombinedSession, InMemoryPicture, Query, Row, Session, SortKey, Store, Trouble
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.store.database import Limits
 from upload_tui.status import Stage
-from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +108,29 @@ def test_a_change_of_the_store_changes_the_order_at_once() -> None:
     assert [row.name for row in window.rows] == ["scan-3", "scan-0", "scan-1", "scan-2", "scan-4"]
     assert (window.in_trouble, window.total) == (1, 5)
     session.close()
+
+
+@pytest.mark.parametrize(("long_list_rows", "names"), [(2, ["scan-0", "scan-1"]), (3, ["scan-1", "scan-0"])])
+def test_only_a_slow_list_of_many_uploads_is_made_again_after_a_pause(
+    long_list_rows: int, names: Sequence[str]
+) -> None:
+    seconds = count(step=60.0)  # each list takes a minute
+    made = [an_upload(f"scan-{number}", initiated=number) for number in range(2)]
+    store = Store(monotonic=lambda: next(seconds), limits=Limits(long_list_rows=long_list_rows))
+    picture = InMemoryPicture(made, clock=FrozenClock(), store=store)
+    picture.update(an_upload("failed", initiated=900, completed=600, error=500, message="no room left"))
+    query = Query(sort=SortKey.TROUBLE, where=parse_query("scan"))
+
+    def shown() -> Sequence[str]:
+        return [row.name for row in picture.window(query, 0, 10).rows]
+
+    assert shown() == ["scan-0", "scan-1"]
+    picture.update(an_upload("scan-1", initiated=1, completed=0.5, error=0.1, message="no room left"))
+    assert shown() == names
+    for _ in range(10):  # ten times as long as it took
+        shown()
+    assert shown() == ["scan-1", "scan-0"]
+    picture.close()
 
 
 def test_acknowledged_uploads_return_to_their_place() -> None:
