@@ -1,6 +1,6 @@
 """Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from rich.cells import cell_len, get_character_cell_size
@@ -23,6 +23,7 @@ __all__ = [
     "json_line",
     "truncate_at_word",
     "truncate_middle",
+    "widest",
 ]
 
 _MAX_CHARACTERS = 2000
@@ -51,7 +52,8 @@ def truncate_at_word(text: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(text) <= width:
         return text
     head = _first_cells(text, max(width - len(ellipsis), 0))
-    words = head.rpartition(" ")[0].rstrip(" ,:;")
+    has_whole_words = text[len(head) : len(head) + 1] == " "
+    words = (head if has_whole_words else head.rpartition(" ")[0]).rstrip(" ,:;")
     # If very little is left of it, part of the next word is better than none.
     return (words if len(words) * 3 >= len(head) else head).rstrip(_ELLIPSIS) + ellipsis[:width]
 
@@ -64,6 +66,11 @@ def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
         cells = cell_len(text)
     padding = " " * (width - cells)
     return padding + text if align_right else text + padding
+
+
+def widest(texts: Iterable[str]) -> int:
+    """The width of the widest text in cells; 0 if there is none."""
+    return max((cell_len(sanitize(text)) for text in texts), default=0)
 
 
 def cause_text(message: str, width: int, ellipsis: str) -> str:

@@ -153,6 +153,18 @@ async def test_a_note_about_the_clock_keeps_its_direction_and_the_cause_of_failu
             assert text.endswith(end)
 
 
+async def test_a_long_note_is_cut_before_the_causes_of_alarms() -> None:
+    async with opened(FAILED) as (pilot, session, _):
+        reason = "times of uploads are about 1m 00s ahead of the service's clock, by which they are judged"
+        session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, reason=reason))
+        causes = "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m · "
+        assert (await alarm_of(pilot))[
+            1
+        ] == f"{causes}◌ times of uploads are about 1m 00s ahead of the service's clock"
+        await pilot.resize_terminal(90, 24)
+        assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s…"
+
+
 async def test_an_alert_leaves_the_name_of_the_project() -> None:
     async with opened(FINE) as (pilot, _, _):
         bar = pilot.app.screen.query_one(AlarmBar)
@@ -258,7 +270,8 @@ def next_piece_cells(cause: str, shown: str) -> int:
     word = rest.split()[0]
     if not shown:
         return len(BETWEEN) + 12  # fewer cells of a cause are left out
-    return cell_len(rest) - 1 if rest.strip() == word else 1 + cell_len(word) + 1  # with the blank after it
+    blank = 1 if rest.startswith(" ") and shown else 0
+    return blank + cell_len(word) - (rest.strip() == word)  # the last one needs no ellipsis
 
 
 @given(width=st.integers(60, 220), reason=CAUSES, message=CAUSES, stuck=st.integers(0, 10_000))

@@ -43,7 +43,8 @@ def test_an_ellipsis_is_not_repeated(truncate: Callable[[str, int], str]) -> Non
 
 
 def test_a_sentence_is_truncated_at_a_word() -> None:
-    assert truncate_at_word("reported chunk hash does not match", 20) == "reported chunk…"
+    assert truncate_at_word("reported chunk hash does not match", 20) == "reported chunk hash…"
+    assert truncate_at_word("reported chunk hash does not match", 19) == "reported chunk…"
     assert truncate_at_word("reported", 20) == "reported"
 
 

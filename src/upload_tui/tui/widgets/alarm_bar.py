@@ -35,6 +35,8 @@ _MIN_CAUSE_CELLS = 12
 _NAME_CELLS = 24
 _MIN_ALARM_CELLS = 10
 """An alarm that would have fewer cells is only counted."""
+_NOTE_CELLS = 32
+"""A note beside alarms is not shorter than this."""
 _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
 _URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
@@ -177,8 +179,7 @@ class AlarmBar(DiffedText):
             yield _outage(f"{sign} {state}", reason, retry, level, glyphs)
         else:
             parts = [(reason, retry), (reason,), (_URL.sub("", _ASIDE.sub("", reason)).strip(),)]
-            texts = (f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts)
-            yield _Alarm(level, tuple(dict.fromkeys(texts)))
+            yield _note([f"{sign} {f' {glyphs.dot} '.join(filter(None, some))}" for some in parts], glyphs)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
@@ -215,9 +216,9 @@ class AlarmBar(DiffedText):
         glyphs = self.display_options.glyphs
         title, is_worker, details = notice.partition(_WORKER_NOTICE)
         if not is_worker and _SILENCE_NOTICE in notice:
-            return _Alarm(_Level.NOTE, (notice,))  # a fact, which a working worker may show as well
+            return _note([notice], glyphs)  # a fact, which a working worker may show as well
         if not is_worker:
-            return _Alarm(_Level.NOTE, (f"{glyphs.waiting} {notice}",))
+            return _note([f"{glyphs.waiting} {notice}"], glyphs)
         start, details = f"{glyphs.warning} {title}WORKER DOWN", details.removeprefix(": ")
         figure = details.rpartition(", ")[2].partition(" though ")[0]
         texts = (f"{start} {glyphs.dot} {details}", f"{start} {glyphs.dot} {figure}", start)
@@ -282,6 +283,15 @@ def _outage(start: str, reason: str, retry: str, level: _Level, glyphs: Glyphs) 
     texts = dict.fromkeys([*(text(one, retry) for one in causes), text(cause), text()])
     cuts = (_Cut(cut(retry), _OUTAGE_CELLS), _Cut(cut(), _MIN_CAUSE_CELLS)) if cause else ()
     return _Alarm(level, tuple(texts), 2 if level is _Level.LOST and cause else 1, cuts)
+
+
+def _note(texts: Sequence[str], glyphs: Glyphs) -> _Alarm:
+    """A note, cut as far as alarms need its cells: they are more serious."""
+
+    def cut(cells: int) -> str:
+        return truncate_at_word(texts[-1], cells, glyphs.ellipsis)
+
+    return _Alarm(_Level.NOTE, tuple(dict.fromkeys([*texts, cut(_NOTE_CELLS)])), cuts=(_Cut(cut, _NOTE_CELLS),))
 
 
 def _failed(start: str, failures: Mapping[str, int], word: str) -> _Alarm:
