@@ -186,7 +186,12 @@ def many_projects() -> InMemorySession:
         for n, project in enumerate(projects)
     ]
     stuck = an_upload("simulation-00044.h5", initiated=9000, completed=8000, project=projects[7])
-    return InMemorySession([stuck, *uploads], projects=projects)
+    causes = [CHUNK_ERROR, SIZE_DIFFERS, FILE_HASH_DIFFERS]
+    failed = [
+        an_upload(f"plate-{n:02d}.czi", initiated=900, completed=700, error=90 + 60 * n, message=cause, project=project)
+        for n, (project, cause) in enumerate(zip(projects, causes, strict=False))
+    ]
+    return InMemorySession([stuck, *failed, *uploads], projects=projects)
 
 
 def tried_again() -> InMemorySession:
@@ -256,7 +261,10 @@ STATES: Mapping[str, State] = {
         "Trouble first: the upload that is not whole, then the stuck one, then failures; the rule counts the others.",
         much_trouble,
     ),
-    "many-projects": State("The only stuck upload of 31 projects first; the header counts them.", many_projects),
+    "many-projects": State(
+        "The only stuck upload of 31 projects first, then failures, each with its project and its reason.",
+        many_projects,
+    ),
     "hostile": State(
         "Names with escapes, markup, overrides, wide characters and 10,000 characters: columns stay aligned.", hostile
     ),

@@ -79,7 +79,7 @@ def test_texts_without_room_end_with_an_ellipsis_at_each_width() -> None:
     painter, rows = RowPainter(lambda *_: Style()), session.picture.window(Query(), 0, 10).rows
     view = ColumnView(several_projects=True, project_names=(KANA, "short"))
     for width in range(20, 221):
-        painter.fit(width, options, view)
+        painter.fit(width, options, view, rows)
         for row in rows:
             lines = [painter.row_line(row, line, NOW, "", is_marked=False) for line in (0, 1)]
             for strip in (*lines, painter.rule(CYRILLIC), painter.message(CYRILLIC)):

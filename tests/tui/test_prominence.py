@@ -1,20 +1,26 @@
 """What stands out: trouble is on the first screen and more prominent than anything normal, and all text can be read."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from rich.color import Color
 from textual.app import App
 from textual.geometry import Region
+from textual.pilot import Pilot
 
+from tests.snapshots.test_source_pictures import session_of
 from tests.tui.colour_vision import chroma, contrast
 from tests.tui.dashboards import opened
-from upload_tui.monitor import Connection, ConnectionState
-from upload_tui.testing import NOW, an_upload, dashboard, sample_uploads, settled
+from tests.unit.sources.scripted_source import lines_of
+from upload_tui.monitor import Connection, ConnectionState, Session
+from upload_tui.sources import Listing
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, sample_uploads, settled
 from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES
 from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
+from upload_tui.wire import StatusShape, format_time
 
 pytestmark = pytest.mark.slow
 
@@ -128,25 +134,89 @@ async def test_trouble_is_on_the_first_screen_and_stands_out_from_anything_norma
             session.clock.advance(600)
             session.set_connection(Connection(state=ConnectionState.OFFLINE, since=NOW, read_on=NOW))
             await settled(pilot)
-        for theme in PAINTED:
-            pilot.app.theme = theme
-            await pilot.pause()
-            screen = Picture(pilot.app)
-            lines = screen.lines_in(table.content_region)
-            loud = {text_of(line): prominence(line, screen.page) for line in lines}
-            normal = {text: value for text, value in loud.items() if " n-" in text}
-            troubled = {text: value for text, value in loud.items() if " t-" in text}
-            assert len(troubled) == len(TROUBLE)
-            assert len(normal) >= len(NORMAL)
-            assert min(troubled.values()) > max(normal.values()), (theme, loud)
-            assert not any(run.is_bold for line in lines if " n-" in text_of(line) for run in line), theme
-            done, new, trouble = (
-                {contrast(run.colour, screen.page) for line in lines for run in line if kind in run.text}
-                for kind in ("n-done", "n-new", "t-")
-            )
-            assert max(done) < min(trouble), theme
-            assert max(new) <= min(trouble), theme
-            assert sorted({run.text.split()[0] for run in screen.fills()}) == ["NOT", "STUCK"], theme
+        await assert_trouble_stands_out(pilot, table, len(TROUBLE), {"NOT", "STUCK"})
+
+
+async def assert_trouble_stands_out(pilot: Pilot[int], table: UploadTable, count: int, badges: set[str]) -> None:
+    """In each theme the rows of this many uploads `t-…` are more prominent than those of `n-…`, and only badges are filled."""
+    for theme in PAINTED:
+        pilot.app.theme = theme
+        await pilot.pause()
+        screen = Picture(pilot.app)
+        lines = screen.lines_in(table.content_region)
+        loud = {text_of(line): prominence(line, screen.page) for line in lines}
+        normal = {text: value for text, value in loud.items() if " n-" in text}
+        troubled = {text: value for text, value in loud.items() if " t-" in text}
+        assert len(troubled) == count
+        assert len(normal) >= len(NORMAL)
+        assert min(troubled.values()) > max(normal.values()), (theme, loud)
+        assert not any(run.is_bold for line in lines if " n-" in text_of(line) for run in line), theme
+        done, new, trouble = (
+            {contrast(run.colour, screen.page) for line in lines for run in line if kind in run.text}
+            for kind in ("n-done", "n-new", "t-")
+        )
+        assert max(done) < min(trouble), theme
+        assert max(new) <= min(trouble), theme
+        assert {run.text.split()[0] for run in screen.fills()} == badges, theme
+
+
+def of_several_projects() -> InMemorySession:
+    """Trouble in one of three projects, with states of the service's own in another."""
+    projects = [(f"p-{n}", f"Genome {n}") for n in range(3)]
+    own = an_upload("n-own-state.bin", initiated=15, status_shape=StatusShape.B, project=projects[1])
+    state = {"state": "archived", "state_on": format_time(NOW - timedelta(seconds=5))}
+    own["status"] = {"current": state, "prior": [own["status"]["current"]]}
+    placed = [
+        {**upload, "project": {"id": project_id, "name": name}}
+        for n, upload in enumerate([*TROUBLE.values(), *NORMAL, *SEVERAL])
+        for project_id, name in [projects[n % 3]]
+    ]
+    return InMemorySession([own, *placed], projects=projects)
+
+
+def of_a_source() -> Session:
+    """A source that gives neither sizes nor chunks of most uploads; nothing is verified by a worker."""
+    uploads: dict[str, dict[str, Any]] = {
+        "t-left-behind": {"initiated_on": format_time(NOW - timedelta(seconds=7200)), "received_bytes": 3},
+        "t-infected": {
+            "stage": "error",
+            "on": format_time(NOW - timedelta(seconds=120)),
+            "error_message": "virus found",
+        },
+        "n-new-promised": {
+            "initiated_on": format_time(NOW - timedelta(seconds=60)),
+            "size": 9000,
+            "received_bytes": 8999,
+        },
+        "n-new-checked": {"stage": "completed", "on": format_time(NOW - timedelta(seconds=3))},
+        "n-done-1": {"stage": "verified", "on": format_time(NOW - timedelta(seconds=590)), "size": 7 << 20},
+        "n-done-2": {"stage": "verified", "on": format_time(NOW - timedelta(seconds=990))},
+    }
+    return session_of((lines_of(uploads), Listing()))
+
+
+class Scene(NamedTuple):
+    session: Session
+    trouble_count: int
+    badges: set[str]
+
+
+@pytest.fixture(params=["several projects", "source"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    if request.param == "source":
+        yield Scene(of_a_source(), 2, {"STUCK"})
+    else:
+        session = of_several_projects()
+        yield Scene(session, 3, {"NOT", "STUCK"})
+        session.close()
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)], ids=lambda size: "x".join(map(str, size)))
+async def test_trouble_stands_out_among_several_projects_and_in_a_source(scene: Scene, size: tuple[int, int]) -> None:
+    app = dashboard(scene.session)
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        await assert_trouble_stands_out(pilot, app.screen.query_one(UploadTable), scene.trouble_count, scene.badges)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: "x".join(map(str, size)))

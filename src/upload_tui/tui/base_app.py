@@ -39,7 +39,7 @@ from upload_tui.tui.appearance.theme import (
 )
 from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
-from upload_tui.tui.notices import keep_notices_in_place
+from upload_tui.tui.notices import NoticeApp
 from upload_tui.tui.preferences import Preferences
 
 __all__ = ["BaseApp", "size_classes"]
@@ -197,7 +197,7 @@ def size_classes(app: App[Any]) -> list[str]:
     ]
 
 
-class BaseApp(ExportApp, KeyQueueApp):
+class BaseApp(NoticeApp, ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:
@@ -229,12 +229,6 @@ class BaseApp(ExportApp, KeyQueueApp):
         self.stylesheet.set_variables(self.get_css_variables())
         if not preferences.is_animated:
             self.animation_level = "none"
-
-    def notify(self, message: str, **options: Any) -> None:
-        """Show a notification, where it covers nothing important."""
-        if self.screen_stack:
-            self.screen.call_later(keep_notices_in_place, self.screen)  # once it runs
-        super().notify(message, **options)
 
     def request_exit(self, code: int) -> None:
         """Exit with a code, but not before the first frame: Textual cannot end an app that is being composed."""

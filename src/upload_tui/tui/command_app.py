@@ -39,7 +39,7 @@ FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandRe
 _RUN = "run"
 _MAX_UNASKED = 10
 """A command that would run for more uploads than these asks first."""
-_NOTICE_LINES = 5
+_NOTICE_LINES = 2
 
 
 class CommandApp(PlaybackApp):

@@ -1,7 +1,4 @@
-"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit.
-
-And where notifications are on the screen.
-"""
+"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,22 +6,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct, field
-from textual.screen import ModalScreen, Screen
-from textual.widgets._toast import ToastRack
+from textual.app import App
+from textual.content import Content
 
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
 from upload_tui.text import age_text, plural
-from upload_tui.tui.fitting import cause_text, truncate_middle
+from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = [
     "Alert",
     "AlertSettings",
     "Alerts",
+    "NoticeApp",
     "VisitSummary",
     "desktop_notification",
-    "keep_notices_in_place",
     "overdue_ids",
     "count_since_visit",
 ]
@@ -271,31 +268,27 @@ def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> in
     return bisect_left(range(source.window(query, 0, 0).total), True, key=is_old)
 
 
-_MAX_NOTICE_LINES = 5
-"""Of the notifications on a screen without room for more."""
+_TOAST_FRAME_CELLS = 3
+"""The cells of a notification's line that its text cannot use."""
 
 
-def keep_notices_in_place(screen: Screen[Any]) -> None:
-    """Place the notifications of a screen that runs, now and after each layout while some are shown."""
-    for rack in screen.query(ToastRack):
-        place_notices(rack)
-        layouts = screen.screen_layout_refresh_signal
-        layouts.unsubscribe(rack)  # a second subscription would be one more
-        layouts.subscribe(rack, lambda _, rack=rack: place_notices(rack) if rack.display else None)
+class NoticeApp(App[int]):
+    """Shows only the last notification, in at most two lines: they cover nothing but a border and the footer."""
 
+    _notification: tuple[str, dict[str, Any]] | None = None
 
-def place_notices(rack: ToastRack) -> None:
-    """Put notifications at the table's lower right; with a dialog below it, or if there is no room on its last lines.
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a notification in place of an earlier one."""
+        self._notification = message, options
+        self.call_later(self._show_notification)
 
-    They cover neither the funnel, nor the alarm line, nor the keys of a dialog.
-    """
-    screen = rack.screen
-    others = screen.query("#uploads") or [one for one in screen.children if one is not rack]
-    panes = [one for one in others if one.display and one.region.height > 2]
-    area = panes[0].region if panes else screen.region
-    bottom, right = screen.size.height - area.bottom + 1, screen.size.width - area.right + 1
-    if isinstance(screen, ModalScreen) and bottom > _MAX_NOTICE_LINES:
-        bottom, right = 1, 1
-    styles = rack.styles
-    styles.margin, styles.padding = (0, 0, max(bottom, 1), 0), (0, right, 0, 0)
-    styles.max_height = _MAX_NOTICE_LINES if right == bottom == 1 else max(area.height - 2, 1)
+    def _show_notification(self) -> None:
+        if self._notification is None:  # another one came at once
+            return
+        (message, options), self._notification = self._notification, None
+        self.clear_notifications()
+        for holder in (holder for screen in self.screen_stack for holder in screen.query("ToastHolder")):
+            holder.remove()  # Textual empties it only, and it keeps a height
+        width = max(1, self.size.width - _TOAST_FRAME_CELLS)
+        first, *rest = [line.plain for line in Content(message).wrap(width)] or [""]
+        super().notify(f"{first}\n{truncate_at_word(' '.join(rest), width)}" if rest else first, **options)

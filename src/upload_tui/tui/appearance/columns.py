@@ -1,7 +1,8 @@
 """The columns of the uploads table: all columns, the configured ones, and those that fit a width. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.monitor import SortKey
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import fit_to_width
+from upload_tui.tui.fitting import fit_to_width, widest
 
 __all__ = [
     "STAGE_WORD_WIDTH",
@@ -18,6 +19,7 @@ __all__ = [
     "Column",
     "ColumnKey",
     "ColumnSpec",
+    "TextWidths",
     "ViewKind",
     "default_columns",
     "fit_columns",
@@ -81,6 +83,14 @@ class ColumnSpec(Struct, frozen=True):
         return self.key if self.width is None else f"{self.key}:{self.width}"
 
 
+class TextWidths(Struct, frozen=True):
+    """Widths in cells of the longest name, and of the longest reason of an upload that failed or is late; 0 for none."""
+
+    name: int = 0
+    note: int = 0
+
+
+_NO_TEXTS = TextWidths()
 STAGE_WORD_WIDTH = 15
 """Width of a stage column with a track of the stages and the stage's name."""
 TRACK_WIDTH = 5
@@ -118,17 +128,23 @@ _LONG_CLOCK_FROM_WIDTH = 84
 """Width of the table from which on dates have a time of day."""
 
 _ORDER = tuple(ColumnKey)
-_DROP_ORDER = (ColumnKey.SIZE, ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.NOTE, ColumnKey.SINCE)
-"""Default columns in the order in which they are dropped."""
+_DROP_ORDER = (ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.NOTE, ColumnKey.SINCE)
+"""Default columns in the order in which they are dropped, after the size."""
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""
 _GOOD_NAME_WIDTH = 24
-"""The size, if it is a default column, is dropped to give the name this width."""
 _MIN_NOTE_WIDTH = 14
+_REASON_WIDTH = len("bad chunk hash: chunk 3")
+"""A long name leaves this width to a reason."""
+_GOOD_WIDTH = max(_GOOD_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH, 20 + 1 + _REASON_WIDTH)
+"""Name and note can be read well in this width: other default columns get narrower for it, and the size is dropped."""
+_NAME_STEP = 4
+"""The name's width is a multiple of this if reasons need its room, so that columns rarely move when other uploads are shown."""
 _PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
+_MIN_PLACE_WIDTH = 11
 _SHORT_PLACE_WIDTH = 8
-"""Width of a default project or service column with shortened names."""
+"""Width of a default project or service column with shortened names if the space is short."""
 _WIDTHS = range(1, 201)
 
 
@@ -179,6 +195,8 @@ def fit_columns(
     several_projects: bool = False,
     several_services: bool = False,
     specs: Sequence[ColumnSpec] = (),
+    names: Mapping[ColumnKey, tuple[str, ...]] = MappingProxyType({}),
+    texts: TextWidths = _NO_TEXTS,
 ) -> tuple[Column, ...]:
     """The columns that fit into `width` cells, separated by a blank. Name and note share the cells that the others leave.
 
@@ -191,17 +209,20 @@ def fit_columns(
         several_projects: whether the defaults include the project.
         several_services: whether the defaults include the service.
         specs: the configured columns; empty for the defaults.
+        names: all names of the projects and of the services, by column; a default column is not wider than they are.
+        texts: what names and notes need; the note gets cells of the name that names do not need.
     """
     defaults = default_columns(several_projects=several_projects, several_services=several_services)
-    columns = [_column(spec, width, absolute_times) for spec in specs or defaults]
-    if not specs and _min_width(columns) > width:
-        columns = [_short(column) for column in columns]
+    columns = [
+        replace(_column(spec, width, absolute_times), names=names.get(spec.key, ())) for spec in specs or defaults
+    ]
+    if not specs:
+        columns = _narrow(columns, width)
     droppable = columns[::-1] if specs else [column for key in _DROP_ORDER for column in columns if column.key is key]
     for column in droppable:
-        is_extra = not specs and column.key is ColumnKey.SIZE
-        if len(columns) > 1 and (_good_width(columns) if is_extra else _min_width(columns)) > width:
+        if len(columns) > 1 and _min_width(columns) > width:
             columns.remove(column)
-    return tuple(_distribute(columns, width))
+    return tuple(_distribute(columns, width, texts))
 
 
 def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
@@ -217,10 +238,36 @@ def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
     return replace(column, title=column.title or _COLUMNS[spec.key].title, width=spec.width)
 
 
-def _short(column: Column) -> Column:
-    if column.key is ColumnKey.STAGE:
-        return replace(column, title="", width=_SIGNS_WIDTH)
-    return replace(column, width=_SHORT_PLACE_WIDTH) if column.key in _PLACE_COLUMNS else column
+def _narrow(columns: Sequence[Column], width: int) -> list[Column]:
+    """Default columns without the cells that names of places do not need, and narrower as far as `width` requires.
+
+    The size is dropped if name and notes could not be read well with it.
+    """
+    wide = [_limit_place(column, widest(column.names) or column.width) for column in columns]
+    fitted = _narrow_places(wide, width)
+    if _good_width(fitted) > width:
+        fitted = _narrow_places([column for column in wide if column.key is not ColumnKey.SIZE], width)
+    if _min_width(fitted) <= width:
+        return fitted
+    short = (_limit_place(column, _SHORT_PLACE_WIDTH) for column in fitted)
+    return [
+        replace(column, title="", width=_SIGNS_WIDTH) if column.key is ColumnKey.STAGE else column for column in short
+    ]
+
+
+def _narrow_places(columns: Sequence[Column], width: int) -> list[Column]:
+    narrow = [*columns]
+    for index, column in enumerate(columns):
+        missing = max(0, _good_width(narrow) - width)
+        narrow[index] = _limit_place(column, max(column.width - missing, _MIN_PLACE_WIDTH))
+    return narrow
+
+
+def _limit_place(column: Column, width: int) -> Column:
+    """A project or service column of at most `width` cells that still has room for its title; other columns as they are."""
+    if column.key not in _PLACE_COLUMNS or column.width <= width:
+        return column
+    return replace(column, width=max(width, len(column.title) + 1))
 
 
 def _min_width(columns: Sequence[Column]) -> int:
@@ -235,27 +282,31 @@ def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
 
 
 def _good_width(columns: Sequence[Column]) -> int:
-    """The width at which names can be read well."""
-    return _min_width(columns) + _GOOD_NAME_WIDTH - _MIN_NAME_WIDTH
+    """The width at which names and notes can be read well."""
+    return _min_width(columns) + _GOOD_WIDTH - _MIN_NAME_WIDTH - 1 - _MIN_NOTE_WIDTH
 
 
-def _distribute(columns: Sequence[Column], width: int) -> Sequence[Column]:
+def _distribute(columns: Sequence[Column], width: int, texts: TextWidths) -> Sequence[Column]:
     """Give the remaining cells to name and note; drop a note that would get too few."""
     variable = {column.key for column in columns if not column.width}
     fixed = [column.width for column in columns if column.width]
-    name_width, note_width = _split_remainder(width - sum(fixed) - len(fixed), variable)
+    name_width, note_width = _split_remainder(width - sum(fixed) - len(fixed), variable, texts)
     widths = {ColumnKey.NAME: name_width, ColumnKey.NOTE: note_width}
     distributed = [column if column.width else replace(column, width=widths[column.key]) for column in columns]
     return [column for column in distributed if column.width > 0]
 
 
-def _split_remainder(cells: int, variable: set[ColumnKey]) -> tuple[int, int]:
+def _split_remainder(cells: int, variable: set[ColumnKey], texts: TextWidths) -> tuple[int, int]:
     """The widths of name and note out of the remaining cells."""
     if ColumnKey.NAME not in variable:
         return 0, max(cells, 0)
     if ColumnKey.NOTE not in variable or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
         return max(cells, 0), 0
     name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 11 // 20))
+    if texts.note > cells - 1 - name_width:
+        needed = -(-texts.name // _NAME_STEP) * _NAME_STEP
+        beside_reason = cells - 1 - min(texts.note, _REASON_WIDTH)
+        name_width = max(_MIN_NAME_WIDTH, min(name_width, needed, beside_reason))
     return name_width, cells - name_width - 1
 
 

@@ -165,7 +165,7 @@ class SearchBar(Horizontal):
         self.target = target
         self._suggester.values_of = cache(values_of)
         self._text_before = value
-        self.add_class("-open")
+        self._set_open(True)
         if not self.children:  # the first frame does not need them
             field = Input(compact=True, suggester=self._suggester)
             self.mount(Label("/"), field, Label(_SEARCH_KEYS, id="search-keys"))
@@ -214,7 +214,11 @@ class SearchBar(Horizontal):
             self._suggester.searches = tuple(dict.fromkeys((text, *self.searches)))[:MAX_SEARCHES]
         self._close()
 
+    def _set_open(self, is_open: bool) -> None:
+        self.set_class(is_open, "-open")
+        self.screen.query("ToastRack").set_class(is_open, "-above-search")
+
     def _close(self) -> None:
-        self.remove_class("-open")
+        self._set_open(False)
         self.query_one(Input).can_focus = False
         self.post_message(self.Closed(self.target))

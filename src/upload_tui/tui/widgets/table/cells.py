@@ -5,6 +5,7 @@ Pure functions.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from rich.cells import cell_len
 
@@ -28,14 +29,14 @@ from upload_tui.tui.widgets.pending_list import (
     time_left_text,
 )
 
-__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "second_line", "stage_class"]
+__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "reason_width", "second_line", "stage_class"]
 
 Piece = tuple[str, str]
 """A text and its component class; an empty class means the table's own style."""
 
 _BAR_CELLS = 8
 _QUIET, _DIM, _OVERDUE, _ERROR = "uploads--quiet", "uploads--dim", "uploads--overdue", "uploads--error"
-_STUCK, _CONTRADICTORY = "uploads--stuck", "uploads--contradictory"
+_STUCK, _CONTRADICTORY, _ANOMALY = "uploads--stuck", "uploads--contradictory", "uploads--anomaly"
 _MATCH = "uploads--match"
 BADGE_CLASSES = frozenset({_STUCK, _CONTRADICTORY})
 """The component classes of reversed text."""
@@ -146,10 +147,15 @@ def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
 
 
 def _problem_class(row: Row) -> str:
-    """The component class of a problem's colour: late, failed or with an anomaly; empty if there is no problem."""
+    """The component class of a problem's colour: late, failed or with an anomaly; empty if there is no problem.
+
+    An anomaly that is no trouble, such as a state of the service's own, has its sign and no colour.
+    """
     if row.lateness.is_stuck or row.lateness.is_overdue:
         return _OVERDUE
-    return _ERROR if row.stage is Stage.ERROR or row.anomaly_count else ""
+    if row.stage is Stage.ERROR or row.is_contradictory:
+        return _ERROR
+    return _ANOMALY if row.anomaly_count else ""
 
 
 def _text_class(row: Row) -> str:
@@ -184,10 +190,31 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
         text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
         if state := sanitize(row.unknown_state):
             text = _first_that_fits(width, f"{state}, {text}", state)
-        return ((fit_to_width(text, width), _ERROR),)
+        return ((fit_to_width(text, width), _ANOMALY),)
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
+
+
+_MAX_REASON_CELLS = 40
+_BADGE_CELLS = len(" STUCK 2h 13m ")
+
+
+def reason_width(row: Row) -> int:
+    """The cells that a note needs to say why an upload failed (with one detail) or is late; 0 for other uploads."""
+    if row.is_gone or row.is_contradictory:
+        return 0
+    if row.stage is Stage.ERROR:
+        return _cause_width(row.error_message)
+    if row.lateness.is_stuck:
+        return _BADGE_CELLS + 1 + len(next(iter(pending_reasons(row)), ""))
+    return len(_lateness_text(row))
+
+
+@lru_cache(maxsize=512)
+def _cause_width(message: str) -> int:
+    text = detailed_cause_text(message, 4 * _MAX_REASON_CELLS, "")
+    return min(cell_len(": ".join(text.split(": ")[:2])), _MAX_REASON_CELLS)
 
 
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:

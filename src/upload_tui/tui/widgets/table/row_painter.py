@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
 from textual.cache import FIFOCache
@@ -16,12 +15,13 @@ from upload_tui.tui.appearance.columns import (
     Column,
     ColumnKey,
     ColumnSpec,
+    TextWidths,
     fit_columns,
     title_text,
 )
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import fit_to_width, truncate_at_word
-from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, highlighted, second_line
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word, widest
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, highlighted, reason_width, second_line
 
 __all__ = ["Background", "ColumnView", "RowPainter", "TABLE_CLASSES"]
 
@@ -29,7 +29,17 @@ _MATCH = "uploads--match"
 
 
 _GENERAL_CLASSES = ("header", "quiet", "dim", "stale", "cursor", "cursor-blurred", "highlight")
-_SIGN_CLASSES = ("bar", "bar-blurred", "mark", "mark-under-bar", "match", "overdue", "stuck", "contradictory")
+_SIGN_CLASSES = (
+    "bar",
+    "bar-blurred",
+    "mark",
+    "mark-under-bar",
+    "match",
+    "overdue",
+    "stuck",
+    "contradictory",
+    "anomaly",
+)
 _STAGE_CLASSES = ("initiated", "completed", "verified", "error")
 
 TABLE_CLASSES = frozenset(f"uploads--{name}" for name in (*_GENERAL_CLASSES, *_SIGN_CLASSES, *_STAGE_CLASSES))
@@ -79,6 +89,8 @@ class RowPainter:
         self._width = 0
         self._display_options = DisplayOptions()
         self._view = ColumnView()
+        self._rows: Sequence[Row] = ()
+        self._texts = TextWidths()
         self._now: datetime | None = None
         self._day: date | None = None
         self._strips: FIFOCache[tuple[UploadKey, int, Background, bool], tuple[Row, object, Strip]] = FIFOCache(
@@ -89,22 +101,31 @@ class RowPainter:
         """Drop the painted lines, because the styles changed."""
         self._strips.clear()
 
-    def fit(self, width: int, display_options: DisplayOptions, view: ColumnView) -> None:
-        """Choose the columns for lines of `width` cells; the first cell is for the mark."""
-        if self.columns and (self._width, self._display_options, self._view) == (width, display_options, view):
+    def fit(self, width: int, display_options: DisplayOptions, view: ColumnView, rows: Sequence[Row]) -> None:
+        """Choose the columns for lines of `width` cells; the first cell is for the mark.
+
+        What the texts of `rows` need is kept until the width changes, so that columns do not move back and forth.
+        """
+        texts = self._texts if width == self._width else TextWidths()
+        if rows is not self._rows or texts is not self._texts:
+            names, reasons = (row.name or row.id for row in rows), (reason_width(row) for row in rows)
+            texts = TextWidths(max(texts.name, widest(names)), max(texts.note, *reasons, 0))
+            self._rows = rows
+        fitted = (width, display_options, view, texts)
+        if self.columns and (self._width, self._display_options, self._view, self._texts) == fitted:
             return
-        self._width, self._display_options, self._view = width, display_options, view
+        self._width, self._display_options, self._view, self._texts = fitted
         self._strips.clear()
-        columns = fit_columns(
+        services = tuple(title for _, title in display_options.services)
+        self.columns = fit_columns(
             width - 1,
             absolute_times=display_options.absolute_times,
             several_projects=view.several_projects,
             several_services=bool(display_options.services),
             specs=view.specs,
+            names={ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services},
+            texts=texts,
         )
-        services = tuple(title for _, title in display_options.services)
-        names = {ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services}
-        self.columns = tuple(replace(column, names=names.get(column.key, ())) for column in columns)
 
     def header(self, query: Query) -> Strip:
         """The titles of the columns."""

@@ -51,6 +51,11 @@ class RowWindow:
         return self._window.total
 
     @property
+    def rows(self) -> Sequence[Row]:
+        """The visible rows and those around them."""
+        return self._window.rows
+
+    @property
     def in_trouble(self) -> int:
         """Number of rows in trouble that come first in the order `trouble`."""
         return self._window.in_trouble

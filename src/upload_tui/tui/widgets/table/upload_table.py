@@ -214,7 +214,7 @@ class UploadTable(RowList, can_focus=True):
             self.display_options.columns_of(self.view_kind),
             tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
-        self._painter.fit(self.line_width or self.size.width, self.display_options, view)
+        self._painter.fit(self.line_width or self.size.width, self.display_options, view, self._window.rows)
 
     def _paint_ahead(self, row: Row, now: datetime) -> None:
         self._fit_columns()

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 from rich.cells import cell_len
+from rich.style import Style
 from textual.geometry import Size
 
 from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey, Store, StorePicture, ingest
@@ -19,6 +20,7 @@ from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
+from upload_tui.tui.widgets.table.row_painter import ColumnView, RowPainter
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import InMemoryPicture
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, read_upload_reading
@@ -238,3 +240,18 @@ def test_a_state_of_the_service_is_named_before_its_anomaly_and_apart_from_its_t
     for count, shown in ((0, state), (1, f"{state}, anomaly")):
         text = "".join(text for text, _ in cell(note, replace(detail.row, anomaly_count=count), NOW, DisplayOptions()))
         assert text.strip() == (shown if cell_len(shown) <= width else state)
+
+
+def test_reasons_are_whole_beside_a_project_and_columns_do_not_move_back() -> None:
+    message = f"{CHUNK_HASH_DIFFERS}: chunk 3: reported 900150983cd2…, stored 098f6bcd4621…"
+    failed, stuck = row_of(an_upload("mask_03.nii", error=3, message=message)), row_of(STUCK)
+    painter = RowPainter(lambda *_: Style())
+    view = ColumnView(several_projects=True, project_names=("Genome 01", "Genome 02"))
+    starts = []
+    for rows in ([row_of(VERIFIED)], [failed, stuck], [row_of(VERIFIED)]):
+        painter.fit(77, OPTIONS, view, rows)
+        starts.append(painter.header(Query()).text.index("Details"))
+    assert starts[0] > starts[1] == starts[2]
+    assert "bad chunk hash: chunk 3" in painter.row_line(failed, 0, NOW, "", is_marked=False).text
+    painter.fit(78, OPTIONS, view, [row_of(VERIFIED)])
+    assert painter.header(Query()).text.index("Details") == starts[0]
