@@ -158,9 +158,7 @@ async def test_a_long_note_is_cut_before_the_causes_of_alarms() -> None:
         reason = "times of uploads are about 1m 00s ahead of the service's clock, by which they are judged"
         session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, reason=reason))
         causes = "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m · "
-        assert (await alarm_of(pilot))[
-            1
-        ] == f"{causes}◌ times of uploads are about 1m 00s ahead of the service's clock"
+        assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s ahead of the service's clock"
         await pilot.resize_terminal(90, 24)
         assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s…"
 
