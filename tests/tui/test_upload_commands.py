@@ -155,13 +155,11 @@ async def test_an_upload_without_a_page_and_one_like_an_option_run_nothing() -> 
     commands = (UploadCommand("open", ("open", "{upload_url}")), UploadCommand("say", ("say", "{name}"), "b"))
     async with opened([an_upload("-rf")], commands=commands, run_program=programs.run) as (pilot, _, _):
         await pilot.press("o")
-        await until(pilot, lambda: len(toasts(pilot)) == 1)
+        no_page = "not started: it has no page; set upload_url in the profile · open"
+        await until(pilot, lambda: toasts(pilot) == [no_page])
         await pilot.press("b")
-        await until(pilot, lambda: len(toasts(pilot)) == 2)
-        assert sorted(toasts(pilot)) == [
-            "not started: -rf would be an option of say; put -- before {name} · say",
-            "not started: it has no page; set upload_url in the profile · open",
-        ]
+        option = "not started: -rf would be an option of say; put -- before {name} · say"
+        await until(pilot, lambda: toasts(pilot) == [option])
     assert programs.runs == []
 
 
