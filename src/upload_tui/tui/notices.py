@@ -291,4 +291,6 @@ class NoticeApp(App[int]):
             holder.remove()  # Textual empties it only, and it keeps a height
         width = max(1, self.size.width - _TOAST_FRAME_CELLS)
         first, *rest = [line.plain for line in Content(message).wrap(width)] or [""]
-        super().notify(f"{first}\n{truncate_at_word(' '.join(rest), width)}" if rest else first, **options)
+        if len(rest) > 1:
+            message = f"{first}\n{truncate_at_word(' '.join(rest), width)}"
+        super().notify(message, **options)
