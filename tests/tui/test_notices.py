@@ -15,6 +15,7 @@ from textual.widgets._toast import Toast, ToastHolder, ToastRack
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
+from upload_tui.monitor.store.database import Limits
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
@@ -139,7 +140,7 @@ class Wrong:
         self.kind = kind
         self.seconds = seconds or repeat(0.0)
         """What the store's stopwatch shows."""
-        store = Store(monotonic=lambda: next(self.seconds))
+        store = Store(monotonic=lambda: next(self.seconds), limits=Limits(long_list_rows=1))
         uploads = [self.upload(age) for age in ages]
         self.picture = InMemoryPicture(uploads, clock=FrozenClock(), service="https://example.org", store=store)
         self.alerts = Alerts(AlertSettings(quiet_seconds=0))
