@@ -82,10 +82,13 @@ def test_several_projects_of_a_source_have_figures_of_their_own(tmp_path: Path) 
     listing = tmp_path / "listing"
     listing.write_text("".join(f"{json.dumps(upload)}\n" for upload in uploads))
     command = shlex.join([sys.executable, "-c", "import sys; print(open(sys.argv[1]).read())", str(listing)])
-    with started(*LISTEN, "--command", command) as process:
+    projects = [word for name in ("in", "out", "none") for word in ("--project", name)]
+    with started(*LISTEN, "--command", command, *projects) as process:
         address = address_of(process)
         get_until(address, "/healthz", 200)
         text = get(address, "/metrics")[1]
+        assert process.stderr is not None
+        assert "No project with the id or name none is in the listing" in process.stderr.readline()
     check(text)
     counts = {key[1:]: value for key, value in samples(text).items() if key[0] == "upload_tui_uploads" and value}
     assert [(key[0], key[-1]) for key in counts] == [

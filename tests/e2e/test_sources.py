@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -192,6 +193,14 @@ def test_wait_ends_with_the_code_of_the_outcome(here: Here, source: Source, ids:
     assert here("wait", *ids, "--command", source(*UPLOADS)).code == code
 
 
+@pytest.mark.parametrize(
+    "line", ["wait v", "wait --where v", "tail v", "list --fail-on-error", "report --fail-on-error"]
+)
+def test_an_error_message_without_the_stage_is_no_failure(here: Here, source: Source, line: str) -> None:
+    command = source({"id": "v", "name": "v", "stage": "verified", "error_message": "0 errors"})
+    assert here(*line.split(), "--command", command).code == 0
+
+
 @pytest.mark.parametrize("other", [{"stage": "completed"}, {"name": 7}], ids=str)
 @pytest.mark.parametrize("is_first", [True, False])
 def test_an_upload_whose_lines_contradict_each_other_is_not_believed(
@@ -290,6 +299,12 @@ def test_a_source_that_fails_is_named_with_a_documented_code(
     assert ended.code == (0 if is_warning else code), ended
     assert CHECKED.get(problem, problem).removeprefix("partial: ") in ended.out + ended.err or problem in ended.err
     assert "does not list it" not in ended.err
+
+
+@pytest.mark.parametrize("end", [";", "+"])
+@pytest.mark.parametrize("option", ["-exec", "-ok"])
+def test_the_end_of_a_command_of_find_is_no_word_for_a_shell(here: Here, option: str, end: str) -> None:
+    assert "shell" not in here("list", "--command", f"false . {option} cat {{}} '{end}'").err
 
 
 @pytest.mark.parametrize("command", ["false {} head", "no-such-program {} head"])
@@ -416,16 +431,16 @@ import json, pathlib, sys
 count = pathlib.Path(sys.argv[1])
 number = int(count.read_text()) + 1 if count.exists() else 1
 count.write_text(str(number))
-stage = "initiated" if number < 3 else "completed"
-print(json.dumps({"id": "a", "name": "a", "stage": stage, "on": f"2026-03-14T09:00:0{number // 3}Z"}))
+stage = ["", "initiated", "initiated", "completed", "error", "completed", "error", "initiated"][min(number, 7)]
+print(json.dumps({"id": "a", "name": "a", "stage": stage}))
 sys.exit(number == 2)
 """
     command = shlex.join([sys.executable, "-I", "-c", script, str(tmp_path / "count")])
     environment = {"UPLOAD_TUI_REFRESH": "0.05"}
-    tailed = run("tail", "--count", "1", "--command", command, environment=environment)
-    assert [(record["kind"], record["from"], record["to"]) for record in tailed.records] == [
-        ("stage", "initiated", "completed")
-    ]
+    tailed = run("tail", "--count", "6", "--command", command, environment=environment)
+    stages = ["initiated", "completed", "error", "completed", "error", "initiated"]
+    found = [(record["from"], record["to"]) for record in tailed.records if record["kind"] == "stage"]
+    assert found == [*pairwise(stages)]
     assert "retrying: partial: exit code 1" in tailed.err
 
 
@@ -507,14 +522,19 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         ({"current": {"state": "frozen"}}, [], ["neither pending nor final, in a state of its own: frozen"]),
         ({"verifed_on": "2026-03-14T08:00:00Z"}, [], ["unknown field verifed_on. Did you mean verified_on?"]),
         ({"stage": "completed", "ended": True}, [], []),
-        ({"stage": "completed", "error_message": "no space"}, [], []),
+        ({"stage": "error", "error_message": "no space"}, [], []),
+        (
+            {"stage": "verified", "error_message": "0 errors"},
+            ["line 1: message without error: error_message is there, but no stage error"],
+            [],
+        ),
         (
             {"stage": "completed", "current": {"state": "verified"}},
             ["line 1: stage is 'completed', but verified by the other fields, which counts"],
             [],
         ),
     ],
-    ids=["own state", "own current state", "unknown field", "ended", "failed", "contradictory"],
+    ids=["own state", "own current state", "unknown field", "ended", "failed", "no error", "contradictory"],
 )
 def test_source_check_tells_what_breaks_the_contract_from_what_may_be_a_mistake(
     here: Here, source: Source, line: Mapping[str, Any], problems: list[str], notes: list[str]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 from textual.widgets import Static
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.monitor import CommandEnded, Detail, Query, UploadChange, parse_query
-from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.clock import SystemClock
+from upload_tui.monitor import CommandEnded, Detail, Query, Store, StorePicture, UploadChange, parse_query
+from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.sources import UploadLine, source_reading
+from upload_tui.testing import NOW, InMemorySession, an_upload
 from upload_tui.tui import ChangeHook, CommandOutput, CommandResult, ProgramRun, UploadCommand, check_fields
 from upload_tui.tui.screens.help import OutputScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -98,6 +102,40 @@ def test_fields_are_checked(arguments: Sequence[str], message: str) -> None:
 def test_values_that_would_be_another_page_have_none() -> None:
     assert argument_values(detail_of(".."), "https://dds.test/{name}")["upload_url"] == ""
     assert argument_values(detail_of("a b/c"), "https://dds.test/{name}")["upload_url"] == "https://dds.test/a%20b%2Fc"
+
+
+def detail_with_url(url: object) -> Detail:
+    """The upload of a source whose line has this url."""
+    store, line = Store(), UploadLine("u", {"id": "u", "name": "u", "url": url})
+    ingest(store, [source_reading(line, None, read_on=NOW, default_project="p")], "source:x", is_logged=False)
+    detail = StorePicture(store, SystemClock(), "source:x").detail("u")
+    store.close()
+    assert detail is not None
+    return detail
+
+
+@pytest.mark.parametrize("url", ["https://x.test/u/7", "http://x/?id=7&tab=files#chunks", "https://x/%C3%A4?q"])
+def test_the_page_of_an_upload_of_a_source_is_the_address_that_it_printed(url: str) -> None:
+    assert argument_values(detail_with_url(url), "https://dds.test/{id}")["upload_url"] == url
+
+
+@pytest.mark.parametrize("url", ["ftp://x/a", "javascript:alert(1)", "x.test/a", "https://x/a b", "HTTP:/x", "/a"])
+def test_an_address_of_a_source_that_is_no_page_is_named(url: str) -> None:
+    detail = detail_with_url(url)
+    with pytest.raises(ValueError, match=re.escape(f"its url is not an http(s) address: {url}")):
+        rendered_arguments(("open", "{upload_url}"), argument_values(detail, ""))
+    assert argument_values(detail, "https://dds.test/{id}")["upload_url"] == "https://dds.test/u"
+
+
+SECRETS = ["//ada:hunter2@x/a", "//x/a?X-Amz-Signature=hunter2", "//x/#%74oken=hunter2", "//x/?a=1;session=hunter2"]
+
+
+@pytest.mark.parametrize("url", [7, *(scheme + rest for rest in SECRETS for scheme in ("https:", "ftp:"))])
+def test_an_address_of_a_source_that_may_contain_a_secret_is_not_kept(url: object) -> None:
+    detail = detail_with_url(url)
+    assert "hunter2" not in detail.raw
+    with pytest.raises(ValueError, match="its url may contain a secret, and is not kept"):
+        rendered_arguments(("open", "{upload_url}"), argument_values(detail, ""))
 
 
 async def test_a_command_runs_for_each_marked_upload_and_the_activity_shows_how_it_ended() -> None:

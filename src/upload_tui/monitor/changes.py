@@ -87,7 +87,7 @@ class UploadSeen(UploadChange, frozen=True, kw_only=True):
 
 
 class StageReached(UploadChange, frozen=True, kw_only=True):
-    """An upload reached a stage; a stage that it passed between two readings has a change of its own.
+    """An upload reached a stage, also an earlier one again; one that it passed between two readings has a change of its own.
 
     `before` is None for the first stage; `on`, `earliest` and `latest` are as in `status.Event`.
     """
@@ -99,6 +99,11 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
     earliest: datetime | None = None
     latest: datetime | None = None
     error_message: str | None = None
+
+    @property
+    def is_again(self) -> bool:
+        """Whether the upload was in a later stage before, as one that failed and is tried again."""
+        return self.before is not None and self.before.rank > self.after.rank
 
     @property
     def happened_on(self) -> datetime:

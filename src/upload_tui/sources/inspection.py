@@ -118,7 +118,7 @@ class Inspection(Struct):
         is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
         if state is not None and is_own:
             self.own_states.add(state.name)
-        elif isinstance(stage, str) and stage.strip().lower() != upload.stage and upload.timeline.error_message is None:
+        elif isinstance(stage, str) and stage.strip().lower() != upload.stage:
             self.add_problem(
                 f"line {number:,}: stage is {quote(stage)}, but {upload.stage} by the other fields, which counts"
             )

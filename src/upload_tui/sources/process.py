@@ -22,6 +22,8 @@ __all__ = ["CommandSource", "source_environment"]
 _READ_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
+_EXEC_OPTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+"""Options of `find`; `;` ends the command that follows."""
 _PREFIX = "UPLOAD_TUI_"
 _VERSION_VARIABLE = f"{_PREFIX}SOURCE_VERSION"
 _VERSION = "1"
@@ -102,7 +104,8 @@ class CommandSource:
 
 def _shell_hint(command: Sequence[str]) -> str:
     """What helps if a command was written for a shell; empty if none of its words shows that."""
-    word = next((word for word in command if word in _SHELL_WORDS), "")
+    shell_words = _SHELL_WORDS if _EXEC_OPTIONS.isdisjoint(command) else _SHELL_WORDS - {";"}
+    word = next((word for word in command if word in shell_words), "")
     return f"There is no shell: {word} is an argument. Put the command in a script, or use sh -c '…'." if word else ""
 
 

@@ -8,12 +8,15 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from msgspec import MsgspecError
 from msgspec.json import encode
 from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
+from upload_tui.lazy import lazy_pattern
+from upload_tui.redaction import hide_secrets_in_text
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import Certainty, Event, Stage, Timeline
@@ -22,6 +25,8 @@ from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_se
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
 
 CONTRACT_VERSION = 1
+_ADDRESS_SIGNS = lazy_pattern(r"[?#&;]")
+"""What begins a pair of a name and a value."""
 
 
 def source_reading(
@@ -40,6 +45,9 @@ def source_reading(
         InvalidResponseError: it is nested too deeply.
     """
     fields = mask_secrets(line.fields)
+    page = line.fields.get("url")
+    if isinstance(page, str) and _is_plain_address(page):  # any other address is hidden, as it may be signed
+        fields = {**fields, "url": page}
     upload = parse_upload(fields, read_on=read_on, default_project=default_project)
     seen: dict[str, Any] = {}
     if before is not None:
@@ -87,6 +95,12 @@ def is_same_line(line: UploadLine, payload: Any, default_project: str) -> bool:
         return encode(line.fields) == encode(payload["line"])
     except (MsgspecError, ValueError, OverflowError, RecursionError):
         return False
+
+
+def _is_plain_address(url: str) -> bool:
+    """Whether an address has no user, and no part that looks like a secret."""
+    words = _ADDRESS_SIGNS.sub(" ", unquote(url))
+    return hide_secrets_in_text(words) == words
 
 
 def _is_source(payload: Any) -> bool:

@@ -68,7 +68,7 @@ LINE_FIELDS = (
     *(LineField(f"{stage}_on", _TIME, f"when {verb} (in place of `stage`)") for stage, verb in _TIMES.items()),
     LineField("current", _STATE, 'in place of `stage`: {"state": …, "state_on": …}'),
     LineField("prior", {"type": ["array", "null"], "items": _STATE}, "the states before `current`"),
-    LineField("error_message", {"type": ["string", "null"]}, "why it failed"),
+    LineField("error_message", {"type": ["string", "null"]}, "why it failed; counts only with the stage error"),
     LineField("received_bytes", _COUNT, "bytes that have arrived"),
     LineField(
         "chunks",
@@ -83,7 +83,7 @@ LINE_FIELDS = (
     LineField("updated_on", _TIME, "when bytes last arrived; if left out, when that was observed"),
     LineField("by", {"type": ["string", "null"]}, "who uploads"),
     LineField("content_type", {"type": ["string", "null"]}, "the media type"),
-    LineField("url", {"type": ["string", "null"]}, "its page"),
+    LineField("url", {"type": ["string", "null"]}, "its page, an http(s) address; one that may contain a secret is not kept"),
     LineField(
         "ended", {"type": ["boolean", "null"]}, "true: the upload has ended; it is not gone when it is no longer listed"
     ),

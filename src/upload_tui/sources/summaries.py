@@ -133,6 +133,8 @@ def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -
         count, received = len(chunks), sum([chunk.size for chunk in chunks])
         if received > MAX_NUMBER:
             return None
+    if isinstance(received, int) and isinstance(size, int) and received > size:
+        return None
     project = fields.project or default_project
     return _new_summary((
         fields.id, project, project, fields.name, None if size is UNSET else size, stage, since, certainty, initiated, completed,

@@ -178,7 +178,7 @@ class _UploadParser:
             self._unreadable("stage", stage)
         if not timeline.events and timeline.unknown_state is None:
             timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
-        timeline = _with_message(timeline, fields.get("error_message"))
+        timeline = self._with_message(timeline)
         if not self._flag("ended"):
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
@@ -207,8 +207,6 @@ class _UploadParser:
         status = {key: fields[key] for key in keys if fields.get(key) is not None}
         if not status:
             return _sorted_timeline(known.values())
-        if isinstance(fields.get("error_message"), str):
-            status["error_message"] = fields["error_message"]
         reading = read_status(status)
         self._anomalies.extend(reading.anomalies)
         events = {event.stage: event for event in reading.timeline.events}
@@ -227,6 +225,19 @@ class _UploadParser:
         event = Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED)
         return replace(timeline, events=_sorted_timeline((*timeline.events, event)).events)
 
+    def _with_message(self, timeline: Timeline) -> Timeline:
+        """Give the error its message. Only a stage is an error: many programs print a message such as `0 errors` of each upload."""
+        message = self._text("error_message")
+        if not message.strip():
+            return timeline
+        if timeline.event(Stage.ERROR) is None:
+            self._anomalies.append(
+                Anomaly(AnomalyName.MESSAGE_WITHOUT_ERROR, "error_message is there, but no stage error")
+            )
+            return timeline
+        events = (replace(one, message=message) if one.stage is Stage.ERROR else one for one in timeline.events)
+        return replace(timeline, events=tuple(events))
+
 
 def _stage(name: object) -> Stage | None:
     """The stage of that name, without regard to case; None if it is not in the design."""
@@ -236,15 +247,6 @@ def _stage(name: object) -> Stage | None:
 
 def _sorted_timeline(events: Iterable[Event]) -> Timeline:
     return Timeline(tuple(sorted(events, key=lambda event: event.stage.rank)))
-
-
-def _with_message(timeline: Timeline, message: object) -> Timeline:
-    """Give the error its message; a message without an error is an error, as in the status shapes."""
-    if not isinstance(message, str) or not message.strip() or timeline.unknown_state is not None:
-        return timeline
-    error = timeline.event(Stage.ERROR) or Event(Stage.ERROR, None, Certainty.OBSERVED)
-    others = (event for event in timeline.events if event.stage is not Stage.ERROR)
-    return replace(timeline, events=(*others, replace(error, message=message)))
 
 
 def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
@@ -269,6 +271,9 @@ def _inspect(upload: Upload, unreadable_chunk_count: int) -> tuple[Anomaly, ...]
     found = inspect_timeline(upload.timeline, upload.read_on)
     if ABILITIES[Origin.SOURCE][Ability.STAGE_HISTORY] is Support.NEVER:
         found = tuple(anomaly for anomaly in found if anomaly.name not in _MISSING_STAGES)
+    if upload.size_bytes is not None and upload.chunk_bytes > upload.size_bytes:
+        detail = f"more bytes have arrived than its size of {upload.size_bytes}"  # without their number: it may grow
+        found = (*found, Anomaly(AnomalyName.RECEIVED_TOO_MUCH, detail))
     if not (upload.has_final_chunks and upload.has_received_bytes):
         return found
     chunks = (

@@ -54,7 +54,7 @@ class AnomalyName(StrEnum):
     REPEATED_STATE = "repeated_state"
     """The same state is listed more than once."""
     MESSAGE_WITHOUT_ERROR = "message_without_error"
-    """An error message without a time of the error. It counts as an error."""
+    """An error message without a time of the error, which counts as an error; of a source without the stage, it does not."""
     UNKNOWN_SHAPE = "unknown_shape"
     """The status has none of the three shapes."""
     UNREADABLE_FIELD = "unreadable_field"
@@ -71,6 +71,8 @@ class AnomalyName(StrEnum):
     """A chunk number is listed more than once."""
     CHUNK_SIZES_DIFFER = "chunk_sizes_differ"
     """Completed, but the sizes of the chunks do not add up to the size of the upload."""
+    RECEIVED_TOO_MUCH = "received_too_much"
+    """More bytes have arrived at a source than the size of the upload."""
     CHUNKS_INVALID = "chunks_invalid"
     """A listed chunk has a number below 1, or it or the whole list cannot be read."""
 
@@ -184,7 +186,7 @@ class Transition(Struct, frozen=True):
 
 
 def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
-    """Compare two readings of one upload.
+    """Compare two readings of one upload. One that is in an earlier stage than before has reached that stage again.
 
     Args:
         before: the older reading; None if there is none, so that every stage is new.
@@ -195,12 +197,17 @@ def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple
         a stage that is no longer reported, a fixed time that changed.
     """
     known = {event.stage for event in before.events} if before else set()
-    stage: Stage | None = before.stage if before and before.events else None
+    has_moved = before is None or before.stage is not after.stage
+    stage: Stage | None = before.stage if before and before.events and has_moved else None
     steps: list[Transition] = []
     for event in after.events:
         if event.stage not in known:
             steps.append(Transition(stage, event))
+        if event.stage not in known or not has_moved:
             stage = event.stage
+    states = (before.unknown_state if before else None, after.unknown_state)
+    if has_moved and after.current is not None and stage is not after.stage and states == (None, None):
+        steps.append(Transition(stage, after.current))
     return tuple(steps), tuple(_contradictions(before, after)) if before else ()
 
 

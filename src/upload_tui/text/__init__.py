@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         parse_duration,
         parse_moment,
         parse_size,
+        percent_text,
         plural,
         short_clock_text,
         size_text,
@@ -47,6 +48,7 @@ __all__ = [
     "parse_duration",
     "parse_moment",
     "parse_size",
+    "percent_text",
     "plural",
     "sanitize",
     "sanitize_line",
@@ -65,7 +67,7 @@ __getattr__, __dir__ = lazy_names(
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_date parse_duration parse_moment parse_size "
-            "plural short_clock_text size_text span_text sparkline_text"
+            "percent_text plural short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },

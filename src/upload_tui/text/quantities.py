@@ -17,6 +17,7 @@ __all__ = [
     "parse_duration",
     "parse_moment",
     "parse_size",
+    "percent_text",
     "plural",
     "short_clock_text",
     "size_text",
@@ -93,6 +94,12 @@ def duration_text(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f}s"
     return f"{seconds:.0f}s" if seconds < _MINUTE - 0.5 else span_text(round(seconds))
+
+
+def percent_text(received_bytes: int, size_bytes: int) -> str:
+    """A share of a size that is not 0, rounded down, so that `100%` means that nothing is missing."""
+    percent = received_bytes * 100 // size_bytes
+    return f"{percent}%" if percent < 1000 else "over 999%"
 
 
 def parse_duration(text: str) -> float | None:

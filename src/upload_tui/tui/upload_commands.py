@@ -16,6 +16,7 @@ from msgspec import Struct
 from upload_tui.errors import did_you_mean
 from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import UPLOAD_FIELDS, Detail, UploadChange, Where, flat_upload, upload_record
+from upload_tui.redaction import HIDDEN
 from upload_tui.status import Origin
 
 __all__ = [
@@ -32,6 +33,9 @@ __all__ = [
 _FIELD = lazy_pattern(r"\{\{(\w+)\}\}|\{(\w+)\}")
 """`{{name}}` is the text `{name}`, `{name}` a field."""
 _ADDED_FIELDS = ("by", "upload_url")
+_URL_PROBLEM = "no page"
+"""Why there is no page; no name of a field."""
+_MAX_URL_CHARACTERS = 60
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh"})
 _OPTIONS_END = "--"
 
@@ -139,7 +143,22 @@ def argument_values(detail: Detail, url_template: str) -> Mapping[str, str]:
     """The fields of an upload as texts; unknown ones are empty. `url_template` is the setting `upload_url`."""
     record: Mapping[str, Any] = {**flat_upload(upload_record(detail)), "by": detail.row.uploader}
     values = {name: _text(value) for name, value in record.items()}
-    return {**values, "upload_url": _page(detail, values, url_template)}
+    line = json.loads(detail.raw or "{}") if detail.upload.origin is Origin.SOURCE else None
+    url = _text(line.get("url")) if isinstance(line, dict) else ""
+    problem = _url_problem(url)
+    return {
+        **values,
+        "upload_url": _page(values, url_template) if problem or not url else url,
+        _URL_PROBLEM: problem or "it has no page; set upload_url in the profile",
+    }
+
+
+def _url_problem(url: str) -> str:
+    """Why the address that a source gave cannot be opened; empty if it can, or if there is none."""
+    if HIDDEN in url:
+        return "its url may contain a secret, and is not kept"
+    is_page = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
+    return "" if is_page or not url else f"its url is not an http(s) address: {url[:_MAX_URL_CHARACTERS]}"
 
 
 def _text(value: object) -> str:
@@ -150,16 +169,11 @@ def _text(value: object) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _page(detail: Detail, values: Mapping[str, str], url_template: str) -> str:
-    """The address of an upload's page: the one that a source gave, else that of the setting; empty if there is none.
+def _page(values: Mapping[str, str], url_template: str) -> str:
+    """The address of an upload's page by the setting; empty if there is none.
 
     Values in it are quoted, so that they stay within their part of the path or the query.
     """
-    if detail.upload.origin is Origin.SOURCE:
-        line = json.loads(detail.raw or "{}")
-        url = _text(line.get("url")) if isinstance(line, dict) else ""
-        if url.startswith(("https://", "http://")) and url.isprintable() and " " not in url:
-            return url
     used = [values[name] for name in _fields_of(url_template) if name in values]
     if any(value in {"", ".", ".."} for value in used):  # these would be another page
         return ""
@@ -175,7 +189,7 @@ def rendered_arguments(arguments: Sequence[str], values: Mapping[str, str]) -> t
     rendered: list[str] = []
     for template in arguments:
         if "upload_url" in _fields_of(template) and not values["upload_url"]:
-            raise ValueError("it has no page; set upload_url in the profile")
+            raise ValueError(values[_URL_PROBLEM])
         text = _FIELD.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
         if text.startswith("-") and not template.startswith("-") and _OPTIONS_END not in arguments[: len(rendered)]:
             raise ValueError(f"{text[:40]} would be an option of {arguments[0]}; put -- before {template}")

@@ -1,6 +1,7 @@
 """The contract of a line: what is an upload, what its fields mean, and that no line breaks the reader."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -193,9 +194,37 @@ def test_numbers_of_chunks_without_a_list() -> None:
     )
 
 
-def test_an_error_message_is_an_error() -> None:
-    upload = upload_of(stage="completed", on=ON, error_message="no space")
-    assert (upload.stage, upload.timeline.error_message) == (Stage.ERROR, "no space")
+FORMS_OF_STAGES: list[Callable[[str], dict[str, Any]]] = [
+    lambda stage: {"stage": stage, "on": ON},
+    lambda stage: {f"{stage}_on": ON},
+    lambda stage: {"current": {"state": stage, "state_on": None}},
+    lambda stage: {"timeline": [{"stage": stage, "on": ON}]},
+]
+
+
+@pytest.mark.parametrize("message", ["0 errors", "no space", " ", "", None])
+@pytest.mark.parametrize("stage", [*map(str, Stage)])
+@pytest.mark.parametrize("form", FORMS_OF_STAGES)
+def test_an_upload_fails_only_by_its_stage(
+    form: Callable[[str], dict[str, Any]], stage: str, message: str | None
+) -> None:
+    upload, is_text = upload_of(**form(stage), error_message=message), bool(message and message.strip())
+    assert (upload.stage, upload.timeline.error_message) == (stage, message if is_text and stage == "error" else None)
+    assert [one.name for one in upload.anomalies] == ["message_without_error"] * (is_text and stage != "error")
+
+
+@pytest.mark.parametrize("size", [None, 0, 99, 100])
+@pytest.mark.parametrize("stage", [*map(str, Stage)])
+@pytest.mark.parametrize(
+    "received",
+    [{"received_bytes": 100}, {"chunks": [{"number": 1, "size": 100}]}, {"chunks": {"count": 1, "size_bytes": 100}}],
+    ids=str,
+)
+def test_more_bytes_than_the_size_are_an_anomaly(received: dict[str, Any], stage: str, size: int | None) -> None:
+    upload = upload_of(stage=stage, size=size, **received)
+    is_more = size is not None and size < 100
+    assert [one.name for one in upload.anomalies] == ["received_too_much"] * is_more
+    assert not is_contradictory(upload.stage, upload.anomalies)
 
 
 def test_an_upload_that_ended_in_a_pending_stage_waits_for_nothing() -> None:

@@ -118,6 +118,8 @@ def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
         {"type": "end"},
         {"size": -1},
         {"error_message": "lost"},
+        {"size": 6, "received_bytes": 7},
+        {"size": 0, "chunks": [{"number": 1, "size": 7}]},
         {"on": ON},
         {"stage": "quarantined"},
         {"stage": "completed", "completed_on": ON},

@@ -2,6 +2,8 @@
 
 import re
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.status.timelines import COMPLETED, VERIFIED, at, names, timeline
 
 from upload_tui.status import (
@@ -39,8 +41,22 @@ def test_equal_readings_have_no_transitions() -> None:
 
 def test_a_stage_that_is_no_longer_reported_is_an_anomaly() -> None:
     steps, anomalies = transitions_between(VERIFIED, COMPLETED)
-    assert steps == ()
+    assert [(step.previous, step.event) for step in steps] == [(Stage.VERIFIED, COMPLETED.events[-1])]
     assert names(anomalies) == {AnomalyName.STAGE_WENT_BACKWARDS}
+
+
+@given(st.lists(st.sets(st.sampled_from([*Stage]), min_size=1), min_size=1, max_size=6))
+def test_the_transitions_of_some_readings_lead_from_each_stage_to_the_next(readings: list[set[Stage]]) -> None:
+    """Also to one that the upload was in before; each begins where the last one ended, and the last one ends in the stage."""
+    before, stage = None, None
+    for stages in readings:
+        after = timeline(*sorted(stages, key=lambda one: one.rank))
+        steps, _ = transitions_between(before, after)
+        if before is None or after.stage is not before.stage:
+            assert [step.previous for step in steps] == [stage, *(step.event.stage for step in steps[:-1])]
+            stage = steps[-1].event.stage
+            assert stage is after.stage
+        before = after
 
 
 def test_a_middle_stage_that_is_no_longer_reported_is_an_anomaly() -> None:

@@ -148,7 +148,7 @@ async def _selected_changes(
                     if past.upload.project_id == change.project.id and (past.upload.id, past.after) not in printed:
                         printed.add((past.upload.id, past.after))
                         yield past
-        elif isinstance(change, StageReached) and (change.upload.id, change.after) in printed:
+        elif isinstance(change, StageReached) and _is_printed(change, printed):
             continue
         elif _matches(change, session.picture, options):
             if without_past and isinstance(change, StageReached):
@@ -156,6 +156,13 @@ async def _selected_changes(
             yield change
         if session.lost_projects and len(session.lost_projects) == len(session.projects):
             raise lost_error(session.lost_projects)
+
+
+def _is_printed(change: "StageReached", printed: set[tuple[str, Stage]]) -> bool:
+    """Whether a change was printed as one of the past; forget those of stages that may be reached again."""
+    if change.is_again:
+        printed -= {(change.upload.id, stage) for stage in Stage if stage.rank >= change.after.rank}
+    return (change.upload.id, change.after) in printed
 
 
 def _matches(change: "Change", picture: "Picture", options: _Options) -> bool:
@@ -265,7 +272,8 @@ class _Follower(Struct):
             if not (isinstance(change, UploadChange) and change.upload.id in ids):
                 continue
             key = (change.upload.id, change.after) if isinstance(change, StageReached) else None
-            if key not in self._printed and self._line_count != self.options.count:
+            is_printed = isinstance(change, StageReached) and _is_printed(change, self._printed)
+            if not is_printed and self._line_count != self.options.count:
                 if _matches(change, self.picture, self.options):
                     self.printer.print_record(change_record(change))
                     self._line_count += 1

@@ -121,7 +121,9 @@ class ClockCheck:
         if self._round_ended_on is None:
             return
         for change in changes:
-            if isinstance(change, StageReached) and change.on is not None and change.certainty is Certainty.REPORTED:
+            if not isinstance(change, StageReached) or change.is_again:  # the time may be that of the first time
+                continue
+            if change.on is not None and change.certainty is Certainty.REPORTED:
                 late = (change.on - change.at).total_seconds()
                 early = (change.on - self._round_ended_on).total_seconds()
                 self._errors.append(late if late > 0 else min(early, 0.0))

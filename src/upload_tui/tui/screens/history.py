@@ -23,7 +23,16 @@ from upload_tui.monitor import (
     UploadSeen,
 )
 from upload_tui.status import Anomaly, Certainty, Event
-from upload_tui.text import clock_text, duration_text, event_text, failed_chunks, plural, sanitize, size_text
+from upload_tui.text import (
+    clock_text,
+    duration_text,
+    event_text,
+    failed_chunks,
+    percent_text,
+    plural,
+    sanitize,
+    size_text,
+)
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
@@ -116,8 +125,8 @@ def _chunks_text(detail: Detail) -> str:
     count = "" if upload.chunk_count is None else f"{plural(upload.chunk_count, 'chunk')}, "
     if not upload.size_bytes:
         return f"{count}{size_text(upload.chunk_bytes)}"
-    percent = upload.chunk_bytes * 100 // upload.size_bytes
-    return f"{count}{size_text(upload.chunk_bytes)} of {size_text(upload.size_bytes)}, {percent}%"
+    percent = percent_text(upload.chunk_bytes, upload.size_bytes)
+    return f"{count}{size_text(upload.chunk_bytes)} of {size_text(upload.size_bytes)}, {percent}"
 
 
 def _chunk_facts(detail: Detail, glyphs: Glyphs) -> Iterator[Fact]:

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from upload_tui.status import Origin, Stage, is_contradictory
-from upload_tui.text import plural, size_text
+from upload_tui.text import percent_text, plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.widgets.chunk_summary import ChunkState, ChunkSummary, NumberSpan, group_spans, summarize_chunks
@@ -127,19 +127,13 @@ def _share_text(upload: "Upload") -> str:
     if upload.size_bytes is not None:
         text += f" of {size_text(upload.size_bytes)}"
     if upload.size_bytes:
-        text += f", {_percent_text(upload.chunk_bytes, upload.size_bytes)}"
+        text += f", {percent_text(upload.chunk_bytes, upload.size_bytes)}"
     return text
 
 
 def _total_line(upload: "Upload") -> Content:
     """Number of chunks, received size and its share of the declared size."""
     return Content.styled(f"{plural(len(upload.chunks or ()), 'chunk')}, {_share_text(upload)}", _QUIET)
-
-
-def _percent_text(received_bytes: int, declared_bytes: int) -> str:
-    """Rounded down, so that 100% means that nothing is missing."""
-    percent = received_bytes * 100 // declared_bytes
-    return f"{percent}%" if percent < 1000 else "over 999%"
 
 
 class _Painter(Struct, frozen=True):

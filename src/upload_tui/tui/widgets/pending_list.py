@@ -9,7 +9,7 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import ProjectRef, Row, WaitsFor
 from upload_tui.status import Certainty, Origin, Stage
-from upload_tui.text import age_text, duration_text, sanitize, size_text
+from upload_tui.text import age_text, duration_text, percent_text, sanitize, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
@@ -94,13 +94,18 @@ def pending_reasons(row: Row) -> Sequence[str]:
     if row.chunk_count is None and not row.chunk_bytes:
         return ["waiting for client"]
     received = row.chunk_bytes or 0
+    if row.size_bytes and received > row.size_bytes:
+        percent = percent_text(received, row.size_bytes)
+        return [f"{percent} received, more than its size", f"{percent} received"]
     if row.size_bytes is not None and received >= row.size_bytes:
         if row.lateness.is_stuck or row.lateness.is_overdue:
             return ["all chunks received, client never completed it", "client never completed it", "never completed"]
         return ["100% received, waiting for client", "100% received"]
     if not received:
         return ["no chunks received"]
-    return [f"{received * 100 // row.size_bytes}% received" if row.size_bytes else f"{size_text(received)} received"]
+    return [
+        f"{percent_text(received, row.size_bytes)} received" if row.size_bytes else f"{size_text(received)} received"
+    ]
 
 
 def pending_details(row: Row, now: datetime) -> Iterator[str]:

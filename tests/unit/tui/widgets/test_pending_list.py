@@ -34,6 +34,7 @@ def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
         (Stage.INITIATED, Lateness(), 0.0, "no chunks received"),
         (Stage.INITIATED, Lateness(), None, "waiting for client"),
         (Stage.INITIATED, Lateness(), 1.0, "100% received, waiting for client"),
+        (Stage.INITIATED, STUCK, 1.5, "stuck: 150% received, more than its size"),
         (Stage.INITIATED, STUCK, 1.0, "stuck: all chunks received, client never completed it"),
         (Stage.INITIATED, STUCK, 0.5, "stuck: 50% received"),
         (Stage.INITIATED, Lateness(is_overdue=True), 0.5, "overdue: 50% received"),

@@ -269,7 +269,9 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     if not row.size_bytes:
         return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
-    percent = f" {int(share * 100):3}%"  # 100% only if all was received, as in the list of what waits
+    is_more = row.chunk_bytes > row.size_bytes
+    # 100% only if all was received, as in the list of what waits
+    percent = ">100%" if is_more else f" {int(share * 100):3}%"
     if width < _BAR_CELLS + len(percent):  # a cut bar would look full
         return ((fit_to_width(percent.strip(), width), ""),)
     full = int(share * _BAR_CELLS)
