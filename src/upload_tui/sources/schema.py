@@ -83,7 +83,9 @@ LINE_FIELDS = (
     LineField("updated_on", _TIME, "when bytes last arrived; if left out, when that was observed"),
     LineField("by", {"type": ["string", "null"]}, "who uploads"),
     LineField("content_type", {"type": ["string", "null"]}, "the media type"),
-    LineField("url", {"type": ["string", "null"]}, "its page, an http(s) address; one that may contain a secret is not kept"),
+    LineField(
+        "url", {"type": ["string", "null"]}, "its page, an http(s) address; one that may contain a secret is not kept"
+    ),
     LineField(
         "ended", {"type": ["boolean", "null"]}, "true: the upload has ended; it is not gone when it is no longer listed"
     ),

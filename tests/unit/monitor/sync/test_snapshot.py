@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from tests.unit.cli.virtual_program import virtual_time
 from tests.unit.sources.lines import LATER, ON
 from tests.unit.sources.scripted_source import SourceHarness, lines_of
 
@@ -350,56 +354,123 @@ async def test_what_list_prints_is_a_source_itself() -> None:
 UPLOADS = st.dictionaries(
     st.sampled_from("abcdefghijklmn"),
     st.fixed_dictionaries(
-        {}, optional={"stage": st.sampled_from([*map(str, Stage)]), "received_bytes": st.integers(0, 3)}
+        {},
+        optional={
+            "stage": st.sampled_from([*map(str, Stage)]),
+            "on": st.sampled_from([ON, LATER]),
+            "received_bytes": st.integers(0, 3),
+            "project": st.sampled_from(["P", "P", "Q"]),
+        },
     ),
 )
-ENDS = st.sampled_from(["whole", "whole", "with end", "cut", "failed", "repeated", "broken line", "accident"])
+ENDS = st.sampled_from(
+    ["whole", "whole", "with end", "cut", "failed", "timeout", "repeated", "broken line", "accident"]
+)
+TIMEOUT_SECONDS = 30.0
 
 
-@given(st.lists(st.tuples(UPLOADS, ENDS, st.integers(0, 14)), min_size=1, max_size=8), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone(
-    rounds: list[tuple[dict[str, dict[str, Any]], str, int]], has_new_sessions: bool
-) -> None:
-    asyncio.run(_check_rounds(rounds, has_new_sessions=has_new_sessions))
+class Printed(Struct, frozen=True):
+    """What a source prints in one round.
 
+    Attributes:
+        uploads: its uploads.
+        end: how the listing ends.
+        cut: the number of lines after which it may end.
+        seconds: how long each batch takes; `timeout` is a listing that took too long.
+    """
 
-async def _check_rounds(rounds: list[tuple[dict[str, dict[str, Any]], str, int]], *, has_new_sessions: bool) -> None:
-    harness = SourceHarness()
-    known: set[str] = set()
-    has_end = False
-    for uploads, end, cut in rounds:
-        lines = lines_of(uploads)
+    uploads: dict[str, dict[str, Any]]
+    end: str
+    cut: int
+    seconds: float
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether anything may be missing."""
+        is_cut = self.end == "cut" and self.cut < len(self.uploads)
+        is_repeated = self.end == "repeated" and bool(self.uploads)
+        return is_cut or is_repeated or self.end in {"failed", "timeout", "broken line"}
+
+    @property
+    def listed(self) -> dict[str, dict[str, Any]]:
+        """The uploads of its lines."""
+        if self.end == "timeout":
+            return dict([*self.uploads.items()][: 3 * int(TIMEOUT_SECONDS / max(self.seconds, 10))])
+        is_cut = self.end in {"cut", "failed", "broken line"}
+        return dict([*self.uploads.items()][: self.cut]) if is_cut else self.uploads
+
+    def outputs(self, *, has_end: bool, is_known: bool) -> list[tuple[list[bytes], Listing]]:
+        """What the command prints; the second time, too, if it is asked twice."""
+        lines, some = lines_of(self.uploads), lines_of(self.listed)
         whole = [*lines, END % len(lines)]
         outputs: dict[str, list[tuple[list[bytes], Listing]]] = {
             "whole": [(whole if has_end or not lines else lines, Listing())],
             "with end": [(whole, Listing())],
-            "cut": [([*lines[:cut], END % len(lines)], Listing())],
-            "failed": [(lines[:cut], FAILED)],
+            "cut": [([*some, END % len(lines)], Listing())],
+            "failed": [(some, FAILED)],
+            "timeout": [(some, Listing(failure="ended after 30s without finishing"))],
             "repeated": [([*lines, *lines, END % (2 * len(lines))], Listing())],
-            "broken line": [([*lines[:cut], b"{", END % (min(cut, len(lines)) + 1)], Listing())],
+            "broken line": [([*some, b"{", END % (len(some) + 1)], Listing())],
             # An empty listing is asked for again only if uploads are known.
-            "accident": [*([([], Listing())] if known else []), (whole, Listing())],
+            "accident": [*([([], Listing())] if is_known else []), (whole, Listing())],
         }
-        harness.source.outputs = [*outputs[end]]
-        is_cut = end == "cut" and cut < len(lines)
-        has_end = has_end or (not is_cut and end != "failed" and (end != "whole" or not lines))
-        if is_cut or end == "failed":
-            with pytest.raises(SourceError):
-                await harness.synchroniser.sync()
-        else:
+        return outputs[self.end]
+
+
+ROUNDS = st.lists(
+    st.builds(Printed, UPLOADS, ENDS, st.integers(0, 14), st.sampled_from([0.0, 0.1, 0.3, 14.0])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(ROUNDS, st.booleans(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone(
+    rounds: list[Printed], has_new_sessions: bool, has_filter: bool
+) -> None:
+    with virtual_time():
+        asyncio.run(_check_rounds(rounds, has_new_sessions=has_new_sessions, projects=frozenset("P" * has_filter)))
+
+
+async def _check_rounds(rounds: list[Printed], *, has_new_sessions: bool, projects: frozenset[str]) -> None:
+    clock = FrozenClock()
+    harness = SourceHarness(projects=projects, clock=clock)
+    known = set[str]()
+    has_end, read_on = False, None
+    for printed in rounds:
+        clock.advance(15)
+        harness.source.on_batch = partial(clock.advance, printed.seconds)
+        harness.source.outputs = [*printed.outputs(has_end=has_end, is_known=bool(known))]
+        fails = printed.is_partial and printed.end in {"cut", "failed", "timeout"}
+        has_end |= not fails and (printed.end != "whole" or not printed.uploads)
+        with pytest.raises(SourceError) if fails else nullcontext():
             await harness.synchroniser.sync()
-        listed = {*list(uploads)[:cut]} if end in {"cut", "failed", "broken line"} else {*uploads}
-        is_partial = is_cut or end in {"failed", "broken line"} or (end == "repeated" and len(lines) > 0)
-        known = known | listed if is_partial else listed
-        assert harness.present == known
-        for upload_id in listed:
-            detail = harness.picture.detail(upload_id)
-            assert detail is not None
-            assert json.loads(detail.raw) == json.loads(lines[list(uploads).index(upload_id)])
+        listed = {one: fields for one, fields in printed.listed.items() if not projects or fields.get("project") == "P"}
+        gone = set() if printed.is_partial else known - listed.keys()
+        known = (known | listed.keys()) - gone
+        read_on = read_on if printed.is_partial else clock.now()
+        assert (harness.present, harness.synchroniser.previous_read_on) == (known, read_on)
+        assert {one[11:] for one in harness.take_changes() if one.startswith("UploadGone")} == gone
+        _check_details(harness, listed)
         if has_new_sessions:
-            harness.new_session()
+            harness.new_session(projects)
     harness.store.close()
+
+
+def _check_details(harness: SourceHarness, listed: dict[str, dict[str, Any]]) -> None:
+    """What is known of each upload is what its last line says."""
+    for upload_id, fields in listed.items():
+        detail = harness.picture.detail(upload_id)
+        assert detail is not None
+        assert json.loads(detail.raw) == json.loads(lines_of({upload_id: fields})[0])
+        since = detail.row.stage_since
+        assert since is not None
+        assert (
+            format_time(since) == fields["on"]
+            if fields.get("stage") and "on" in fields
+            else since <= harness.clock.now()
+        )
 
 
 async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listing_confirms() -> None:
