@@ -39,6 +39,8 @@ _MAX_SEARCHES = 100
 """For processes to kill, one per check; one that is being killed may be found again, and may have started another before."""
 _PROCESSES = Path("/proc")
 _READ_BYTES = 64 << 10
+_LARGE_PIPE_BYTES = 1 << 20
+"""The most that Linux allows everyone."""
 _OUTPUT_BYTES = 64 << 10
 
 
@@ -90,6 +92,16 @@ class ChildProcess:
                 await child.end(0)
                 child.close()
             raise
+
+    def enlarge_output(self) -> None:
+        """Give standard output a larger pipe, where the system can: a program that prints very much then waits less often."""
+        transport = self._transport.get_pipe_transport(1)
+        with suppress(
+            ImportError, AttributeError, OSError
+        ):  # Linux alone has this, and a user may have too many large pipes
+            import fcntl
+
+            fcntl.fcntl(transport.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _LARGE_PIPE_BYTES)  # type: ignore[union-attr]
 
     async def exit_code(self) -> int:
         """Wait until the program exits. `Process.wait` would also wait until no other process holds its pipes."""

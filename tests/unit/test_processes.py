@@ -1,6 +1,7 @@
 """Programs of the user: how they are started, and that ending one ends all that it has started."""
 
 import asyncio
+import fcntl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,3 +94,19 @@ async def test_a_program_has_no_terminal_and_no_input() -> None:
     script = "try: open('/dev/tty')\nexcept OSError: print('no terminal', repr(__import__('sys').stdin.read()))"
     end = await run_command([sys.executable, "-I", "-c", script], timeout_seconds=600)
     assert (end.code, end.stdout) == (0, b"no terminal ''\n")
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux has larger pipes")
+async def test_a_program_with_a_large_pipe_need_not_wait_for_its_reader() -> None:
+    script = (
+        "import os, sys; sys.stdin.read(); os.set_blocking(1, False); sys.exit(os.write(1, bytes(1 << 20)) < 1 << 20)"
+    )
+    child = await ChildProcess.start([sys.executable, "-I", "-S", "-c", script], has_input=True)
+    try:
+        child.enlarge_output()
+        assert child.stdin is not None
+        child.stdin.close()
+        assert await child.exit_code() == 0
+    finally:
+        await child.end(0)
+        child.close()

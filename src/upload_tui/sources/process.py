@@ -19,7 +19,7 @@ from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver,
 
 __all__ = ["CommandSource", "source_environment"]
 
-_READ_BYTES = 64 << 10
+_READ_BYTES = 256 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
 _EXEC_OPTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
@@ -93,6 +93,7 @@ class CommandSource:
                 is_misconfigured=True,
                 hint=_shell_hint(self._command),
             )
+        child.enlarge_output()
         run = _Run(child, self._timeout_seconds, self._terminate_seconds)
         try:
             failure = await run.read(receive)
