@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from upload_tui.sources.process import CommandSource, source_environment
     from upload_tui.sources.records import has_ended, is_same_line, read_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
-    from upload_tui.sources.summaries import SummarizedLine, can_store_as_printed, read_line_summaries, stored_page
+    from upload_tui.sources.summaries import (
+        SummarizedLine,
+        can_store_as_printed,
+        printed_lines,
+        read_line_summaries,
+        stored_page,
+    )
     from upload_tui.sources.uploads import parse_upload, read_project
 
 __all__ = [
@@ -63,6 +69,7 @@ __all__ = [
     "listing_error",
     "parse_line",
     "parse_upload",
+    "printed_lines",
     "read_line_summaries",
     "read_project",
     "read_raw",
@@ -83,7 +90,7 @@ __getattr__, __dir__ = lazy_names(
         "process": "CommandSource source_environment",
         "records": "has_ended is_same_line read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
-        "summaries": "can_store_as_printed read_line_summaries stored_page SummarizedLine",
+        "summaries": "can_store_as_printed printed_lines read_line_summaries stored_page SummarizedLine",
         "uploads": "parse_upload read_project",
     },
 )

@@ -17,7 +17,7 @@ from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire import UploadSummary, is_fully_readable, read_ms
 
-__all__ = ["SummarizedLine", "can_store_as_printed", "read_line_summaries", "stored_page"]
+__all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -220,6 +220,20 @@ def _quotes_without_repeated_keys(printed: bytes) -> int:
 
 def stored_page(lines: Sequence[bytes], default_project: str) -> bytes:
     """The raw JSON of these lines as one page; each entry is the raw JSON that `records` makes of a new upload's line."""
+    start, between, end = _page_parts(default_project)
+    return b"".join([start, between.join(lines), end])
+
+
+def printed_lines(page: bytes, default_project: str) -> Sequence[bytes]:
+    """The lines of a page that `stored_page` made; none if it made no such page, or for another project."""
+    start, between, end = _page_parts(default_project)
+    if not (page.startswith(start) and page.endswith(end)):
+        return ()
+    return page[len(start) : -len(end)].split(between)
+
+
+def _page_parts(default_project: str) -> tuple[bytes, bytes, bytes]:
+    """What is before the first line of a page, between two, and after the last."""
     before = b'{"source":%d,"project":%b,"line":' % (CONTRACT_VERSION, encode(default_project))
     after = b',"seen":{}}'
-    return b'{"results":[%b%b%b]}' % (before, (after + b"," + before).join(lines), after)
+    return b'{"results":[' + before, after + b"," + before, after + b"]}"

@@ -266,6 +266,11 @@ class RawJsonStore:
             with suppress(ValueError, IndexError, InvalidResponseError):
                 yield upload_id, json.loads(raw) if raw is not None else self._entries(page)[place]
 
+    def page_body(self, page: int) -> bytes:
+        """The JSON of a page; empty if it is damaged."""
+        row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
+        return b"" if row is None else decompress_page(row[0])
+
     def ids_outside_pages(self, upload_ids: Sequence[str]) -> Sequence[str]:
         """Those of the ids whose raw JSON is not part of a page that was stored in bulk, at most some hundreds."""
         ids = f"SELECT id FROM uploads WHERE page IS NULL AND id IN ({', '.join('?' * len(upload_ids))})"
@@ -277,8 +282,8 @@ class RawJsonStore:
         if entries is None:
             from upload_tui.wire import page_entries
 
-            row = self._db.execute("SELECT body FROM pages WHERE page = ?", (page,)).fetchone()
-            entries = () if row is None else page_entries(decompress_page(row[0]))
+            body = self.page_body(page)
+            entries = page_entries(body) if body else ()
             while len(self._page_cache) >= _MAX_CACHED_PAGES:
                 del self._page_cache[next(iter(self._page_cache))]
         self._page_cache[page] = entries

@@ -293,10 +293,13 @@ class Store:
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
 
-    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`."""
-        rows = "SELECT number, id FROM uploads WHERE number > ? AND NOT is_gone ORDER BY number LIMIT ?"
-        return self._db.execute(rows, (after, limit)).fetchall()
+    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str, int | None, int | None]]:
+        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`.
+
+        With them the page that has the JSON, None if it is stale or of no page; and the place on it.
+        """
+        rows = "SELECT number, id, iif(is_stale, NULL, page), place FROM uploads WHERE number > ? AND NOT is_gone"
+        return self._db.execute(f"{rows} ORDER BY number LIMIT ?", (after, limit)).fetchall()
 
     def name_project(self, project: ProjectRef) -> None:
         """Store a project's name: its uploads may not have it, and it must be found by its name while the service is away."""

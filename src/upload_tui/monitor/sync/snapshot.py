@@ -8,7 +8,7 @@ absence: an upload that is gone keeps its last stage, and one that its source re
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import repeat
 
@@ -192,7 +192,7 @@ class SnapshotSynchroniser:
 
     async def _sync(self) -> None:
         is_first = self._present is None
-        present = {one async for one in self._stored_ids()} if self._present is None else self._present
+        present = await self._read_stored() if self._present is None else self._present
         listed = await self._list(present)
         missing = present - listed.keys.keys() - listed.unreadable_ids
         ended = await self._recorder.ended_among(missing)
@@ -229,13 +229,15 @@ class SnapshotSynchroniser:
             return "there is no end line, which earlier listings had"
         return "nothing was listed, and there is no end line" if missing and not listed.upload_count else ""
 
-    async def _stored_ids(self) -> AsyncIterator[str]:
-        number = 0
+    async def _read_stored(self) -> set[str]:
+        """The stored uploads that are not gone; remember their lines, so that those that did not change are not parsed again."""
+        number, present = 0, set[str]()
         while batch := self._store.listed_ids(number, _BATCH_ROWS):
             number = batch[-1][0]
-            for _, upload_id in batch:
-                yield upload_id
+            present.update(row[1] for row in batch)
+            self._ids.update(self._recorder.printed_lines(batch))
             await asyncio.sleep(_YIELD_SECONDS)
+        return present
 
     async def _list(self, present: set[str]) -> _Round:
         """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""

@@ -26,6 +26,7 @@ from upload_tui.sources import (
     has_ended,
     is_same_line,
     parse_line,
+    printed_lines,
     read_line_summaries,
     read_project,
     source_reading,
@@ -157,6 +158,21 @@ class SnapshotRecorder:
         if not self._watched.projects:
             return found
         return [one if one and one.summary.project_id in self._watched.projects else None for one in found]
+
+    def printed_lines(self, rows: Iterable[tuple[int, str, int | None, int | None]]) -> Mapping[int, str]:
+        """The uploads, of rows of `Store.listed_ids`, whose lines are stored as they were printed, by the hash of the line."""
+        found: dict[int, str] = {}
+        last_page: int | None = None
+        lines: Sequence[bytes] = ()
+        for _, upload_id, page, place in rows:
+            if page is None or place is None:
+                continue
+            if page != last_page:
+                last_page, lines = page, printed_lines(self._store.raw_json.page_body(page), self._watched.title)
+            # A line that contains what is between two lines of a page moves those after it.
+            if place < len(lines) and upload_id.encode() in lines[place]:
+                found[hash(lines[place])] = upload_id
+        return found
 
     def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Mapping[str, Line]:
         """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.

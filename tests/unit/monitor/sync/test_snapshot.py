@@ -18,7 +18,7 @@ from tests.unit.sources.scripted_source import SourceHarness, lines_of
 from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import Query, Store, upload_record
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import Listing, UploadLine, records
+from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import UploadReading, format_time
@@ -502,7 +502,7 @@ async def test_a_first_listing_of_usual_and_unusual_lines_is_what_a_later_listin
 
 
 async def test_a_new_session_reads_only_lines_that_are_not_as_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    harness, read = SourceHarness(), list[str]()
+    harness, read, parsed = SourceHarness(), list[str](), list[bytes]()
     uploads: dict[str, dict[str, Any]] = {
         "page": {"size": 1}, "single": {"extra": 1}, "number": {"extra": 1}, "stale": {"extra": 1}, "gone": {},
     }  # fmt: skip
@@ -513,13 +513,38 @@ async def test_a_new_session_reads_only_lines_that_are_not_as_stored(monkeypatch
         read.append(line.id)
         return records.source_reading(line, *arguments, **options)
 
+    def parse_line_of(line: bytes) -> Line:
+        parsed.append(line)
+        return parse_line(line)
+
     monkeypatch.setattr("upload_tui.monitor.sync.snapshot_recorder.source_reading", source_reading)
+    monkeypatch.setattr("upload_tui.monitor.sync.snapshot.parse_line", parse_line_of)
     harness.new_session()
     harness.changes.clear()
     await harness.print({**uploads, "number": {"extra": True}})
     assert read == ["number", "stale", "gone"]
+    assert [json.loads(line)["id"] for line in parsed] == ["number", "stale", "gone"]
     assert (harness.take_changes(), harness.present) == (["UploadSeen gone"], {*uploads})
     assert not any(row.is_stale for row in harness.picture.window(Query(), 0, 10).rows)
+
+
+async def test_a_line_that_looks_like_two_of_a_stored_page_is_taken_for_no_other() -> None:
+    harness = SourceHarness()
+    shifting = (
+        b'{"id": "a", "name": "a", "x": [{"y":1,"seen":{}},{"source":1,"project":"scripted","line":{"id": "b"}}]}'
+    )
+    before = [shifting, *lines_of({one: {"stage": "initiated"} for one in "bcd"})]
+    await harness.print({}, *before)
+    assert not harness.store.raw_json.ids_outside_pages([*"abcd"])
+    harness.new_session()
+    after = [shifting, *lines_of({one: {"stage": "completed"} for one in "bcd"})]
+    await harness.print({}, *before)
+    assert harness.synchroniser.unreadable_notice == ""
+    assert (harness.present, harness.picture.funnel()[Stage.INITIATED].count) == ({*"abcd"}, 4)
+    harness.new_session()
+    await harness.print({}, *after[:3], before[3])
+    stages = {row.id: str(row.stage) for row in harness.picture.window(Query(), 0, 9).rows}
+    assert stages == {"a": "initiated", "b": "completed", "c": "completed", "d": "initiated"}
 
 
 async def test_a_slow_first_listing_is_shown_while_it_arrives_and_nothing_is_later_than_its_reading() -> None:
