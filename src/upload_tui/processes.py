@@ -103,6 +103,16 @@ class ChildProcess:
 
             fcntl.fcntl(transport.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _LARGE_PIPE_BYTES)  # type: ignore[union-attr]
 
+    def has_output(self) -> bool:
+        """Whether standard output has bytes that wait to be read; False where that cannot be known."""
+        transport, count = self._transport.get_pipe_transport(1), bytearray(4)
+        with suppress(ImportError, AttributeError, OSError, ValueError):  # not on Windows, and not once it is closed
+            import fcntl
+            import termios
+
+            fcntl.ioctl(transport.get_extra_info("pipe"), termios.FIONREAD, count)  # type: ignore[union-attr]
+        return any(count)
+
     async def exit_code(self) -> int:
         """Wait until the program exits. `Process.wait` would also wait until no other process holds its pipes."""
         while self._process.returncode is None:  # noqa: ASYNC110  # the process has no event for it

@@ -105,8 +105,10 @@ async def test_a_program_with_a_large_pipe_need_not_wait_for_its_reader() -> Non
     try:
         child.enlarge_output()
         assert child.stdin is not None
+        assert not child.has_output()
         child.stdin.close()
         assert await child.exit_code() == 0
+        assert child.has_output()
     finally:
         await child.end(0)
         child.close()

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from upload_tui.processes import (
@@ -132,7 +133,7 @@ class _Run:
         grace_seconds = CANCEL_SECONDS
         try:
             async with asyncio.timeout(self._timeout_seconds) as limit:
-                is_left_open = await self._read_stdout(_untimed(receive, limit))
+                is_left_open = await self._read_stdout(receive, limit)
                 code = await self._child.exit_code()
         except TimeoutError:
             if not limit.expired():  # the receiver's own
@@ -147,39 +148,37 @@ class _Run:
             return end_text(code)
         return "a process that it left running kept its output open" if is_left_open else ""
 
-    async def _read_stdout(self, receive: LineReceiver) -> bool:
+    async def _read_stdout(self, receive: LineReceiver, limit: asyncio.Timeout) -> bool:
         """Pass on all lines; True if the output was still open after the command had exited."""
         splitter, exited = _LineSplitter(), asyncio.create_task(self._child.exit_code())
         stream = self._child.stdout
         assert stream is not None  # noqa: S101  # it is a pipe
         try:
             while True:
-                data = await _read_until(stream, exited)
+                with _untimed(limit) if self._child.has_output() else nullcontext():
+                    data = await _read_until(stream, exited)
                 if data is None:
                     return True
                 batch = splitter.split(data)
                 if batch.lines:
-                    await receive(batch)
+                    with _untimed(limit):
+                        await receive(batch)
                 if not data:
                     return False
         finally:
             exited.cancel()
 
 
-def _untimed(receive: LineReceiver, limit: asyncio.Timeout) -> LineReceiver:
-    """The receiver, whose own time does not count: the command is not slow because its lines are recorded slowly."""
+@contextmanager
+def _untimed(limit: asyncio.Timeout) -> Iterator[None]:
+    """Do not count the time: the command is not slow because its lines are read or recorded slowly."""
     loop = asyncio.get_running_loop()
-
-    async def receive_untimed(batch: LineBatch) -> None:
-        started_at = loop.time()
-        due_at = limit.when()
-        limit.reschedule(None)
-        try:
-            await receive(batch)
-        finally:
-            limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
-
-    return receive_untimed
+    started_at, due_at = loop.time(), limit.when()
+    limit.reschedule(None)
+    try:
+        yield
+    finally:
+        limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
 
 
 async def _read_until(stream: asyncio.StreamReader, exited: "asyncio.Task[int]") -> bytes | None:
