@@ -7,6 +7,7 @@ group is found by a variable of its environment (`kill_processes_with`), where t
 
 import asyncio
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -96,22 +97,20 @@ class ChildProcess:
     def enlarge_output(self) -> None:
         """Give standard output a larger pipe, where the system can: a program that prints very much then waits less often."""
         transport = self._transport.get_pipe_transport(1)
-        with suppress(
-            ImportError, AttributeError, OSError
-        ):  # Linux alone has this, and a user may have too many large pipes
+        # Linux alone has this, a user may have too many large pipes, and what ended at once has closed its own.
+        with suppress(ImportError, AttributeError, OSError, ValueError):
             import fcntl
 
             fcntl.fcntl(transport.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _LARGE_PIPE_BYTES)  # type: ignore[union-attr]
 
     def has_output(self) -> bool:
-        """Whether standard output has bytes that wait to be read; False where that cannot be known."""
-        transport, count = self._transport.get_pipe_transport(1), bytearray(4)
-        with suppress(ImportError, AttributeError, OSError, ValueError):  # not on Windows, and not once it is closed
-            import fcntl
-            import termios
-
-            fcntl.ioctl(transport.get_extra_info("pipe"), termios.FIONREAD, count)  # type: ignore[union-attr]
-        return any(count)
+        """Whether standard output has bytes, or an end, that wait to be read; False where that cannot be known."""
+        transport = self._transport.get_pipe_transport(1)
+        with suppress(AttributeError, OSError, ValueError):  # not on Windows, and not once it is closed
+            waiting = select.poll()
+            waiting.register(transport.get_extra_info("pipe"), select.POLLIN)  # type: ignore[union-attr]
+            return bool(waiting.poll(0))
+        return False
 
     async def exit_code(self) -> int:
         """Wait until the program exits. `Process.wait` would also wait until no other process holds its pipes."""

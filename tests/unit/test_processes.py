@@ -112,3 +112,6 @@ async def test_a_program_with_a_large_pipe_need_not_wait_for_its_reader() -> Non
     finally:
         await child.end(0)
         child.close()
+    await asyncio.sleep(0)
+    child.enlarge_output()  # of a program that ended at once
+    assert not child.has_output()

@@ -156,7 +156,7 @@ class _Run:
         try:
             while True:
                 with _untimed(limit) if self._child.has_output() else nullcontext():
-                    data = await _read_until(stream, exited)
+                    data = await self._read_until(stream, exited)
                 if data is None:
                     return True
                 batch = splitter.split(data)
@@ -167,6 +167,19 @@ class _Run:
                     return False
         finally:
             exited.cancel()
+
+    async def _read_until(self, stream: asyncio.StreamReader, exited: "asyncio.Task[int]") -> bytes | None:
+        """The next bytes, empty at the end; None if nothing arrives although the command has exited."""
+        reading = asyncio.ensure_future(stream.read(_READ_BYTES))
+        try:
+            await asyncio.wait({reading, exited}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                await asyncio.wait({reading}, timeout=DRAIN_SECONDS)
+            while not reading.done() and self._child.has_output():  # this process is late
+                await asyncio.wait({reading}, timeout=DRAIN_SECONDS)
+            return reading.result() if reading.done() else None
+        finally:
+            reading.cancel()
 
 
 @contextmanager
@@ -179,18 +192,6 @@ def _untimed(limit: asyncio.Timeout) -> Iterator[None]:
         yield
     finally:
         limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
-
-
-async def _read_until(stream: asyncio.StreamReader, exited: "asyncio.Task[int]") -> bytes | None:
-    """The next bytes, empty at the end; None if nothing arrives although the command has exited."""
-    reading = asyncio.ensure_future(stream.read(_READ_BYTES))
-    try:
-        await asyncio.wait({reading, exited}, return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            await asyncio.wait({reading}, timeout=DRAIN_SECONDS)
-        return reading.result() if reading.done() else None
-    finally:
-        reading.cancel()
 
 
 class _LineSplitter:
