@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tests.contract.calls import InlineExecutor
+from tests.simulation.faults import exempt, is_killed
 from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.backend import EmbeddedService, FaultName
@@ -83,14 +84,17 @@ class EmbeddedHost(Host):
 
     async def kill(self) -> None:
         """End it as SIGKILL does."""
+        if self._service is not None:
+            self._service.database._db.rollback()  # what is not committed is lost
+            self._refresh()
         service, self._service = self._service, None
         if service is None:
             return
         self._trace.add(f"service {self.number} is killed")
         service.database._db.close()
-        assert service._worker_task is not None
-        service._worker_task.cancel()
-        await asyncio.gather(service._worker_task, return_exceptions=True)
+        if service._worker_task is not None:  # it was killed before it had started one
+            service._worker_task.cancel()
+            await asyncio.gather(service._worker_task, return_exceptions=True)
 
     async def stop(self) -> None:
         """End it and its clients at the end of a run."""
@@ -118,18 +122,21 @@ class EmbeddedHost(Host):
     def runs(self) -> bool:
         return self._service is not None
 
+    def connections(self) -> Sequence[sqlite3.Connection]:
+        """That of its database."""
+        return [] if self._service is None else [self._service.database._db]
+
     # The truth
 
     def _refresh(self) -> None:
         """Read what it has; what it had before it was killed stays known."""
         if self._service is None or (self._starts, self._service.database._db.total_changes) == self._read_at:
             return
-        with suppress(sqlite3.Error):
+        with exempt(self._service.database._db):
             for project_id in self.projects:
                 records, _ = self._service.database.uploads.page(project_id, 0, 10_000)
-                listed = [self._merge(record.id, record.name, record.timeline) for record in records]
-                self.projects[project_id] = listed
-            self._read_at = (self._starts, self._service.database._db.total_changes)
+                self.projects[project_id] = [self._merge(record.id, record.name, record.timeline) for record in records]
+        self._read_at = (self._starts, self._service.database._db.total_changes)
 
     def _merge(self, upload_id: str, name: str, timeline: Any) -> SimulatedUpload:
         known = self._known.setdefault(upload_id, SimulatedUpload(name, upload_id, {}))
@@ -180,7 +187,12 @@ class EmbeddedHost(Host):
         if self._service is None:
             raise httpx.ConnectError("refused", request=request)
         starts = self._starts
-        response = await self._transport.handle_async_request(request)
+        try:
+            response = await self._transport.handle_async_request(request)
+        except BaseException as error:
+            if is_killed(error):
+                raise httpx.ReadError("reset", request=request) from None
+            raise
         content = await response.aread()
         if self._starts != starts or not self.runs:
             raise httpx.ReadError("reset", request=request)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
-from tests.simulation.world import Host, Options, SourceHost, Watcher, World
+from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
 from upload_tui.client import ServiceClient
 from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_OK
@@ -158,17 +158,18 @@ def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
     """One kind of statement fails, or each second to ninth: one of a transaction does and another does not."""
     _fail_disk(simulation, rng)
     disk, embedded = simulation.world.disk, simulation.world.embedded
-    disk.only = rng.choice(("", "INSERT", "UPDATE", "DELETE", "COMMIT"))
-    disk.every = 1 if disk.only else rng.choice((2, 3, 5, 9))
+    disk.only = rng.choice(("", "", "INSERT", "UPDATE", "UPDATE uploads", "UPDATE jobs", "DELETE", "COMMIT"))
+    disk.every = rng.choice((1, 1, 2)) if disk.only else rng.choice((2, 3, 5, 9, 30, 100))
     if embedded is not None:
         for _ in range(rng.choice((0, 2, 5))):
             embedded.insert(rng)
 
 
+_READING_CALLS = ("open", "read", "stat")
 _CHUNK_FAULTS = (
     (("",), ("ENOSPC", "EIO", "EACCES")),
     (("",), ("SHORT",)),
-    (("open", "read", "stat"), ("EIO", "EACCES")),
+    (_READING_CALLS, ("EIO", "EACCES")),
     (("open", "write", "fsync", "replace", "mkdir"), ("ENOSPC", "EIO", "EACCES")),
 )
 """Which calls fail (all, those that transfer bytes, those that read, those that write), and how."""
@@ -189,7 +190,50 @@ def _fail_chunks(simulation: Simulation, rng: Random) -> None:
     def end() -> None:
         disk.is_failing = False
 
-    simulation.loop.call_later(rng.choice((0.5, 3.0, 10.0, 60.0)), end)
+    # A verification that fails is tried again after 1, 5, 25 and 125 seconds.
+    seconds = (3.0, 10.0, 60.0, 200.0) if calls == _READING_CALLS else (0.5, 3.0, 10.0, 60.0)
+    simulation.loop.call_later(rng.choice(seconds), end)
+
+
+def _die(simulation: Simulation, rng: Random) -> None:
+    """A watcher or the embedded service is killed before one of its next statements, and started again later.
+
+    Some watchers begin without a store, so that they die during a full scan.
+    """
+    world, loop, embedded = simulation.world, simulation.loop, simulation.world.embedded
+    statements, seconds = 1 + int(10 ** rng.uniform(0, 2.7)), rng.choice((0.0, 1.0, 20.0))
+    if embedded is not None and rng.random() < 0.6:
+        for _ in range(rng.choice((1, 2, 5))):
+            embedded.insert(rng)
+
+        async def end() -> None:
+            await embedded.kill()
+            loop.call_later(seconds, lambda: loop.create_task(embedded.start()))
+
+        world.disk.victim = Victim(embedded.connections, statements, end)
+        return
+    watcher = _watcher(simulation, rng)
+    if rng.random() < 0.5:
+        _delete_stores(simulation)
+
+    async def end_watcher() -> None:
+        await watcher.kill()
+        loop.call_later(seconds, lambda: None if watcher.runs else watcher.start())
+
+    world.disk.victim = Victim(watcher.connections, statements, end_watcher)
+
+
+def _delete_stores(simulation: Simulation) -> None:
+    """The user deletes the stores while nothing runs, and starts all watchers again."""
+    world = simulation.world
+    for watcher in world.watchers:
+        simulation.loop.run_until_complete(watcher.kill())
+    world.has_lost_store = True
+    for name in [str(host.number) for host in world.hosts] + ["source"]:
+        for file in world.folder.glob(f"{name}.db*"):
+            file.unlink()
+    for watcher in world.watchers:
+        simulation.loop.call_soon(watcher.start)
 
 
 def _start_fault(simulation: Simulation, rng: Random) -> None:
@@ -300,6 +344,7 @@ ADDED_EVENTS: Mapping[str, Action] = {
     "fail some statements": _fail_some_statements,
     "damage source": _damage_source,
     "start fault": _start_fault,
+    "die": _die,
 }
 """Events that are drawn after all others: a seed of before keeps its events and their numbers."""
 

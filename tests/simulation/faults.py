@@ -14,7 +14,17 @@ from typing import Any, Literal
 import pytest
 from msgspec import Struct
 
-__all__ = ["FILE_FAILURES", "STATEMENT_FAILURES", "Failure", "Injector", "failing_files", "failing_statements"]
+__all__ = [
+    "FILE_FAILURES",
+    "STATEMENT_FAILURES",
+    "Failure",
+    "Injector",
+    "Killed",
+    "exempt",
+    "failing_files",
+    "failing_statements",
+    "is_killed",
+]
 
 
 class Failure(Struct, frozen=True):
@@ -61,6 +71,17 @@ _SQLITE_ERRORS: dict[str, tuple[int, type[sqlite3.Error], str]] = {
 }
 
 
+class Killed(BaseException):
+    """The process is killed: no code that handles errors may handle it."""
+
+
+def is_killed(error: BaseException) -> bool:
+    """Whether an error, or an error of a group, is `Killed`."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(is_killed(one) for one in error.exceptions)
+    return isinstance(error, Killed)
+
+
 class Injector:
     """Fails call number `number` of those that can fail in this way, and later ones if the failure persists.
 
@@ -91,6 +112,9 @@ class Injector:
         is_persistent = self.failure.persists and 0 < self.number < self.count
         return is_due or (is_persistent and (self.failure.name != "CORRUPT" or inode in self._damaged))
 
+    def check_alive(self, connection: sqlite3.Connection) -> None:
+        """Raise `Killed` if the process of a connection is killed before its next statement. No process is by default."""
+
 
 # Statements
 
@@ -101,6 +125,7 @@ class _FailingConnection(sqlite3.Connection):
     """A connection whose statements fail when the injector says so. What is in memory does not fail."""
 
     injector: Injector
+    is_exempt = False
 
     def __init__(self, database: Any, *args: Any, **options: Any) -> None:
         super().__init__(database, *args, **options)
@@ -135,6 +160,9 @@ class _FailingConnection(sqlite3.Connection):
         return super().__exit__(kind, error, trace)
 
     def _check(self, sql: str) -> None:
+        if self.is_exempt:
+            return
+        self.injector.check_alive(self)
         failure = self.injector.failure
         word = sql.split(None, 1)[0].upper()
         is_reading = word in _READING or (word == "PRAGMA" and "=" not in sql)
@@ -149,6 +177,17 @@ class _FailingConnection(sqlite3.Connection):
             error = kind(message)
             error.sqlite_errorcode, error.sqlite_errorname = code, f"SQLITE_{failure.name}"
             raise error
+
+
+@contextmanager
+def exempt(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let no statement of a connection fail inside the context, so that the simulation can read what is true."""
+    assert isinstance(connection, _FailingConnection)
+    connection.is_exempt = True
+    try:
+        yield
+    finally:
+        connection.is_exempt = False
 
 
 @contextmanager

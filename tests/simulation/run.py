@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole, is_whole
 from tests.simulation.events import ADDED_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
-from tests.simulation.faults import failing_files, failing_statements
+from tests.simulation.faults import failing_files, failing_statements, is_killed
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
 from tests.simulation.world import CHUNK_FOLDER, Options, World
@@ -148,7 +148,7 @@ def _collected_errors(loop: asyncio.AbstractEventLoop, has_killed: Callable[[], 
 
     def collect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError(str(context))
-        if not (has_killed() and "closed database" in str(error)):
+        if not is_killed(error) and not (has_killed() and "closed database" in str(error)):
             errors.append(error)
 
     loop.set_exception_handler(collect)
@@ -165,6 +165,8 @@ def _advance(
     """Let time pass, in steps of a few seconds, and check after each."""
     while (left := until - _CLOCK.monotonic()) > 0:
         loop.run_until_complete(asyncio.sleep(min(left, _STEP_SECONDS)))
+        if world.disk.victim is not None:
+            loop.run_until_complete(world.disk.victim.wait_until_killed())
         for error in errors:
             raise error
         for watcher in world.watchers:
@@ -190,17 +192,18 @@ def _recover(
         world.embedded.check_acknowledged(is_over=True)
     longest = max((len(uploads) for host in world.hosts for uploads in host.projects.values()), default=0)
     pages = -(-longest // min(20, world.options.largest_page))
-    _rounds(world, loop, 6 + 2 * pages, _QUICK_ROUND_SECONDS, checkers, errors)
-    for _ in range(_MAX_PASSES):  # the requests of small pages are spread over more time
+    for _ in range(3 + pages + -(-_MAX_PASSES * pages // 2)):  # the requests of small pages are spread over more time
+        _rounds(world, loop, 2, _QUICK_ROUND_SECONDS, checkers, errors)
         if all(is_whole(world, watcher) for watcher in world.watchers):
+            _rounds(world, loop, 2, _QUICK_ROUND_SECONDS, checkers, errors)  # and it stays so
             break
-        _rounds(world, loop, pages, _QUICK_ROUND_SECONDS, checkers, errors)
     for watcher in world.watchers:
         check_whole(world, watcher)
 
 
 def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
     world.disk.is_failing = world.chunk_disk.is_failing = False
+    world.disk.victim = None
     for place in world.places():
         place.mode = "ok"
     for host in world.hosts:

@@ -5,8 +5,9 @@ All of it runs on one event loop in virtual time, so that a seed decides everyth
 
 import asyncio
 import json
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from msgspec import Struct
 
-from tests.simulation.faults import Failure, Injector
+from tests.simulation.faults import Failure, Injector, Killed
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import (
@@ -44,7 +45,18 @@ from upload_tui.wire import StatusShape
 if TYPE_CHECKING:
     from tests.simulation.embedded import EmbeddedHost
 
-__all__ = ["CHUNK_FOLDER", "Disk", "Host", "Options", "SimulatedUpload", "SourceHost", "Trace", "Watcher", "World"]
+__all__ = [
+    "CHUNK_FOLDER",
+    "Disk",
+    "Host",
+    "Options",
+    "SimulatedUpload",
+    "SourceHost",
+    "Trace",
+    "Victim",
+    "Watcher",
+    "World",
+]
 
 _CLOCK = VirtualClock()
 CHUNK_FOLDER = "chunks"
@@ -409,7 +421,7 @@ class Disk(Injector):
     """The disk of all stores, or that of the chunks: calls fail while it is full or fails.
 
     Attributes:
-        only: the word with which calls begin that fail; empty for all.
+        only: how calls begin that fail; empty for all.
         every: of these, each n-th fails.
         failed: how many calls have failed, by their word and the failure.
     """
@@ -421,10 +433,15 @@ class Disk(Injector):
         self.only = ""
         self.every = 1
         self.failed = Counter[str]()
+        self.victim: Victim | None = None
+
+    def check_alive(self, connection: sqlite3.Connection) -> None:
+        if self.victim is not None:
+            self.victim.check_alive(connection)
 
     def fails(self, what: str, inode: int = 0) -> bool:
         word = what.partition(" ")[0]  # the rest names a temporary file
-        if not self.is_failing or (self.only and word != self.only):
+        if not self.is_failing or not what.startswith(self.only):
             return False
         self.count += 1
         if self.count % self.every:
@@ -432,6 +449,44 @@ class Disk(Injector):
         self.failed[f"{word.lower()} {self.failure.name}"] += 1
         self._trace.add(f"disk {self.failure.name}: {word}")
         return True
+
+
+class Victim:
+    """A process that is killed before one of its next statements: what it has committed stays, and nothing follows.
+
+    Args:
+        connections: those of the process, now.
+        statements: how many it still runs.
+        kill: ends it, at the next step of the event loop.
+    """
+
+    def __init__(
+        self,
+        connections: Callable[[], Sequence[sqlite3.Connection]],
+        statements: int,
+        kill: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._connections = connections
+        self._left = statements
+        self._kill = kill
+        self._dead: Sequence[sqlite3.Connection] = ()
+        self._killing: asyncio.Task[None] | None = None
+
+    def check_alive(self, connection: sqlite3.Connection) -> None:
+        """Count a statement, but none of the checkers, outside the event loop; raise `Killed` if it is one too many."""
+        if self._left and asyncio._get_running_loop() is not None:
+            connections = self._connections()
+            self._left -= any(one is connection for one in connections)
+            if not self._left:
+                self._dead = connections
+                self._killing = asyncio.get_running_loop().create_task(self._kill())
+        if any(one is connection for one in self._dead):
+            raise Killed
+
+    async def wait_until_killed(self) -> None:
+        """Wait until it has ended, if it is being killed."""
+        if self._killing is not None:
+            await self._killing
 
 
 class Watcher:
@@ -462,6 +517,10 @@ class Watcher:
     @property
     def runs(self) -> bool:
         return self._task is not None
+
+    def connections(self) -> Sequence[sqlite3.Connection]:
+        """Those of its stores."""
+        return [store.db.connection for store in self.stores]
 
     def start(self) -> None:
         self.starts += 1
@@ -515,14 +574,14 @@ class Watcher:
     async def kill(self) -> None:
         """End it as SIGKILL does: what is not committed is lost, and nothing is tidied."""
         task, self._task = self._task, None
-        if task is None:
+        if task is None and not self.stores:
             return
         self.was_killed = True
         self._world.trace.add(f"watcher {self.number} is killed")
         for store in self.stores:
             store.db.connection.close()
         self.stores.clear()
-        tasks = [task, *self.tasks]
+        tasks = [*self.tasks, *([] if task is None else [task])]  # it may be killed while it starts
         self.tasks = []
         for one in tasks:
             one.cancel()
