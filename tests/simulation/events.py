@@ -106,9 +106,10 @@ def _fail_source(simulation: Simulation, rng: Random) -> None:
 
 
 def _damage_source(simulation: Simulation, rng: Random) -> None:
-    """One of its lines cannot be read: nobody knows which upload that is."""
+    """One of its lines cannot be read, so that nobody knows which upload that is; or it prints a whole listing of nothing once."""
     if simulation.world.source is not None:
-        _during(simulation, simulation.world.source, "damaged", rng.choice((3, 10, 40)))
+        seconds = rng.choice((3, 10, 40))
+        _during(simulation, simulation.world.source, rng.choice(("damaged", "damaged", "empty")), seconds)
 
 
 def _unreadable(simulation: Simulation, rng: Random) -> None:

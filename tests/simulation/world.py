@@ -399,8 +399,10 @@ class SourceHost:
 
     async def read(self, receive: LineReceiver) -> Listing:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
-        mode = self.mode  # `ok`, `cut`, `failed` or `damaged`
+        mode = self.mode  # `ok`, `cut`, `failed`, `damaged` or `empty`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
+        if mode == "empty":  # by accident, this time only
+            self.mode, lines = "ok", []
         if mode == "damaged" and lines:
             lines[self._rng.randrange(len(lines))] = b"\xff"
         cut = self._rng.randrange(len(lines) + 1) if mode in {"cut", "failed"} else len(lines)
