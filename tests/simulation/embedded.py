@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,6 @@ from upload_tui.client import Credentials
 from upload_tui.errors import UsageError
 from upload_tui.monitor import ProjectRef
 from upload_tui.status import Stage
-from upload_tui.testing import NOW
 from upload_tui.testing.service import md5, split_content
 
 __all__ = ["EmbeddedHost"]
@@ -52,6 +52,7 @@ class EmbeddedHost(Host):
         self._client_count = 0
         self._mistakes = mistakes
         self._read_at = (0, 0)
+        self._verifications_at_once = mistakes.choice((1, 3))
 
     # Its life
 
@@ -66,7 +67,8 @@ class EmbeddedHost(Host):
     async def _start(self) -> None:
         self._starts += 1
         self._service = EmbeddedService(
-            clock=VirtualClock(),
+            clock=_SkewedClock(self),
+            verifications_at_once=self._verifications_at_once,
             status_shape=self.shape,
             database=self._folder / f"service-{self.number}.db",
             storage=self._folder / CHUNK_FOLDER,
@@ -140,8 +142,8 @@ class EmbeddedHost(Host):
 
     def _merge(self, upload_id: str, name: str, timeline: Any) -> SimulatedUpload:
         known = self._known.setdefault(upload_id, SimulatedUpload(name, upload_id, {}))
-        for event in timeline.events:
-            known.reached.setdefault(event.stage, (event.on - NOW).total_seconds())
+        for event in timeline.events:  # its own times jump
+            known.reached.setdefault(event.stage, VirtualClock().monotonic())
         return known
 
     @property
@@ -297,6 +299,16 @@ class EmbeddedHost(Host):
                     return None
             await asyncio.sleep(2.0)
         return None
+
+
+class _SkewedClock(VirtualClock):
+    """The clock of a host, which jumps; its seconds go on."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self._host.skew_seconds)
 
 
 def _hash(content: bytes) -> Mapping[str, str]:

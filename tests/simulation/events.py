@@ -145,19 +145,19 @@ def _kill_service(simulation: Simulation, rng: Random) -> None:
         loop.call_later(rng.choice((0.0, 3.0, 30.0)), lambda: loop.create_task(embedded.start()))
 
 
-def _fail_disk(simulation: Simulation, rng: Random) -> None:
+def _fail_disk(simulation: Simulation, rng: Random, longest: float = 5.0) -> None:
     disk = simulation.world.disk
     disk.failure, disk.only, disk.every, disk.is_failing = rng.choice(STATEMENT_FAILURES), "", 1, True
 
     def end() -> None:
         disk.is_failing = False
 
-    simulation.loop.call_later(rng.choice((0.0, 0.5, 5.0)), end)
+    simulation.loop.call_later(rng.choice((0.0, 0.5, longest)), end)
 
 
 def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
-    """One kind of statement fails, or each second to ninth: one of a transaction does and another does not."""
-    _fail_disk(simulation, rng)
+    """One kind of statement fails, or each second to hundredth: one of a transaction does and another does not."""
+    _fail_disk(simulation, rng, longest=20.0)
     disk, embedded = simulation.world.disk, simulation.world.embedded
     disk.only = rng.choice(("", "", "INSERT", "UPDATE", "UPDATE uploads", "UPDATE jobs", "DELETE", "COMMIT"))
     disk.every = rng.choice((1, 1, 2)) if disk.only else rng.choice((2, 3, 5, 9, 30, 100))
@@ -166,10 +166,11 @@ def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
             embedded.insert(rng)
 
 
-_READING_CALLS = ("open", "read", "stat")
+_READING_CALLS = ("open", "read", "read", "stat")
 _CHUNK_FAULTS = (
     (("",), ("ENOSPC", "EIO", "EACCES")),
     (("",), ("SHORT",)),
+    (_READING_CALLS, ("EIO", "EACCES")),
     (_READING_CALLS, ("EIO", "EACCES")),
     (("open", "write", "fsync", "replace", "mkdir"), ("ENOSPC", "EIO", "EACCES")),
 )
@@ -185,24 +186,25 @@ def _fail_chunks(simulation: Simulation, rng: Random) -> None:
         embedded.insert(rng)
     calls, names = rng.choice(_CHUNK_FAULTS)
     name = rng.choice(names)
-    disk.failure, disk.only, disk.every = Failure(name, name == "ENOSPC"), rng.choice(calls), rng.choice((1, 1, 2, 5))
-    disk.is_failing = True
+    is_of_reading = calls == _READING_CALLS
+    disk.failure, disk.only = Failure(name, name == "ENOSPC"), rng.choice(calls)
+    disk.every, disk.is_failing = 1 if is_of_reading else rng.choice((1, 1, 2, 5)), True
 
     def end() -> None:
         disk.is_failing = False
 
     # A verification that fails is tried again after 1, 5, 25 and 125 seconds.
-    seconds = (3.0, 10.0, 60.0, 200.0) if calls == _READING_CALLS else (0.5, 3.0, 10.0, 60.0)
+    seconds = (10.0, 60.0, 200.0) if is_of_reading else (0.5, 3.0, 10.0, 60.0)
     simulation.loop.call_later(rng.choice(seconds), end)
 
 
 def _die(simulation: Simulation, rng: Random) -> None:
-    """A watcher or the embedded service is killed before one of its next statements, and started again later.
+    """A watcher or the embedded service is killed before one of its next statements that write, and started again later.
 
     Some watchers begin without a store, so that they die during a full scan.
     """
     world, loop, embedded = simulation.world, simulation.loop, simulation.world.embedded
-    statements, seconds = 1 + int(10 ** rng.uniform(0, 2.7)), rng.choice((0.0, 1.0, 20.0))
+    statements, seconds = int(10 ** rng.uniform(0, 2)), rng.choice((0.0, 1.0, 20.0))
     if embedded is not None and rng.random() < 0.6:
         for _ in range(rng.choice((1, 2, 5))):
             embedded.insert(rng)

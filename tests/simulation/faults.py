@@ -112,8 +112,8 @@ class Injector:
         is_persistent = self.failure.persists and 0 < self.number < self.count
         return is_due or (is_persistent and (self.failure.name != "CORRUPT" or inode in self._damaged))
 
-    def check_alive(self, connection: sqlite3.Connection) -> None:
-        """Raise `Killed` if the process of a connection is killed before its next statement. No process is by default."""
+    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+        """Raise `Killed` if the process of a connection is killed before a statement. No process is by default."""
 
 
 # Statements
@@ -162,10 +162,10 @@ class _FailingConnection(sqlite3.Connection):
     def _check(self, sql: str) -> None:
         if self.is_exempt:
             return
-        self.injector.check_alive(self)
         failure = self.injector.failure
         word = sql.split(None, 1)[0].upper()
         is_reading = word in _READING or (word == "PRAGMA" and "=" not in sql)
+        self.injector.check_alive(self, writes=not is_reading)
         if not self._inode or (failure.writes_only and is_reading):
             return
         if word == "ROLLBACK" or (failure.name == "BUSY" and self.in_transaction):

@@ -437,9 +437,9 @@ class Disk(Injector):
         self.failed = Counter[str]()
         self.victim: Victim | None = None
 
-    def check_alive(self, connection: sqlite3.Connection) -> None:
+    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
         if self.victim is not None:
-            self.victim.check_alive(connection)
+            self.victim.check_alive(connection, writes=writes)
 
     def fails(self, what: str, inode: int = 0) -> bool:
         word = what.partition(" ")[0]  # the rest names a temporary file
@@ -454,11 +454,11 @@ class Disk(Injector):
 
 
 class Victim:
-    """A process that is killed before one of its next statements: what it has committed stays, and nothing follows.
+    """A process that is killed before one of its next statements that write: what it has committed stays, and nothing follows.
 
     Args:
         connections: those of the process, now.
-        statements: how many it still runs.
+        statements: which one that is, from 1.
         kill: ends it, at the next step of the event loop.
     """
 
@@ -474,9 +474,9 @@ class Victim:
         self._dead: Sequence[sqlite3.Connection] = ()
         self._killing: asyncio.Task[None] | None = None
 
-    def check_alive(self, connection: sqlite3.Connection) -> None:
-        """Count a statement, but none of the checkers, outside the event loop; raise `Killed` if it is one too many."""
-        if self._left and asyncio._get_running_loop() is not None:
+    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+        """Count a statement that writes, but none of the checkers, outside the event loop; raise `Killed` once it is killed."""
+        if writes and self._left and asyncio._get_running_loop() is not None:
             connections = self._connections()
             self._left -= any(one is connection for one in connections)
             if not self._left:
