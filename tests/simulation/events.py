@@ -201,7 +201,7 @@ def _fail_chunks(simulation: Simulation, rng: Random) -> None:
 def _die(simulation: Simulation, rng: Random) -> None:
     """A watcher or the embedded service is killed before one of its next statements that write, and started again later.
 
-    Some watchers begin without a store, so that they die during a full scan.
+    Of some watchers, the store is damaged instead. Some begin without a store, so that it happens during a full scan.
     """
     world, loop, embedded = simulation.world, simulation.loop, simulation.world.embedded
     statements, seconds = int(10 ** rng.uniform(0, 2)), rng.choice((0.0, 1.0, 20.0))
@@ -223,7 +223,7 @@ def _die(simulation: Simulation, rng: Random) -> None:
         await watcher.kill()
         loop.call_later(seconds, lambda: None if watcher.runs else watcher.start())
 
-    world.disk.victim = Victim(watcher.connections, statements, end_watcher)
+    world.disk.victim = Victim(watcher.connections, statements, rng.choice((end_watcher, None)))
 
 
 def _delete_stores(simulation: Simulation) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "failing_files",
     "failing_statements",
     "is_killed",
+    "sqlite_error",
 ]
 
 
@@ -69,6 +70,14 @@ _SQLITE_ERRORS: dict[str, tuple[int, type[sqlite3.Error], str]] = {
     "BUSY": (sqlite3.SQLITE_BUSY, sqlite3.OperationalError, "database is locked"),
     "CORRUPT": (sqlite3.SQLITE_CORRUPT, sqlite3.DatabaseError, "database disk image is malformed"),
 }
+
+
+def sqlite_error(name: str) -> sqlite3.Error:
+    """The error that SQLite raises, by its name without the prefix."""
+    code, kind, message = _SQLITE_ERRORS[name]
+    error = kind(message)
+    error.sqlite_errorcode, error.sqlite_errorname = code, f"SQLITE_{name}"
+    return error
 
 
 class Killed(BaseException):
@@ -173,10 +182,7 @@ class _FailingConnection(sqlite3.Connection):
         if self.injector.fails(" ".join(sql.split())[:60], self._inode):
             if failure.rolls_back and self.in_transaction:
                 super().execute("ROLLBACK")
-            code, kind, message = _SQLITE_ERRORS[failure.name]
-            error = kind(message)
-            error.sqlite_errorcode, error.sqlite_errorname = code, f"SQLITE_{failure.name}"
-            raise error
+            raise sqlite_error(failure.name)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from msgspec import Struct
 
-from tests.simulation.faults import Failure, Injector, Killed
+from tests.simulation.faults import Failure, Injector, Killed, sqlite_error
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import (
@@ -459,14 +459,14 @@ class Victim:
     Args:
         connections: those of the process, now.
         statements: which one that is, from 1.
-        kill: ends it, at the next step of the event loop.
+        kill: ends it, at the next step of the event loop; None to damage the file of that connection instead.
     """
 
     def __init__(
         self,
         connections: Callable[[], Sequence[sqlite3.Connection]],
         statements: int,
-        kill: Callable[[], Coroutine[Any, Any, None]],
+        kill: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._connections = connections
         self._left = statements
@@ -480,10 +480,10 @@ class Victim:
             connections = self._connections()
             self._left -= any(one is connection for one in connections)
             if not self._left:
-                self._dead = connections
-                self._killing = asyncio.get_running_loop().create_task(self._kill())
+                self._dead = [connection] if self._kill is None else connections
+                self._killing = self._kill and asyncio.get_running_loop().create_task(self._kill())
         if any(one is connection for one in self._dead):
-            raise Killed
+            raise sqlite_error("CORRUPT") if self._kill is None else Killed
 
     async def wait_until_killed(self) -> None:
         """Wait until it has ended, if it is being killed."""
