@@ -184,6 +184,7 @@ class Host:
         self.is_broken = False
         self.projects = {f"p-{number}{index}": list[SimulatedUpload]() for index in range(2)}
         self.deleted: list[SimulatedUpload] = []
+        self._resources: dict[str, tuple[object, str]] = {}
 
     @property
     def refs(self) -> Sequence[ProjectRef]:
@@ -303,7 +304,7 @@ class Host:
         if parts[0] == "uploads" and found:
             if parts[1] in self.unreadable:
                 return httpx.Response(500, json={"error": 500, "reason": "x"})
-            return httpx.Response(200, json=self.resource(*found[0]))
+            return httpx.Response(200, content=self.resource(*found[0]))
         return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Not Found"})
 
     def _page(self, project_id: str, number: int, requested: int) -> httpx.Response:
@@ -318,10 +319,18 @@ class Host:
         }
         if self._options.hides_headers:
             del headers["X-Total"]
-        content = json.dumps({"results": [self.resource(upload, project_id) for upload in rows]})
+        content = '{"results": [' + ", ".join(self.resource(upload, project_id) for upload in rows) + "]}"
         return httpx.Response(200, headers=headers, content=content)
 
-    def resource(self, upload: SimulatedUpload, project_id: str) -> dict[str, Any]:
+    def resource(self, upload: SimulatedUpload, project_id: str) -> str:
+        """An upload as JSON, made once for each of its states."""
+        state = (len(upload.reached), upload.purged, self.skew_seconds)
+        known = self._resources.get(upload.id)
+        if known is None or known[0] != state:
+            known = self._resources[upload.id] = state, json.dumps(self._resource(upload, project_id))
+        return known[1]
+
+    def _resource(self, upload: SimulatedUpload, project_id: str) -> dict[str, Any]:
         # Times of one answer are by the service's clock.
         ago = {str(stage): -(at + self.skew_seconds) for stage, at in upload.reached.items()}
         return an_upload(
