@@ -107,8 +107,10 @@ class EmbeddedHost(Host):
         await self.kill()
 
     def start_fault(self, rng: Random) -> None:
-        """Start one of the faults that the service has itself, but none that damages what was stored."""
+        """Start one of the faults that the service has itself, but none that damages what was stored; or set its clock back."""
         name = rng.choice([*FaultName])
+        if rng.random() < 0.2:
+            self.skew_seconds -= 90.0
         if self._service is not None and name not in {FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK}:
             self._trace.add(f"service {self.number} has the fault {name}")
             self._service.faults.start(name, rng.choice((3.0, 10.0, 60.0)))

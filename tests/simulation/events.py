@@ -147,19 +147,18 @@ def _kill_service(simulation: Simulation, rng: Random) -> None:
 
 def _fail_disk(simulation: Simulation, rng: Random, longest: float = 5.0) -> None:
     disk = simulation.world.disk
-    disk.failure, disk.only, disk.every, disk.is_failing = rng.choice(STATEMENT_FAILURES), "", 1, True
+    disk.failure, disk.only, disk.every = rng.choice(STATEMENT_FAILURES), "", 1
+    disk.end_later(simulation.loop, rng.choice((0.0, 0.5, longest)))
 
-    def end() -> None:
-        disk.is_failing = False
 
-    simulation.loop.call_later(rng.choice((0.0, 0.5, longest)), end)
+_STATEMENTS = ("INSERT", "UPDATE", "UPDATE uploads", "UPDATE jobs", "DELETE", "COMMIT")
 
 
 def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
     """One kind of statement fails, or each second to hundredth: one of a transaction does and another does not."""
     _fail_disk(simulation, rng, longest=20.0)
     disk, embedded = simulation.world.disk, simulation.world.embedded
-    disk.only = rng.choice(("", "", "INSERT", "UPDATE", "UPDATE uploads", "UPDATE jobs", "DELETE", "COMMIT"))
+    disk.only = rng.choice(("", "", *_STATEMENTS))
     disk.every = rng.choice((1, 1, 2)) if disk.only else rng.choice((2, 3, 5, 9, 30, 100))
     if embedded is not None:
         for _ in range(rng.choice((0, 2, 5))):
@@ -188,14 +187,10 @@ def _fail_chunks(simulation: Simulation, rng: Random) -> None:
     name = rng.choice(names)
     is_of_reading = calls == _READING_CALLS
     disk.failure, disk.only = Failure(name, name == "ENOSPC"), rng.choice(calls)
-    disk.every, disk.is_failing = 1 if is_of_reading else rng.choice((1, 1, 2, 5)), True
-
-    def end() -> None:
-        disk.is_failing = False
-
+    disk.every = 1 if is_of_reading else rng.choice((1, 1, 2, 5))
     # A verification that fails is tried again after 1, 5, 25 and 125 seconds.
     seconds = (10.0, 60.0, 200.0) if is_of_reading else (0.5, 3.0, 10.0, 60.0)
-    simulation.loop.call_later(rng.choice(seconds), end)
+    disk.end_later(simulation.loop, rng.choice(seconds))
 
 
 def _die(simulation: Simulation, rng: Random) -> None:
@@ -204,7 +199,8 @@ def _die(simulation: Simulation, rng: Random) -> None:
     Of some watchers, the store is damaged instead. Some begin without a store, so that it happens during a full scan.
     """
     world, loop, embedded = simulation.world, simulation.loop, simulation.world.embedded
-    statements, seconds = int(10 ** rng.uniform(0, 2)), rng.choice((0.0, 1.0, 20.0))
+    only, seconds = rng.choice(("", *_STATEMENTS)), rng.choice((0.0, 1.0, 20.0))
+    statements = rng.randrange(1, 6) if only else int(10 ** rng.uniform(0, 2))
     if embedded is not None and rng.random() < 0.6:
         for _ in range(rng.choice((1, 2, 5))):
             embedded.insert(rng)
@@ -213,7 +209,7 @@ def _die(simulation: Simulation, rng: Random) -> None:
             await embedded.kill()
             loop.call_later(seconds, lambda: loop.create_task(embedded.start()))
 
-        world.disk.victim = Victim(embedded.connections, statements, end)
+        world.disk.victim = Victim(embedded.connections, only, statements, end)
         return
     watcher = _watcher(simulation, rng)
     if rng.random() < 0.5:
@@ -223,7 +219,7 @@ def _die(simulation: Simulation, rng: Random) -> None:
         await watcher.kill()
         loop.call_later(seconds, lambda: None if watcher.runs else watcher.start())
 
-    world.disk.victim = Victim(watcher.connections, statements, rng.choice((end_watcher, None)))
+    world.disk.victim = Victim(watcher.connections, only, statements, rng.choice((end_watcher, None)))
 
 
 def _delete_stores(simulation: Simulation) -> None:

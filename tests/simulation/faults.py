@@ -121,8 +121,8 @@ class Injector:
         is_persistent = self.failure.persists and 0 < self.number < self.count
         return is_due or (is_persistent and (self.failure.name != "CORRUPT" or inode in self._damaged))
 
-    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
-        """Raise `Killed` if the process of a connection is killed before a statement. No process is by default."""
+    def check_alive(self, connection: sqlite3.Connection, sql: str) -> None:
+        """Raise `Killed` if the process of a connection is killed before a statement, "" if it only reads. None is by default."""
 
 
 # Statements
@@ -174,7 +174,7 @@ class _FailingConnection(sqlite3.Connection):
         failure = self.injector.failure
         word = sql.split(None, 1)[0].upper()
         is_reading = word in _READING or (word == "PRAGMA" and "=" not in sql)
-        self.injector.check_alive(self, writes=not is_reading)
+        self.injector.check_alive(self, "" if is_reading else sql)
         if not self._inode or (failure.writes_only and is_reading):
             return
         if word == "ROLLBACK" or (failure.name == "BUSY" and self.in_transaction):

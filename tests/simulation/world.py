@@ -441,14 +441,26 @@ class Disk(Injector):
         super().__init__(Failure("FULL", writes_only=True, rolls_back=True), 0)
         self._trace = trace
         self.is_failing = False
+        self._begun = 0
         self.only = ""
         self.every = 1
         self.failed = Counter[str]()
         self.victim: Victim | None = None
 
-    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+    def check_alive(self, connection: sqlite3.Connection, sql: str) -> None:
         if self.victim is not None:
-            self.victim.check_alive(connection, writes=writes)
+            self.victim.check_alive(connection, sql)
+
+    def end_later(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        """Begin to fail, and end it then, unless another failure has begun since."""
+        self.is_failing = True
+        self._begun += 1
+        begun = self._begun
+
+        def end() -> None:
+            self.is_failing &= self._begun != begun
+
+        loop.call_later(seconds, end)
 
     def fails(self, what: str, inode: int = 0) -> bool:
         word = what.partition(" ")[0]  # the rest names a temporary file
@@ -467,25 +479,28 @@ class Victim:
 
     Args:
         connections: those of the process, now.
-        statements: which one that is, from 1.
+        only: how the statements begin that count.
+        statements: which one of them that is, from 1.
         kill: ends it, at the next step of the event loop; None to damage the file of that connection instead.
     """
 
     def __init__(
         self,
         connections: Callable[[], Sequence[sqlite3.Connection]],
+        only: str,
         statements: int,
         kill: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         self._connections = connections
+        self._only = only
         self._left = statements
         self._kill = kill
         self._dead: Sequence[sqlite3.Connection] = ()
         self._killing: asyncio.Task[None] | None = None
 
-    def check_alive(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+    def check_alive(self, connection: sqlite3.Connection, sql: str) -> None:
         """Count a statement that writes, but none of the checkers, outside the event loop; raise `Killed` once it is killed."""
-        if writes and self._left and asyncio._get_running_loop() is not None:
+        if sql and sql.startswith(self._only) and self._left and asyncio._get_running_loop() is not None:
             connections = self._connections()
             self._left -= any(one is connection for one in connections)
             if not self._left:
