@@ -151,14 +151,21 @@ def _fail_disk(simulation: Simulation, rng: Random, longest: float = 5.0) -> Non
     disk.end_later(simulation.loop, rng.choice((0.0, 0.5, longest)))
 
 
-_STATEMENTS = ("INSERT", "UPDATE", "UPDATE uploads", "UPDATE jobs", "DELETE", "COMMIT")
+_STATEMENTS = ("INSERT", "UPDATE", "DELETE", "COMMIT")
+_SERVICE_STATEMENTS = (
+    "INSERT INTO jobs",
+    "UPDATE jobs",
+    "UPDATE uploads SET verified",
+    "UPDATE uploads SET completed",
+    "COMMIT",
+)
 
 
 def _fail_some_statements(simulation: Simulation, rng: Random) -> None:
     """One kind of statement fails, or each second to hundredth: one of a transaction does and another does not."""
     _fail_disk(simulation, rng, longest=20.0)
     disk, embedded = simulation.world.disk, simulation.world.embedded
-    disk.only = rng.choice(("", "", *_STATEMENTS))
+    disk.only = rng.choice(("", "", *_STATEMENTS, *_SERVICE_STATEMENTS))
     disk.every = rng.choice((1, 1, 2)) if disk.only else rng.choice((2, 3, 5, 9, 30, 100))
     if embedded is not None:
         for _ in range(rng.choice((0, 2, 5))):
@@ -199,9 +206,10 @@ def _die(simulation: Simulation, rng: Random) -> None:
     Of some watchers, the store is damaged instead. Some begin without a store, so that it happens during a full scan.
     """
     world, loop, embedded = simulation.world, simulation.loop, simulation.world.embedded
-    only, seconds = rng.choice(("", *_STATEMENTS)), rng.choice((0.0, 1.0, 20.0))
-    statements = rng.randrange(1, 6) if only else int(10 ** rng.uniform(0, 2))
-    if embedded is not None and rng.random() < 0.6:
+    is_service, seconds = embedded is not None and rng.random() < 0.6, rng.choice((0.0, 1.0, 20.0))
+    only = rng.choice(("", "", *(_SERVICE_STATEMENTS if is_service else _STATEMENTS)))
+    statements = rng.choice((1, 1, 2, 4)) if only else int(10 ** rng.uniform(0, 2))
+    if embedded is not None and is_service:
         for _ in range(rng.choice((1, 2, 5))):
             embedded.insert(rng)
 
