@@ -12,6 +12,7 @@ FOUND = {
     5019: [1, 2, *range(4, 7), 8, 9, *range(11, 17), 18, *range(20, 24), *range(25, 29), *range(32, 39)],
     # a process whose clock was half a second behind took back what another one had read
     30332: [8, 27, 29, 33, *range(45, 49), 53, 54],  # a listing failed as its session was cancelled
+    90034: [16, 18, 25, 34, 36, 44, 45],  # the store was locked when a session began
     30005: [0, 6],  # a row that could not be read was counted as missing after its upload had been deleted
 }
 """Seeds that found a fault, with the events that were enough."""

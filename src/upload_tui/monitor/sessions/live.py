@@ -225,7 +225,10 @@ class _LiveFreshness:
 
 
 class _ProjectPoller:
-    """Runs the rounds of one project's synchroniser, on the schedule or as the connection's state requires."""
+    """Runs the rounds of one project's synchroniser, on the schedule or as the connection's state requires.
+
+    `has_pending` is whether any of its uploads was pending after the last round.
+    """
 
     def __init__(
         self,
@@ -253,7 +256,7 @@ class _ProjectPoller:
         self._budgeted_seconds = budgeted_seconds
         self._delayed_seconds = 0.0
         self._cost = 1.0
-        self._has_pending = self.has_pending
+        self.has_pending = self._has_pending_now()
         self.is_frugal = False
         self.tracker = ConnectionTracker(
             self._clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
@@ -271,16 +274,15 @@ class _ProjectPoller:
         """
         return self.tracker.current_on(now, max(self._seconds_between_polls, self._delayed_seconds * _STALE_ROUNDS))
 
-    @property
-    def has_pending(self) -> bool:
-        """Whether any upload of the project is pending."""
+    def _has_pending_now(self) -> bool:
+        """Whether any upload of the project is pending; reads the store, which may be busy."""
         return bool(self._store.unfinished(frozenset({self.project.id})))
 
     def demand(self, visible: frozenset[str]) -> Demand:
         """The requests of its rounds if there were no budget; `visible` are the projects on screen."""
         if self.tracker.current.is_failing:
             return Demand(1.0, _FAILING_SECONDS, is_first=False)
-        return Demand(self._cost, self._seconds_between_polls, self._has_pending or self.project.id in visible)
+        return Demand(self._cost, self._seconds_between_polls, self.has_pending or self.project.id in visible)
 
     @property
     def is_complete(self) -> bool:
@@ -318,13 +320,13 @@ class _ProjectPoller:
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
         is_picture_new = self._store.detect_other_writers() or has_changed
-        self._has_pending = self.has_pending
+        self.has_pending = self._has_pending_now()
         has_pending_of_its_own = bool(self._store.pending(frozenset({self.project.id}), limit=1))
         self.tracker.synced(self._clock.now(), self._client.median_response_seconds)
         if is_picture_new:
             self._changes.publish(PictureChanged(at=self._clock.now()))
         self._interval_seconds = self._schedule.next_seconds(
-            max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self._has_pending
+            max(self._interval_seconds, self._delayed_seconds), has_changed=has_changed, has_pending=self.has_pending
         )
         if has_pending_of_its_own:  # after all of the round is published at once
             await self._fetch_queue_stats()
