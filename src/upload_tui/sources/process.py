@@ -1,6 +1,7 @@
 """Run the command of a source: once at a time, without a shell, with a time limit, leaving no process behind."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
 _EXEC_OPTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 """Options of `find`; `;` ends the command that follows."""
+_LONGEST_TIMEOUTS = 20
+"""The longest run, in timeouts: a command whose output never ends is ended too, although it is never waited for."""
 _PREFIX = "UPLOAD_TUI_"
 _VERSION_VARIABLE = f"{_PREFIX}SOURCE_VERSION"
 _VERSION = "1"
@@ -43,7 +46,9 @@ class CommandSource:
 
     Args:
         command: the program and its arguments.
-        timeout_seconds: how long one run may take.
+        timeout_seconds: how long one run may take, without the time in which its lines wait to be read or are recorded; with that
+            time, `longest_seconds`.
+        longest_seconds: after that a command that prints without end is ended; None for 20 times `timeout_seconds`.
         environment: of the command; None for that of this process, without our own variables.
         terminate_seconds: how long it may take to end after SIGTERM.
     """
@@ -53,11 +58,13 @@ class CommandSource:
         command: Sequence[str],
         *,
         timeout_seconds: float,
+        longest_seconds: float | None = None,
         environment: Mapping[str, str] | None = None,
         terminate_seconds: float = TERMINATE_SECONDS,
     ) -> None:
         self._command = tuple(command)
         self._timeout_seconds = timeout_seconds
+        self._longest_seconds = timeout_seconds * _LONGEST_TIMEOUTS if longest_seconds is None else longest_seconds
         self._environment = source_environment(os.environ) if environment is None else environment
         self._terminate_seconds = terminate_seconds
         self._lock = asyncio.Lock()
@@ -95,7 +102,7 @@ class CommandSource:
                 hint=_shell_hint(self._command),
             )
         child.enlarge_output()
-        run = _Run(child, self._timeout_seconds, self._terminate_seconds)
+        run = _Run(child, self._timeout_seconds, self._longest_seconds, self._terminate_seconds)
         try:
             failure = await run.read(receive)
         finally:
@@ -114,11 +121,15 @@ def _shell_hint(command: Sequence[str]) -> str:
 class _Run:
     """One run of a command."""
 
-    def __init__(self, child: ChildProcess, timeout_seconds: float, terminate_seconds: float) -> None:
+    def __init__(
+        self, child: ChildProcess, timeout_seconds: float, longest_seconds: float, terminate_seconds: float
+    ) -> None:
         self._child = child
         self._timeout_seconds = timeout_seconds
+        self._longest_seconds = longest_seconds
         self._terminate_seconds = terminate_seconds
         self._stderr = bytearray()
+        self._latest_at = math.inf
 
     @property
     def stderr(self) -> str:
@@ -130,16 +141,18 @@ class _Run:
         errors = asyncio.create_task(
             read_bounded(self._child.stderr, self._stderr, keeps_end=True), name="standard error of a source"
         )
-        grace_seconds = CANCEL_SECONDS
+        grace_seconds, now = CANCEL_SECONDS, asyncio.get_running_loop().time
+        self._latest_at = now() + self._longest_seconds
         try:
             async with asyncio.timeout(self._timeout_seconds) as limit:
                 is_left_open = await self._read_stdout(receive, limit)
                 code = await self._child.exit_code()
         except TimeoutError:
-            if not limit.expired():  # the receiver's own
+            is_endless = now() >= self._latest_at
+            if not (limit.expired() or is_endless):  # the receiver's own
                 raise
             grace_seconds = self._terminate_seconds
-            return f"ended after {self._timeout_seconds:g}s without finishing"
+            return f"ended after {self._longest_seconds if is_endless else self._timeout_seconds:g}s without finishing"
         finally:
             await self._child.end(grace_seconds)
             await asyncio.wait([errors], timeout=DRAIN_SECONDS)
@@ -149,19 +162,25 @@ class _Run:
         return "a process that it left running kept its output open" if is_left_open else ""
 
     async def _read_stdout(self, receive: LineReceiver, limit: asyncio.Timeout) -> bool:
-        """Pass on all lines; True if the output was still open after the command had exited."""
+        """Pass on all lines; True if the output was still open after the command had exited.
+
+        Raises:
+            TimeoutError: there was no end of them.
+        """
         splitter, exited = _LineSplitter(), asyncio.create_task(self._child.exit_code())
         stream = self._child.stdout
         assert stream is not None  # noqa: S101  # it is a pipe
         try:
             while True:
-                with _untimed(limit) if self._child.has_output() else nullcontext():
+                if asyncio.get_running_loop().time() >= self._latest_at:
+                    raise TimeoutError
+                with self._untimed(limit) if self._child.has_output() else nullcontext():
                     data = await self._read_until(stream, exited)
                 if data is None:
                     return True
                 batch = splitter.split(data)
                 if batch.lines:
-                    with _untimed(limit):
+                    with self._untimed(limit):
                         await receive(batch)
                 if not data:
                     return False
@@ -181,17 +200,16 @@ class _Run:
         finally:
             reading.cancel()
 
-
-@contextmanager
-def _untimed(limit: asyncio.Timeout) -> Iterator[None]:
-    """Do not count the time: the command is not slow because its lines are read or recorded slowly."""
-    loop = asyncio.get_running_loop()
-    started_at, due_at = loop.time(), limit.when()
-    limit.reschedule(None)
-    try:
-        yield
-    finally:
-        limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
+    @contextmanager
+    def _untimed(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """Do not count the time: the command is not slow because its lines are read or recorded slowly."""
+        loop = asyncio.get_running_loop()
+        started_at, due_at = loop.time(), limit.when()
+        limit.reschedule(None)
+        try:
+            yield
+        finally:
+            limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
 
 
 class _LineSplitter:

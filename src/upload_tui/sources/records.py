@@ -24,7 +24,8 @@ from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_se
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
+"""Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
 _ADDRESS_SIGNS = lazy_pattern(r"[?#&;]")
 """What begins a pair of a name and a value."""
 
@@ -89,7 +90,7 @@ def has_ended(payload: Any) -> bool:
 
 def is_same_line(line: UploadLine, payload: Any, default_project: str) -> bool:
     """Whether a line is as it was when `payload`, its stored raw JSON, was read; False also if it contains a secret."""
-    if not _is_source(payload) or payload.get("project") != default_project:
+    if not _is_source(payload) or (payload["source"], payload.get("project")) != (CONTRACT_VERSION, default_project):
         return False
     try:  # as text: 1, 1.0 and true are equal in Python
         return encode(line.fields) == encode(payload["line"])
@@ -106,7 +107,7 @@ def _is_plain_address(url: str) -> bool:
 def _is_source(payload: Any) -> bool:
     if not isinstance(payload, dict) or "id" in payload:
         return False
-    return payload.get("source") == CONTRACT_VERSION and isinstance(payload.get("line"), dict)
+    return payload.get("source") in range(1, CONTRACT_VERSION + 1) and isinstance(payload.get("line"), dict)
 
 
 def _earlier_events(before: Timeline, after: Timeline) -> list[Event]:

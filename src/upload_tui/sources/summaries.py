@@ -67,6 +67,10 @@ class _Line(Struct, gc=False):
     final_chunks: UnsetType | None = UNSET
 
 
+class _LineId(Struct, gc=False):
+    id: str
+
+
 class SummarizedLine(NamedTuple):
     """A line, its fields, and the summary of them."""
 
@@ -78,6 +82,11 @@ class SummarizedLine(NamedTuple):
 @cache
 def _decoder() -> Decoder[_Line]:
     return Decoder(_Line)
+
+
+@cache
+def _id_decoder() -> Decoder[_LineId]:
+    return Decoder(_LineId)
 
 
 def read_line_summaries(
@@ -224,12 +233,16 @@ def stored_page(lines: Sequence[bytes], default_project: str) -> bytes:
     return b"".join([start, between.join(lines), end])
 
 
-def printed_lines(page: bytes, default_project: str) -> Sequence[bytes]:
-    """The lines of a page that `stored_page` made; none if it made no such page, or for another project."""
+def printed_lines(page: bytes, default_project: str) -> Sequence[tuple[str, bytes]]:
+    """The ids and lines of a page that `stored_page` made; none if it made no such page, or for another project."""
     start, between, end = _page_parts(default_project)
     if not (page.startswith(start) and page.endswith(end)):
         return ()
-    return page[len(start) : -len(end)].split(between)
+    lines = page[len(start) : -len(end)].split(between)
+    try:
+        return [(_id_decoder().decode(line).id, line) for line in lines]
+    except MsgspecError:  # a line contains what is between two lines
+        return ()
 
 
 def _page_parts(default_project: str) -> tuple[bytes, bytes, bytes]:

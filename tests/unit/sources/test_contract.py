@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,10 +28,17 @@ from upload_tui.sources import (
     read_raw,
     source_reading,
 )
+from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.status import AnomalyName, Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
+
+CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "lines"
+LINES_READ_OTHERWISE_BEFORE = [
+    b'{"id": "a", "name": "a", "stage": "verified", "error_message": "0 errors"}',  # a failure in version 1
+    b'{"id": "b", "name": "b", "stage": "initiated", "size": 10, "received_bytes": 20}',  # without an anomaly in version 1
+]
 
 
 def upload_of(**fields: Any) -> Upload:
@@ -38,6 +48,16 @@ def upload_of(**fields: Any) -> Upload:
 @given(objects() | st.text().map(str))
 def test_any_json_value_is_read_and_stored_without_an_exception(value: object) -> None:
     assert_line_is_stable(json.dumps(value).encode())
+
+
+def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> None:
+    lines = [*map(Path.read_bytes, sorted(CORPUS.iterdir())), *LINES_READ_OTHERWISE_BEFORE]
+    found = [parse_line(line.strip()) for line in lines]
+    uploads = [
+        parse_upload(one.fields, read_on=NOW, default_project="p") for one in found if isinstance(one, UploadLine)
+    ]
+    digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
+    assert {CONTRACT_VERSION: digest} == {2: "26a463ce7a41e8d2"}, "raise CONTRACT_VERSION if a line is read differently"
 
 
 @given(st.binary(max_size=200))

@@ -133,6 +133,14 @@ time.sleep(600)
         await wait_until_gone(int(pid))
 
 
+async def test_a_command_that_prints_without_end_is_ended() -> None:
+    async def discard(batch: LineBatch) -> None:
+        pass
+
+    listing = await python("while True: print('x' * 9999)", longest_seconds=0.3).read(discard)
+    assert listing.failure == "ended after 0.3s without finishing"
+
+
 async def test_a_command_that_ignores_the_request_to_end_is_killed() -> None:
     script = "import signal, os, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(600)"
     listing, lines = await read(python(script, timeout_seconds=0.5, terminate_seconds=0.1))

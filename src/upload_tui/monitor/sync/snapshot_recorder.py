@@ -163,15 +163,14 @@ class SnapshotRecorder:
         """The uploads, of rows of `Store.listed_ids`, whose lines are stored as they were printed, by the hash of the line."""
         found: dict[int, str] = {}
         last_page: int | None = None
-        lines: Sequence[bytes] = ()
+        lines: Sequence[tuple[str, bytes]] = ()
         for _, upload_id, page, place in rows:
             if page is None or place is None:
                 continue
             if page != last_page:
                 last_page, lines = page, printed_lines(self._store.raw_json.page_body(page), self._watched.title)
-            # A line that contains what is between two lines of a page moves those after it.
-            if place < len(lines) and upload_id.encode() in lines[place]:
-                found[hash(lines[place])] = upload_id
+            if place < len(lines) and lines[place][0] == upload_id:
+                found[hash(lines[place][1])] = upload_id
         return found
 
     def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Mapping[str, Line]:
