@@ -16,6 +16,7 @@ from upload_tui.status.anomalies import (
     invalid_chunks,
     is_contradictory,
     transitions_between,
+    was_taken_back,
 )
 from upload_tui.status.timeline import (
     ENDED_STATE,
@@ -54,4 +55,5 @@ __all__ = [
     "invalid_chunks",
     "is_contradictory",
     "transitions_between",
+    "was_taken_back",
 ]

@@ -25,6 +25,7 @@ __all__ = [
     "invalid_chunks",
     "is_contradictory",
     "transitions_between",
+    "was_taken_back",
 ]
 
 FUTURE_TOLERANCE = timedelta(seconds=5)
@@ -186,7 +187,10 @@ class Transition(Struct, frozen=True):
 
 
 def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
-    """Compare two readings of one upload. One that is in an earlier stage than before has reached that stage again.
+    """Compare two readings of one upload.
+
+    One that is in an earlier stage than before has reached that stage again, unless the stage is reported with the time that was
+    known: then the answer is an older one, or takes the later stage back.
 
     Args:
         before: the older reading; None if there is none, so that every stage is new.
@@ -206,15 +210,35 @@ def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple
         if event.stage not in known or not has_moved:
             stage = event.stage
     states = (before.unknown_state if before else None, after.unknown_state)
-    if has_moved and after.current is not None and stage is not after.stage and states == (None, None):
+    is_again = has_moved and stage is not after.stage and states == (None, None)
+    if is_again and after.current is not None and not _is_known(after.current, before):
         steps.append(Transition(stage, after.current))
     return tuple(steps), tuple(_contradictions(before, after)) if before else ()
 
 
+def _is_known(event: Event, before: Timeline | None) -> bool:
+    """Whether the stage was known to be reached at the same reported time."""
+    known = before.event(event.stage) if before else None
+    return known is not None and _is_reported(event) and _is_reported(known) and known.on == event.on
+
+
+def _is_reported(event: Event) -> bool:
+    return event.certainty is Certainty.REPORTED and event.on is not None
+
+
+def was_taken_back(event: Event, noticed: Iterable[Anomaly]) -> bool:
+    """Whether a stage was reported with this time and then no longer; now it is again, and not for a second time."""
+    return _is_reported(event) and _lost_stage(event) in noticed
+
+
+def _lost_stage(event: Event) -> Anomaly:
+    """What is noticed when a stage is no longer reported."""
+    time = f" at {_format_time(event)}" if _is_reported(event) else ""
+    return Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{event.stage}{time} was reported before and no longer is")
+
+
 def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
-    lost = [event.stage for event in before.events if after.event(event.stage) is None]
-    if lost:
-        yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{', '.join(lost)} was reported before and no longer is")
+    yield from (_lost_stage(event) for event in before.events if after.event(event.stage) is None)
     for event in after.events:
         earlier = before.event(event.stage)
         if earlier and _is_time_changed(earlier, event):
@@ -225,8 +249,7 @@ def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
 
 
 def _is_time_changed(earlier: Event, later: Event) -> bool:
-    both_reported = earlier.certainty is Certainty.REPORTED and later.certainty is Certainty.REPORTED
-    return both_reported and None not in (earlier.on, later.on) and earlier.on != later.on
+    return _is_reported(earlier) and _is_reported(later) and earlier.on != later.on
 
 
 def _format_time(event: Event) -> str:

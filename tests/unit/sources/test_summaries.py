@@ -15,11 +15,15 @@ from upload_tui.sources import (
     SummarizedLine,
     UploadLine,
     can_store_as_printed,
+    is_same_line,
     parse_line,
+    printed_lines,
     read_line_summaries,
+    read_raw,
     source_reading,
     stored_page,
 )
+from upload_tui.sources.records import CONTRACT_VERSION
 
 NOW = datetime(2026, 3, 14, 9, 0, 0, 123456, UTC)
 TITLE = "Drop folder"
@@ -178,3 +182,15 @@ def test_a_line_with_a_secret_or_that_cannot_be_read_is_not_stored_as_printed(li
     assert found is not None
     assert can_store_as_printed([usual])
     assert not can_store_as_printed([usual, found])
+
+
+@pytest.mark.parametrize(("version", "is_known"), [(CONTRACT_VERSION, True), (CONTRACT_VERSION - 1, False)])
+def test_lines_that_an_earlier_version_stored_are_read_again(version: int, *, is_known: bool) -> None:
+    lines = [b'{"id": "a", "name": "a"}', b'{"id":"b","name":"b","stage":"error"}']
+    page = stored_page(lines, TITLE).replace(b'"source":%d' % CONTRACT_VERSION, b'"source":%d' % version)
+    assert [*printed_lines(page, TITLE)] == ([("a", lines[0]), ("b", lines[1])] if is_known else [])
+    for line, payload in zip(lines, json.loads(page)["results"], strict=True):
+        parsed = parse_line(line)
+        assert isinstance(parsed, UploadLine)
+        assert is_same_line(parsed, payload, TITLE) is is_known
+        assert read_raw(payload, read_on=NOW).id == parsed.id

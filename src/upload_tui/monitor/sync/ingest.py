@@ -12,7 +12,7 @@ from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChang
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
-from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between
+from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between, was_taken_back
 from upload_tui.wire import Project, Upload, UploadReading
 
 __all__ = ["Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
@@ -137,6 +137,8 @@ def compare(
     changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
     for step in steps:
         event = step.event
+        if was_taken_back(event, noticed):  # by an older answer
+            continue
         changes.append(
             StageReached(
                 at=after.read_on,

@@ -32,6 +32,7 @@ HARMLESS = {
     AnomalyName.UNKNOWN_SHAPE,
     AnomalyName.UNREADABLE_FIELD,
     AnomalyName.OTHER_PROJECT,
+    AnomalyName.RECEIVED_TOO_MUCH,
 }
 
 

@@ -11,7 +11,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import compare, ingest, parse_stored
 from upload_tui.sources import source_reading
 from upload_tui.sources.contract import UploadLine, upload_line
-from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire import StatusShape, Upload, format_time, read_upload
 
@@ -202,7 +202,26 @@ def test_an_anomaly_and_a_purge_are_published_once() -> None:
     assert [change.anomaly for change in back.changes if isinstance(change, AnomalyNoticed)] == [*back.noticed]
     assert len(back.noticed) == 1
     third = compare(reading(COMPLETED, verified(-9, REPORTED)), None, back.noticed, reading(COMPLETED, read_at=9), "")
-    assert (third.noticed, [type(change) for change in third.changes]) == (back.noticed, [StageReached])
+    assert (third.noticed, third.changes) == (back.noticed, ())
+
+
+@pytest.mark.parametrize("stage", [Stage.VERIFIED, Stage.ERROR])
+def test_nothing_is_reported_twice_when_older_and_newer_answers_alternate(stage: Stage) -> None:
+    older, newer = reading(COMPLETED), reading(COMPLETED, Event(stage, NOW - timedelta(seconds=5)))
+    retried = reading(Event(Stage.COMPLETED, NOW - timedelta(seconds=3)), Event(stage, NOW - timedelta(seconds=2)))
+    known: Upload | None = None
+    noticed: tuple[Anomaly, ...] = ()
+    published = list[object]()
+    for after in (*(older, newer) * 3, older, retried, newer, retried):
+        result = compare(known, None, noticed, after, "")
+        known, noticed = result.upload, result.noticed
+        published += [
+            (change.after, change.on) if isinstance(change, StageReached) else change.anomaly
+            for change in result.changes
+            if isinstance(change, StageReached | AnomalyNoticed)
+        ]
+    assert len(published) == len({*published})
+    assert [one[0] for one in published if isinstance(one, tuple)].count(stage) == 2  # it has been retried once
 
 
 @pytest.mark.parametrize(

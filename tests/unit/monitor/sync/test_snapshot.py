@@ -18,7 +18,7 @@ from tests.unit.sources.scripted_source import SourceHarness, lines_of
 from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import Query, Store, upload_record
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import Line, Listing, UploadLine, parse_line, records, summaries
+from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import UploadReading, format_time
@@ -526,20 +526,6 @@ async def test_a_new_session_reads_only_lines_that_are_not_as_stored(monkeypatch
     assert [json.loads(line)["id"] for line in parsed] == ["number", "stale", "gone"]
     assert (harness.take_changes(), harness.present) == (["UploadSeen gone"], {*uploads})
     assert not any(row.is_stale for row in harness.picture.window(Query(), 0, 10).rows)
-
-
-async def test_lines_that_an_earlier_version_stored_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    harness = SourceHarness()
-    uploads: dict[str, dict[str, Any]] = {"page": {"stage": "completed"}, "single": {"stage": "completed", "extra": 1}}
-    with monkeypatch.context() as earlier:
-        earlier.setattr(records, "CONTRACT_VERSION", records.CONTRACT_VERSION - 1)
-        earlier.setattr(summaries, "CONTRACT_VERSION", records.CONTRACT_VERSION)
-        await harness.print(uploads)
-    harness.store.db.execute("UPDATE uploads SET stage = ?", (Stage.ERROR.rank,))  # as that version understood them
-    harness.new_session()
-    await harness.print(uploads)
-    stages = {row.id: row.stage for row in harness.picture.window(Query(), 0, 9).rows}
-    assert stages == dict.fromkeys(uploads, Stage.COMPLETED)
 
 
 async def test_a_line_that_looks_like_two_of_a_stored_page_is_taken_for_no_other() -> None:
