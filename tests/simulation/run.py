@@ -148,11 +148,20 @@ def _collected_errors(loop: asyncio.AbstractEventLoop, has_killed: Callable[[], 
 
     def collect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception") or RuntimeError(str(context))
-        if not is_killed(error) and not (has_killed() and "closed database" in str(error)):
+        has_lost_store = has_killed() and all("closed database" in str(one) for one in _leaves(error))
+        if not (is_killed(error) or has_lost_store):
             errors.append(error)
 
     loop.set_exception_handler(collect)
     return errors
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What a group was made from; an error that is no group itself."""
+    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _leaves(one)
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
 
 
 def _advance(
