@@ -238,7 +238,7 @@ FAILURES: Mapping[str, tuple[str, int, str]] = {
     "hangs in the middle": ("upload a; sleep 600", 3, "partial: ended after 0.2s without finishing"),
     "is not allowed": ("problem auth expired", 4, "the source is not allowed to list: expired"),
     "is not configured": ("problem config gone", 2, "the source is not configured: gone"),
-    "has a problem": ("problem transient busy", 3, "partial: the source could not list everything: busy"),
+    "has a problem": ("problem transient busy", 3, "partial: busy"),
     "cannot be run": ("", 2, "cannot be run: No such file or directory"),
 }
 """A script, the documented code, and what is printed. The functions are those of `failing`."""

@@ -75,7 +75,7 @@ def _due(changes: Sequence[StageReached]) -> list[str]:
     return [alert.text for alert in alerts.due(NOW)]
 
 
-async def test_a_failure_is_shown_in_the_alarm_line_and_passed_to_the_hook() -> None:
+async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
     recorded: list[str] = []
 
     async def record(failures: Sequence[StageReached]) -> CommandResult:
@@ -87,11 +87,15 @@ async def test_a_failure_is_shown_in_the_alarm_line_and_passed_to_the_hook() -> 
     app = UploadApp(session, on_failures=record)
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
-        session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
+        long = "permission denied by the storage of this project"
+        session.publish(
+            an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS),
+            an_upload("two.bin", completed=60, error=20, message=long),
+        )
+        await until(pilot, lambda: toasts(pilot) == [f"one.bin failed: wrong size\ntwo.bin failed: {long}"])
         bar = app.screen.query_one(AlarmBar)
-        await until(pilot, lambda: bool(recorded))
-        assert recorded == ["one.bin"]
-        assert "one.bin failed: wrong size" in bar.render().plain
+        await until(pilot, lambda: recorded == ["one.bin", "two.bin"])
+        assert "2 failed: 1 permission denied by" in bar.render().plain
         await until(pilot, lambda: toasts(pilot) == ["on_error: cat '>>' x: exit code 1."])
     session.close()
 

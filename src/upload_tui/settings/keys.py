@@ -220,7 +220,7 @@ KEYS = (
     ),
     Key(
         "alerts",
-        "how to alert when uploads fail, besides the alert line: bell, desktop",
+        "how to alert when uploads fail, besides a notification on the screen: bell, desktop",
         '["bell", "desktop"]',
         kind="list",
         choices=("bell", "desktop"),

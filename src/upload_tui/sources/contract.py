@@ -397,4 +397,4 @@ def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:
         case ErrorKind.CONFIG:
             return SourceConfigError(f"the source is not configured{message}", "Correct the settings of its command.")
         case ErrorKind.TRANSIENT:
-            return SourceError(f"partial: the source could not list everything{message}")
+            return SourceError(f"partial{message or ': the source could not list everything'}")

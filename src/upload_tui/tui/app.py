@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
@@ -26,6 +27,7 @@ __all__ = ["UploadApp"]
 
 _ALERT_SECONDS = 5.0
 """Without changes, what became stuck is looked for this often."""
+_ALERT_SHOWN_SECONDS = 20.0
 
 
 class UploadApp(CommandApp):
@@ -132,10 +134,12 @@ class UploadApp(CommandApp):
         connection = self.session.connection()
         if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture)
-        for alert in self._alerts.due(self.session.picture.now()):
-            for screen in self.live_screens():
-                if isinstance(screen, DashboardScreen):
-                    screen.show_alert(alert)
+        due = self._alerts.due(self.session.picture.now())
+        if due:
+            severity: SeverityLevel = "error" if any(alert.is_failure for alert in due) else "warning"
+            text = "\n".join(alert.text for alert in due)
+            self.notify(text, severity=severity, timeout=_ALERT_SHOWN_SECONDS, markup=False)
+        for alert in due:
             settings = self._alerts.settings_for(alert)
             if settings.bell:
                 self.bell()

@@ -11,7 +11,7 @@ from textual.content import Content
 
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
-from upload_tui.text import age_text, plural
+from upload_tui.text import age_text, plural, short_cause
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.table.row_window import RowSource
 
@@ -28,10 +28,13 @@ __all__ = [
 
 _NAME_CELLS = 32
 _CAUSE_CELLS = 24
+"""Causes that are the same in so many cells are alerted as one."""
+_MAX_CAUSE_CELLS = 120
+"""The cause of an alert is cut to this."""
 
 
 class AlertSettings(Struct, frozen=True):
-    """How to alert, besides the line at the top of the screen.
+    """How to alert, besides a notification on the screen.
 
     Attributes:
         bell: ring the terminal's bell.
@@ -80,21 +83,15 @@ class Alert(Struct, frozen=True):
     def text(self) -> str:
         """One line without control characters, with the cause of failures."""
         if self.trouble is not None:
-            return self.short_text
-        return f"{self.short_text}: {cause_text(self.failures[0].error_message or '', _CAUSE_CELLS, '…')}"
-
-    @property
-    def short_text(self) -> str:
-        """The same without the cause."""
-        if self.trouble is not None:
-            names, what = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble]
+            names, what, cause = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble], ""
         else:
             names, what = [failure.upload.name or failure.upload.id for failure in self.failures], "failed"
+            message = self.failures[0].error_message or ""
+            cause = f": {short_cause(message) or cause_text(message, _MAX_CAUSE_CELLS, '…')}"
         count = len(names) + self.others
         if count == len(names) == 1:
-            return f"{truncate_middle(names[0], _NAME_CELLS)} {what}"
-        # The count of all that are stuck stands beside it.
-        return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}"
+            return f"{truncate_middle(names[0], _NAME_CELLS)} {what}{cause}"
+        return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}{cause}"
 
 
 class _Compared(Struct, frozen=True):

@@ -14,18 +14,17 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets._toast import Toast
 
-from tests.tui.dashboards import mixed, opened, until
+from tests.tui.dashboards import mixed, opened, toasts, until
 from tests.tui.test_prominence import Picture
-from upload_tui.monitor import Connection, ConnectionState, Funnel, Query, StageSummary, Trouble
-from upload_tui.monitor.changes import StageReached
+from upload_tui.monitor import Acknowledgement, Connection, ConnectionState, Funnel, Query, StageSummary, Trouble
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
+from upload_tui.testing import NOW, an_upload, dashboard, settled
 from upload_tui.tui.appearance.theme import THEMES
-from upload_tui.tui.notices import Alert
+from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
-from upload_tui.tui.widgets.status_bar import StatusBar
+from upload_tui.tui.widgets.status_bar import state_word
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 
 FINE = [an_upload("fine.bin", initiated=60, completed=50, verified=40), an_upload("new.bin", initiated=10)]
@@ -163,34 +162,28 @@ async def test_a_long_note_is_cut_before_the_causes_of_alarms() -> None:
         assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s…"
 
 
-async def test_an_alert_leaves_the_name_of_the_project() -> None:
-    async with opened(FINE) as (pilot, _, _):
-        bar = pilot.app.screen.query_one(AlarmBar)
-        (stuck,) = InMemorySession(STUCK[-1:]).picture.window(Query(), 0, 1).rows
-        bar.show_alert(Alert(trouble=Trouble.STUCK, rows=(stuck,)))
-        assert await alarm_of(pilot) == ("waits", "▲ stuck.bin stuck")
-        assert "Genome" in pilot.app.screen.query_one(StatusBar).text().plain
-        bar.alert = None
-        assert await alarm_of(pilot) == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("uploads", "columns", "text"),
-    [
-        (FINE, 120, ": no room left"),
-        (FAILED, 120, ": no room left · ✗ 1 more failed · ▲ 1 stuck 2h 13m"),
-        (FAILED, 60, " · ✗ 1 more failed · ▲ 1 stuck 2h 13m"),
-    ],
-    ids=["the only one", "another", "narrow"],
-)
-async def test_a_failure_that_an_alert_names_has_its_cause_once(
-    uploads: Sequence[dict[str, Any]], columns: int, text: str
-) -> None:
-    async with opened(uploads, size=(columns, 24)) as (pilot, session, _):
-        session.publish(an_upload("new.bin", initiated=90, completed=80, error=60, message="no room left"))
-        failures = [one for one in session.changes.history(99) if isinstance(one, StageReached) and one.error_message]
-        pilot.app.screen.query_one(AlarmBar).show_alert(Alert(tuple(failures[-1:])))
-        assert (await alarm_of(pilot))[1] == f"✗ new.bin failed{text}"
+@pytest.mark.parametrize("key", ["a", "gone", "again", "p"])
+async def test_the_numbers_are_those_of_the_funnel_also_after_an_alert(key: str) -> None:
+    """An alert changes no number, whatever happens to its upload: acknowledged, gone, tried again, or of another project."""
+    old = [an_upload(f"old-{n}.bin", completed=90, error=60 + n, message=SIZE_DIFFERS) for n in range(2)]
+    new, again = (an_upload("new.bin", completed=50, error=error, project=("p-2", "B")) for error in (40, None))
+    async with opened([*old, an_upload("fine.bin", project=("p-2", "B"))]) as (pilot, session, _):
+        session.publish(new)
+        await until(pilot, lambda: toasts(pilot) == ["new.bin failed: no reason given"])
+        assert (await alarm_of(pilot))[1] == "✗ 3 failed: 2 wrong size, 1 no reason given"
+        match key:
+            case "a":
+                session.picture.acknowledge([new["id"]], Acknowledgement(), "")
+            case "gone":
+                session.picture.mark(new["id"], gone=True)
+            case "again":
+                session.picture.update(again)
+            case "p":
+                screen = pilot.app.screen
+                assert isinstance(screen, DashboardScreen)
+                screen.rows_query = Query(project_ids=frozenset({"p-1"}))
+        session.publish()
+        assert (await alarm_of(pilot))[1] == "✗ 2 failed: 2 wrong size"
 
 
 @pytest.mark.parametrize("uploads", [STUCK, FAILED], ids=["waits", "lost"])
@@ -258,6 +251,7 @@ async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_fa
 
 
 WORDS = st.text("abcdefghij", min_size=1, max_size=14) | st.just("文件")
+WORKER_DOWN = "verification worker appears down: none verified for 8m, 14 waiting"
 CAUSES = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
 BETWEEN = " · "
 
@@ -275,14 +269,9 @@ def next_piece_cells(cause: str, shown: str) -> int:
 @given(width=st.integers(60, 220), reason=CAUSES, message=CAUSES, stuck=st.integers(0, 10_000))
 @settings(max_examples=200, deadline=None)
 def test_no_cause_is_cut_while_cells_are_free(width: int, reason: str, message: str, stuck: int) -> None:
-    bar = AlarmBar()
-    bar.set_reactive(AlarmBar.now, NOW)
-    bar.set_reactive(AlarmBar.connection, replace(OFFLINE, reason=reason))
-    troubles = {Trouble.FAILED: 1}
     stages = (StageSummary(Stage.INITIATED, count=stuck, stuck=stuck),)
-    bar.set_reactive(AlarmBar.funnel, Funnel(stages, troubles=troubles, failures={message: 1}))
-    with patch.object(AlarmBar, "size", Size(width, 1)):
-        line = bar.text().plain
+    funnel = Funnel(stages, troubles={Trouble.FAILED: 1}, failures={message: 1})
+    line = line_of(replace(OFFLINE, reason=reason), funnel, width)
     assert cell_len(line) <= width
     outage, _, failure = line.removeprefix("✗ OFFLINE 2m 05s").partition(" · ✗ 1 failed")
     causes = (
@@ -299,7 +288,7 @@ def test_no_cause_is_cut_while_cells_are_free(width: int, reason: str, message: 
     ("columns", "text"),
     [
         (200, "OFFLINE 4s · partial: exit code 7: cannot reach the object store at objects.example.org port 9000"),
-        (120, "OFFLINE 4s · partial: exit code 7: cannot reach the…"),
+        (120, "OFFLINE 4s · partial: exit code 7: cannot reach the object store at… · ✗ 1 failed: 1 no room left"),
     ],
 )
 async def test_the_cause_of_an_outage_has_the_room_that_other_alarms_leave(columns: int, text: str) -> None:
@@ -309,6 +298,90 @@ async def test_the_cause_of_an_outage_has_the_room_that_other_alarms_leave(colum
         _, shown = await alarm_of(pilot)
         assert shown.startswith(f"✗ {text}")
         assert shown.endswith("▲ 1 stuck 2h 13m")
+
+
+@st.composite
+def wrong_pictures(draw: st.DrawFn) -> tuple[Connection, Funnel]:
+    counts = st.integers(0, 30_000)
+    failed, contradictory, stuck = draw(counts), draw(counts), draw(counts)
+    causes = draw(st.lists(CAUSES, max_size=4, unique=True))
+    notice = draw(
+        st.sampled_from(["", WORKER_DOWN, "none verified for 5m, 9 waiting", f"prod: {WORKER_DOWN}; 3 are new"])
+    )
+    reason = draw(CAUSES) + draw(st.sampled_from(["", " at https://example.org answered", ": https://example.org/a/b"]))
+    state = draw(st.sampled_from(ConnectionState))
+    name, others = draw(st.sampled_from([("", 0), ("genome-archive-frankfurt", 0), ("genome-archive-frankfurt", 4)]))
+    connection = replace(OFFLINE, state=state, reason=reason, name=name, others=others)
+    troubles = {Trouble.FAILED: failed, Trouble.CONTRADICTORY: contradictory}
+    stages = (StageSummary(Stage.INITIATED, count=stuck, stuck=stuck, oldest_since=NOW - timedelta(hours=2)),)
+    return connection, Funnel(stages, notice, troubles, failures=dict.fromkeys(causes, 1) if failed else {})
+
+
+@given(width=st.integers(1, 220), picture=wrong_pictures())
+@settings(max_examples=200, deadline=None)
+def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
+    width: int, picture: tuple[Connection, Funnel]
+) -> None:
+    connection, funnel = picture
+    line = line_of(connection, funnel, width)
+    failed, contradictory = funnel.troubles[Trouble.FAILED], funnel.troubles[Trouble.CONTRADICTORY]
+    is_out = connection.is_failing and connection.state is not ConnectionState.RETRYING
+    words = [
+        *([f"{state_word(connection.state).upper()}"] if is_out else []),
+        *([f"▲ {contradictory:,} "] if contradictory else []),
+        *([f"✗ {failed:,} failed"] if failed else []),
+        *(["WORKER DOWN"] if WORKER_DOWN in funnel.notice else []),
+        *([f"▲ {funnel.stuck:,} stuck"] if funnel.stuck else []),
+    ]
+    hidden = sum(word not in line for word in words)
+    assert cell_len(line) <= width
+    assert not hidden or f"+{hidden} more" in line or hidden == len(words) - 1 or width < 20
+    assert "at answered" not in line
+    has_note = "3 are new" in line
+    assert not (has_note and hidden)
+    if has_note and len(funnel.failures) == 1:
+        assert "…" not in line.partition(" · ◌ 3")[0], "notes come last"
+
+
+def line_of(connection: Connection, funnel: Funnel, width: int) -> str:
+    bar = AlarmBar()
+    bar.set_reactive(AlarmBar.now, NOW)
+    bar.set_reactive(AlarmBar.connection, connection)
+    bar.set_reactive(AlarmBar.funnel, funnel)
+    with patch.object(AlarmBar, "size", Size(width, 1)):
+        return bar.text().plain
+
+
+LONG = "partial: exit code 7: cannot reach the object store at objects.example.org"
+AHEAD = "the service's clock is 10m ahead of ours, by which times are judged"
+
+
+@pytest.mark.parametrize(
+    ("width", "reason", "notice", "text"),
+    [
+        (58, LONG, AHEAD, "✗ genome…kfurt: OFFLINE 2m 05s · ✗ 6 failed · ▲ 2 stuck"),
+        (78, LONG, "", "✗ genome-archive-frankfurt: OFFLINE 2m 05s · ✗ 6 failed · ▲ 2 stuck 2h 00m"),
+        (
+            118,
+            LONG,
+            AHEAD,
+            "✗ genome-archive-frankfurt: OFFLINE 2m 05s · partial: exit code 7: cannot reach the… · ✗ 6 failed · ▲ 2 stuck 2h 00m",
+        ),
+        (
+            118,
+            "",
+            AHEAD,
+            "✗ 6 failed: 6 no room left · ▲ 2 stuck 2h 00m · ◌ the service's clock is 10m ahead of ours, by which times are judged",
+        ),
+        (36, "", WORKER_DOWN, "✗ 6 failed · ▲ WORKER DOWN · +1 more"),
+    ],
+)
+def test_what_is_shortened_first(width: int, reason: str, notice: str, text: str) -> None:
+    stages = (StageSummary(Stage.INITIATED, count=2, stuck=2, oldest_since=NOW - timedelta(hours=2)),)
+    funnel = Funnel(stages, notice, {Trouble.FAILED: 6}, failures={"no room left": 6})
+    outage = replace(OFFLINE, reason=reason, name="genome-archive-frankfurt")
+    live = Connection(state=ConnectionState.LIVE, since=NOW)
+    assert line_of(outage if reason else live, funnel, width) == text
 
 
 @pytest.mark.parametrize(("is_one_live", "sign"), [(True, ""), (False, ">")], ids=["one project is live", "none is"])

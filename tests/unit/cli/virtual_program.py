@@ -348,7 +348,7 @@ def _dashboard(session: LiveSession) -> Dashboard:
     bar.set_reactive(AlarmBar.funnel, session.picture.funnel())
     bar.set_reactive(AlarmBar.now, session.picture.now())
     rows = session.picture.window(Query(), 0, 1000).rows
-    alarms = "; ".join(alarm.texts[0] for alarm in bar._alarms())
+    alarms = "; ".join(alarm.longest(1000, 1000) for alarm in bar._alarms())
     return Dashboard(rows, session.picture.funnel(), session.connection(), alarms)
 
 

@@ -15,7 +15,6 @@ from textual.widget import Widget
 from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, UploadChange, UploadKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
-from upload_tui.tui.notices import Alert
 from upload_tui.tui.preferences import PlaybackControls, Preferences
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
@@ -179,10 +178,6 @@ class DashboardScreen(ViewScreen):
             self.query_one(ChangeLogView).project_ids = after.project_ids
             self._read_aggregates(self._session.picture.now())
         self._show_funnel()
-
-    def show_alert(self, alert: Alert) -> None:
-        """Show an alert in the alarm line."""
-        self.query_one(AlarmBar).show_alert(alert)
 
     # Selection
 
