@@ -2,11 +2,14 @@
 
 from datetime import timedelta
 from math import inf
+from unittest.mock import patch
 
 import pytest
+from rich.cells import cell_len
+from textual.geometry import Size
 
 from tests.tui.dashboards import FakeControls, mixed, opened, until
-from upload_tui.monitor import Connection, ConnectionState, Playback
+from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
 from upload_tui.tui import DisplayOptions, UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
@@ -94,6 +97,29 @@ async def test_a_project_that_fails_is_named(state: ConnectionState, name: str, 
         bar = pilot.app.screen.query_one(StatusBar)
         await until(pilot, lambda: f"{text} · updated" in bar.render().plain)
     session.close()
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (100, " upload-tui  two services · Genome, Plates  ✗ genome-archive-frankfurt: offline · updated 8s ago "),
+        (80, " upload-tui  2 projects  ✗ genome-archive-frankfurt: offline · updated 8s ago "),
+        (60, " upload-tui two s…ices · 2 projects  ✗ genome…kfurt: offline "),
+        (50, " upload-tui  2 projects ✗ genome…kfurt: offline "),
+        (36, " 2 projects ✗ genome…kfurt: offline "),
+    ],
+)
+def test_a_narrow_line_keeps_what_is_watched(width: int, text: str) -> None:
+    read_on = NOW - timedelta(seconds=8)
+    outage = Connection(state=ConnectionState.OFFLINE, since=NOW, read_on=read_on, name="genome-archive-frankfurt")
+    bar = StatusBar()
+    projects = [ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Plates")]
+    for name, value in {"now": NOW, "connection": outage, "title": "two services", "projects": projects}.items():
+        bar.set_reactive(getattr(StatusBar, name), value)
+    with patch.object(StatusBar, "size", Size(width, 1)):
+        line = bar.text().plain
+    assert cell_len(line) == width
+    assert " ".join(line.split()) == " ".join(text.split())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ _STYLES = {
 _MIN_FAULT_CELLS = 12
 _MAX_NAME_CELLS = 24
 """Cells of the name of a project that fails."""
+_SHORT_NAME_CELLS = 12
+"""The same if there is no room for what is watched."""
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
 _MIN_TITLE_CELLS = 4
@@ -43,6 +45,8 @@ _SPEED_FROM_WIDTH = 80
 """Width of the line from which on the usual speed of a demo or replay is shown."""
 _GOOD_PLACE_CELLS = 20
 """What is watched gets this many cells, if it needs them, before the details of an outage get any."""
+_LEAST_PLACE_CELLS = 12
+"""The same before the age of the data, then the rest of the name of a project that fails, get any."""
 _REQUESTS_FROM_WIDTH = 120
 """Width of the line from which on the number of requests is shown."""
 
@@ -56,12 +60,13 @@ def connection_text(connection: Connection, now: datetime, display_options: Disp
         connection: the connection.
         now: the current time.
         display_options: the time zone.
-        details: 2 for all; 1 leaves out since when it is offline, 0 also the retry.
+        details: 2 for all; 1 leaves out since when it is offline, 0 also the retry, -2 most of the name.
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
     if connection.name and connection.is_failing:
-        name = truncate_middle(connection.name, _MAX_NAME_CELLS, display_options.glyphs.ellipsis)
+        cells = _MAX_NAME_CELLS if details > -2 else _SHORT_NAME_CELLS
+        name = truncate_middle(connection.name, cells, display_options.glyphs.ellipsis)
         return f"{name}: {state_word(connection.state)}{others_text(connection, is_short=details < 2)}"
     match connection.state:
         case ConnectionState.CATCHING_UP:
@@ -135,17 +140,21 @@ class StatusBar(DiffedText):
         return self.display_options.glyphs
 
     def text(self) -> Content:
-        """The line, as wide as the widget; a narrow one shows only its right side."""
+        """The line, as wide as the widget. A narrow one has fewer details, then no age, a short name, and no name of the program."""
         width = self.size.width
         names = ", ".join(project.name or project.id for project in self.projects)
         brand = Content.styled(" upload-tui ", "bold $primary")
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
-        for details in (2, 1, 0):
+        for details in (2, 1, 0, -1, -2):
             right = self._right(details).truncate(width, ellipsis=True)
             room = width - brand.cell_length - right.cell_length - 1
-            if room >= min(cell_len(place), _GOOD_PLACE_CELLS):
+            wanted = _GOOD_PLACE_CELLS if details > 0 else _LEAST_PLACE_CELLS
+            if room >= min(cell_len(place), wanted):
                 break
+        else:
+            if room < min(cell_len(place), _MIN_PLACE_CELLS):  # what is watched comes before the name of the program
+                brand, room = Content(" "), room + brand.cell_length - 1
         if len(self.projects) > 1 and cell_len(place) > room:
             # The number stays whole: `…2 projects` would be another one.
             count = f"{len(self.projects):,} projects"
@@ -176,7 +185,7 @@ class StatusBar(DiffedText):
         state = connection_text(self.connection, self.now, self.display_options, details=details)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age_text()
-        if age and width >= _AGE_FROM_WIDTH:
+        if age and width >= _AGE_FROM_WIDTH and details >= 0:
             parts.append(Content.styled(age, "$quiet"))
         requests = self.connection.requests_last_minute
         if requests is not None and width >= _REQUESTS_FROM_WIDTH:
