@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import count, repeat
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from textual.geometry import Region
+from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
 from textual.scrollbar import ScrollBar
 from textual.widgets._toast import Toast, ToastHolder, ToastRack
@@ -16,7 +18,7 @@ from textual.widgets._toast import Toast, ToastHolder, ToastRack
 from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
 from upload_tui.monitor.store.database import Limits
-from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
 from upload_tui.tui.notices import Alerts, desktop_notification
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -77,9 +79,10 @@ def _due(changes: Sequence[StageReached]) -> list[str]:
 
 async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
     recorded: list[str] = []
+    is_read = asyncio.Event()
 
     async def record(failures: Sequence[StageReached]) -> CommandResult:
-        await asyncio.sleep(0)
+        await is_read.wait()
         recorded.extend(failure.upload.name for failure in failures)
         return CommandResult("on_error: cat '>>' x: exit code 1.", is_ok=False)
 
@@ -93,6 +96,7 @@ async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
             an_upload("two.bin", completed=60, error=20, message=long),
         )
         await until(pilot, lambda: toasts(pilot) == [f"one.bin failed: wrong size\ntwo.bin failed: {long}"])
+        is_read.set()
         bar = app.screen.query_one(AlarmBar)
         await until(pilot, lambda: recorded == ["one.bin", "two.bin"])
         assert "2 failed: 1 permission denied by" in bar.render().plain
@@ -237,16 +241,42 @@ async def test_notifications_cover_only_a_border_and_the_footer(key: str) -> Non
     async with opened(mixed(), has_notices=True) as (pilot, _, _table):
         await pilot.press(*filter(None, [key]))
         screen = pilot.app.screen
-        for size in ((20, 8), (48, 12), (60, 20), (80, 24), (200, 60)):
-            await pilot.resize_terminal(*size)
-            pilot.app.notify("Copied 3 ids")
-            pilot.app.notify(_LONG)
-            await until(pilot, lambda: [toast.region.height for toast in screen.query(Toast)] == [2])
+        for size in ((200, 60), (20, 6), (20, 8), (80, 11), (48, 12), (60, 20), (80, 24)):
+            await pilot.resize_terminal(*size)  # the notification of the size before is fitted to this one
+            has_one_line = key == "slash" or (size[1] < 12 and not isinstance(screen, ModalScreen))
+            height = 1 if has_one_line else 2
+            if size == (200, 60):
+                pilot.app.notify("Copied 3 ids")
+                pilot.app.notify(_LONG, timeout=1000)
+            await until(pilot, partial(is_fitted, pilot, height))
             place, is_low = screen._compositor.full_map[screen.query_one(Toast)], "-flat" in screen.classes
             shown = place.region.intersection(place.clip)
-            assert shown.height == (1 if is_low or key == "slash" else 2)
+            assert shown.height == height
             assert screen.region.contains_region(shown)
             covered = [one for one in read_regions(screen) if one.overlaps(shown)]
-            assert not covered or is_low, (size, shown, covered)
-            if isinstance(screen, ModalScreen):
-                assert all(one.bottom - 1 > shown.y for one in covered), "the keys are on the last line"
+            assert not covered or (is_low and not isinstance(screen, ModalScreen)), (size, shown, covered)
+
+
+@pytest.mark.parametrize(
+    ("lines", "width", "text"),
+    [
+        (1, 80, "line 1"),
+        (2, 80, "line 1\nline 2"),
+        (4, 80, "line 1\nline 2 line 3 line 4"),
+        (4, 20, "line 1\nline 2 line 3…"),
+    ],
+)
+async def test_no_line_of_a_notification_is_lost_without_a_sign(lines: int, width: int, text: str) -> None:
+    async with dashboard([]).run_test(size=(width, 24), notifications=True) as pilot:
+        pilot.app.notify("\n".join(f"line {number}" for number in range(1, lines + 1)))
+        await until(pilot, lambda: toasts(pilot) == [text])
+
+
+def is_fitted(pilot: Pilot[int], height: int) -> bool:
+    """Whether the long notification is shown in so many lines, none of which is wider than the screen, with an ellipsis."""
+    regions = [toast.region.height for toast in pilot.app.screen.query(Toast)]
+    lines = [line for text in toasts(pilot) for line in text.split("\n")]
+    widest = max(map(len, lines), default=0)
+    return (
+        regions == [height] and len(lines) == height and lines[-1].endswith("…") and widest <= pilot.app.size.width - 3
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 from textual.app import App
 from textual.content import Content
+from textual.screen import Screen
 
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
@@ -270,24 +271,44 @@ _TOAST_FRAME_CELLS = 3
 
 
 class NoticeApp(App[int]):
-    """Shows only the last notification, in at most two lines: they cover nothing but a border and the footer."""
+    """Shows only the last notification, in as many lines as the screen has for it: they cover nothing but a border and the footer."""
 
     _notification: tuple[str, dict[str, Any]] | None = None
+    """The notification that is to be shown, then is shown."""
+    _fitted_to: tuple[int, int] | None = None
+    """The width and the number of lines that its text was shortened to; None before it is shown."""
 
     def notify(self, message: str, **options: Any) -> None:
         """Show a notification in place of an earlier one."""
-        self._notification = message, options
+        self._notification, self._fitted_to = (message, options), None
         self.call_later(self._show_notification)
 
     def _show_notification(self) -> None:
-        if self._notification is None:  # another one came at once
+        if self._notification is None or self._fitted_to is not None:  # another one came at once
             return
-        (message, options), self._notification = self._notification, None
+        message, options = self._notification
         self.clear_notifications()
-        for holder in (holder for screen in self.screen_stack for holder in screen.query("ToastHolder")):
-            holder.remove()  # Textual empties it only, and it keeps a height
-        width = max(1, self.size.width - _TOAST_FRAME_CELLS)
-        first, *rest = [line.plain for line in Content(message).wrap(width)] or [""]
-        if len(rest) > 1:
-            message = f"{first}\n{truncate_at_word(' '.join(rest), width)}"
+        for screen in self.screen_stack:
+            for holder in screen.query("ToastHolder"):
+                holder.remove()  # Textual empties it only, and it keeps a height
+            screen.screen_layout_refresh_signal.unsubscribe(self)
+            screen.screen_layout_refresh_signal.subscribe(self, self._fit_notification)
+        width, count = self._fitted_to = self._notification_room()
+        lines = [line.plain for line in Content(message).wrap(width)]
+        if len(lines) > count:
+            lines[count - 1 :] = [truncate_at_word(" ".join(lines[count - 1 :]), width)]
+            message = "\n".join(lines)
         super().notify(message, **options)
+
+    def _notification_room(self) -> tuple[int, int]:
+        """The width of a notification's text, and how many lines the screen shows of it."""
+        heights = (rack.styles.height for rack in self.screen.query("ToastRack"))
+        lines = next((int(height.value) for height in heights if height is not None), 2)
+        return max(1, self.size.width - _TOAST_FRAME_CELLS), lines
+
+    def _fit_notification(self, _screen: Screen[Any]) -> None:
+        """Shorten the text anew if a new layout has another room for it."""
+        left = [notification.time_left for notification in self._notifications]
+        if self._notification is not None and left and self._fitted_to not in {None, self._notification_room()}:
+            message, options = self._notification
+            self.notify(message, **{**options, "timeout": left[-1]})

@@ -76,7 +76,7 @@ def connection_text(connection: Connection, now: datetime, display_options: Disp
             return f"retrying {_countdown_text(connection.next_try_on, now)}"
         case state if connection.is_failing and state is not ConnectionState.RETRYING:
             since = f" since {clock_text(connection.since, now, display_options.zone)}" if details > 1 else ""
-            due = connection.next_try_on if details else None
+            due = connection.next_try_on if details > 0 else None
             return f"{state_word(state)}{since}{'' if due is None else f', retry {_countdown_text(due, now)}'}"
         case state:
             return str(state)
