@@ -199,9 +199,9 @@ def _shown(alarms: Sequence[_Alarm], dot: str, width: int) -> tuple[Sequence[_Al
     """The alarms whose shortest texts fit, and how many more there are."""
     for count in range(len(alarms), 0, -1):
         others = sum(bool(alarm.states[-1]) for alarm in alarms[count:])
-        more = f"+{others:,} more" if others else ""
-        if _cells((*(alarm.states[-1] for alarm in alarms[:count]), more), dot) <= width:
-            return alarms[:count], more
+        for more in (f"+{others:,} more", f"+{others:,}") if others else ("",):
+            if _cells((*(alarm.states[-1] for alarm in alarms[:count]), more), dot) <= width:
+                return alarms[:count], more
     return alarms[:1], ""
 
 
