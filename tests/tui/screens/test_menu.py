@@ -1,10 +1,19 @@
-"""The menus."""
+"""The menus, and what all dialogs have in common."""
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+import pytest
 from textual.app import App
+from textual.dom import DOMNode
+from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
-from upload_tui.testing import InMemorySession
-from upload_tui.tui.screens.menu import ProjectScreen
+from tests.tui.dashboards import mixed, opened
+from upload_tui.monitor import ProjectRef
+from upload_tui.testing import InMemorySession, an_upload, settled
+from upload_tui.tui import screens
+from upload_tui.tui.screens.menu import Dialog, ProjectScreen
 
 
 async def test_projects_with_the_same_name_show_their_ids() -> None:
@@ -17,3 +26,54 @@ async def test_projects_with_the_same_name_show_their_ids() -> None:
         session.close()
         lines = [str(option.prompt).removesuffix("0 uploads").rstrip() for option in menu.query_one(OptionList).options]
     assert lines == ["All projects", "Demo  p-1", "Genome", "Demo  p-3"]
+
+
+def subclasses(base: type[DOMNode]) -> set[type[DOMNode]]:
+    """All classes below a class."""
+    return {one for each in base.__subclasses__() for one in {each, *subclasses(each)}}
+
+
+def test_the_rules_of_dialogs_apply_to_each_of_them() -> None:
+    """Textual matches a rule with the first base of each class only."""
+    for module in iter_modules(screens.__path__):
+        import_module(f"{screens.__name__}.{module.name}")
+    modal = {one for one in subclasses(ModalScreen) if one.__module__.startswith("upload_tui.")}
+    assert len(modal) > 10
+    assert [one for one in modal if "Dialog" not in one._css_type_names] == []
+
+
+async def test_a_dialog_stands_in_the_middle_above_the_dashboard() -> None:
+    async with opened(mixed(), (80, 24)) as (pilot, _, _):
+        for key in ("p", "question_mark", "T"):
+            await pilot.press(key)
+            await pilot.pause()
+            dialog = pilot.app.screen
+            assert isinstance(dialog, Dialog), key
+            (box,) = (one.region.grow(one.styles.margin) for one in dialog.children if one.region.area and one.id)
+            assert abs(box.x - (80 - box.right)) <= 1, key
+            assert abs(box.y - (24 - box.bottom)) <= 1, key
+            assert 0 < dialog.styles.background.a < 1, key
+            dialog.dismiss(None)
+            await pilot.pause()
+
+
+@pytest.mark.parametrize("width", [30, 40, 80])
+async def test_each_project_has_one_line_with_its_counts_below_each_other(width: int) -> None:
+    names = [
+        "Proteomics of the Lower Rhine valley, second part, 2025",
+        "Proteomics of the Lower Rhine valley, 2026",
+        "X",
+    ]
+    uploads = [
+        an_upload(f"{name}.bin", completed=60, error=50, message="no", project=(name, name)) for name in names
+    ] + [an_upload("y.bin", project=("X", "X"))]
+    async with opened(uploads, (width, 24)) as (pilot, session, _):
+        session.projects = tuple(ProjectRef(name, name) for name in names)
+        await pilot.press("p")
+        await settled(pilot)
+        menu = pilot.app.screen.query_one(OptionList)
+        assert menu.virtual_size.height == 1 + len(names)  # no line wraps
+        lines = [str(option.prompt) for option in menu.options][1:]
+        assert len({*lines}) == len(names)
+        assert len({line.find("in trouble") for line in lines}) == 1
+        assert ("in trouble" in lines[0]) is (width >= 40)

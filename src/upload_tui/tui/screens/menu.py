@@ -22,7 +22,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
-from upload_tui.tui.fitting import HangingLines
+from upload_tui.tui.fitting import HangingLines, truncate_middle
 from upload_tui.tui.preferences import Fault, View
 from upload_tui.tui.screens.session_screen import LiveScreen
 
@@ -198,7 +198,11 @@ def export_menu(marked_count: int) -> MenuScreen:
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
 
 
-_MAX_NAME_CELLS = 40
+_MAX_MENU_CELLS = 90
+_MENU_FRAME_CELLS = 6
+"""The border of a menu, the blanks beside a line, and the room for a scroll bar."""
+_MIN_NAME_CELLS = 12
+"""Counts get shorter, or are left out, where names would have fewer cells."""
 _COUNT_SECONDS = 5.0
 """The uploads of the projects are counted again after this time."""
 
@@ -216,7 +220,7 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
     ]
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Projects", "show", _project_lines(session.projects))
+        super().__init__("Projects", "show", _project_lines(session.projects, 0))
         self._session = session
         self._counts: Mapping[str, tuple[int, int]] = {}
         self._counted_on: datetime | None = None
@@ -240,11 +244,16 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
         if self._is_by_trouble:
             projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
         text = (self._search or "").casefold()
-        self.replace_lines(_project_lines(projects, self._counts, text))
+        room = min(_MAX_MENU_CELLS, self.size.width * 9 // 10) - _MENU_FRAME_CELLS
+        self.replace_lines(_project_lines(projects, room, self._counts, text))
         title = f"Projects {len(self._session.projects):,}"
         title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
         searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
         self.query_one(OptionList).border_title = Content(title + searched)
+
+    def on_resize(self) -> None:
+        """Fit the lines into the new width."""
+        self.refresh_picture()
 
     def on_key(self, event: events.Key) -> None:
         """Type the search."""
@@ -273,24 +282,30 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
 
 
 def _project_lines(
-    projects: Sequence[ProjectRef], counts: Mapping[str, tuple[int, int]] | None = None, text: str = ""
+    projects: Sequence[ProjectRef], room: int, counts: Mapping[str, tuple[int, int]] | None = None, text: str = ""
 ) -> list[tuple[str, Content]]:
-    """All projects, then each whose name or id contains a text: those with the same name also show their ids.
+    """All projects, then each whose name or id contains a text, in `room` cells: those with the same name also show their ids.
 
     `counts` are the numbers of uploads and of those in trouble, by project.
     """
     names = Counter(project.name for project in projects)
     shown = [one for one in projects if text in f"{one.name}\n{one.id}".casefold()]
     heads = [_project_head(one, names[one.name] > 1) for one in shown]
-    width = min(_MAX_NAME_CELLS, max((head.cell_length for head in heads), default=0))
+    parts = _count_columns([(counts or {}).get(one.id) for one in shown], room)
+    left = room - max((sum(len(part) for part, _ in each) for each in parts), default=0)
+    width = min(left, max((head.cell_length for head in heads), default=0))
     lines = [
-        (
-            one.id,
-            Content.assemble(head, " " * max(0, width - head.cell_length), *_count_parts((counts or {}).get(one.id))),
-        )
-        for one, head in zip(shown, heads, strict=True)
+        (one.id, Content.assemble(_shorten(head, width), *each))
+        for one, head, each in zip(shown, heads, parts, strict=True)
     ]
     return lines if text else [("", Content("All projects")), *lines]
+
+
+def _shorten(head: Content, cells: int) -> Content:
+    """A head of exactly so many cells, shortened in the middle."""
+    if head.cell_length > cells:
+        head = Content(truncate_middle(head.plain, cells))
+    return Content.assemble(head, " " * (cells - head.cell_length))
 
 
 def _project_head(project: ProjectRef, shares_name: bool) -> Content:
@@ -298,10 +313,20 @@ def _project_head(project: ProjectRef, shares_name: bool) -> Content:
     return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
 
 
-def _count_parts(counts: tuple[int, int] | None) -> Iterator[tuple[str, str]]:
+def _count_columns(counts: Sequence[tuple[int, int] | None], room: int) -> Sequence[Sequence[tuple[str, str]]]:
+    """What is after each name: the counts in words, without the word `uploads`, or nothing, as `room` allows."""
+    digits = max((len(f"{one[0]:,}") for one in counts if one), default=0)
+    for has_word in (True, False):
+        columns = [[*_count_parts(one, digits, has_word=has_word)] for one in counts]
+        if max((sum(len(part) for part, _ in each) for each in columns), default=0) + _MIN_NAME_CELLS <= room:
+            return columns
+    return [[] for _ in counts]
+
+
+def _count_parts(counts: tuple[int, int] | None, digits: int, *, has_word: bool) -> Iterator[tuple[str, str]]:
     if counts is not None:
         number, _, word = plural(counts[0], "upload").partition(" ")
-        yield f"  {number:>6} {word:<7}", "$quiet"  # digits below digits
+        yield f"  {number:>{digits}}" + (f" {word:<7}" if has_word else ""), "$quiet"  # digits below digits
         if counts[1]:
             yield f"  {counts[1]:,} in trouble", "$stage-error bold"
 

@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from upload_tui.monitor import Acknowledgement
 from upload_tui.text import MOMENT_EXAMPLES, parse_duration, sanitize
 from upload_tui.tui.bindings import key_of
+from upload_tui.tui.screens.menu import Dialog
 
 __all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
 
@@ -23,7 +23,7 @@ _FOR = re.compile(r"(?:^|\s)for\s+(\S*[^\W\d])\s*$")
 """A duration at the end of a note has a unit: `asked for 12` is no time."""
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(Dialog[str | None]):
     """A dialog that returns the text that was typed; None if it was cancelled.
 
     Args:
