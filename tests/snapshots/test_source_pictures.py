@@ -29,6 +29,7 @@ UPLOADS: Mapping[str, Mapping[str, Any]] = {
     "checked": {"stage": "completed", "on": ago(30), "received_bytes": 3 << 20},
     "safe": {"initiated_on": ago(900), "completed_on": ago(600), "verified_on": ago(590), "size": 7 << 20},
     "infected": {"stage": "error", "on": ago(120), "error_message": "virus found"},
+    "held": {"stage": "quarantined", "on": ago(108_000)},
     "aborted": {"stage": "initiated", "on": ago(3600), "ended": True},
 }
 

@@ -329,7 +329,7 @@ class Funnel(Struct, frozen=True):
     """The four stages in order, the uploads in trouble, and a notice about the picture as a whole.
 
     `troubles` are the numbers of uploads with each trouble; those without any are absent. `failures` are the failed ones among them
-    by cause, the most frequent first. `gone` uploads are in no stage.
+    by cause, the most frequent first. `others` are in a state that is not in the design; they and `gone` uploads are in no stage.
     """
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
@@ -338,14 +338,15 @@ class Funnel(Struct, frozen=True):
     troubles: Mapping[Trouble, int] = field(default_factory=dict)
     gone: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)
+    others: int = 0
 
     def __getitem__(self, stage: Stage) -> StageSummary:
         return self.stages[stage.rank]
 
     @property
     def total(self) -> int:
-        """The number of all uploads."""
-        return sum(summary.count for summary in self.stages)
+        """The number of all uploads that are not gone."""
+        return sum(summary.count for summary in self.stages) + self.others
 
     @property
     def pending(self) -> int:

@@ -227,7 +227,7 @@ class StorePicture:
         troubles = _troubles(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures)
+        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures, aggregates.count_others())
 
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:

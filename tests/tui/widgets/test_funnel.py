@@ -1,11 +1,16 @@
 """The funnel: numbers beside their words, arrows between the stages, and clicks that filter."""
 
+import re
+
 import pytest
 
 from tests.tui.dashboards import mixed, names_in, opened
 from upload_tui.monitor import StageSummary
 from upload_tui.status import Stage
+from upload_tui.testing import an_upload, settled
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
+from upload_tui.tui.widgets.table.upload_table import TitledTable
+from upload_tui.wire import StatusShape
 
 
 def lines(bar: FunnelBar) -> list[str]:
@@ -53,3 +58,21 @@ async def test_a_click_on_the_stuck_shows_them() -> None:
         await pilot.click(completed, offset=(2, 0))
         await pilot.pause()
         assert names_in(table) == ["b-completed", "e-stuck"]
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)], ids=str)
+async def test_the_counts_on_screen_add_up_to_that_of_the_title(size: tuple[int, int]) -> None:
+    held = an_upload("held.bin", status_shape=StatusShape.B)
+    held["status"]["current"]["state"] = "quarantined"
+    async with opened([*mixed(), held], size) as (pilot, session, _):
+        table = pilot.app.screen.query_one(TitledTable)
+        await settled(pilot)
+        title = table._title().plain.split(" · ")
+        assert title[:2] == ["Uploads 6", "1 other"]
+        cells = [cell.text().plain.splitlines()[0] for cell in pilot.app.screen.query(StageCell)]
+        assert sum(int(number) for text in cells for number in re.findall(r"\d+", text)[:1]) == 6 - 1
+        assert sum(session.picture.funnel(frozenset({one.id})).total for one in session.projects) == 6
+        assert not [row for row in map(table.row_at, range(6)) if row and row.unknown_state and row.is_least_age]
+        await pilot.press("1")
+        await settled(pilot)
+        assert table._title().plain.split(" · ")[:2] == ["Uploads 1", "initiated"]

@@ -215,6 +215,7 @@ class CombinedPicture:
             troubles,
             sum(funnel.gone for funnel in funnels),
             dict(sum((Counter(funnel.failures) for funnel in funnels), Counter[str]()).most_common()),
+            sum(funnel.others for funnel in funnels),
         )
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:

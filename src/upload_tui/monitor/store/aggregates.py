@@ -25,7 +25,7 @@ from upload_tui.monitor.store.conditions import (
     stuck_condition,
 )
 from upload_tui.monitor.store.partitions import Partition, partition_list
-from upload_tui.monitor.store.rows import NEAR_BOUNDS, from_ms, to_ms
+from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty, Stage
@@ -134,6 +134,11 @@ class StoreAggregates:
     def count_contradictory(self, now: datetime) -> int:
         """The number of verified uploads whose chunks do not agree."""
         return self._count(Stage.VERIFIED, ("is_contradictory = 1", ()), now)
+
+    def count_others(self) -> int:
+        """The number of uploads in states that are not in the design."""
+        partitions = self._store.partitions.select(self._project_ids, with_gone=False)
+        return sum(one.upload_count for one in partitions if one.stage_rank == UNKNOWN_STATE_RANK)
 
     def count_gone(self) -> int:
         """The number of uploads that the service no longer lists."""

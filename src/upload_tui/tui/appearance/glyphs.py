@@ -21,6 +21,8 @@ class Glyphs(Struct, frozen=True):
     """
 
     stages: Mapping[Stage, str]
+    own_state: str
+    """A state that is no stage."""
     unreached: str
     rail: str
     link: str
@@ -56,6 +58,7 @@ class Glyphs(Struct, frozen=True):
 
 UNICODE = Glyphs(
     stages=MappingProxyType({Stage.INITIATED: "○", Stage.COMPLETED: "◐", Stage.VERIFIED: "●", Stage.ERROR: "✗"}),
+    own_state="◇",
     unreached="·",
     rail="│",
     link="─",
@@ -90,6 +93,7 @@ UNICODE = Glyphs(
 
 ASCII = Glyphs(
     stages=MappingProxyType({Stage.INITIATED: "o", Stage.COMPLETED: "c", Stage.VERIFIED: "V", Stage.ERROR: "X"}),
+    own_state="?",
     unreached=".",
     rail="|",
     link="-",

@@ -146,6 +146,10 @@ def _legend(glyphs: Glyphs) -> Iterator[tuple[str, str]]:
     """Yield the signs and what they mean."""
     signs = f"{glyphs.warning} stuck, overdue, or an anomaly; {glyphs.mark} marked; NOT WHOLE: verified, but the chunks do not match"
     yield "signs", signs
+    yield (
+        f"{glyphs.own_state} other",
+        "a state of the service's own, neither pending nor over; stage:unknown finds them",
+    )
     yield "age", "how long in its stage; >8s: that long when it was last read, since when it may have moved on"
     chunks = (
         (glyphs.chunk, "received"),

@@ -37,6 +37,8 @@ _BREAK_RATIO = 30
 _LABEL_CELLS = 10
 _WORD_CELLS, _MIN_WORD_CELLS = 11, 9
 """Cells of a stage's name with the blank after it, and of one without."""
+_AGO_FROM_WIDTH = 38
+"""Width from which on times have their ages."""
 _PHASES = {Stage.INITIATED: "uploading", Stage.COMPLETED: "verifying"}
 _QUIET = "$quiet"
 _MIN_ATTEMPTS_SHOWN = 3
@@ -148,8 +150,11 @@ class _Painter(Struct, frozen=True):
             yield from self._event_lines(event)
         if timeline.unknown_state is not None:
             on = timeline.unknown_state.on
-            time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
-            yield self._line(self._glyphs.warning, sanitize(timeline.unknown_state.name), time, _QUIET)
+            name, time = sanitize(timeline.unknown_state.name), ""
+            if on is not None:
+                time, ago = clock_text(on, self.now, self.display_options.zone), self._ago(on)
+                time += ago if cell_len(f"  {name} {time}{ago}") <= self.width else ""
+            yield self._line(self._glyphs.own_state, name, time, _QUIET)
         elif timeline.is_pending:
             yield from self._current_stage(longest)
         elif timeline.is_purged:
@@ -167,12 +172,17 @@ class _Painter(Struct, frozen=True):
 
     def _event_lines(self, event: Event) -> Iterator[Content]:
         time = event_text(event, self.now, self.display_options.zone, self._glyphs.estimate)
-        if event.on is not None and not self.display_options.absolute_times and self.width >= 38:
-            time = f"{time}  {age_text((self.now - event.on).total_seconds())} ago"
+        if event.on is not None:
+            time += self._ago(event.on)
         yield self._line(self._glyphs.stages[event.stage], event.stage, time, f"$stage-{event.stage}")
         if event.stage is Stage.ERROR:
             reason = Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
             yield from hanging_lines(Content("  "), reason, self.width)
+
+    def _ago(self, on: datetime) -> str:
+        """How long ago a time was, with blanks before it; empty if there is no room, or times are absolute."""
+        is_shown = not self.display_options.absolute_times and self.width >= _AGO_FROM_WIDTH
+        return f"  {age_text((self.now - on).total_seconds())} ago" if is_shown else ""
 
     def _line(self, sign: str, word: str, time: str, style: str) -> Content:
         """A sign, a word and a time. The name of a state of the service's own may be longer than those of the stages."""

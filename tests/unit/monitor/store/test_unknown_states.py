@@ -42,6 +42,7 @@ def picture() -> StorePicture:
 
 
 def test_an_upload_in_an_unknown_state_is_in_no_stage_of_the_funnel(picture: StorePicture) -> None:
+    assert (picture.funnel().others, picture.funnel().total) == (3, 4)
     assert {summary.stage: summary.count for summary in picture.funnel().stages if summary.count} == {Stage.VERIFIED: 1}
     assert picture.window(Query(), 0, 10).total == 4
     assert picture.window(Query(stages=frozenset({Stage.INITIATED, Stage.COMPLETED})), 0, 10).total == 0
@@ -49,6 +50,7 @@ def test_an_upload_in_an_unknown_state_is_in_no_stage_of_the_funnel(picture: Sto
 
 def test_an_upload_in_an_unknown_state_is_never_late(picture: StorePicture) -> None:
     rows = picture.window(Query(), 0, 10).rows
+    assert not any(row.is_least_age for row in rows)
     assert not any(row.lateness.is_stuck or row.lateness.is_overdue for row in rows)
     assert picture.window(Query(attention_only=True), 0, 10).total == 0
     assert list(picture.pending(10)) == []
@@ -68,6 +70,8 @@ def test_rows_and_records_have_its_own_name(picture: StorePicture) -> None:
     assert statistics.total == 4
     assert {stage: count for stage, count in statistics.counts.items() if count} == {Stage.VERIFIED: 1}
     assert picture.window(Query(where=parse_query("quarantin")), 0, 10).total == 2
+    assert picture.window(Query(where=parse_query("stage:unknown age>19h")), 0, 10).total == 3
+    assert picture.window(Query(where=parse_query("stage:unknown age>21h")), 0, 10).total == 0
 
 
 def test_an_upload_in_an_unknown_state_is_read_again_until_it_is_final() -> None:

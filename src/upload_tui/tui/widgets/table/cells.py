@@ -126,7 +126,9 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     for index, stage in enumerate(track):
         if index:
             pieces.append((glyphs.link, _QUIET))
-        if problem and index == min(row.stage.rank + 1, 2):
+        if row.unknown_state and index == row.stage.rank + 1:
+            pieces.append((glyphs.own_state, ""))
+        elif problem and index == min(row.stage.rank + 1, 2):
             pieces.append((glyphs.warning, problem))
         elif index <= row.stage.rank:
             pieces.append((glyphs.stages[stage], stage_class(stage) if index == min(row.stage.rank, 2) else _QUIET))
@@ -140,6 +142,8 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
 def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     """The stage's sign, then a warning sign if there is a problem; in a single cell only the warning."""
     stage, problem = (glyphs.stages[row.stage], stage_class(row.stage)), _problem_class(row)
+    if row.unknown_state:
+        return ((glyphs.own_state, ""), (" " * (width - 1), ""))
     if not problem or row.stage is Stage.ERROR:
         return (stage, (" " * (width - 1), ""))
     warning = (glyphs.warning, problem)
@@ -186,14 +190,20 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
     if lateness := _lateness_text(row):
         text = _first_that_fits(width, lateness, "overdue")
         return ((fit_to_width(text, width), _OVERDUE),)
+    if state := sanitize(row.unknown_state):
+        more = f"{state}, {_anomalies_text(row.anomaly_count - 1)}" if row.anomaly_count > 1 else state
+        text = truncate_at_word(_first_that_fits(width, more, state), width, glyphs.ellipsis)
+        return ((fit_to_width(text, width), _ANOMALY),)
     if row.anomaly_count:
-        text = "anomaly" if row.anomaly_count == 1 else f"{row.anomaly_count:,} anomalies"
-        if state := sanitize(row.unknown_state):
-            text = _first_that_fits(width, f"{state}, {text}", state)
+        text = _anomalies_text(row.anomaly_count)
         return ((fit_to_width(text, width), _ANOMALY),)
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
+
+
+def _anomalies_text(count: int) -> str:
+    return "anomaly" if count == 1 else f"{count:,} anomalies"
 
 
 _MAX_REASON_CELLS = 40
@@ -232,8 +242,6 @@ def _stuck_texts(row: Row) -> Sequence[str]:
 
 
 def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
-    if row.unknown_state:
-        return ((fit_to_width(sanitize(row.unknown_state), width), ""),)
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs, width)
     if row.stage is Stage.COMPLETED:

@@ -317,8 +317,8 @@ class TitledTable(UploadTable):
     watch_view = watch_is_known
 
     def watch_funnel(self, before: Funnel, after: Funnel) -> None:
-        """Update the titles, which show the number of gone uploads."""
-        if before.gone != after.gone:
+        """Update the titles, which show the numbers of uploads that are in no stage."""
+        if (before.gone, before.others) != (after.gone, after.others):
             self.update_titles()
 
     def watch_display_options(self, before: DisplayOptions, after: DisplayOptions) -> None:
@@ -349,17 +349,18 @@ class TitledTable(UploadTable):
             self.refresh_changed()
 
     @property
-    def _gone_count(self) -> int:
-        """How many of the rows are gone; 0 where a filter leaves them out, or where it is not known."""
-        is_everything = not replace(self.rows_query, project_ids=frozenset()).is_filtered
-        return min(self.funnel.gone, self.total) if is_everything else 0
+    def _is_everything(self) -> bool:
+        """Whether no filter but that of the projects leaves rows out."""
+        return not replace(self.rows_query, project_ids=frozenset()).is_filtered
 
     def _title(self) -> Content:
-        gone = self._gone_count
+        gone = min(self.funnel.gone, self.total) if self._is_everything else 0
         count = f"{self.total - gone:,}{'' if self.is_settled else ' so far'}"
         parts = [f"Uploads {count}" if self.is_known or self.total else "Uploads"]
         if gone:
             parts.append(f"{gone:,} gone")
+        if self._is_everything and self.funnel.others:
+            parts.append(f"{self.funnel.others:,} other")
         if self.view:
             parts.append(f"view {sanitize(self.view)}")
         parts.extend(query_parts(self.rows_query, self.projects, self.display_options))

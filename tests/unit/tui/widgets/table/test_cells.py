@@ -232,12 +232,13 @@ def test_a_state_of_the_service_is_named_before_its_anomaly_and_apart_from_its_t
     picture.close()
     assert detail is not None
     lines = [line.plain for line in timeline_lines(detail, NOW, DisplayOptions(zone=UTC), width)]
-    line = next(line for line in lines if line.endswith(" 09:25:53"))
+    line = next(line for line in lines if " 09:25:53" in line)
     assert cell_len(line) <= width
-    name = line.removeprefix("▲ ").removesuffix("09:25:53").rstrip()
-    assert name == state if cell_len(f"▲ {state} 09:25:53") <= width else "…" in name
+    name, time = line.removeprefix("◇ ").rsplit(" 09:25:53")
+    assert name.rstrip() == state if cell_len(f"◇ {state} 09:25:53") <= width else "…" in name
+    assert time == ("  1m 00s ago" if width == 60 or (width == 44 and cell_len(state) < 20) else "")
     note = Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS)
-    for count, shown in ((0, state), (1, f"{state}, anomaly")):
+    for count, shown in ((0, state), (1, state), (2, f"{state}, anomaly"), (3, f"{state}, 2 anomalies")):
         text = "".join(text for text, _ in cell(note, replace(detail.row, anomaly_count=count), NOW, DisplayOptions()))
         assert text.strip() == (shown if cell_len(shown) <= width else state)
 
