@@ -17,6 +17,7 @@ FAILED = [
 ]
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
 ODD = an_upload("odd", initiated=900, completed=600, verified=500, chunks=(1, 3, 4))
+PROJECTS = (("one", "Proteomics"), ("two", "Genome"))
 FEW: list[dict[str, Any]] = [*many(40), STUCK, ODD, *FAILED[:2]]
 
 
@@ -39,7 +40,7 @@ async def test_trouble_is_above_a_rule_and_the_newest_below_it() -> None:
     async with opened(FEW, order=TableOrder()) as (pilot, _, table):
         assert names_in(table)[:6] == ["odd", "stuck", "failed-0", "failed-1", "scan-000.tiff", "scan-001.tiff"]
         assert rules(pilot, table) == [4]
-        assert title(table) == "Uploads 44 · trouble first, then newest"
+        assert title(table) == "Uploads 44 · trouble first, then last started"
 
 
 async def test_at_most_half_of_the_rows_are_above_the_rule_which_counts_the_others() -> None:
@@ -126,12 +127,43 @@ async def test_gone_uploads_are_counted_apart() -> None:
             session.picture.mark(upload_id, gone=True)
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
-        assert title(table) == "Uploads 3 · 2 gone · trouble first, then newest"
+        assert title(table) == "Uploads 3 · 2 gone · trouble first, then last started"
 
 
 async def test_trouble_gets_the_rows_that_others_leave() -> None:
-    async with opened([*many(2), *FAILED[:5]], size=(80, 24), order=TableOrder()) as (pilot, session, table):
+    async with opened([*many(2), *FAILED[:6]], size=(80, 24), order=TableOrder()) as (pilot, session, table):
         assert len(lines(pilot, table)) == 8
-        assert rules(pilot, table) == [5]
+        assert rules(pilot, table) == [6]
         session.publish(*many(4))
         await until(pilot, lambda: rules(pilot, table) == [4])
+
+
+async def test_columns_stay_where_they_are_as_other_rows_are_shown() -> None:
+    """Also if the first page has short names and reasons only."""
+    uploads = [
+        an_upload(
+            "a" if number < 30 else f"a-much-longer-name-{number}.fastq.gz",
+            initiated=900 + number,
+            completed=600,
+            error=500,
+            message="bad" if number < 30 else "no space left on device, and none will come",
+            project=PROJECTS[number % 2],
+        )
+        for number in range(60)
+    ]
+    async with opened(uploads, (80, 24)) as (pilot, _, table):
+        table.several_projects = True
+        headers = set()
+        for key in ("g", "pagedown", "pagedown", "end", "home"):
+            await pilot.press(key)
+            await pilot.pause()
+            headers.add(table.render_line(0).text)
+        assert len(headers) == 1
+
+
+@pytest.mark.parametrize(("count", "shown", "rule"), [(4, 4, ""), (5, 5, ""), (6, 4, "+2 more in trouble")])
+async def test_the_last_upload_in_trouble_is_shown_rather_than_counted(count: int, shown: int, rule: str) -> None:
+    async with opened([*FAILED[:count], *many(20)], (80, 24), order=TableOrder()) as (pilot, _, table):
+        await until(pilot, lambda: table._visible_rows() in (8, 9))
+        assert table._window.in_trouble == shown
+        assert table.rule_text.partition(",")[0] == rule

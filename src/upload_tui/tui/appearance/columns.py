@@ -1,6 +1,6 @@
 """The columns of the uploads table: all columns, the configured ones, and those that fit a width. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -84,10 +84,29 @@ class ColumnSpec(Struct, frozen=True):
 
 
 class TextWidths(Struct, frozen=True):
-    """Widths in cells of the longest name, and of the longest reason of an upload that failed or is late; 0 for none."""
+    """What the texts of the rows seen so far need, in cells; 0 for a text that no row has.
+
+    Attributes:
+        name: the longest name; 0 if there are no rows.
+        distinct_name: at this width, no two different names on screen are shortened to the same text.
+        note: the longest note of those that are cut where they have no room: why an upload failed, for example.
+        note_forms: the widths of notes that have shorter forms instead, such as a badge and the text after it.
+    """
 
     name: int = 0
+    distinct_name: int = 0
     note: int = 0
+    note_forms: frozenset[int] = frozenset()
+
+    @property
+    def longest_note(self) -> int:
+        """The cells in which each note is complete."""
+        return max(self.note, *self.note_forms, 0)
+
+    def note_cells(self, cells: int) -> int:
+        """How many of a column's cells its notes and its title use."""
+        forms = (form for form in self.note_forms if form <= cells)
+        return max(min(self.note, cells), *forms, min(_NOTE_TITLE_CELLS, cells))
 
 
 _NO_TEXTS = TextWidths()
@@ -128,8 +147,16 @@ _LONG_CLOCK_FROM_WIDTH = 84
 """Width of the table from which on dates have a time of day."""
 
 _ORDER = tuple(ColumnKey)
-_DROP_ORDER = (ColumnKey.PROJECT, ColumnKey.SERVICE, ColumnKey.NOTE, ColumnKey.SINCE)
-"""Default columns in the order in which they are dropped, after the size."""
+_PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
+_DROPS = (
+    (ColumnKey.PROJECT,),
+    _PLACE_COLUMNS,
+    (*_PLACE_COLUMNS, ColumnKey.SINCE),
+    (*_PLACE_COLUMNS, ColumnKey.NOTE),
+    (*_PLACE_COLUMNS, ColumnKey.NOTE, ColumnKey.SINCE),
+)
+"""Default columns that are dropped, besides the size: the first ones that make the others fit. A note says more than an age."""
+_NOTE_TITLE_CELLS = len("Details") + 1
 _MIN_NAME_WIDTH = 16
 _PREFERRED_NAME_WIDTH = 28
 """The name gets this width before the note gets more than its minimum."""
@@ -137,11 +164,7 @@ _GOOD_NAME_WIDTH = 24
 _MIN_NOTE_WIDTH = 14
 _REASON_WIDTH = len("bad chunk hash: chunk 3")
 """A long name leaves this width to a reason."""
-_GOOD_WIDTH = max(_GOOD_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH, 20 + 1 + _REASON_WIDTH)
-"""Name and note can be read well in this width: other default columns get narrower for it, and the size is dropped."""
-_NAME_STEP = 4
-"""The name's width is a multiple of this if reasons need its room, so that columns rarely move when other uploads are shown."""
-_PLACE_COLUMNS = (ColumnKey.SERVICE, ColumnKey.PROJECT)
+_NAME_BESIDE_REASON = 20
 _MIN_PLACE_WIDTH = 11
 _SHORT_PLACE_WIDTH = 8
 """Width of a default project or service column with shortened names if the space is short."""
@@ -209,19 +232,22 @@ def fit_columns(
         several_projects: whether the defaults include the project.
         several_services: whether the defaults include the service.
         specs: the configured columns; empty for the defaults.
-        names: all names of the projects and of the services, by column; a default column is not wider than they are.
-        texts: what names and notes need; the note gets cells of the name that names do not need.
+        names: all names of the projects and of the services, by column; a default column is as wide as they are, if there is room.
+        texts: what names and notes need; no column has cells that it does not need while texts in one beside it are cut.
     """
     defaults = default_columns(several_projects=several_projects, several_services=several_services)
     columns = [
         replace(_column(spec, width, absolute_times), names=names.get(spec.key, ())) for spec in specs or defaults
     ]
-    if not specs:
-        columns = _narrow(columns, width)
-    droppable = columns[::-1] if specs else [column for key in _DROP_ORDER for column in columns if column.key is key]
-    for column in droppable:
-        if len(columns) > 1 and _min_width(columns) > width:
-            columns.remove(column)
+    if specs:
+        for column in columns[:0:-1]:
+            if _min_width(columns, texts) > width:
+                columns.remove(column)
+    else:
+        narrow = _narrow(columns, width, texts)
+        kept = [[column for column in narrow if column.key not in dropped] for dropped in ((), *_DROPS)]
+        columns = next((one for one in kept if _min_width(one, texts) <= width), kept[-1])
+        return tuple(_widen_places(_distribute(columns, width, texts), texts))
     return tuple(_distribute(columns, width, texts))
 
 
@@ -238,52 +264,77 @@ def _column(spec: ColumnSpec, width: int, absolute_times: bool) -> Column:
     return replace(column, title=column.title or _COLUMNS[spec.key].title, width=spec.width)
 
 
-def _narrow(columns: Sequence[Column], width: int) -> list[Column]:
-    """Default columns without the cells that names of places do not need, and narrower as far as `width` requires.
+def _narrow(columns: Sequence[Column], width: int, texts: TextWidths) -> list[Column]:
+    """Default columns, those of places as wide as their names, and narrower as far as `width` requires.
 
     The size is dropped if name and notes could not be read well with it.
     """
-    wide = [_limit_place(column, widest(column.names) or column.width) for column in columns]
-    fitted = _narrow_places(wide, width)
-    if _good_width(fitted) > width:
-        fitted = _narrow_places([column for column in wide if column.key is not ColumnKey.SIZE], width)
-    if _min_width(fitted) <= width:
+    wide = [_set_place(column, widest(column.names) or column.width) for column in columns]
+    fitted = _narrow_places(wide, width, _MIN_PLACE_WIDTH, texts, _wanted_width)
+    if _good_width(fitted, texts) > width:
+        wide = [column for column in wide if column.key is not ColumnKey.SIZE]
+        fitted = _narrow_places(wide, width, _MIN_PLACE_WIDTH, texts, _wanted_width)
+    if _min_width(fitted, texts) <= width:
         return fitted
-    short = (_limit_place(column, _SHORT_PLACE_WIDTH) for column in fitted)
+    short = _narrow_places(fitted, width, _SHORT_PLACE_WIDTH, texts, _min_width)
     return [
         replace(column, title="", width=_SIGNS_WIDTH) if column.key is ColumnKey.STAGE else column for column in short
     ]
 
 
-def _narrow_places(columns: Sequence[Column], width: int) -> list[Column]:
+def _narrow_places(
+    columns: Sequence[Column],
+    width: int,
+    least: int,
+    texts: TextWidths,
+    needed: Callable[[Sequence[Column], TextWidths], int],
+) -> list[Column]:
+    """Take the cells that are missing for what is `needed` from the columns of places, as far as they are wider than `least`."""
     narrow = [*columns]
     for index, column in enumerate(columns):
-        missing = max(0, _good_width(narrow) - width)
-        narrow[index] = _limit_place(column, max(column.width - missing, _MIN_PLACE_WIDTH))
+        missing = max(0, needed(narrow, texts) - width)
+        narrow[index] = _set_place(column, max(column.width - missing, min(least, column.width)))
     return narrow
 
 
-def _limit_place(column: Column, width: int) -> Column:
-    """A project or service column of at most `width` cells that still has room for its title; other columns as they are."""
-    if column.key not in _PLACE_COLUMNS or column.width <= width:
-        return column
-    return replace(column, width=max(width, len(column.title) + 1))
+def _set_place(column: Column, width: int) -> Column:
+    """A project or service column of `width` cells, or as many as its title needs; other columns as they are."""
+    return replace(column, width=max(width, len(column.title) + 1)) if column.key in _PLACE_COLUMNS else column
 
 
-def _min_width(columns: Sequence[Column]) -> int:
-    """The least width of the columns."""
-    least = {ColumnKey.NAME: _MIN_NAME_WIDTH, ColumnKey.NOTE: _MIN_NOTE_WIDTH}
+def _width_with(columns: Sequence[Column], name: int, note: int) -> int:
+    """The width of the columns if name and note have these widths."""
+    least = {ColumnKey.NAME: name, ColumnKey.NOTE: note}
     return sum(column.width or least[column.key] for column in columns) + len(columns) - 1
+
+
+def _least_name(texts: TextWidths) -> int:
+    """The least width of names: that at which they differ, and no more than they need."""
+    return min(texts.name or _MIN_NAME_WIDTH, max(_MIN_NAME_WIDTH, texts.distinct_name))
+
+
+def _min_width(columns: Sequence[Column], texts: TextWidths) -> int:
+    """The least width of the columns."""
+    return _width_with(columns, _least_name(texts), _MIN_NOTE_WIDTH)
+
+
+def _good_width(columns: Sequence[Column], texts: TextWidths) -> int:
+    """The width at which names and notes can be read well."""
+    name, reason = (texts.name, texts.longest_note) if texts.name else (_GOOD_NAME_WIDTH, _REASON_WIDTH)
+    beside_reason = _width_with(columns, min(name, _NAME_BESIDE_REASON), min(reason, _REASON_WIDTH))
+    return max(_width_with(columns, min(name, _GOOD_NAME_WIDTH), _MIN_NOTE_WIDTH), beside_reason)
+
+
+def _wanted_width(columns: Sequence[Column], texts: TextWidths) -> int:
+    """The width at which names and notes are complete; if they are not known, at which they can be read well."""
+    if not texts.name:
+        return _good_width(columns, texts)
+    return _width_with(columns, texts.name, max(texts.longest_note, _NOTE_TITLE_CELLS))
 
 
 def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
     """The sort keys of the columns, in their order."""
     return tuple(column.sort for column in columns)
-
-
-def _good_width(columns: Sequence[Column]) -> int:
-    """The width at which names and notes can be read well."""
-    return _min_width(columns) + _GOOD_WIDTH - _MIN_NAME_WIDTH - 1 - _MIN_NOTE_WIDTH
 
 
 def _distribute(columns: Sequence[Column], width: int, texts: TextWidths) -> Sequence[Column]:
@@ -296,18 +347,44 @@ def _distribute(columns: Sequence[Column], width: int, texts: TextWidths) -> Seq
     return [column for column in distributed if column.width > 0]
 
 
+def _widen_places(columns: Sequence[Column], texts: TextWidths) -> Sequence[Column]:
+    """Give cells that notes do not use to columns whose names of places are cut."""
+    note = next((column for column in columns if column.key is ColumnKey.NOTE), None)
+    if note is None or not texts.name:
+        return columns
+    unused, widened = note.width - texts.note_cells(note.width), []
+    for column in columns:
+        more = min(unused, max(0, widest(column.names) - column.width)) if column.key in _PLACE_COLUMNS else 0
+        unused -= more
+        widened.append(replace(column, width=column.width + more))
+    cells = unused + texts.note_cells(note.width)
+    return [replace(column, width=cells) if column.key is ColumnKey.NOTE else column for column in widened]
+
+
 def _split_remainder(cells: int, variable: set[ColumnKey], texts: TextWidths) -> tuple[int, int]:
     """The widths of name and note out of the remaining cells."""
     if ColumnKey.NAME not in variable:
         return 0, max(cells, 0)
-    if ColumnKey.NOTE not in variable or cells < _MIN_NAME_WIDTH + 1 + _MIN_NOTE_WIDTH:
+    if ColumnKey.NOTE not in variable or cells < _least_name(texts) + 1 + _MIN_NOTE_WIDTH:
         return max(cells, 0), 0
     name_width = min(cells - 1 - _MIN_NOTE_WIDTH, max(_PREFERRED_NAME_WIDTH, cells * 11 // 20))
-    if texts.note > cells - 1 - name_width:
-        needed = -(-texts.name // _NAME_STEP) * _NAME_STEP
-        beside_reason = cells - 1 - min(texts.note, _REASON_WIDTH)
-        name_width = max(_MIN_NAME_WIDTH, min(name_width, needed, beside_reason))
+    if texts.name:
+        name_width = _name_beside_notes(cells - 1, name_width, texts)
     return name_width, cells - name_width - 1
+
+
+def _name_beside_notes(cells: int, name_width: int, texts: TextWidths) -> int:
+    """The name's share of the cells for name and note: neither has cells that it does not need while texts of the other are cut.
+
+    Names leave the cells to notes that are longer than the note's share, and a reason's length even if they are cut then.
+    """
+    if texts.longest_note > cells - name_width:
+        beside_reason = cells - min(texts.longest_note, _REASON_WIDTH)
+        needed = max(min(texts.name, beside_reason), _least_name(texts), cells - texts.longest_note)
+        name_width = min(name_width, needed)
+    if texts.name > name_width:
+        name_width = min(texts.name, cells - texts.note_cells(cells - name_width))
+    return name_width
 
 
 def title_text(column: Column, sort: SortKey, descending: bool, glyphs: Glyphs, *, absolute_times: bool = False) -> str:

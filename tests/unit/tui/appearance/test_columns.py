@@ -12,7 +12,6 @@ from upload_tui.tui.appearance.columns import (
     Column,
     ColumnKey,
     ColumnSpec,
-    TextWidths,
     fit_columns,
     parse_columns,
     sort_keys,
@@ -85,16 +84,6 @@ def test_name_and_progress_are_wide_enough_beside_the_timeline(absolute: bool) -
     widths = widths_at(beside_timeline, absolute_times=absolute)
     assert widths["name"] >= (25 if absolute else 26)
     assert widths["note"] >= len("bad chunk hash")
-
-
-@given(width=st.integers(70, 300), name=st.integers(0, 100), note=st.integers(0, 200), several=st.booleans())
-def test_a_reason_gets_the_cells_that_names_leave(width: int, name: int, note: int, several: bool) -> None:
-    before = widths_at(width, several_projects=several)
-    after = widths_at(width, several_projects=several, texts=TextWidths(name, note))
-    assert after["name"] + after["note"] == before["name"] + before["note"]
-    assert after["note"] >= min(note, len("bad chunk hash: chunk 3"))
-    assert after["note"] >= note or after["name"] <= max(16, name + 3)
-    assert after == before or after["note"] > before["note"]
 
 
 def test_a_project_is_not_wider_than_names_and_gives_way_before_the_size() -> None:

@@ -29,7 +29,7 @@ from upload_tui.tui.widgets.pending_list import (
     time_left_text,
 )
 
-__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "reason_width", "second_line", "stage_class"]
+__all__ = ["BADGE_CLASSES", "Piece", "cell", "highlighted", "note_widths", "second_line", "stage_class"]
 
 Piece = tuple[str, str]
 """A text and its component class; an empty class means the table's own style."""
@@ -184,7 +184,7 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
         text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
         return ((fit_to_width(text, width), _ERROR if row.trouble else _QUIET),)
     if row.is_contradictory:
-        return _badge_pieces(" NOT WHOLE ", " NOT WHOLE ", _CONTRADICTORY, (), width)
+        return _badge_pieces(_NOT_WHOLE, _NOT_WHOLE, _CONTRADICTORY, _contradictory_texts(row), width)
     if row.lateness.is_stuck:
         return _badge_pieces(stuck_badge(row, now), " STUCK ", _STUCK, _stuck_texts(row), width)
     if lateness := _lateness_text(row):
@@ -206,25 +206,34 @@ def _anomalies_text(count: int) -> str:
     return "anomaly" if count == 1 else f"{count:,} anomalies"
 
 
-_MAX_REASON_CELLS = 40
+_LONGEST_REASON_CELLS = 400
+"""More than any column has."""
+_NOT_WHOLE = " NOT WHOLE "
 _BADGE_CELLS = len(" STUCK 2h 13m ")
 
 
-def reason_width(row: Row) -> int:
-    """The cells that a note needs to say why an upload failed (with one detail) or is late; 0 for other uploads."""
-    if row.is_gone or row.is_contradictory:
-        return 0
-    if row.stage is Stage.ERROR:
-        return _cause_width(row.error_message)
-    if row.lateness.is_stuck:
-        return _BADGE_CELLS + 1 + len(next(iter(pending_reasons(row)), ""))
-    return len(_lateness_text(row))
+def note_widths(row: Row, display_options: DisplayOptions) -> tuple[int, frozenset[int]]:
+    """The cells that a note needs in order not to be cut (0 if it has shorter forms), and the widths of its forms."""
+    if row.stage is Stage.ERROR and not row.is_gone:
+        return _cause_width(row.error_message), frozenset()
+    if row.unknown_state and not row.is_gone:
+        return cell_len(sanitize(row.unknown_state)), frozenset()
+    if row.is_contradictory and not row.is_gone:
+        return 0, _badge_forms(len(_NOT_WHOLE), _contradictory_texts(row))
+    if row.lateness.is_stuck and not row.is_gone:
+        return 0, _badge_forms(_BADGE_CELLS, pending_reasons(row))
+    shown = "".join(text for text, _ in _note_pieces(row, row.read_on, display_options, _BADGE_CELLS))
+    forms = {cell_len(shown.rstrip()), len(_lateness_text(row))}
+    return 0, frozenset(forms)
 
 
 @lru_cache(maxsize=512)
 def _cause_width(message: str) -> int:
-    text = detailed_cause_text(message, 4 * _MAX_REASON_CELLS, "")
-    return min(cell_len(": ".join(text.split(": ")[:2])), _MAX_REASON_CELLS)
+    return cell_len(detailed_cause_text(message, _LONGEST_REASON_CELLS, ""))
+
+
+def _badge_forms(badge_cells: int, texts: Sequence[str]) -> frozenset[int]:
+    return frozenset((badge_cells, *(badge_cells + 1 + len(text) for text in texts)))
 
 
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
@@ -233,6 +242,13 @@ def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str]
     room = width - len(badge)
     text = next((text for text in texts if len(text) < room), "")
     return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", room), ""))
+
+
+def _contradictory_texts(row: Row) -> Sequence[str]:
+    """Why a verified upload is not whole, the longest text first."""
+    if row.chunk_bytes is None or row.size_bytes is None or row.chunk_bytes == row.size_bytes:
+        return ("chunks do not match",)
+    return (f"{size_text(row.chunk_bytes)} of {size_text(row.size_bytes)} received", "chunks do not match")
 
 
 def _stuck_texts(row: Row) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 from rich.segment import Segment
@@ -20,8 +21,8 @@ from upload_tui.tui.appearance.columns import (
     title_text,
 )
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.fitting import fit_to_width, truncate_at_word, widest
-from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, highlighted, reason_width, second_line
+from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle, widest
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, Piece, cell, highlighted, note_widths, second_line
 
 __all__ = ["Background", "ColumnView", "RowPainter", "TABLE_CLASSES"]
 
@@ -90,6 +91,7 @@ class RowPainter:
         self._display_options = DisplayOptions()
         self._view = ColumnView()
         self._rows: Sequence[Row] = ()
+        self._first_rows: Sequence[Row] = ()
         self._texts = TextWidths()
         self._now: datetime | None = None
         self._day: date | None = None
@@ -101,16 +103,25 @@ class RowPainter:
         """Drop the painted lines, because the styles changed."""
         self._strips.clear()
 
-    def fit(self, width: int, display_options: DisplayOptions, view: ColumnView, rows: Sequence[Row]) -> None:
+    def fit(
+        self,
+        width: int,
+        display_options: DisplayOptions,
+        view: ColumnView,
+        rows: Sequence[Row],
+        first_rows: Sequence[Row] = (),
+    ) -> None:
         """Choose the columns for lines of `width` cells; the first cell is for the mark.
 
-        What the texts of `rows` need is kept until the width changes, so that columns do not move back and forth.
+        What the texts of `rows`, and of the query's `first_rows`, need is kept until the width changes, so that columns do not
+        move back and forth.
         """
         texts = self._texts if width == self._width else TextWidths()
+        if first_rows is not self._first_rows or texts is not self._texts:
+            texts = _with_rows(texts, first_rows, display_options)
         if rows is not self._rows or texts is not self._texts:
-            names, reasons = (row.name or row.id for row in rows), (reason_width(row) for row in rows)
-            texts = TextWidths(max(texts.name, widest(names)), max(texts.note, *reasons, 0))
-            self._rows = rows
+            texts = _with_rows(texts, rows, display_options)
+        self._rows, self._first_rows = rows, first_rows
         fitted = (width, display_options, view, texts)
         if self.columns and (self._width, self._display_options, self._view, self._texts) == fitted:
             return
@@ -220,3 +231,33 @@ class RowPainter:
             if x < edge:
                 return column
         return None
+
+
+def _with_rows(texts: TextWidths, rows: Sequence[Row], display_options: DisplayOptions) -> TextWidths:
+    """What texts need together with those of more rows."""
+    if not rows:
+        return texts
+    names, notes = frozenset(row.name or row.id for row in rows), [note_widths(row, display_options) for row in rows]
+    return TextWidths(
+        max(texts.name, widest(names)),
+        max(texts.distinct_name, _distinct_width(names, display_options.glyphs.ellipsis)),
+        max(texts.note, *(width for width, _ in notes)),
+        texts.note_forms.union(*(forms for _, forms in notes)),
+    )
+
+
+_DISTINCT_WIDTHS = range(16, 40)
+"""Widths of names that are tried: narrower columns are not made, and wider names need not differ."""
+
+
+@lru_cache(maxsize=8)
+def _distinct_width(names: frozenset[str], ellipsis: str) -> int:
+    """The least width at which names that are shortened differ; 0 if there is none."""
+    return next(
+        (
+            width
+            for width in _DISTINCT_WIDTHS
+            if len({truncate_middle(name, width, ellipsis) for name in names}) == len(names)
+        ),
+        0,
+    )

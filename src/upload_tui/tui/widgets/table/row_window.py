@@ -14,6 +14,8 @@ __all__ = ["IdleTasks", "RowSource", "RowWindow", "next_in_trouble", "next_match
 
 _MARGIN_ROWS = 8
 """Rows fetched beyond both edges of the visible ones, so that moving the cursor by a row needs no fetch."""
+_FIRST_ROWS = 256
+"""So many rows decide on the widths of columns at once; those beyond them when they are shown."""
 _FRAME_SECONDS = 0.008
 """Longest time that a frame waits for a search; the rest is searched afterwards."""
 _SEARCH_STEP_SECONDS = 0.004
@@ -42,6 +44,8 @@ class RowWindow:
         self.source = source
         self._query = Query()
         self._window = Window((), 0, 0, -1)
+        self._first_rows: Sequence[Row] = ()
+        self._sampled: Window | None = None
         self._prefetched: deque[Window] = deque(maxlen=_MAX_PREFETCHED)
         self._visible_rows = 0
 
@@ -69,6 +73,14 @@ class RowWindow:
     def is_settled(self) -> bool:
         """False while the source has not found all rows of the query."""
         return self._window.is_settled
+
+    def first_rows(self) -> Sequence[Row]:
+        """The first rows of a query; fetched once, and again when there are far more than before."""
+        is_more = len(self._first_rows) < _FIRST_ROWS and self.total > 2 * len(self._first_rows)
+        if is_more and self._sampled is not self._window:
+            self._sampled = self._window
+            self._first_rows = self.source.window(self._query, 0, _FIRST_ROWS, _FRAME_SECONDS).rows
+        return self._first_rows
 
     def continue_search(self) -> Window:
         """Let the source search for a moment; return a window without rows that has the new total."""

@@ -214,7 +214,8 @@ class UploadTable(RowList, can_focus=True):
             self.display_options.columns_of(self.view_kind),
             tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
-        self._painter.fit(self.line_width or self.size.width, self.display_options, view, self._window.rows)
+        width = self.line_width or self.size.width
+        self._painter.fit(width, self.display_options, view, self._window.rows, self._window.first_rows())
 
     def _paint_ahead(self, row: Row, now: datetime) -> None:
         self._fit_columns()
@@ -272,7 +273,7 @@ def order_part(query: Query, options: DisplayOptions) -> Iterator[str]:
     match query.sort:
         case SortKey.TROUBLE:
             if not (query.attention_only or query.late_only):
-                yield "trouble first, then newest"
+                yield "trouble first, then last started"
         case SortKey.INITIATED:
             yield "newest first" if query.descending else "oldest first"
         case sort:
@@ -357,10 +358,8 @@ class TitledTable(UploadTable):
         gone = min(self.funnel.gone, self.total) if self._is_everything else 0
         count = f"{self.total - gone:,}{'' if self.is_settled else ' so far'}"
         parts = [f"Uploads {count}" if self.is_known or self.total else "Uploads"]
-        if gone:
-            parts.append(f"{gone:,} gone")
-        if self._is_everything and self.funnel.others:
-            parts.append(f"{self.funnel.others:,} other")
+        others = self.funnel.others if self._is_everything else 0
+        parts.extend(f"{number:,} {word}" for number, word in ((gone, "gone"), (others, "other")) if number)
         if self.view:
             parts.append(f"view {sanitize(self.view)}")
         parts.extend(query_parts(self.rows_query, self.projects, self.display_options))

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import UTC, timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.style import Style
@@ -256,3 +259,74 @@ def test_reasons_are_whole_beside_a_project_and_columns_do_not_move_back() -> No
     assert "bad chunk hash: chunk 3" in painter.row_line(failed, 0, NOW, "", is_marked=False).text
     painter.fit(78, OPTIONS, view, [row_of(VERIFIED)])
     assert painter.header(Query()).text.index("Details") == starts[0]
+
+
+NAMES = st.builds(
+    "{}{:03d}{}".format,
+    st.sampled_from(["a", "scan-", "brain_", "a-much-longer-name-of-an-upload-"]),
+    st.integers(0, 9),
+    st.sampled_from(["", "_T1.nii.gz", ".fastq.gz"]),
+)
+REASONS = ["bad", "no space left on device", "virus scanner found EICAR in member 3 of the archive", CHUNK_HASH_DIFFERS]
+PLACES = st.lists(
+    st.sampled_from(["A", "Demo project", "Test project", "Proteomics of the Lower Rhine 2025", "Z" * 30]),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+
+
+@cache
+def row_of_kind(kind: str) -> Row:
+    """A row with each kind of note; a stuck one has been so for hours."""
+    reasons = {f"error {reason}": {"completed": 5, "error": 3, "message": reason} for reason in REASONS}
+    kinds: dict[str, dict[str, Any]] = {
+        "verified": {"completed": 30, "verified": 9},
+        "not whole": {"completed": 30, "verified": 20, "chunks": (1, 3, 4)},
+        "stuck": {"initiated": 8000},
+        "held": {},
+        **reasons,
+    }
+    row = row_of(an_upload("any", **{"initiated": 40, **kinds[kind]}))
+    return replace(row, unknown_state="awaiting manual approval by data steward") if kind == "held" else row
+
+
+KINDS = st.sampled_from(["verified", "not whole", "stuck", "held", *(f"error {reason}" for reason in REASONS)])
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    width=st.integers(30, 200),
+    rows=st.lists(st.tuples(NAMES, KINDS), min_size=1, max_size=8),
+    places=PLACES,
+)
+def test_no_column_has_padding_while_texts_of_another_are_cut(
+    width: int, rows: list[tuple[str, str]], places: list[str]
+) -> None:
+    """Of columns of texts. Columns of figures have the width of their longest figure, and a title is never cut."""
+    shown = [
+        replace(row_of_kind(kind), name=name, project_name=places[number % len(places)])
+        for number, (name, kind) in enumerate(rows)
+    ]
+    painter = RowPainter(lambda *_: Style())
+    view = ColumnView(several_projects=len(places) > 1, project_names=tuple(places))
+    painter.fit(width, OPTIONS, view, shown)
+    texts = {
+        column.key: (column, ["".join(text for text, _ in cell(column, row, NOW, OPTIONS)) for row in shown])
+        for column in painter.columns
+        if column.key in (ColumnKey.NAME, ColumnKey.PROJECT, ColumnKey.NOTE)
+    }
+    if ColumnKey.PROJECT in texts:  # its width is that of all names of projects, on screen or not
+        texts[ColumnKey.PROJECT][1].extend(places)
+    cut = {key for key, (_, cells) in texts.items() if any("…" in text for text in cells)}
+    padded = {
+        key
+        for key, (column, cells) in texts.items()
+        if key not in cut
+        and column.width > max(len(column.title) + 1, *(cell_len(text.rstrip(" ")) for text in cells))
+        and not (key is ColumnKey.NOTE and any("STUCK" in text for text in cells) and column.width <= 14)
+    }
+    assert not (cut and padded)
+    names = {row.name for row in shown}
+    if width >= 56 and max(map(len, names)) <= 20:
+        assert len({*texts[ColumnKey.NAME][1]}) == len(names)
