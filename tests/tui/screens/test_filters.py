@@ -208,7 +208,7 @@ async def test_columns_of_one_kind_of_view_do_not_change_another() -> None:
 
 
 async def test_columns_that_do_not_fit_are_named_on_the_border() -> None:
-    async with opened(mixed(), size=(80, 24)) as (pilot, _, table):
+    async with opened(mixed(), size=(70, 24)) as (pilot, _, table):
         assert str(table.border_subtitle) == ""
         screen = pilot.app.screen
         assert isinstance(screen, DashboardScreen)
