@@ -189,7 +189,7 @@ class RowList(CursorLines, can_focus=True):
         """How many rows in trouble come first: half of what is visible, and what the other rows leave; one more if it is the last."""
         visible, total = self._visible_rows(), self._window.total_in_trouble
         most = max(1, visible // 2, visible - 1 - (self._window.total - total))
-        return most + (total == most + 1 and visible > most + 2)
+        return most + (total == most + 1 and visible > most)
 
     # Lines: a rule parts the rows in trouble, which come first, from the others
 

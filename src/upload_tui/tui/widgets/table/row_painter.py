@@ -237,20 +237,23 @@ def _with_rows(texts: TextWidths, rows: Sequence[Row], display_options: DisplayO
     """What texts need together with those of more rows."""
     if not rows:
         return texts
-    names, notes = frozenset(row.name or row.id for row in rows), [note_widths(row, display_options) for row in rows]
+    names, notes = [row.name or row.id for row in rows], [note_widths(row, display_options) for row in rows]
+    screens = (frozenset(names[start : start + _SCREEN_ROWS]) for start in range(0, len(names), _SCREEN_ROWS))
     return TextWidths(
         max(texts.name, widest(names)),
-        max(texts.distinct_name, _distinct_width(names, display_options.glyphs.ellipsis)),
+        max(texts.distinct_name, *(_distinct_width(each, display_options.glyphs.ellipsis) for each in screens)),
         max(texts.note, *(width for width, _ in notes)),
         texts.note_forms.union(*(forms for _, forms in notes)),
     )
 
 
-_DISTINCT_WIDTHS = range(16, 40)
-"""Widths of names that are tried: narrower columns are not made, and wider names need not differ."""
+_DISTINCT_WIDTHS = range(16, 25, 4)
+"""Widths of names that are tried: narrower columns are not made, and wider ones would take the room of reasons."""
+_SCREEN_ROWS = 32
+"""Names of so many rows are to differ: those of two screens need not."""
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _distinct_width(names: frozenset[str], ellipsis: str) -> int:
     """The least width at which names that are shortened differ; 0 if there is none."""
     return next(
