@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from upload_tui.client import ServiceClient
 from upload_tui.clock import Clock
 from upload_tui.errors import (
@@ -50,7 +52,7 @@ class UploadWaiter:
 
     Args:
         client: the service.
-        store: where readings are written.
+        store: where readings are written; nothing else writes to it.
         upload_ids: the uploads; each pending one is fetched once a round, unless the store knows that it has ended.
         goal: the stage to reach.
         clock: for sleeping.
@@ -165,7 +167,8 @@ class UploadWaiter:
             self._unreadable_counts[upload_id] = 0
             state = reading.upload.timeline.unknown_state
             self._unknown_states[upload_id] = state.name if state else ""
-            result = ingest(self._store, [reading], self._client.root, now=self._client.clock.now())
+            newest = replace(reading, requested_on=None)  # nothing else reads the upload: no reading is late
+            result = ingest(self._store, [newest], self._client.root)
             for change in result.changes if is_followed else ():
                 self._publish(change)
             self._outcomes[upload_id] = outcome_of(reading.upload, self._goal)

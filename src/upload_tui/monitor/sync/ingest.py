@@ -1,7 +1,7 @@
 """Write readings to the store: equal ones refresh the reading time, different ones are compared, stored and published."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
-from upload_tui.monitor.store.rows import StoredUpload
+from upload_tui.monitor.store.rows import StoredUpload, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
 from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between, was_taken_back
 from upload_tui.wire import Project, Upload, UploadReading
 
-__all__ = ["Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
+__all__ = ["CLOCKS_DIFFER", "Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
 
 
 class Comparison(Struct, frozen=True):
@@ -188,6 +188,7 @@ def ingest(
     *,
     is_logged: bool = True,
     now: datetime | None = None,
+    earlier_ms: Container[int | None] = (),
 ) -> IngestResult:
     """Write readings to a store in one transaction, so that several processes can share the store.
 
@@ -198,15 +199,22 @@ def ingest(
         is_logged: whether the changes go to the change log; False in a full scan, where what exists is no change.
         now: the present by the clock of the readings. A stored reading with a later time was made before the clock was set back and
             does not count as newer. None trusts the clock.
+        earlier_ms: times of stored readings, in milliseconds, that were made before these were requested, whatever the clocks say.
     """
     with store.transaction():
-        result = _ingest(store, readings, service, now)
+        result = _ingest(store, readings, service, now, earlier_ms)
         if is_logged:
             store.change_log.append(result.changes)
     return result
 
 
-def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: datetime | None) -> IngestResult:
+def _ingest(
+    store: Store,
+    readings: Sequence[UploadReading],
+    service: str,
+    now: datetime | None,
+    earlier_ms: Container[int | None],
+) -> IngestResult:
     unchanged: list[str] = []
     entries = []
     changes: list[UploadChange] = []
@@ -216,7 +224,8 @@ def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: 
         stored = store.get(reading.upload.id)
         raw = "" if stored is None else store.raw_json.raw(stored.id)
         is_unchanged = stored is not None and raw == reading.raw
-        if stored is not None and not is_unchanged and _may_be_newer(stored, reading, now):
+        is_earlier = stored is not None and to_ms(stored.read_on) in earlier_ms
+        if stored is not None and not (is_unchanged or is_earlier) and _may_be_newer(stored, reading, now):
             possibly_outdated.append(stored.id)
             continue
         if stored is not None and stored.is_gone:  # the service lists it again
@@ -237,13 +246,13 @@ def _ingest(store: Store, readings: Sequence[UploadReading], service: str, now: 
     return IngestResult(len(entries), tuple(changes), tuple(possibly_outdated))
 
 
-_CLOCKS_DIFFER = timedelta(seconds=2)
+CLOCKS_DIFFER = timedelta(seconds=2)
 """Processes know the service's clock, from a header in whole seconds, as exactly as this."""
 
 
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:
     """Whether what is stored was read after the reading was requested; another process may be ahead of this one's clock."""
-    if reading.requested_on is None or (now is not None and stored.read_on > now + _CLOCKS_DIFFER):
+    if reading.requested_on is None or (now is not None and stored.read_on > now + CLOCKS_DIFFER):
         return False
     goes_backwards = reading.upload.stage.rank < stored.stage.rank
-    return stored.read_on > reading.requested_on - (_CLOCKS_DIFFER if goes_backwards else timedelta())
+    return stored.read_on > reading.requested_on - (CLOCKS_DIFFER if goes_backwards else timedelta())

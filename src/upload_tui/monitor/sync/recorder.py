@@ -13,7 +13,7 @@ from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadR
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
-from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.monitor.sync.ingest import CLOCKS_DIFFER, ingest
 from upload_tui.monitor.sync.page_workers import PageWorkers
 from upload_tui.monitor.sync.state import ClockCheck, ProjectUploads, SyncState
 from upload_tui.status import Stage
@@ -50,10 +50,22 @@ class ChangeRecorder:
         self.clock_check = ClockCheck()
         self._generation = store.generation
         self._last_seen_number = store.change_log.last_number()
+        self._round_ms = set[int | None]()
+        self._earlier_ms = set[int | None]()
 
     def begin_round(self) -> None:
-        """Start a round: its readings belong to the store as it is now, not to one that replaces it."""
+        """Start a round: its readings belong to the store as it is now, not to one that replaces it.
+
+        All of them are requested after those of earlier rounds were stored.
+        """
         self._generation = self._store.generation
+        since_ms = to_ms(self._fetcher.client.clock.now() - CLOCKS_DIFFER) or 0
+        self._earlier_ms = {one for one in self._earlier_ms | self._round_ms if one is not None and one >= since_ms}
+        self._round_ms.clear()
+
+    def note_read(self, *times: datetime) -> None:
+        """Remember when this round has read what it stores."""
+        self._round_ms.update(map(to_ms, times))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -100,7 +112,8 @@ class ChangeRecorder:
         client = self._fetcher.client
         with self.transaction():
             others = self._changes_of_others()
-            result = ingest(self._store, readings, client.root, now=client.clock.now())
+            result = ingest(self._store, readings, client.root, now=client.clock.now(), earlier_ms=self._earlier_ms)
+        self.note_read(*(reading.upload.read_on for reading in readings))
         self._changes.extend((*others, *result.changes))
         return bool(others) or result.changed_count > 0, result.possibly_outdated
 
@@ -303,9 +316,11 @@ class ScanRecorder:
         self.possibly_outdated.extend(self.recorder.record(published)[1])
         silent = [one for one in readings if one not in published]
         ingest(self.store, silent, self._client.root, is_logged=False)
+        self.recorder.note_read(*(reading.upload.read_on for reading in silent))
 
     def _bulk_insert(self, raw_page: RawPage, snapshot: bytes) -> str | None:
         inserted = self.store.bulk.insert_page(snapshot)
+        self.recorder.note_read(raw_page.read_on)
         others: Sequence[UploadReading] = ()
         if inserted.unparsed_places:
             page = self._client.read_page(raw_page, inserted.unparsed_places)

@@ -70,6 +70,28 @@ async def test_a_late_reading_takes_nothing_back_that_a_process_with_another_clo
     assert ingest(store, [reading(initiated, 20.0, 20.2)], "", now=NOW + timedelta(seconds=20.2)).changed_count == 1
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.5, 2.5])
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+async def test_an_earlier_stage_is_published_however_soon_a_round_follows_the_last_one(
+    seconds: float, rounds: int
+) -> None:
+    """What a process has read itself in an earlier round is older than what it reads now, by any clock."""
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=3)
+    upload = service.uploads[0]
+    upload.reached = {Stage.INITIATED: upload.began, Stage.COMPLETED: upload.began, Stage.ERROR: upload.began}
+    harness = SyncHarness(service)
+    for _ in range(rounds):
+        await harness.synchroniser.sync()
+        service.clock.seconds += seconds
+    del upload.reached[Stage.ERROR]
+    await harness.synchroniser.sync()
+    assert harness.published_stages()[upload.name] == [Stage.COMPLETED]
+    service.clock.seconds += seconds
+    upload.reached[Stage.ERROR] = service.clock.seconds
+    await harness.synchroniser.sync()
+    assert harness.published_stages()[upload.name] == [Stage.COMPLETED, Stage.ERROR]
+
+
 def reached(name: str, seconds: float | None, number: int) -> StageReached:
     """A change; the number makes it different from others."""
     ref = UploadRef(name, name, "p-1", "Genome")
