@@ -1,6 +1,6 @@
 """Partitions of the uploads: each project and stage is one, with a stored count, so that no total scans the rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -122,6 +122,10 @@ class PartitionTable:
             "AND number < (SELECT max(number) FROM uploads) ORDER BY read_ms, number LIMIT ?)",
             (surplus,),
         )
+
+    def delete(self, upload_ids: Iterable[str]) -> None:
+        """Delete uploads of a source, as if they had never been read; not during a bulk load."""
+        self._db.executemany("DELETE FROM uploads WHERE id = ?", [(upload_id,) for upload_id in upload_ids])
 
     def move_count(self, upload_id: str, partition: int) -> None:
         """Update the counts for an upload that enters a partition; only during a bulk load, while the triggers are dropped."""

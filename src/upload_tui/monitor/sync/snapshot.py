@@ -1,10 +1,11 @@
 """Keep the store equal to a source, which lists everything that is there now each time it is asked.
 
-A round is one listing. New and changed uploads are recorded as their lines arrive; a line that is the same as in the last round costs
-one look-up. *Gone* are the uploads that a whole listing does not have; from one that failed, was cut or has a line that cannot
-be read, nothing is ever gone. The same holds for one without the `end` line that the source has printed before, and for an empty one
-that never had any. A listing that suddenly lacks most uploads is asked for a second time first. Success never follows from
-absence: an upload that is gone keeps its last stage, and one that its source reported as `ended` stays as it ended.
+A round is one listing. In the first, new uploads are recorded as their lines arrive; everything else once the listing has ended, as a
+later line may contradict it. A line that is the same as in the last round costs one look-up. *Gone* are the uploads that a whole
+listing does not have; from one that failed, was cut or has a line that cannot be read, nothing is ever gone. The same holds for one
+without the `end` line that the source has printed before, and for an empty one that never had any. A listing that suddenly lacks most
+uploads is asked for a second time first. Success never follows from absence: an upload that is gone keeps its last stage, and one
+that its source reported as `ended` stays as it ended.
 """
 
 import asyncio
@@ -79,6 +80,8 @@ class _Round(ListingTally, kw_only=True):
     """When lines were last recorded, or the round began; monotonic, in seconds."""
     ids: dict[int, str] = field(default_factory=dict)
     """The upload of each line, by its hash."""
+    changed: dict[str, UploadLine] = field(default_factory=dict)
+    """To record when the listing has ended."""
 
     def add(self, key: int, upload_id: str) -> bool:
         """Note a line of an upload; False if it is not to be recorded: another line of this upload differs, or cannot be read."""
@@ -101,6 +104,7 @@ class _Round(ListingTally, kw_only=True):
     def refuse(self, upload_id: str) -> None:
         """Record no line of an upload, as far as none is recorded yet."""
         self.found.drop(upload_id)
+        self.changed.pop(upload_id, None)
         self.ids.pop(self.keys.pop(upload_id, 0), None)
 
 
@@ -131,6 +135,7 @@ class SnapshotSynchroniser:
         self._state = SyncState(store, watched.service)
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
+        self._known = set[str]()
         self._last = _Round(found=_Found(clock.now()), recorded_at=clock.monotonic())
         self.project = ProjectRef(watched.service, watched.title)
         self.answer_count = 0
@@ -187,12 +192,13 @@ class SnapshotSynchroniser:
         finally:
             if is_first:
                 await self._store.bulk.finish()
+                self._recorder.delete(self._last.unreadable_ids - self._known)
             self._recorder.publish_changes()
         return self._recorder.has_changed
 
     async def _sync(self) -> None:
         is_first = self._present is None
-        present = await self._read_stored() if self._present is None else self._present
+        present = self._known = await self._read_stored() if self._present is None else self._present
         listed = await self._list(present)
         missing = present - listed.keys.keys() - listed.unreadable_ids
         ended = await self._recorder.ended_among(missing)
@@ -200,7 +206,7 @@ class SnapshotSynchroniser:
         if not listed.partial_problem and self._is_suspicious(listed, present, missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
-        if problem := self._missing_end(listed, missing):
+        if problem := _missing_end(listed, missing, has_end=self._state.has_end):
             await self._keep_partial(listed, present)
             raise SourceError(f"partial: {problem}", _END_HINT)
         is_whole = not listed.partial_problem
@@ -215,19 +221,11 @@ class SnapshotSynchroniser:
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
         """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""
-        if self._missing_end(listed, missing):
+        if _missing_end(listed, missing, has_end=self._state.has_end):
             return True
         if missing and not listed.keys:
             return True
         return len(missing) >= _MANY_UPLOADS and 2 * len(missing) > len(present)
-
-    def _missing_end(self, listed: _Round, missing: Collection[str]) -> str:
-        """Why a listing without an `end` line is not whole; empty if it has one, or may do without."""
-        if listed.end is not None:
-            return ""
-        if self._state.has_end:
-            return "there is no end line, which earlier listings had"
-        return "nothing was listed, and there is no end line" if missing and not listed.upload_count else ""
 
     async def _read_stored(self) -> set[str]:
         """The stored uploads that are not gone; remember their lines, so that those that did not change are not parsed again."""
@@ -244,6 +242,7 @@ class SnapshotSynchroniser:
         round_ = self._last = _Round(found=_Found(self._clock.now()), recorded_at=self._clock.monotonic())
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
         await self._record(round_)
+        await self._record_lines([*round_.changed.values()], round_)
         error = listing_error(self.last_listing, round_.error, round_.contradiction)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
@@ -318,12 +317,29 @@ class SnapshotSynchroniser:
                 lines.append(line)
             elif isinstance(line, UnreadableLine):
                 round_.add_unrecorded(upload_id, line.reason, is_known=bool(line.id))
+        # From a recording nothing can be deleted.
+        is_shown_early = not self._state.is_scanned and self._store.bulk.can_insert_summaries
+        early = {line.id for line in lines} - self._known if is_shown_early else set[str]()
+        await self._record_lines([line for line in lines if line.id in early], round_)
+        for line in self._recorder.changed_lines([line for line in lines if line.id not in early]):
+            round_.changed[line.id] = line
+        if found.summarized or found.parsed:
+            if not self._state.is_scanned:
+                self._on_progress(len(round_.keys), None)
+            await asyncio.sleep(_YIELD_SECONDS)
+
+    async def _record_lines(self, lines: Sequence[UploadLine], round_: _Round) -> None:
         for start in range(0, len(lines), _BATCH_LINES):
             some = lines[start : start + _BATCH_LINES]
             for upload_id in self._recorder.record(some, is_silent=not self._state.is_scanned):
                 round_.add_unrecorded(upload_id)
             await asyncio.sleep(_YIELD_SECONDS)
-        if found.summarized or found.parsed:
-            if not self._state.is_scanned:
-                self._on_progress(len(round_.keys), None)
-            await asyncio.sleep(_YIELD_SECONDS)
+
+
+def _missing_end(listed: _Round, missing: Collection[str], *, has_end: bool) -> str:
+    """Why a listing without an `end` line is not whole; empty if it has one, or may do without. `has_end`: earlier ones had one."""
+    if listed.end is not None:
+        return ""
+    if has_end:
+        return "there is no end line, which earlier listings had"
+    return "nothing was listed, and there is no end line" if missing and not listed.upload_count else ""

@@ -120,6 +120,22 @@ class SnapshotRecorder:
         """As `WatchedSource.missing_projects`; one of which uploads are known, also if all are gone, is not missing."""
         return self._watched.missing_projects(self._store.projects(), self._other_projects)
 
+    def changed_lines(self, lines: Iterable[UploadLine]) -> Sequence[UploadLine]:
+        """The last line of each upload, without those that the store has: a process that has just started knows no line."""
+        found = {line.id: line for line in lines}
+        for batch in _batches([*found]):
+            for upload_id, entry in self._store.raw_json.current_entries(batch):
+                if is_same_line(found[upload_id], entry, self._watched.title):
+                    del found[upload_id]  # the round touches it
+        return [*found.values()]
+
+    def delete(self, upload_ids: Collection[str]) -> None:
+        """Delete uploads that were recorded before a line of the same listing contradicted them."""
+        if not upload_ids:
+            return
+        with self._store.transaction():
+            self._store.partitions.delete(upload_ids)
+
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> Sequence[str]:
         """Record uploads in one transaction; return the ids of those that cannot be read.
 
@@ -127,13 +143,7 @@ class SnapshotRecorder:
         """
         readings: list[UploadReading] = []
         unreadable: list[str] = []
-        found = {line.id: line for line in lines}
-        for upload_id, entry in self._store.raw_json.current_entries([*found]):
-            if is_same_line(found[upload_id], entry, self._watched.title):
-                del found[
-                    upload_id
-                ]  # the round touches it: a process that has just started knows no line, but the store does
-        for line in found.values():
+        for line in self.changed_lines(lines):
             try:
                 readings.append(self._reading(line))
             except InvalidResponseError:

@@ -16,7 +16,7 @@ from tests.unit.sources.lines import LATER, ON
 from tests.unit.sources.scripted_source import SourceHarness, lines_of
 
 from upload_tui.errors import AuthError, SourceError
-from upload_tui.monitor import Query, Store, upload_record
+from upload_tui.monitor import Query, StageReached, Store, upload_record
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Stage
@@ -171,8 +171,9 @@ LINES = st.sampled_from(["completed", "verified", "other size", "unreadable"])
 
 
 @given(st.lists(LINES, min_size=1, max_size=4), st.integers(1, 5), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_an_upload_whose_lines_differ_is_unreadable(printed: list[str], batch: int, is_known: bool) -> None:
+    """What is believed depends neither on how the lines arrive nor on pauses between them: batches are recorded at once."""
     lines = {"completed": A % b"completed", "verified": A % b"verified", "unreadable": b'{"id": "a"}'}
     lines["other size"] = lines["verified"].replace(b"}", b', "size": 7}')
 
@@ -186,7 +187,13 @@ def test_an_upload_whose_lines_differ_is_unreadable(printed: list[str], batch: i
             is_unreadable = len({*printed}) > 1 or "unreadable" in printed
             assert ("a" in harness.synchroniser.unreadable_ids) == is_unreadable
             row = harness.picture.row("a")
+            before = Stage.INITIATED if is_known else None
+            assert (row and row.stage) == (
+                before if is_unreadable else Stage(printed[0].replace("other size", "verified"))
+            )
             assert row is None or row.is_stale == is_unreadable
+            reached = [change.after for change in harness.changes if isinstance(change, StageReached)]
+            assert not (is_unreadable and reached)
             assert harness.synchroniser.is_partial == (len(printed) > 1)
         await harness.print({"b": {}}, lines["completed"])
         row = harness.picture.row("a")
