@@ -10,7 +10,7 @@ from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
-from upload_tui.addresses import USER_INFO_SIGNS, safe_origin
+from upload_tui.addresses import USER_INFO_SIGNS, has_user_info, safe_origin
 from upload_tui.lazy import lazy_pattern
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "is_zero_width",
     "may_contain_secret",
     "may_escape_ascii",
+    "page_problem",
     "redact",
     "redact_json",
     "register_secrets",
@@ -262,6 +263,32 @@ def _is_secret_value(text: str, match: re.Match[str]) -> bool:
     is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
     may_be_prose = "=" not in match["sign"] and not is_header and len(value) < _LONGEST_PROSE
     return not (may_be_prose and _PROSE_VALUE.fullmatch(value))
+
+
+_PAGE = lazy_pattern(r"https?://(?:[\w.-]*\w|\[[0-9a-f:.]+\])(?::\d+)?(?:[/#][^\s\\]*)?", re.IGNORECASE)
+_MAX_PAGE_CHARACTERS = 2_000
+_WITHOUT_SECRET = lazy_pattern(r"[^?;=@&\\]*")
+_UUID = lazy_pattern(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_TOKEN = lazy_pattern(
+    r"[A-Za-z]{32}|(?=[A-Za-z]{0,19}\d)(?=\d{0,19}[A-Za-z])[A-Za-z0-9]{20}|(?:AKIA|ASIA|AIza|gh[a-z]_|sk-)\w{6}"
+)
+"""What is random: no word of a page's path is as long, and its numbers have no letters."""
+
+
+def page_problem(url: str) -> str:
+    """Why the address of a page may not be kept; empty if it may: it is http(s), and has nothing that could be a secret.
+
+    Not every secret has a telling name, so an address with a user, a query or parameters is refused, whatever they are.
+    """
+    from urllib.parse import unquote  # here, because each start imports this module
+
+    if len(url) > _MAX_PAGE_CHARACTERS:
+        return f"has more than {_MAX_PAGE_CHARACTERS:,} characters, and is not kept"
+    if not _PAGE.fullmatch(url) or not url.isprintable():
+        return "is not an http(s) address"
+    text = _UUID.sub("", unquote(url))
+    is_plain = _WITHOUT_SECRET.fullmatch(text) and not has_user_info(url) and not _TOKEN.search(text)
+    return "" if is_plain and hide_secrets_in_text(text) == text else "may contain a secret, and is not kept"
 
 
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))

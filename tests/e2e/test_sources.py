@@ -533,8 +533,22 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
             ["line 1: stage is 'completed', but verified by the other fields, which counts"],
             [],
         ),
+        ({"url": "HTTPS://x/a"}, [], []),
+        ({"url": "https:///x"}, ["line 1: url is not an http(s) address"], []),
+        ({"url": "https://x/?a=1"}, [], ["line 1: url may contain a secret, and is not kept"]),
     ],
-    ids=["own state", "own current state", "unknown field", "ended", "failed", "no error", "contradictory"],
+    ids=[
+        "own state",
+        "own current state",
+        "unknown field",
+        "ended",
+        "failed",
+        "no error",
+        "contradictory",
+        "page",
+        "no host",
+        "query",
+    ],
 )
 def test_source_check_tells_what_breaks_the_contract_from_what_may_be_a_mistake(
     here: Here, source: Source, line: Mapping[str, Any], problems: list[str], notes: list[str]

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from upload_tui.clock import SystemClock
 from upload_tui.errors import ServiceError, did_you_mean
+from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import (
     EndLine,
     ErrorLine,
@@ -41,6 +42,7 @@ class Inspection(Struct):
         field_counts: how many uploads have each field with a value.
         own_states: states that are no stage, which the contract allows.
         unknown_types: the types of lines that are ignored.
+        hidden_url: a note on the first address of a page that is not kept; empty if there is none.
         error: why the listing is not whole; None if it is.
     """
 
@@ -52,6 +54,7 @@ class Inspection(Struct):
     field_counts: Counter[str] = field(default_factory=Counter)
     unknown_types: set[str] = field(default_factory=set)
     own_states: set[str] = field(default_factory=set)
+    hidden_url: str = ""
     error: ServiceError | None = None
 
     @property
@@ -76,7 +79,7 @@ class Inspection(Struct):
         """Sentences about what the contract allows, and may be a mistake."""
         names = ", ".join(sorted(self.own_states)[:_MAX_PROBLEMS])
         own = [f"neither pending nor final, in a state of its own: {names}"] if names else []
-        return [*self.misspelt_fields, *own]
+        return [*self.misspelt_fields, *own, *filter(None, [self.hidden_url])]
 
     def add_problem(self, text: str) -> None:
         """Count a problem, and keep it if it is one of the first."""
@@ -113,6 +116,12 @@ class Inspection(Struct):
         self.field_counts.update(
             name for name, value in line.fields.items() if value is not None and isinstance(name, str)
         )
+        page = line.fields.get("url")
+        problem = page_problem(page) if isinstance(page, str) and page else ""
+        if "secret" in problem:
+            self.hidden_url = self.hidden_url or f"line {number:,}: url {problem}"
+        elif problem:
+            self.add_problem(f"line {number:,}: url {problem}")
         upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
         stage, current, state = line.fields.get("stage"), line.fields.get("current"), upload.timeline.own_state
         is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))

@@ -8,15 +8,13 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
 from msgspec import MsgspecError
 from msgspec.json import encode
 from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.lazy import lazy_pattern
-from upload_tui.redaction import hide_secrets_in_text
+from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import Certainty, Event, Stage, Timeline
@@ -26,8 +24,6 @@ __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_r
 
 CONTRACT_VERSION = 2
 """Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
-_ADDRESS_SIGNS = lazy_pattern(r"[?#&;]")
-"""What begins a pair of a name and a value."""
 
 
 def source_reading(
@@ -47,7 +43,7 @@ def source_reading(
     """
     fields = mask_secrets(line.fields)
     page = line.fields.get("url")
-    if isinstance(page, str) and _is_plain_address(page):  # any other address is hidden, as it may be signed
+    if isinstance(page, str) and not page_problem(page):  # any other text is hidden, as it may be signed
         fields = {**fields, "url": page}
     upload = parse_upload(fields, read_on=read_on, default_project=default_project)
     seen: dict[str, Any] = {}
@@ -96,12 +92,6 @@ def is_same_line(line: UploadLine, payload: Any, default_project: str) -> bool:
         return encode(line.fields) == encode(payload["line"])
     except (MsgspecError, ValueError, OverflowError, RecursionError):
         return False
-
-
-def _is_plain_address(url: str) -> bool:
-    """Whether an address has no user, and no part that looks like a secret."""
-    words = _ADDRESS_SIGNS.sub(" ", unquote(url))
-    return hide_secrets_in_text(words) == words
 
 
 def _is_source(payload: Any) -> bool:

@@ -84,7 +84,9 @@ LINE_FIELDS = (
     LineField("by", {"type": ["string", "null"]}, "who uploads"),
     LineField("content_type", {"type": ["string", "null"]}, "the media type"),
     LineField(
-        "url", {"type": ["string", "null"]}, "its page, an http(s) address; one that may contain a secret is not kept"
+        "url",
+        {"type": ["string", "null"]},
+        "its page, an http(s) address; one with a query, or that may contain a secret, is not kept",
     ),
     LineField(
         "ended", {"type": ["boolean", "null"]}, "true: the upload has ended; it is not gone when it is no longer listed"

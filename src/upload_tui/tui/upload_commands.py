@@ -16,7 +16,7 @@ from msgspec import Struct
 from upload_tui.errors import did_you_mean
 from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import UPLOAD_FIELDS, Detail, UploadChange, Where, flat_upload, upload_record
-from upload_tui.redaction import HIDDEN
+from upload_tui.redaction import HIDDEN, page_problem
 from upload_tui.status import Origin
 
 __all__ = [
@@ -35,7 +35,6 @@ _FIELD = lazy_pattern(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _ADDED_FIELDS = ("by", "upload_url")
 _URL_PROBLEM = "no page"
 """Why there is no page; no name of a field."""
-_MAX_URL_CHARACTERS = 60
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh"})
 _OPTIONS_END = "--"
 
@@ -155,10 +154,10 @@ def argument_values(detail: Detail, url_template: str) -> Mapping[str, str]:
 
 def _url_problem(url: str) -> str:
     """Why the address that a source gave cannot be opened; empty if it can, or if there is none."""
-    if HIDDEN in url:
-        return "its url may contain a secret, and is not kept"
-    is_page = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
-    return "" if is_page or not url else f"its url is not an http(s) address: {url[:_MAX_URL_CHARACTERS]}"
+    if url == HIDDEN:  # a host that is certain would be shown
+        return "its url is not an http(s) address, or has a user"
+    problem = page_problem(url.replace(HIDDEN, "?")) if url else ""
+    return f"its url {problem}" if problem else ""
 
 
 def _text(value: object) -> str:
