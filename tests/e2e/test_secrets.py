@@ -257,8 +257,9 @@ def test_the_target_of_a_redirect_is_not_quoted(
     assert {path for _, path, _ in service.requests if SECRET in path} == set()
 
 
+LINE = {"name": "x", "stage": "error", "url": "/x/" + SECRET, "error_message": "GET /x?sig=" + SECRET, "status": None}
 SOURCE = f"""
-echo '{json.dumps({**UPLOAD, "name": "x", "stage": "error", "url": "/x/" + SECRET, "error_message": "GET /x?sig=" + SECRET, "status": None})}'
+echo '{json.dumps({**UPLOAD, **LINE})}'
 echo "cannot read https://bob:$1@s3.test/x?X-Amz-Signature=$1 with password=$1, AWS_SECRET_ACCESS_KEY=$1" >&2
 echo "Authorization: Bearer $1" >&2
 exit $2
