@@ -86,7 +86,7 @@ LINE_FIELDS = (
     LineField(
         "url",
         {"type": ["string", "null"]},
-        "its page, an http(s) address; one with a query, or that may contain a secret, is not kept",
+        "its page, an http(s) address; without a query or a secret, or it is not kept",
     ),
     LineField(
         "ended", {"type": ["boolean", "null"]}, "true: the upload has ended; it is not gone when it is no longer listed"
