@@ -104,7 +104,7 @@ class Faults:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._active: dict[FaultName, ActiveFault] = {}
-        self._changed = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def start(self, name: FaultName, seconds: float | None = None, value: float | None = None) -> None:
         """Start a fault.
@@ -142,18 +142,22 @@ class Faults:
 
     async def _wait_for_change(self, seconds: float) -> None:
         """Return after that many seconds, or as soon as a fault is started or stopped."""
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        change = asyncio.get_running_loop().create_future()
+        self._waiting.add(change)
+        waits: list[asyncio.Future[Any]] = [change]
         if isfinite(seconds):
             waits.append(asyncio.ensure_future(self._clock.sleep(seconds)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._waiting.discard(change)
             for wait in waits:
                 wait.cancel()
 
     def _wake_sleepers(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)
 
     @property
     def active(self) -> Mapping[FaultName, ActiveFault]:
