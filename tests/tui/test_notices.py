@@ -273,7 +273,7 @@ async def test_no_line_of_a_notification_is_lost_without_a_sign(lines: int, widt
 
 
 def is_fitted(pilot: Pilot[int], height: int) -> bool:
-    """Whether the long notification is shown in so many lines, none of which is wider than the screen, with an ellipsis."""
+    """Whether the long notification is shown in this number of lines, none of which is wider than the screen, with an ellipsis."""
     regions = [toast.region.height for toast in pilot.app.screen.query(Toast)]
     lines = [line for text in toasts(pilot) for line in text.split("\n")]
     widest = max(map(len, lines), default=0)

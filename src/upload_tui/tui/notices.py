@@ -29,7 +29,7 @@ __all__ = [
 
 _NAME_CELLS = 32
 _CAUSE_CELLS = 24
-"""Causes that are the same in so many cells are alerted as one."""
+"""Causes whose texts in this width are the same are alerted as one."""
 _MAX_CAUSE_CELLS = 120
 """The cause of an alert is cut to this."""
 

@@ -302,7 +302,7 @@ def _project_lines(
 
 
 def _shorten(head: Content, cells: int) -> Content:
-    """A head of exactly so many cells, shortened in the middle."""
+    """A head padded to `cells`, or shortened to them in the middle."""
     if head.cell_length > cells:
         head = Content(truncate_middle(head.plain, cells))
     return Content.assemble(head, " " * (cells - head.cell_length))

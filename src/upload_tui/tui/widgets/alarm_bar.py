@@ -190,7 +190,7 @@ def _first_that_fits(texts: Iterable[str], room: int) -> str:
 
 
 def _longest(text: Callable[[int], str], cells: range, room: int) -> str:
-    """The longest text in `room` cells of those with a cause of so many cells; empty if none fits."""
+    """The longest text that fits into `room` cells; empty if none does. `text` takes the width of a cause, one of `cells`."""
     count = bisect_right(cells, room, key=lambda cause_cells: cell_len(text(cause_cells)))
     return text(cells[count - 1]) if count else ""
 

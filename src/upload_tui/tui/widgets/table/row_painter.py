@@ -250,7 +250,7 @@ def _with_rows(texts: TextWidths, rows: Sequence[Row], display_options: DisplayO
 _DISTINCT_WIDTHS = range(16, 25, 4)
 """Widths of names that are tried: narrower columns are not made, and wider ones would take the room of reasons."""
 _SCREEN_ROWS = 32
-"""Names of so many rows are to differ: those of two screens need not."""
+"""Rows of one screen: their names are to differ; those of two screens need not."""
 
 
 @lru_cache(maxsize=32)

@@ -15,7 +15,7 @@ __all__ = ["IdleTasks", "RowSource", "RowWindow", "next_in_trouble", "next_match
 _MARGIN_ROWS = 8
 """Rows fetched beyond both edges of the visible ones, so that moving the cursor by a row needs no fetch."""
 _FIRST_ROWS = 256
-"""So many rows decide on the widths of columns at once; those beyond them when they are shown."""
+"""The rows that decide on the widths of columns at once; others do when they are shown."""
 _FRAME_SECONDS = 0.008
 """Longest time that a frame waits for a search; the rest is searched afterwards."""
 _SEARCH_STEP_SECONDS = 0.004
