@@ -119,6 +119,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_logfinish() -> None:
+    """Delete the garbage of a test at once, and take what stays, such as Textual's caches, out of later searches for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def _share_parsed_stylesheets() -> None:
     """Parse a stylesheet once for all apps of this process: the rules depend on its text and the variables only."""
     parse, parsed = Stylesheet._parse_rules, dict[Hashable, list[RuleSet]]()

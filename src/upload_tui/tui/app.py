@@ -61,6 +61,7 @@ class UploadApp(CommandApp):
         self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
         self._last_visit = last_visit
         self._was_live = False
+        self._has_own_process = False
         self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
 
     def get_default_screen(self) -> DashboardScreen:
@@ -95,8 +96,10 @@ class UploadApp(CommandApp):
         if self._requested_exit is not None:
             self.exit(self._requested_exit)
             return
-        gc.freeze()  # imported objects live as long as the process
-        gc.enable()
+        self._has_own_process = not gc.isenabled()  # the command line disables collections until the first frame
+        if self._has_own_process:
+            gc.freeze()  # imported objects live as long as the process
+            gc.enable()
         self.run_worker(self._run_bridge(), name="bridge", exit_on_error=False)
 
     async def _run_bridge(self) -> None:
@@ -118,8 +121,9 @@ class UploadApp(CommandApp):
         connection = self.session.connection()
         if not self._was_live and (connection.is_live or connection.is_partly_live):
             self._was_live = True
-            gc.collect()
-            gc.freeze()  # what the session has imported and read since the first frame
+            if self._has_own_process:
+                gc.collect()
+                gc.freeze()  # what the session has imported and read since the first frame
             self._show_summary()
         for screen in self.live_screens():  # another reads the session when it is mounted
             if isinstance(screen, LiveScreen):
