@@ -41,6 +41,7 @@ from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
 from upload_tui.tui.notices import NoticeApp
 from upload_tui.tui.preferences import Preferences
+from upload_tui.tui.widgets.cached_lines import CursorLines
 
 __all__ = ["BaseApp", "size_classes"]
 
@@ -120,7 +121,7 @@ class KeyQueueApp(App[int]):
         self._key_number = 0
         self._is_passing_key = False
         self._is_checking = False
-        self._moving_keys: dict[tuple[type[Widget], str], bool] = {}
+        self._moving_actions: dict[tuple[type[Widget], str], str] = {}
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys and pasted text back until the key before has had its effect."""
@@ -136,20 +137,22 @@ class KeyQueueApp(App[int]):
     async def _pass_key(self, event: events.Event) -> None:
         self._key_number += 1
         target = self.focused or self.screen
-        self._is_passing_key = not (isinstance(event, events.Key) and self._only_moves(target, event.key))
+        action = self._moving_action(target, event.key) if isinstance(event, events.Key) else ""
+        self._is_passing_key = not action
+        if action and isinstance(target, CursorLines) and self.app_focus and await self.run_action(action, target):
+            return  # what Textual does when the key has bubbled up from the list
         await super().on_event(event)
         if self._is_passing_key and not target.post_message(KeyPassed(self._key_number)):
             self._settle_key(self._key_number)
 
-    def _only_moves(self, target: Widget, key: str) -> bool:
-        """True if a key of the widget with the focus opens and focuses nothing, so that the next one need not wait."""
+    def _moving_action(self, target: Widget, key: str) -> str:
+        """The action of a key of the widget with the focus, if it opens and focuses nothing: the next key need not wait then."""
         place = (type(target), key)
-        if place not in self._moving_keys:
+        if place not in self._moving_actions:
             active = self.screen.active_bindings.get(key)
-            self._moving_keys[place] = (
-                active is not None and active.node is target and active.binding.action.startswith(_MOVING_ACTIONS)
-            )
-        return self._moving_keys[place]
+            action = active.binding.action if active is not None and active.node is target else ""
+            self._moving_actions[place] = action if action.startswith(_MOVING_ACTIONS) else ""
+        return self._moving_actions[place]
 
     def on_key_passed(self, message: KeyPassed) -> None:
         """Wait for what the key opened."""

@@ -7,6 +7,8 @@ from textual import events
 from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
+from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Input
 
 from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, selected, toasts, until
@@ -22,6 +24,7 @@ from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.table.upload_table import UploadTable
+from upload_tui.tui.widgets.timeline_view import TimelinePane
 
 
 @pytest.mark.parametrize(
@@ -597,6 +600,28 @@ async def test_only_the_moved_part_of_the_scroll_bar_is_painted() -> None:
         await pilot.press("end")
         assert bar.position == table.max_scroll_y
         assert max(painted) == bar.size.height - 1
+        assert len(painted) <= 4  # nothing between the old place of the thumb and the new one
+
+
+async def test_a_frame_renders_only_the_widgets_that_it_shows_a_change_of() -> None:
+    async with opened(many(300)) as (pilot, _, table):
+        rendered, screen = list[Widget](), pilot.app.screen
+
+        def record(widget: Widget) -> None:
+            render = widget.render_lines
+
+            def recording(crop: Region) -> list[Strip]:
+                rendered.append(widget)
+                return render(crop)
+
+            widget.render_lines = recording  # type: ignore[method-assign]
+
+        for widget in (screen, *screen.query("*")):
+            record(widget)
+        await pilot.press("j")
+        await until(pilot, lambda: bool(rendered))
+        assert table in rendered
+        assert {*rendered} <= {table, screen.query_one(TimelinePane)}  # its upload is another one
 
 
 @pytest.mark.parametrize(

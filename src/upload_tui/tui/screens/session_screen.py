@@ -3,14 +3,17 @@
 import asyncio
 import io
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from math import isfinite
 
 from msgspec.structs import replace
+from textual._compositor import Compositor
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 
 from upload_tui.monitor import (
@@ -51,8 +54,30 @@ class LiveScreen:
         """Show the picture as it is now. `changes` are those of uploads since the last call."""
 
 
+class _FrameCompositor(Compositor):
+    """Renders only the widgets that are visible in a frame. Textual renders all whose container the frame overlaps."""
+
+    @property
+    def visible_widgets(self) -> dict[Widget, tuple[Region, Region]]:
+        """The region of each visible widget, and its visible part."""
+        if self._visible_widgets is None:
+            places = super().visible_widgets.items()
+            self._visible_widgets = {widget: (region, region.intersection(clip)) for widget, (region, clip) in places}
+        return self._visible_widgets
+
+    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
+        for region, clip, strips in super()._get_renders(crop):  # from front to back
+            yield region, clip, strips
+            if crop is not None and clip.contains_region(crop):
+                break  # this widget covers the others
+
+
 class CopyScreen(LiveScreen, Screen[None]):
     """A screen that shows uploads and copies the selected ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = _FrameCompositor()
 
     @abstractmethod
     def selection(self) -> Sequence[Detail]:

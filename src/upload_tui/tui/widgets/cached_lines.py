@@ -116,7 +116,9 @@ class PlainScrollBarRender(ScrollBarRender, Visual):
         bar = self.render_bar(
             height or 0, self.virtual_size, self.window_size, self.position, width, self.vertical, **colours
         )
-        return [Strip([segment], width) for segment in Segment.apply_style(bar.segments, style.rich_style)]
+        segments = list(Segment.apply_style(bar.segments, style.rich_style))
+        strips = {segment: Strip([segment], width) for segment in {*segments}}  # most lines are equal
+        return [strips[segment] for segment in segments]
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
         """The thickness."""
@@ -133,8 +135,8 @@ def move_scroll_bar(bar: ScrollBar, position: float) -> None:
     bar.set_reactive(ScrollBar.position, bar.validate_position(position))
     after = _thumb(bar)
     if after != before:
-        first, last = min(before, after)[0] // _PARTS_PER_CELL, ceil(max(before, after)[1] / _PARTS_PER_CELL)
-        bar.refresh(Region(0, first, bar.size.width, last - first))
+        lines = [(start // _PARTS_PER_CELL, ceil(end / _PARTS_PER_CELL)) for start, end in (before, after)]
+        bar.refresh(*(Region(0, first, bar.size.width, last - first) for first, last in lines))
 
 
 def _thumb(bar: ScrollBar) -> tuple[int, int]:
@@ -166,6 +168,9 @@ class CachedLines(ScrollView):
     def line(self, y: int) -> Strip:
         """Paint the visible line `y`, from 0 at the top."""
 
+    def prepare_lines(self) -> None:
+        """Called once before some lines are painted."""
+
     def on_mount(self) -> None:
         """Draw the scroll bar with plain characters."""
         self.vertical_scrollbar.renderer = PlainScrollBarRender  # type: ignore[misc]  # Textual allows one per instance
@@ -183,6 +188,7 @@ class CachedLines(ScrollView):
             self._clear_lines()
             self._rendered_size = self.outer_size
         self.line_width = self.scrollable_content_region.width
+        self.prepare_lines()
         top, height = self.gutter.top, self.content_size.height
         strips: dict[int, Strip] = {}
         if crop.column_span == (0, self._rendered_size.width):
@@ -219,15 +225,16 @@ class CachedLines(ScrollView):
         if self.show_vertical_scrollbar:
             move_scroll_bar(self.vertical_scrollbar, new_value)
         if round(old_value) != round(new_value):
-            self.refresh(self.size.region)
+            self.refresh(Region(0, 0, self.line_width, self.size.height))
 
     def refresh_changed(self) -> None:
         """Paint all visible lines and repaint those that differ."""
         self.line_width = self.scrollable_content_region.width
+        self.prepare_lines()
         now = {y: self.line(y) for y in range(self.size.height)}
         changed = [y for y, strip in now.items() if strip != self._lines.get(y)]
         if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+            self.refresh(*(Region(0, run.start, self.line_width, len(run)) for run in _runs(changed)))
             self._lines.update((y, now[y]) for y in changed)
 
     def write_border(self, title: Content, subtitle: Content) -> None:

@@ -4,7 +4,7 @@ It fetches windows of rows from a source. The cursor belongs to an upload: when 
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import repeat
@@ -225,8 +225,8 @@ class RowList(CursorLines, can_focus=True):
         return row is not None
 
     @abstractmethod
-    def _paint_ahead(self, row: Row, now: datetime) -> None:
-        """Paint a row into the cache because the next key may show it."""
+    def _paint_ahead(self, rows: Sequence[Row], visible: Sequence[Row], now: datetime) -> None:
+        """Paint the visible ones of rows into the cache because the next key may show them."""
 
     def toggle_follow(self) -> None:
         """Start or end following the newest upload."""
@@ -270,7 +270,7 @@ class RowList(CursorLines, can_focus=True):
         self._cursor.row = max(0, min(row, self.total - 1))
         self._update_cursor()
         if not self._is_cursor_moving:
-            self._is_cursor_moving = self.call_later(self._paint_cursor)
+            self._is_cursor_moving = self.post_message(events.Callback(self._paint_cursor))
 
     def _update_cursor(self) -> None:
         """Bring the cursor into view and post `Selected` if another upload is under it."""
@@ -304,5 +304,4 @@ class RowList(CursorLines, can_focus=True):
 
     def _prefetch(self, top: int) -> None:
         if self.now is not None:
-            for row in self._window.prefetch(top):
-                self._paint_ahead(row, self.now)
+            self._paint_ahead(*self._window.prefetch(top), self.now)

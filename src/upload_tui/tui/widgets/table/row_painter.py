@@ -71,6 +71,8 @@ class ColumnView(Struct, frozen=True):
 _SEARCHED_COLUMNS = frozenset({ColumnKey.NAME, ColumnKey.ID})
 
 
+_MAX_MEASURED = 8
+"""Windows of rows whose texts were measured: the current one, and those that the next key may lead to."""
 _MAX_STRIPS = 400
 """Painted lines in the cache: those that are visible, and the pages that the next key may lead to."""
 
@@ -93,6 +95,8 @@ class RowPainter:
         self._rows: Sequence[Row] = ()
         self._first_rows: Sequence[Row] = ()
         self._texts = TextWidths()
+        self._measured: FIFOCache[int, tuple[Sequence[Row], DisplayOptions, TextWidths]] = FIFOCache(_MAX_MEASURED)
+        """By the id of some rows: the rows, the options, and what the texts need."""
         self._now: datetime | None = None
         self._day: date | None = None
         self._strips: FIFOCache[tuple[UploadKey, int, Background, bool], tuple[Row, object, Strip]] = FIFOCache(
@@ -118,9 +122,9 @@ class RowPainter:
         """
         texts = self._texts if width == self._width else TextWidths()
         if first_rows is not self._first_rows or texts is not self._texts:
-            texts = _with_rows(texts, first_rows, display_options)
+            texts = _union(texts, self.measure(first_rows, display_options))
         if rows is not self._rows or texts is not self._texts:
-            texts = _with_rows(texts, rows, display_options)
+            texts = _union(texts, self.measure(rows, display_options))
         self._rows, self._first_rows = rows, first_rows
         fitted = (width, display_options, view, texts)
         if self.columns and (self._width, self._display_options, self._view, self._texts) == fitted:
@@ -137,6 +141,13 @@ class RowPainter:
             names={ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services},
             texts=texts,
         )
+
+    def measure(self, rows: Sequence[Row], display_options: DisplayOptions) -> TextWidths:
+        """What the texts of rows need. Cached, so that a page that the next key may lead to can be measured before it is shown."""
+        measured = self._measured.get(id(rows))
+        if measured is None or measured[0] is not rows or measured[1] != display_options:
+            measured = self._measured[id(rows)] = (rows, display_options, _widths_of(rows, display_options))
+        return measured[2]
 
     def header(self, query: Query) -> Strip:
         """The titles of the columns."""
@@ -233,17 +244,25 @@ class RowPainter:
         return None
 
 
-def _with_rows(texts: TextWidths, rows: Sequence[Row], display_options: DisplayOptions) -> TextWidths:
-    """What texts need together with those of more rows."""
-    if not rows:
-        return texts
+def _union(texts: TextWidths, others: TextWidths) -> TextWidths:
+    """What texts need together with others."""
+    return TextWidths(
+        max(texts.name, others.name),
+        max(texts.distinct_name, others.distinct_name),
+        max(texts.note, others.note),
+        texts.note_forms | others.note_forms,
+    )
+
+
+def _widths_of(rows: Sequence[Row], display_options: DisplayOptions) -> TextWidths:
+    """What the texts of rows need."""
     names, notes = [row.name or row.id for row in rows], [note_widths(row, display_options) for row in rows]
     screens = (frozenset(names[start : start + _SCREEN_ROWS]) for start in range(0, len(names), _SCREEN_ROWS))
     return TextWidths(
-        max(texts.name, widest(names)),
-        max(texts.distinct_name, *(_distinct_width(each, display_options.glyphs.ellipsis) for each in screens)),
-        max(texts.note, *(width for width, _ in notes)),
-        texts.note_forms.union(*(forms for _, forms in notes)),
+        widest(names),
+        max((_distinct_width(each, display_options.glyphs.ellipsis) for each in screens), default=0),
+        max((width for width, _ in notes), default=0),
+        frozenset().union(*(forms for _, forms in notes)),
     )
 
 

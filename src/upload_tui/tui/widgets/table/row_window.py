@@ -99,14 +99,14 @@ class RowWindow:
             self._prefetched.append(self._window)
             self._window = prefetched or self._fetch_around(top)
 
-    def prefetch(self, top: int) -> Sequence[Row]:
-        """Fetch what `ensure_loaded(top)` will need; return the rows that would be visible."""
+    def prefetch(self, top: int) -> tuple[Sequence[Row], Sequence[Row]]:
+        """Fetch what `ensure_loaded(top)` will need; return the rows, and those of them that would be visible."""
         windows = (self._window, *self._prefetched)
         window = next((window for window in windows if self._contains(window, top)), None)
         if window is None:
             window = self._fetch_around(top)
             self._prefetched.append(window)
-        return window.rows[max(0, top - window.offset) :][: self._visible_rows]
+        return window.rows, window.rows[max(0, top - window.offset) :][: self._visible_rows]
 
     def _fetch_around(self, top: int) -> Window:
         first, rows = max(0, top - _MARGIN_ROWS), self._visible_rows + 2 * _MARGIN_ROWS

@@ -1,7 +1,8 @@
 """The dashboard's table of uploads: columns, marks and highlights, with its query in the title."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import product
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -159,7 +160,6 @@ class UploadTable(RowList, can_focus=True):
 
     def line(self, y: int) -> Strip:
         """The header, a line of a row, or the text for an empty table."""
-        self._fit_columns()
         if y < self.HEADER_LINES:
             return self._painter.header(self.rows_query)
         if y == self.HEADER_LINES + 1 and not self.total and self.empty_text:
@@ -186,7 +186,7 @@ class UploadTable(RowList, can_focus=True):
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns that are shown."""
-        self._fit_columns()
+        self.prepare_lines()
         return self._painter.columns
 
     @property
@@ -207,21 +207,22 @@ class UploadTable(RowList, can_focus=True):
         shown = {column.key for column in self.columns}
         return tuple(spec.key for spec in self.column_specs if spec.key not in shown)
 
-    def _fit_columns(self) -> None:
+    def prepare_lines(self) -> None:
+        """Fit the columns to the rows that are visible now."""
+        self._window.ensure_loaded(self._top_row())
         view = ColumnView(
             self.several_projects,
             self.project_names,
             self.display_options.columns_of(self.view_kind),
             tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
-        width = self.line_width or self.size.width
-        self._painter.fit(width, self.display_options, view, self._window.rows, self._window.first_rows())
+        rows, first_rows = self._window.rows, self._window.first_rows()
+        self._painter.fit(self.line_width or self.size.width, self.display_options, view, rows, first_rows)
 
-    def _paint_ahead(self, row: Row, now: datetime) -> None:
-        self._fit_columns()
-        for line in range(self._lines_per_row):
-            background = self._background(row, is_cursor=False)
-            self._painter.row_line(row, line, now, background, is_marked=row.key in self.marked)
+    def _paint_ahead(self, rows: Sequence[Row], visible: Sequence[Row], now: datetime) -> None:
+        self._painter.measure(rows, self.display_options)
+        for row, line in product(visible, range(self._lines_per_row)):
+            self._painter.row_line(row, line, now, "", is_marked=row.key in self.marked)
 
     def _background(self, row: Row, *, is_cursor: bool) -> Background:
         if is_cursor:
