@@ -122,12 +122,17 @@ class StoreAggregates:
 
     def count_failed(self, since: datetime, now: datetime) -> Mapping[str, int]:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
-        condition, values = failed_condition(since)
-        acknowledged, more = acknowledged_condition(now)
+        acknowledged, acknowledged_values = acknowledged_condition(now)
+        failed, failed_values = failed_condition(since)
+        where = f"FROM uploads WHERE stage = 3 AND cell IN ({self._partition_list(Stage.ERROR)}) AND"
+        # An index has the cause, but not the acknowledgement: the few that are acknowledged are subtracted.
         rows = self._db.execute(
-            f"SELECT cause, count(*) FROM uploads WHERE cell IN ({self._partition_list(Stage.ERROR)}) "
-            f"AND NOT {acknowledged} AND {condition} GROUP BY cause ORDER BY 2 DESC, 1",
-            (*more, *values),
+            "SELECT cause, sum(number) FROM ("
+            f"SELECT cause, 1 AS number {where} since_ms >= ? "
+            f"UNION ALL SELECT cause, 1 {where} since_ms = {UNKNOWN} "
+            f"UNION ALL SELECT cause, -1 {where} acknowledged_stage = 3 AND {acknowledged} AND {failed}"
+            ") GROUP BY cause HAVING sum(number) > 0 ORDER BY 2 DESC, 1",
+            (to_ms(since), *acknowledged_values, *failed_values),
         )
         return dict(rows.fetchall())
 

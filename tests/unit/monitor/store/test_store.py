@@ -139,6 +139,28 @@ def test_stage_counts_and_pending_match_the_uploads(store: Store, found: list[Up
     assert {row.id for row in store.pending()} == {upload.id for upload in found if not upload.stage.is_final}
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=uploads())
+def test_the_recent_failures_are_counted_unless_gone_or_acknowledged(store: Store, found: list[Upload]) -> None:
+    fill(store, found)
+    store.mark(GONE, gone=True)
+    store.acknowledge(ACKNOWLEDGED, Acknowledgement())
+    failed = Query(stages=frozenset({Stage.ERROR}), attention_only=True)
+    counts = StoreAggregates(store).count_failed(FAILED_SINCE, NOON)
+    assert sum(counts.values()) == sum(fits(upload, failed) for upload in found)
+    assert all(counts.values())
+
+
+def test_a_failure_at_an_unknown_time_is_counted_until_it_is_acknowledged(store: Store) -> None:
+    timeline = Timeline((Event(Stage.ERROR, None, message="bad"),))
+    store.put([(Upload(id="u", timeline=timeline, read_on=NOON), "{}", (), None)])
+    aggregates = StoreAggregates(store)
+    assert aggregates.count_failed(FAILED_SINCE, NOON) == {"bad": 1}
+    store.acknowledge(["u"], Acknowledgement("known", NOON + timedelta(seconds=1)))
+    assert aggregates.count_failed(FAILED_SINCE, NOON) == {}
+    assert aggregates.count_failed(FAILED_SINCE, NOON + timedelta(seconds=1)) == {"bad": 1}
+
+
 def test_a_stored_upload_is_read_back(store: Store) -> None:
     events = (
         Event(Stage.INITIATED, NOON),
