@@ -21,7 +21,7 @@ import jsonschema_rs
 import pytest
 
 from tests.e2e.in_process import run_here
-from tests.e2e.programs import Result, run
+from tests.e2e.programs import Result, run, started
 from tests.e2e.terminal import Terminal
 from upload_tui.monitor import Detail, StorePicture
 from upload_tui.sources import line_schema
@@ -442,6 +442,32 @@ sys.exit(number == 2)
     found = [(record["from"], record["to"]) for record in tailed.records if record["kind"] == "stage"]
     assert found == [*pairwise(stages)]
     assert "retrying: partial: exit code 1" in tailed.err
+
+
+@pytest.mark.parametrize(
+    "words", ["metrics --listen :0", "tail", "tail a", "wait a", "wait --project ceph", "record {folder}/file"]
+)
+def test_a_listing_that_fails_is_one_line_and_its_end_another(here: Here, tmp_path: Path, words: str) -> None:
+    """The command prints another time on standard error whenever it fails: that is still the same cause."""
+    script = """
+import json, pathlib, sys
+count = pathlib.Path(sys.argv[1])
+number = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(number))
+if number in (1, 2, 4):
+    sys.exit(f"09:00:0{number} no route to ceph")
+print(json.dumps({"id": "a", "name": "a", "project": "ceph", "stage": "initiated"}))
+"""
+    command = shlex.join([sys.executable, "-I", "-c", script, str(tmp_path / "count")])
+    arguments = words.format(folder=tmp_path).split()
+    with started(*arguments, "--command", command, environment={"UPLOAD_TUI_REFRESH": "0.05"}) as process:
+        assert process.stderr is not None
+        lines = (line for line in process.stderr if "recording to" not in line)
+        found = [next(lines) for _ in range(4)]
+    causes = [line.partition("retrying: ")[2] for line in found]
+    hint = "Run `upload-tui source check` on the command."
+    assert causes[::2] == [f"partial: exit code 1: 09:00:0{number} no route to ceph. {hint}\n" for number in (1, 4)]
+    assert [line.endswith(" live again.\n") for line in found[1::2]] == [True, True]
 
 
 def test_record_and_replay_a_source(here: Here, source: Source, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from upload_tui.backend import EmbeddedService
-from upload_tui.cli.support.log_file import open_log
+from upload_tui.cli.support.error_reporting import open_log
 from upload_tui.cli.support.preferences import save_theme
 from upload_tui.clock import SystemClock
 from upload_tui.files import write_private_file

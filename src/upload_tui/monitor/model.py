@@ -97,6 +97,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         read_on: when the whole picture was last current; None if never.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
         reason: why it is not live, in one sentence; empty if it is live and nothing is missing.
+        hint: what to do about it; empty if that is not known.
         known, total: while catching up, the uploads known so far and in all; total is None if unknown.
         requests_last_minute: requests to the service; None if they are not counted.
         requests_per_minute: how many of them the budget allows; None if there is no limit.
@@ -111,6 +112,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     read_on: datetime | None = None
     next_try_on: datetime | None = None
     reason: str = ""
+    hint: str = ""
     known: int = 0
     total: int | None = None
     requests_last_minute: int | None = None

@@ -12,7 +12,7 @@ import click
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.outages import ConnectionReporter
 from upload_tui.cli.support.scenarios import open_listener
 from upload_tui.cli.support.service import deferred_session, service_of
 from upload_tui.errors import EXIT_OK
@@ -89,7 +89,6 @@ class _Exporter:
         self._responses: Counter[str] | None = None if settings.command else Counter()
         self._errors = 0
         self._read_on: dict[str, datetime] = {}
-        self._notices: dict[str, str] = {}
         self._figures: dict[str, ProjectFigures] = {}
         self.session = deferred_session(settings, stores, clock, can_retry=True, on_request=self._count)
         self.session.set_watched(is_watched=False)  # as rarely as for a dashboard that is not watched
@@ -101,9 +100,10 @@ class _Exporter:
             group.create_task(self.session.run())
 
     async def _follow(self) -> None:
-        """Remember when each project was read, all of a source at once; report what is missing although they can be read."""
+        """Remember when each project was read, all of a source at once; report what cannot be read."""
         from upload_tui.monitor import ConnectionChanged
 
+        reporter = ConnectionReporter(self.session, service=self.service)
         with self.session.changes.subscribe() as changes:
             async for change in changes:
                 if not isinstance(change, ConnectionChanged):
@@ -111,10 +111,7 @@ class _Exporter:
                 connection, project_id = change.connection, change.project.id if change.project else ""
                 if connection.read_on is not None:
                     self._read_on[project_id] = connection.read_on
-                if connection.is_live and connection.reason != self._notices.get(project_id, ""):
-                    self._notices[project_id] = connection.reason
-                    if connection.reason:
-                        echo_err(f"upload-tui: {self.service}: {connection.reason}.")
+                reporter.report(change.project, connection)
 
     def _count(self, outcome: "RequestOutcome") -> None:
         if self._responses is not None:

@@ -8,14 +8,12 @@ import click
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
+from upload_tui.cli.support.outages import ConnectionReporter, lost_error, retrying
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import (
-    ConnectionReporter,
     client_for,
     find_projects,
     live_session,
-    lost_error,
-    retrying,
     run_alongside,
     service_of,
 )
@@ -113,9 +111,9 @@ async def _report(session: "LiveSession | SourceSession") -> None:
     from upload_tui.monitor import ConnectionChanged
 
     with session.changes.subscribe() as changes:
-        reporter = ConnectionReporter(session)
+        reporter = ConnectionReporter(session, notice=session.notice)
         async for change in changes:
-            if isinstance(change, ConnectionChanged):
-                reporter.report(change.project, change.connection)
             if session.lost_projects and len(session.lost_projects) == len(session.projects):
                 raise lost_error(session.lost_projects)
+            if isinstance(change, ConnectionChanged):
+                reporter.report(change.project, change.connection)

@@ -9,16 +9,13 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.outages import ConnectionReporter, Retries, lost_error, retrying
 from upload_tui.cli.support.output import Printer, echo_err, ended_detail, exit_code_of, output_option
 from upload_tui.cli.support.service import (
-    ConnectionReporter,
-    Retries,
     client_for,
     echo_failure_hint,
     find_projects,
     live_session,
-    lost_error,
-    retrying,
     run_alongside,
     service_of,
     trouble_limits,
@@ -138,8 +135,10 @@ async def _selected_changes(
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
     without_past = set() if options.since is None else set(session.projects)
-    reporter = ConnectionReporter(session)
+    reporter = ConnectionReporter(session, notice=session.notice)
     async for change in changes:
+        if session.lost_projects and len(session.lost_projects) == len(session.projects):
+            raise lost_error(session.lost_projects)
         if isinstance(change, ConnectionChanged):
             reporter.report(change.project, change.connection)
             if change.connection.is_live and change.project in without_past:
@@ -154,8 +153,6 @@ async def _selected_changes(
             if without_past and isinstance(change, StageReached):
                 printed.add((change.upload.id, change.after))
             yield change
-        if session.lost_projects and len(session.lost_projects) == len(session.projects):
-            raise lost_error(session.lost_projects)
 
 
 def _is_printed(change: "StageReached", printed: set[tuple[str, Stage]]) -> bool:

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
+from upload_tui.cli.support.outages import Retries, retrying
 from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
@@ -29,7 +30,7 @@ from upload_tui.cli.support.project_readings import (
     read_when_ready,
     resolve_projects,
 )
-from upload_tui.cli.support.service import Retries, client_for, echo_failure_hint, retrying, service_of, trouble_limits
+from upload_tui.cli.support.service import client_for, echo_failure_hint, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output, set_output_deadline
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (

@@ -31,6 +31,7 @@ __all__ = [
     "DebugLog",
     "TerminationSignals",
     "current_signals",
+    "open_log",
     "run_async",
     "run_reported",
     "run_until_signal",
@@ -38,6 +39,39 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+
+
+_MAX_LOG_BYTES = 1_000_000
+
+
+def open_log(file: "Path") -> None:
+    """Write what the program and its libraries log to a file that only its owner can read, and that is rotated.
+
+    Text from outside cannot imitate a line of the log: lines that continue an entry are indented.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import logging  # here, as are the classes, because each start imports this module
+    from io import TextIOWrapper
+    from logging.handlers import RotatingFileHandler
+
+    from upload_tui.files import make_private_folder, private_opener
+    from upload_tui.text import sanitize_text
+
+    class PrivateHandler(RotatingFileHandler):
+        def _open(self) -> TextIOWrapper:
+            return open(self.baseFilename, "a", encoding="utf-8", opener=private_opener)
+
+        def format(self, record: logging.LogRecord) -> str:
+            return sanitize_text(super().format(record).rstrip("\n")).replace("\n", "\n    ")
+
+    make_private_folder(file.parent)
+    handler = PrivateHandler(file, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.raiseExceptions = False  # a full disk loses lines of the log, and prints no traceback for each
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
 
 
 class DebugLog:
@@ -67,7 +101,6 @@ class DebugLog:
 
     @staticmethod
     def _open() -> "Path | None":
-        from upload_tui.cli.support.log_file import open_log
         from upload_tui.cli.support.output import echo_err
         from upload_tui.files import log_folder
 

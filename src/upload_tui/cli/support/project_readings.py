@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
+from upload_tui.cli.support.outages import Retries
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import (
     OFFLINE_ERRORS,
-    Retries,
     cached_projects,
     client_for,
     echo_failure_hint,

@@ -19,7 +19,6 @@ from upload_tui.errors import (
     InvalidResponseError,
     NotFoundError,
     ServerError,
-    ServiceError,
     SettingsError,
     ThrottledError,
     UnreachableError,
@@ -34,30 +33,24 @@ if TYPE_CHECKING:
     from upload_tui.clock import Clock
     from upload_tui.monitor import (
         ChangeBroadcaster,
-        Connection,
         LiveSession,
         ProjectRef,
         Session,
-        SourceSession,
         Store,
         TroubleLimits,
     )
 
 __all__ = [
-    "ConnectionReporter",
     "cached_projects",
     "client_for",
     "deferred_session",
     "echo_failure_hint",
     "OFFLINE_ERRORS",
-    "Retries",
     "find_projects",
     "live_session",
-    "lost_error",
     "open_store",
     "report_replacement",
     "projects_or_cached",
-    "retrying",
     "run_alongside",
     "service_of",
     "trouble_limits",
@@ -145,47 +138,6 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
 
 
-_FIRST_RETRY_SECONDS = 0.5
-_LONGEST_RETRY_SECONDS = 15.0
-
-
-class Retries:
-    """The waits between attempts of a command that rides out what may pass; the cause is reported whenever it changes."""
-
-    def __init__(self) -> None:
-        self._seconds = _FIRST_RETRY_SECONDS
-        self._reported = ""
-
-    def report(self, error: ServiceError | None) -> None:
-        """Report an error once, and its end (None)."""
-        title = error.title if error else ""
-        if title != self._reported:
-            echo_err(f"upload-tui: retrying: {title}." if title else "upload-tui: live again.")
-            self._reported = title
-
-    async def wait(self, error: ServiceError) -> None:
-        """Report an error and wait: as long as the service asks for, else longer each time."""
-        self.report(error)
-        seconds = error.retry_after_seconds if isinstance(error, ThrottledError) else None
-        await asyncio.sleep(self._seconds if seconds is None else seconds)
-        self._seconds = min(2 * self._seconds, _LONGEST_RETRY_SECONDS)
-
-
-async def retrying(attempt: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Attempt something until no transient error prevents it, for commands that keep running: from the first request on."""
-    retries = Retries()
-    while True:
-        try:
-            result = await attempt()
-        except ServiceError as error:
-            if not error.is_transient:
-                raise
-            await retries.wait(error)
-        else:
-            retries.report(None)
-            return result
-
-
 def service_of(settings: ServiceSettings) -> str:
     """What identifies the service in rows and data: its URL, or the name of the source."""
     from upload_tui.status import SOURCE_PREFIX
@@ -254,46 +206,6 @@ async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -
 async def _await_session(running: "asyncio.Future[None]") -> Any:
     await running
     raise AssertionError("a session runs until it is cancelled or fails")
-
-
-def lost_error(projects: "Sequence[ProjectRef]") -> NotFoundError:
-    """The error of projects that the service no longer has."""
-    names = ", ".join(project.name or project.id for project in projects)
-    return NotFoundError(f"The service no longer has {names}", "It was deleted, or this account may no longer see it.")
-
-
-class ConnectionReporter:
-    """Prints on standard error what cannot be read, when the connection of a project fails and when it is live again.
-
-    Args:
-        session: the session; a project that it has lost is reported once, for good.
-    """
-
-    def __init__(self, session: "LiveSession | SourceSession") -> None:
-        self._session = session
-        self._failing: set[ProjectRef | None] = set()
-        self._reported: dict[ProjectRef | None, tuple[str, str]] = {}
-        self._lost: set[ProjectRef] = set()
-        if session.notice:
-            echo_err(f"upload-tui: {session.notice}.")
-
-    def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
-        """Report a connection if it differs from the last one of the project."""
-        for lost in self._session.lost_projects:
-            if lost not in self._lost and len(self._session.projects) > 1:
-                echo_err(f"upload-tui: {lost_error([lost]).title}; the other projects are still followed.")
-            self._lost.add(lost)
-        seen = (str(connection.state), connection.reason)
-        if project in self._lost or self._reported.get(project) == seen:
-            return
-        self._reported[project] = seen
-        name = f"{project.name or project.id}: " if project and len(self._session.projects) > 1 else ""
-        if connection.reason:
-            echo_err(f"upload-tui: {name}{connection.state}: {connection.reason}.")
-            self._failing.add(project)
-        elif project in self._failing and connection.is_live:
-            echo_err(f"upload-tui: {name}live again.")
-            self._failing.discard(project)
 
 
 def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":

@@ -189,19 +189,23 @@ class ConnectionTracker:
         wait = self._wait_seconds(error, longest, budgeted_seconds)
         due = now + timedelta(seconds=wait)
         if self._is_paused:  # the single round of a refresh during a pause
-            self._enter(ConnectionState.PAUSED, reason=error.title)
+            self._enter(ConnectionState.PAUSED, reason=error.title, hint=error.hint)
         elif isinstance(error, AuthError):
             state = ConnectionState.DENIED if error.status == _FORBIDDEN else ConnectionState.NOT_ALLOWED
-            self._enter(state, next_try_on=due, reason=error.title)
+            self._enter(state, next_try_on=due, reason=error.title, hint=error.hint)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
-            self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title)
+            self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title, hint=error.hint)
         else:
-            self._enter(ConnectionState.OFFLINE, next_try_on=due, reason=error.title, since=self._failing_since)
+            self._enter(
+                ConnectionState.OFFLINE, next_try_on=due, reason=error.title, hint=error.hint, since=self._failing_since
+            )
         return wait
 
     def deleted(self, error: ServiceError | BusyStorageError) -> None:
         """Note that the service no longer has the project."""
-        self._enter(ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title)
+        self._enter(
+            ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title, hint=error.hint
+        )
 
     async def run_round(
         self,
@@ -293,6 +297,7 @@ class ConnectionTracker:
         state: ConnectionState,
         *,
         reason: str,
+        hint: str = "",
         since: datetime | None = None,
         read_on: datetime | None = None,
         next_try_on: datetime | None = None,
@@ -310,6 +315,7 @@ class ConnectionTracker:
             read_on=read_on or before.read_on,
             next_try_on=next_try_on,
             reason=reason,
+            hint=hint,
             known=known,
             total=total,
         )
