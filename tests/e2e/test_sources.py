@@ -23,8 +23,10 @@ import pytest
 from tests.e2e.in_process import run_here
 from tests.e2e.programs import Result, run, started
 from tests.e2e.terminal import Terminal
-from upload_tui.monitor import Detail, StorePicture
+from upload_tui.monitor.store.rows import StoredUpload
+from upload_tui.monitor.sync import ingest
 from upload_tui.sources import line_schema
+from upload_tui.wire import Upload
 
 pytestmark = pytest.mark.e2e
 
@@ -83,13 +85,13 @@ def test_list_prints_what_the_source_said_and_null_for_the_rest(here: Here, sour
 def test_list_reads_each_upload_that_it_prints_once(
     here: Here, source: Source, monkeypatch: pytest.MonkeyPatch, arguments: list[str], read: int
 ) -> None:
-    found, read_detail = list[str](), StorePicture.detail
+    found, parse = list[str](), ingest.parse_stored_entry
 
-    def detail(picture: StorePicture, upload_id: str, **options: Any) -> Detail | None:
-        found.append(upload_id)
-        return read_detail(picture, upload_id, **options)
+    def parse_stored_entry(entry: Any, stored: StoredUpload) -> Upload | None:
+        found.append(stored.id)
+        return parse(entry, stored)
 
-    monkeypatch.setattr(StorePicture, "detail", detail)
+    monkeypatch.setattr(ingest, "parse_stored_entry", parse_stored_entry)
     listed = here("list", *arguments, "--command", source(*UPLOADS))
     assert (listed.code, len(found)) == (0, read)
 

@@ -40,7 +40,7 @@ class MillionPicture(InMemoryPicture):
         """The id is the row's number."""
         return int(upload_id)
 
-    def detail(self, upload_id: str, service: str = "", *, has_raw: bool = True) -> Detail | None:
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:
         """The sample upload that the row repeats."""
         rows = super().window(Query(), 0, 16).rows
         return super().detail(rows[int(upload_id) % 16].id)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -32,7 +33,6 @@ from upload_tui.monitor.model import (
     Funnel,
     Lateness,
     Row,
-    StageSummary,
     Trouble,
     WaitsFor,
     Window,
@@ -46,7 +46,7 @@ from upload_tui.monitor.store.row_finder import FoundRows
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.monitor.trouble_rules import TroubleRules
+from upload_tui.monitor.trouble_rules import TroubleRules, stage_summaries, trouble_counts
 from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = ["StorePicture"]
@@ -55,7 +55,7 @@ _STALE_SECONDS = 15.0
 """Pending uploads are stale if the picture is older than this."""
 _MAX_CURRENT_AGE_SECONDS = 1.0
 """Estimates hold if the picture is not older than this: while a project is live it is as of now, also between two polls."""
-_RECENT_MINUTES = 10
+_BATCH_ROWS = 500
 _NOT_LATE = Lateness()
 _NO_TIME = timedelta()
 
@@ -192,22 +192,27 @@ class StorePicture:
         stored = self._store.get(upload_id)
         return None if stored is None else next(self._rows([stored]))
 
-    def detail(self, upload_id: str, service: str = "", *, has_raw: bool = True) -> Detail | None:  # noqa: ARG002
-        """One upload with its timeline and, unless `has_raw` is false, raw JSON; None if it is not known or its JSON is damaged."""
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:  # noqa: ARG002
+        """One upload with its timeline and raw JSON; None if it is not known or its JSON is damaged."""
         stored = self._store.get(upload_id)
         if stored is None:
             return None
-        from upload_tui.monitor.sync.ingest import parse_stored  # imports the JSON parsers, which rows do not need
         from upload_tui.sources import shown_raw
 
-        raw = self._store.raw_json.raw(upload_id)
-        upload = parse_stored(raw, stored)
-        if upload is None:
-            return None
-        pretty = json.dumps(shown_raw(json.loads(raw)), indent=2, ensure_ascii=False) if has_raw else ""
-        return Detail(
-            upload=upload, row=next(self._rows([stored])), anomalies=(*upload.anomalies, *stored.noticed), raw=pretty
-        )
+        found = next(self._details([stored]))
+        entry = shown_raw(self._store.raw_json.entries([stored.number]).get(stored.number))
+        return None if found is None else replace(found, raw=json.dumps(entry, indent=2, ensure_ascii=False))
+
+    def details(self, query: Query) -> Iterator[Detail]:
+        """All of a query's result, without raw JSON: each upload once, also if the store changes meanwhile."""
+        numbers = self._store.find_numbers(self._restrict(query), self._trouble_thresholds())
+        for start in range(0, len(numbers), _BATCH_ROWS):
+            yield from filter(None, self._details(self._store.load(numbers[start : start + _BATCH_ROWS])))
+
+    def _details(self, uploads: Sequence[StoredUpload]) -> Iterator[Detail | None]:
+        entries = self._store.raw_json.entries([stored.number for stored in uploads])
+        for stored, row in zip(uploads, self._rows(uploads), strict=True):
+            yield _detail(stored, row, entries.get(stored.number))
 
     def causes(self, project_ids: frozenset[str] = frozenset()) -> Sequence[CauseGroup]:
         """Failed uploads by cause, storage provider and uploader; the largest group first."""
@@ -222,9 +227,9 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         thresholds = self._trouble_thresholds()
-        stages = _stages(aggregates, thresholds, self.as_of())
+        stages = stage_summaries(aggregates, thresholds, self.as_of())
         failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
-        troubles = _troubles(aggregates, stages, sum(failures.values()), thresholds.now)
+        troubles = trouble_counts(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
         notice = self._worker_notice(counts) or self._store.notice
         return Funnel(stages, notice, troubles, aggregates.count_gone(), failures, aggregates.count_others())
@@ -294,44 +299,14 @@ class StorePicture:
             yield replace(row, acknowledgement=acknowledgement, is_least_age=stored.is_least_age)
 
 
-def _stages(aggregates: StoreAggregates, thresholds: TroubleThresholds, as_of: datetime) -> tuple[StageSummary, ...]:
-    counts = aggregates.stage_counts()
-    recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
-    return tuple(
-        replace(
-            counts.get(stage, StageSummary(stage)),
-            **(_late_counts(aggregates, stage, thresholds) if stage in counts else {}),
-            recent=aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
-        )
-        for stage in Stage
-    )
+def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:
+    """An upload whose JSON value is `entry`; None if that cannot be parsed."""
+    from upload_tui.monitor.sync.ingest import parse_stored_entry  # imports the JSON parsers, which rows do not need
 
-
-def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> Mapping[str, int]:
-    """The numbers of overdue and of stuck uploads in a stage."""
-    if stage is Stage.INITIATED:
-        idle = aggregates.count_idle_initiated(thresholds.stuck, thresholds.now)
-        return {"overdue": idle, "stuck": idle}
-    if stage is Stage.COMPLETED:
-        overdue, stuck = (
-            aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
-        )
-        return {"overdue": overdue, "stuck": stuck}
-    return {}
-
-
-def _troubles(
-    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int, now: datetime
-) -> Mapping[Trouble, int]:
-    """The number of uploads by trouble, of those in trouble."""
-    stuck = sum(summary.stuck for summary in stages)
-    counts = {
-        Trouble.CONTRADICTORY: aggregates.count_contradictory(now),
-        Trouble.STUCK: stuck,
-        Trouble.FAILED: failed,
-        Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
-    }
-    return {trouble: count for trouble, count in counts.items() if count}
+    upload = parse_stored_entry(entry, stored)
+    if upload is None:
+        return None
+    return Detail(upload=upload, row=row, anomalies=(*upload.anomalies, *stored.noticed))
 
 
 def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | None:

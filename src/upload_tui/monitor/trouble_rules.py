@@ -1,16 +1,21 @@
-"""The baselines of a store, and the times that decide on trouble as of a moment."""
+"""The baselines of a store, the times that decide on trouble as of a moment, and the numbers of uploads in stages and trouble."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.trouble import Baseline, Baselines, TroubleLimits, overdue_seconds, stuck_seconds
+from upload_tui.monitor.model import StageSummary, Trouble
 from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.store import Store
+from upload_tui.status import Stage
 
-__all__ = ["TroubleRules"]
+__all__ = ["TroubleRules", "stage_summaries", "trouble_counts"]
 
+_RECENT_MINUTES = 10
 _MAX_SAMPLES = 1000
 """Durations per project that baselines are made of."""
 _ENOUGH_SAMPLES = 200
@@ -81,3 +86,46 @@ class TroubleRules:
             for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
         )
         return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific, behind_ms)
+
+
+def stage_summaries(
+    aggregates: StoreAggregates, thresholds: TroubleThresholds, as_of: datetime
+) -> tuple[StageSummary, ...]:
+    """The stages with counts, ages and recent arrivals."""
+    counts = aggregates.stage_counts()
+    recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
+    return tuple(
+        replace(
+            counts.get(stage, StageSummary(stage)),
+            **(_late_counts(aggregates, stage, thresholds) if stage in counts else {}),
+            recent=aggregates.arrivals(stage, recent_since, _RECENT_MINUTES),
+        )
+        for stage in Stage
+    )
+
+
+def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleThresholds) -> Mapping[str, int]:
+    """The numbers of overdue and of stuck uploads in a stage."""
+    if stage is Stage.INITIATED:
+        idle = aggregates.count_idle_initiated(thresholds.stuck, thresholds.now)
+        return {"overdue": idle, "stuck": idle}
+    if stage is Stage.COMPLETED:
+        overdue, stuck = (
+            aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
+        )
+        return {"overdue": overdue, "stuck": stuck}
+    return {}
+
+
+def trouble_counts(
+    aggregates: StoreAggregates, stages: Sequence[StageSummary], failed: int, now: datetime
+) -> Mapping[Trouble, int]:
+    """The number of uploads by trouble, of those in trouble."""
+    stuck = sum(summary.stuck for summary in stages)
+    counts = {
+        Trouble.CONTRADICTORY: aggregates.count_contradictory(now),
+        Trouble.STUCK: stuck,
+        Trouble.FAILED: failed,
+        Trouble.OVERDUE: sum(max(summary.overdue, summary.stuck) for summary in stages) - stuck,
+    }
+    return {trouble: count for trouble, count in counts.items() if count}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         UploadPage,
         UploadReading,
         build_upload_page,
-        entry_json,
         mask_secrets,
         page_entries,
         read_error_envelope,
@@ -66,7 +65,6 @@ __all__ = [
     "UploadSummary",
     "build_upload_page",
     "curl_command",
-    "entry_json",
     "format_time",
     "is_fully_readable",
     "mask_secrets",
@@ -93,7 +91,7 @@ __getattr__, __dir__ = lazy_names(
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
         "bodies": "is_fully_readable parse_body",
         "responses": (
-            "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED entry_json ErrorEnvelope mask_secrets page_entries "
+            "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope mask_secrets page_entries "
             "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),

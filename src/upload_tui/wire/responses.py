@@ -25,7 +25,6 @@ __all__ = [
     "UploadPage",
     "UploadReading",
     "build_upload_page",
-    "entry_json",
     "mask_secrets",
     "page_entries",
     "read_error_envelope",
@@ -249,11 +248,6 @@ def page_entries(body: bytes) -> Sequence[Any]:
         InvalidResponseError: the body is not JSON, or has no list of results.
     """
     return _results(parse_body(body))
-
-
-def entry_json(entries: Sequence[Any], index: int) -> str:
-    """The JSON of one entry, as in `UploadReading.raw`; empty if there is no such entry."""
-    return json.dumps(mask_secrets(entries[index]), ensure_ascii=False) if index < len(entries) else ""
 
 
 def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page: int) -> ProjectPage:

@@ -1,14 +1,17 @@
 """What a picture answers to filters, orders and a selection of projects."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from upload_tui.monitor.model import Row
+from upload_tui.monitor import InMemoryPicture
+from upload_tui.monitor.model import Detail, Row
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.status import Stage
-from upload_tui.testing import InMemorySession, an_upload
+from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 
 OTHER = ("p-2", "Plates")
@@ -52,6 +55,19 @@ def test_every_order_has_each_upload_once_at_its_position(
     ids = [row.id for row in rows(session, query)]
     assert len(set(ids)) == len(uploads())
     assert [session.picture.position(query, upload_id) for upload_id in ids] == list(range(len(ids)))
+
+
+def test_details_are_those_of_each_upload_once_although_the_order_changes_meanwhile() -> None:
+    """More than one batch of them; meanwhile, the last uploads become the first ones."""
+    many = [an_upload(f"{number:04}", initiated=7200 - number) for number in range(1201)]
+    with closing(InMemoryPicture(many, clock=FrozenClock())) as picture:
+        query, found = Query(sort=SortKey.SINCE, descending=True), list[Detail]()
+        for number, detail in enumerate(picture.details(query)):
+            assert detail == replace(picture.detail(detail.upload.id), raw="")  # type: ignore[type-var]
+            found.append(detail)
+            if number % 400 == 0:
+                picture.update(an_upload(f"{number // 400:04}", initiated=7200 - number // 400, completed=1))
+        assert [detail.upload.id for detail in found] == [str(upload["id"]) for upload in reversed(many)]
 
 
 def test_uploads_are_sorted_by_progress_duration_chunks_and_id(session: InMemorySession) -> None:

@@ -1,9 +1,10 @@
 """`upload-tui list`: one line per upload."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec import Struct
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_err, output_option
-from upload_tui.cli.support.project_readings import Snapshot, open_snapshot
+from upload_tui.cli.support.project_readings import Snapshot, decides_on_verdict, open_snapshot
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_BATCH_UPLOADS = 500
 _SORT_KEYS = ("initiated", "stage", "since", "name", "size", "project", "took", "chunks", "progress", "id")
 
 
@@ -75,30 +77,46 @@ def command(
     """List uploads."""
     criteria = _Criteria(frozenset(map(Stage, stages)), sort, None, search, where, stuck, limit)
     settings = effective_settings(flags)
-    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, upload_record
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
     printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
-    details, snapshot = run_async(_details(settings, criteria, since, reverse=reverse, is_verdict=fail_on_error))
-    printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
-    printer.print_records(map(upload_record, details))
-    return snapshot.verdict(settings, details) if fail_on_error else snapshot.service_exit_code
+    return run_async(_list(settings, criteria, since, printer, reverse=reverse, is_verdict=fail_on_error))
 
 
-async def _details(
-    settings: ServiceSettings, criteria: _Criteria, since: Since | None, *, reverse: bool, is_verdict: bool
-) -> "tuple[list[Detail], Snapshot]":
-    """The matching uploads, and the snapshot that they are from."""
+async def _list(
+    settings: ServiceSettings,
+    criteria: _Criteria,
+    since: Since | None,
+    printer: Printer,
+    *,
+    reverse: bool,
+    is_verdict: bool,
+) -> int:
+    """Print the matching uploads; return the exit code."""
+    from upload_tui.monitor import upload_record
+
     async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
         criteria = replace(criteria, since=since and since.at(snapshot.picture.now()))
         query = _query(snapshot, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        details = list(islice(_found(snapshot, query, criteria), criteria.limit))  # an upload costs a parse
+        printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
+        records: list[Mapping[str, Any]] = []
+        decisive: list[Detail] = []
+        found = islice(_found(snapshot, query, criteria), criteria.limit)  # an upload costs a parse
+        while batch := list(islice(found, _BATCH_UPLOADS)):
+            records += map(upload_record, batch)
+            decisive += filter(decides_on_verdict, batch) if is_verdict else ()
+            if printer.is_stream:
+                printer.print_records(records)
+                records.clear()
+            await asyncio.sleep(0)  # a signal ends it here
+        printer.print_records(records)
         if criteria.since:
             undated = replace(query, where=replace(query.where, tree=_tree(criteria, *_undated(criteria.since))))
             if count := sum(1 for _ in _found(snapshot, undated, criteria)):
                 echo_err(f"upload-tui: {plural(count, 'upload')} left out: not known whether initiated since then.")
-        return details, snapshot
+    return snapshot.verdict(settings, decisive) if is_verdict else snapshot.service_exit_code
 
 
 def _found(snapshot: Snapshot, query: "Query", criteria: _Criteria) -> "Iterator[Detail]":

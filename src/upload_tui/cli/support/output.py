@@ -200,8 +200,13 @@ class Printer:
         """True if the output is a table with all that people want to read: without `--fields`."""
         return self._format == "table" and not _chosen_fields()
 
+    @property
+    def is_stream(self) -> bool:
+        """True if records may be printed before all are known: in JSON they are one list, and a table fits its columns."""
+        return self._format not in {"json", "table"}
+
     def print_records(self, records: Iterable[Record]) -> None:
-        """Print all records at once: JSON as one list, a table with fitted columns."""
+        """Print all records at once, or the next ones of a stream: JSON as one list, a table with fitted columns."""
         match self._format:
             case "json":
                 click.echo(json.dumps([*map(self._select, records)], indent=2))
@@ -210,19 +215,23 @@ class Printer:
             case _:
                 self.print_header()
                 for record in records:
-                    self.print_record(record)
+                    self._print_record(self._select(record))
+                sys.stdout.flush()
 
     def print_record(self, record: Record) -> None:
         """Print one record of a stream and flush."""
         record = self._select(record)
-        match self._format:
-            case "csv" | "tsv":
-                self._print_row(self._flatten(record))
-            case "table":
-                click.echo("  ".join(_sanitize(column.text(record)) for column in self._columns).rstrip())
-            case _:
-                click.echo(json.dumps(record))
+        if self._format == "table":
+            click.echo("  ".join(_sanitize(column.text(record)) for column in self._columns).rstrip())
+        else:
+            self._print_record(record)
         sys.stdout.flush()
+
+    def _print_record(self, record: Record) -> None:
+        if self._format in {"csv", "tsv"}:
+            self._print_row(self._flatten(record))
+        else:
+            sys.stdout.write(json.dumps(record) + "\n")
 
     def print_header(self) -> None:
         """Print the heading of a CSV or TSV whose fields are known before its first record, and flush; else nothing."""
@@ -234,8 +243,8 @@ class Printer:
     def _print_row(self, flat: Record) -> None:
         if not self._has_heading:
             self._has_heading = True
-            click.echo(self._delimited(flat), nl=False)
-        click.echo(self._delimited(flat.values()), nl=False)
+            sys.stdout.write(self._delimited(flat))
+        sys.stdout.write(self._delimited(flat.values()))
 
     def _delimited(self, cells: Iterable[Any]) -> str:
         """A line of CSV or TSV. In a TSV nothing is quoted: tabs and line breaks are sanitized."""

@@ -40,6 +40,7 @@ __all__ = [
     "ProjectReading",
     "Snapshot",
     "combined_error",
+    "decides_on_verdict",
     "open_snapshot",
     "print_readings",
     "read_projects_once",
@@ -50,7 +51,6 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-_PAGE_ROWS = 500
 _MAX_REPLACEMENTS = 2
 """A store is replaced by a new file, then by memory."""
 _MAX_NAMED = 3
@@ -103,7 +103,7 @@ class Snapshot(Struct, frozen=True):
         return frozenset(reading.project.id for reading in self.readings if reading.is_shown)
 
     def verdict(self, settings: ServiceSettings, details: "Sequence[Detail]") -> int:
-        """The exit code of `--fail-on-error` for these uploads. A failed one comes before one that cannot be read."""
+        """The exit code of `--fail-on-error`, of those that decide on it. A failed one comes before one that cannot be read."""
         from upload_tui.monitor import has_failed
 
         failed = [detail.upload.id for detail in details if has_failed(detail.row)]
@@ -118,13 +118,15 @@ class Snapshot(Struct, frozen=True):
         """Yield the uploads that match a query, in its order, without raw JSON; those that are gone only if it asks for them."""
         from upload_tui.monitor import includes_gone
 
-        offset, has_gone = 0, includes_gone(query.where.tree)
-        while rows := self.picture.window(query, offset, _PAGE_ROWS).rows:
-            offset += len(rows)
-            for row in rows:
-                detail = None if row.is_gone and not has_gone else self.picture.detail(row.id, has_raw=False)
-                if detail is not None:
-                    yield detail
+        has_gone = includes_gone(query.where.tree)
+        return (one for one in self.picture.details(query) if has_gone or not one.row.is_gone)
+
+
+def decides_on_verdict(detail: "Detail") -> bool:
+    """Whether `Snapshot.verdict` depends on an upload: it failed, or may have failed."""
+    from upload_tui.monitor import has_failed
+
+    return has_failed(detail.row) or _is_ambiguous(detail)
 
 
 def _is_ambiguous(detail: "Detail") -> bool:

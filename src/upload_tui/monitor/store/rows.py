@@ -1,7 +1,7 @@
 """Rows of the table `uploads`, to and from `StoredUpload`, and the raw JSON of each upload."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -209,7 +209,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         certainty=Certainty(certainty), initiated_on=from_ms(initiated), completed_on=from_ms(completed),
         ended_on=from_ms(ended), activity_on=from_ms(activity), chunk_count=chunk_count, chunk_bytes=chunk_bytes,
         error_message="" if stage == UNKNOWN_STATE_RANK else error_message, anomaly_count=anomaly_count,
-        noticed=tuple(Anomaly(AnomalyName(anomaly), detail) for anomaly, detail in json.loads(noticed or "[]")),
+        noticed=tuple(Anomaly(AnomalyName(one), detail) for one, detail in json.loads(noticed)) if noticed else (),
         is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
         earliest=from_ms(earliest), is_contradictory=bool(contradictory), uploader=uploader,
         acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
@@ -225,6 +225,7 @@ def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
     return Stage.INITIATED if completed_ms is None else Stage.COMPLETED
 
 
+_SELECT_RAW = "SELECT number, id, raw, page, place FROM uploads LEFT JOIN words USING (number)"
 _MAX_CACHED_PAGES = 16
 """More pages than any caller alternates between."""
 
@@ -238,35 +239,39 @@ class RawJsonStore:
 
     def __init__(self, db: "Database") -> None:
         self._db = db
-        self._page_cache: dict[int, Sequence[Any]] = {}
+        self._page_cache: dict[int, _Page] = {}
 
     def raw(self, upload_id: str) -> str:
         """The raw JSON of an upload; empty if the upload is not known or its page is damaged."""
-        row = self._db.execute(
-            "SELECT raw, page, place FROM uploads LEFT JOIN words USING (number) WHERE id = ?", (upload_id,)
-        ).fetchone()
+        row = self._db.execute(f"{_SELECT_RAW} WHERE id = ?", (upload_id,)).fetchone()
         if row is None:
             return ""
-        raw, page, place = row
+        _, _, raw, page, place = row
         if raw is not None:
             return str(raw)
-        from upload_tui.wire import entry_json
-
         try:
-            return entry_json(self._entries(page), place)
-        except InvalidResponseError:
+            return json.dumps(self._page(page).entry(place), ensure_ascii=False)
+        except (IndexError, InvalidResponseError):
             return ""
+
+    def entries(self, numbers: Sequence[int]) -> Mapping[int, Any]:
+        """The JSON values of uploads, at most some hundreds, by row number; without those whose JSON is damaged."""
+        found: dict[int, Any] = {}
+        rows = self._db.execute(f"{_SELECT_RAW} WHERE number IN ({', '.join(map(str, numbers))})")
+        for number, _, raw, page, place in rows:
+            with suppress(ValueError, IndexError, InvalidResponseError):
+                found[number] = json.loads(raw) if raw is not None else self._page(page).entry(place)
+        return found
 
     def current_entries(self, upload_ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """The ids and JSON values of those uploads, at most some hundreds, that are neither gone nor stale."""
         rows = self._db.execute(
-            "SELECT id, raw, page, place FROM uploads LEFT JOIN words USING (number) "
-            f"WHERE NOT is_gone AND NOT is_stale AND id IN ({', '.join('?' * len(upload_ids))})",
+            f"{_SELECT_RAW} WHERE NOT is_gone AND NOT is_stale AND id IN ({', '.join('?' * len(upload_ids))})",
             upload_ids,
-        ).fetchall()
-        for upload_id, raw, page, place in rows:
+        )
+        for _, upload_id, raw, page, place in rows:
             with suppress(ValueError, IndexError, InvalidResponseError):
-                yield upload_id, json.loads(raw) if raw is not None else self._entries(page)[place]
+                yield upload_id, json.loads(raw) if raw is not None else self._page(page).entries[place]
 
     def page_body(self, page: int) -> bytes:
         """The JSON of a page; empty if it is damaged."""
@@ -278,15 +283,31 @@ class RawJsonStore:
         ids = f"SELECT id FROM uploads WHERE page IS NULL AND id IN ({', '.join('?' * len(upload_ids))})"
         return [row[0] for row in self._db.execute(ids, upload_ids)]
 
-    def _entries(self, page: int) -> Sequence[Any]:
-        """The entries of a page; the last pages are cached, because neighbours are often read together."""
-        entries = self._page_cache.pop(page, None)
-        if entries is None:
+    def _page(self, page: int) -> "_Page":
+        """A page; the last ones are cached, because neighbours are often read together."""
+        found = self._page_cache.pop(page, None)
+        if found is None:
+            from upload_tui.redaction import may_contain_secret
             from upload_tui.wire import page_entries
 
             body = self.page_body(page)
-            entries = page_entries(body) if body else ()
+            found = _Page(page_entries(body) if body else (), may_contain_secret(body))
             while len(self._page_cache) >= _MAX_CACHED_PAGES:
                 del self._page_cache[next(iter(self._page_cache))]
-        self._page_cache[page] = entries
-        return entries
+        self._page_cache[page] = found
+        return found
+
+
+class _Page(Struct, frozen=True):
+    """The entries of a page, and whether one of them may contain a secret."""
+
+    entries: Sequence[Any]
+    may_contain_secret: bool
+
+    def entry(self, place: int) -> Any:
+        """An entry with every secret masked."""
+        if not self.may_contain_secret:
+            return self.entries[place]
+        from upload_tui.wire import mask_secrets
+
+        return mask_secrets(self.entries[place])

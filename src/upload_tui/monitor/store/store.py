@@ -5,6 +5,7 @@ Synchronisers write it, pictures read it.
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -247,7 +248,11 @@ class Store:
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
         found = self._finder.find(query, thresholds, self.revision, max(0, offset), max(0, limit), patience_seconds)
-        return QueryResult(self._load_rows(found.numbers), found)
+        return QueryResult(self.load(found.numbers), found)
+
+    def find_numbers(self, query: Query, thresholds: TroubleThresholds) -> Sequence[int]:
+        """The row numbers of all of a query's result, in its order."""
+        return self._finder.find(query, thresholds, self.revision, 0, sys.maxsize, None).numbers
 
     def position(self, query: Query, thresholds: TroubleThresholds, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
@@ -258,7 +263,8 @@ class Store:
         newest_first = StoreQuery(partitions, False, "", (), SortKey.INITIATED, True)
         return self._finder.position_in(newest_first, self.revision, upload_id)
 
-    def _load_rows(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
+    def load(self, numbers: Sequence[int]) -> Sequence[StoredUpload]:
+        """The uploads with these row numbers, in this order; without those that are no longer known."""
         found: dict[int, StoredUpload] = {}
         for batch in _batches(numbers):
             rows = self._db.execute(f"{_SELECT} WHERE number IN ({', '.join(map(str, batch))})")
@@ -271,7 +277,7 @@ class Store:
         for stage in (Stage.COMPLETED, Stage.INITIATED):
             partitions = self.partitions.select(project_ids, frozenset({stage}), with_gone=False)
             oldest_first = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-            found.extend(self._load_rows(self._finder.find_all(oldest_first, self.revision, limit)))
+            found.extend(self.load(self._finder.find_all(oldest_first, self.revision, limit)))
         return found
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
@@ -282,7 +288,7 @@ class Store:
             if partition.stage_rank == UNKNOWN_STATE_RANK
         )
         query = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
-        unknown = self._load_rows(self._finder.find_all(query, self.revision)) if partitions else ()
+        unknown = self.load(self._finder.find_all(query, self.revision)) if partitions else ()
         return [*self.pending(project_ids), *unknown]
 
     def known(self, upload_ids: Sequence[str]) -> frozenset[str]:

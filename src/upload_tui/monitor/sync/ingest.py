@@ -3,6 +3,7 @@
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,7 +16,16 @@ from upload_tui.sources import read_raw
 from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between, was_taken_back
 from upload_tui.wire import Project, Upload, UploadReading
 
-__all__ = ["CLOCKS_DIFFER", "Comparison", "IngestResult", "compare", "ingest", "parse_stored", "restore_known_event"]
+__all__ = [
+    "CLOCKS_DIFFER",
+    "Comparison",
+    "IngestResult",
+    "compare",
+    "ingest",
+    "parse_stored",
+    "parse_stored_entry",
+    "restore_known_event",
+]
 
 
 class Comparison(Struct, frozen=True):
@@ -37,8 +47,16 @@ class Comparison(Struct, frozen=True):
 def parse_stored(raw: str, stored: StoredUpload) -> Upload | None:
     """Parse stored raw JSON again, with the times that were known; None if it cannot be parsed."""
     try:
+        return parse_stored_entry(json.loads(raw), stored)
+    except ValueError:
+        return None
+
+
+def parse_stored_entry(entry: Any, stored: StoredUpload) -> Upload | None:
+    """As `parse_stored`, of a decoded JSON value."""
+    try:
         project = Project(stored.project_id, stored.project_name) if stored.project_id else None
-        upload = read_raw(json.loads(raw), read_on=stored.read_on, project=project)
+        upload = read_raw(entry, read_on=stored.read_on, project=project)
     except (ValueError, InvalidResponseError):
         return None
     upload = restore_known_event(upload, stored.earliest, stored.since, stored.certainty)

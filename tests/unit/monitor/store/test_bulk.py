@@ -254,3 +254,20 @@ def test_pages_are_parsed_once_when_uploads_are_read_in_turn(monkeypatch: pytest
         assert json.loads(store.raw_json.raw(upload_id)) == {"id": upload_id}
     assert len(decoded) == 6
     store.close()
+
+
+@pytest.mark.parametrize("field", ["api_token", "note"])
+def test_secrets_of_a_stored_page_are_masked_in_each_way_of_reading_it(field: str) -> None:
+    store, upload = Store(), an_upload_in(Stage.VERIFIED, "p-1-0")
+    body = json.dumps({"results": [{"id": upload.id, field: "token=hunter2hunter2"}]}).encode()
+    row = dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True))
+    rows = [tuple(0 if column == "place" else row[column] for column in BULK_COLUMNS)]
+    store.bulk.begin()
+    partitions: dict[PartitionName, list[tuple[object, ...]]] = {("p-1", "P-1", Stage.VERIFIED.rank): rows}
+    store.bulk.insert_page(build_snapshot(partitions, SnapshotInfo(1, upload.id, ()), body))
+    (number,) = store.find_numbers(Query(), STUCK)
+    masked = store.raw_json.entries([number])[number]
+    assert masked == json.loads(store.raw_json.raw(upload.id))
+    assert "hunter2" not in str(masked)
+    assert "(hidden)" in masked[field]
+    store.close()
