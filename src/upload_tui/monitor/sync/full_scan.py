@@ -10,6 +10,7 @@ only that proves it.
 
 import asyncio
 from contextlib import nullcontext
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -211,9 +212,10 @@ class FullScan:
                 page, was_repeated = following, True
                 continue
             was_repeated = False
-            is_joined &= await self._close_gap(page, following)
             await self._pages.record_parsed(following)
-            page = following
+            joined = await self._close_gap(page, following)
+            is_joined &= joined is not None
+            page = joined or following
         return is_joined
 
     def _number_after_last(self, page: UploadPage) -> int | None:
@@ -241,25 +243,27 @@ class FullScan:
         """Whether the service returns fewer uploads when fewer are requested; otherwise each page lists all there are."""
         return count > 1 and len((await self._fetcher.fetch_page(1, count // 2)).readings) < count
 
-    async def _close_gap(self, page: UploadPage, following: UploadPage) -> bool:
-        """Read a page again until there is no gap before the following one; False if one remains.
+    async def _close_gap(self, page: UploadPage, following: UploadPage) -> UploadPage | None:
+        """Read two pages again until no row is between them; return the second one, None if a gap may remain.
 
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """
+        row, largest = (following.page - 1) * self._fetcher.largest_page, self._fetcher.largest_page
+        # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence.
+        size = next((size for size in range(2, largest + 1) if row % size), 1)
         for _ in range(self._store.limits.scan_passes):
             if set(_ids(page)[-1:]) & set(_ids(following)):
-                return True
-            edge = await self._fetcher.fetch_page((following.page - 1) * self._fetcher.largest_page, 1)
-            # A row of the following page is no proof: uploads may have been deleted before and after that was read.
-            if edge.readings and set(_ids(edge)) <= set(_ids(page)):
-                return True
-            if edge.unreadable and page.unreadable:  # rows without an id cannot be told apart
-                return True
-            page = await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
+                return following
+            edge = await self._fetcher.fetch_page((row - 1) // size + 1, size)
+            if _joins(edge, page, following):
+                return following
+            page = await self._fetcher.fetch_page(page.page, largest)
             await self._pages.record_parsed(page)
             if not (edge.readings or edge.unreadable):  # the list ends before it now
-                return True
-        return False
+                return following
+            following = await self._fetcher.fetch_following_page(following.page, largest)
+            await self._pages.record_parsed(following)
+        return None
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
         """Read the uploads that arrived during the pass; True if the new total is the old one plus the arrivals.
@@ -292,3 +296,16 @@ class FullScan:
 
 def _ids(page: UploadPage) -> list[str]:
     return [reading.upload.id for reading in page.readings]
+
+
+def _joins(edge: UploadPage, page: UploadPage, following: UploadPage) -> bool:
+    """Whether rows read from both sides of two pages show that no row is between them.
+
+    A row of one page alone is no proof: uploads may have arrived or been deleted before and after the pages were read.
+    """
+    if edge.unreadable and (page.unreadable or following.unreadable):  # rows without an id cannot be told apart
+        return True
+    ids, before, after = _ids(edge), {*_ids(page)}, {*_ids(following)}
+    if len(ids) < 2 or not after:  # the list ends there
+        return bool(ids) and ids[-1] in before
+    return any(first in before and second in after for first, second in pairwise(ids))

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import combinations_with_replacement, pairwise
+from functools import partial
+from itertools import combinations, combinations_with_replacement, pairwise
 from pathlib import Path
 
 import httpx
@@ -42,6 +43,16 @@ def before_pages(service: ShiftingService, requests: Callable[[int], bool], chan
 def remove_before(service: ShiftingService, requests: Callable[[int], bool], index: int = 0) -> None:
     """Delete an upload before each of these page requests (from 1) is answered."""
     before_pages(service, requests, lambda: service.uploads.pop(index))
+
+
+def in_turn(*changes: Callable[[], object]) -> Callable[[], object]:
+    """A function that calls the next one of these each time."""
+    pending = iter(changes)
+
+    def change() -> None:
+        next(pending)()
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,21 @@ async def test_none_is_missing_when_two_are_deleted_between_pages_of_an_unknown_
         harness = SyncHarness(service)
         await harness.synchroniser.sync()
         assert {upload.name for upload in service.uploads} <= harness.names(), (first, second)
+
+
+@pytest.mark.parametrize("largest_page", [5, 7])
+async def test_none_is_missing_when_one_is_deleted_and_one_arrives_between_pages_of_an_unknown_number(
+    largest_page: int,
+) -> None:
+    for first, second in combinations(range(2, 10), 2):
+        service = a_service(13, largest_page, frozenset())
+        names = {upload.name for upload in service.uploads[1:]}
+        before_pages(
+            service, {first, second}.__contains__, in_turn(partial(service.uploads.pop, 0), service.start_upload)
+        )
+        harness = SyncHarness(service)
+        await harness.synchroniser.sync()
+        assert names <= harness.names(), (first, second)
 
 
 @pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset[str]()], ids=["not-counted", "none"])
