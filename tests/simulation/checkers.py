@@ -1,30 +1,37 @@
 """What must hold, each in a component of its own: at every step, and when the faults are over."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from tests.simulation.world import Host, SimulatedUpload, SourceHost, Watcher, World
+from msgspec import Struct
+
+from tests.simulation.world import MAX_ROWS, Host, Recorded, SimulatedUpload, SourceHost, Watcher, World, shown_uploads
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.monitor import (
     Change,
+    ConnectionChanged,
     LiveSession,
     Query,
+    ReplaySession,
     Row,
     Session,
     SortKey,
     SourceSession,
     StageReached,
+    UploadChange,
     UploadGone,
     UploadSeen,
+    change_record,
     read_recording,
 )
 from upload_tui.status import Stage
 
-__all__ = ["Checker", "all_checkers", "check_recovery", "check_whole", "is_whole"]
+__all__ = ["Checker", "all_checkers", "check_command_recording", "check_recovery", "check_whole", "is_whole"]
 
-_MAX_ROWS = 10_000
 _LIVE_SECONDS = 75.0
 """How much older than the present a picture may be that claims to be live: the longest interval, thrice, and a round."""
 
@@ -46,11 +53,12 @@ class Checker(Protocol):
 
 
 def all_checkers(world: World) -> Sequence[Checker]:
-    return [TrueStages(world), PublishedOnce(world), LiveIsCurrent(), OneTrouble(), Recordings(), Acknowledged()]
+    of_changes: Sequence[Checker] = [TrueStages(world), PublishedOnce(world), InOrder(), Scanned(world)]
+    return [*of_changes, LiveIsCurrent(), OneTrouble(), Counted(), Recordings(), Acknowledged()]
 
 
 def _rows(session: Session) -> Sequence[Row]:
-    return session.picture.window(Query(), 0, _MAX_ROWS).rows
+    return session.picture.window(Query(), 0, MAX_ROWS).rows
 
 
 def _sessions(world: World) -> Iterator[tuple[Watcher, Host | SourceHost, Session]]:
@@ -163,16 +171,96 @@ class OneTrouble:
     def _check(self, session: Session) -> None:
         picture, rows = session.picture, _rows(session)
         marked = {row.id for row in rows if row.trouble is not None}
-        filtered = {row.id for row in picture.window(Query(attention_only=True), 0, _MAX_ROWS).rows}
-        ordered = picture.window(Query(sort=SortKey.TROUBLE), 0, _MAX_ROWS)
+        filtered = {row.id for row in picture.window(Query(attention_only=True), 0, MAX_ROWS).rows}
+        ordered = picture.window(Query(sort=SortKey.TROUBLE), 0, MAX_ROWS)
         counted = sum(picture.funnel().troubles.values())
         assert marked == filtered, [row for row in rows if row.id in marked ^ filtered]
         assert len(marked) == counted == ordered.total_in_trouble, (len(marked), counted, ordered.total_in_trouble)
         assert {row.id for row in ordered.rows[: ordered.in_trouble]} == marked
 
 
+class Counted:
+    """The counts that a store keeps are those of its rows, and the stages show them."""
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        pass
+
+    def check(self, world: World) -> None:
+        for watcher in world.watchers:
+            for store in watcher.stores:
+                counts = dict(store.db.execute("SELECT cell, uploads FROM cells WHERE uploads <> 0").fetchall())
+                counted = dict(store.db.execute("SELECT cell, count(*) FROM uploads GROUP BY cell").fetchall())
+                assert counts == counted, f"a store counts {counts} instead of {counted}"
+        for _, _, session in _sessions(world):
+            shown, funnel = shown_uploads(session).values(), session.picture.funnel()
+            counted = Counter(stage for stage, is_gone in shown if not is_gone)
+            counts = {one.stage: one.count for one in funnel.stages if one.count}
+            assert counts == counted, f"the stages show {counts} instead of {counted}"
+            assert funnel.gone == sum(is_gone for _, is_gone in shown), funnel.gone
+
+
+class _Round(Struct):
+    """What one project's round has published: when, the latest time so far, and that of each upload."""
+
+    at: float
+    last: datetime
+    of_upload: dict[str, datetime]
+
+
+class InOrder:
+    """The changes of one round are published in the order of their times; those of one upload keep their own order."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[tuple[int, str, str], _Round] = {}
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        if not isinstance(change, UploadChange) or isinstance(change, UploadSeen):
+            return
+        ref, now, on = change.upload, VirtualClock().monotonic(), change.happened_on
+        key = (watcher.number, ref.service, ref.project_id)
+        round_ = self._rounds.get(key)
+        if round_ is None or round_.at != now:
+            round_ = self._rounds[key] = _Round(now, on, {})
+        on = round_.of_upload[ref.id] = max(on, round_.of_upload.get(ref.id, on))
+        assert on >= round_.last, f"{change} is published after a change of {round_.last}"
+        round_.last = on
+
+    def check(self, world: World) -> None:
+        pass
+
+
+class Scanned:
+    """As soon as a session is live, it knows or counts as missing all that was listed since its watcher was started.
+
+    A source may have printed a whole listing of nothing by accident.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        if isinstance(change, ConnectionChanged) and not self._world.disk.is_failing:
+            sessions = zip(self._world.places(), watcher.stores, watcher.sessions.items(), strict=True)
+            for place, store, (url, session) in sessions:
+                if url not in watcher.first_shown and session.connection().is_live and not store.notice:
+                    watcher.first_shown[url] = shown_uploads(session)
+                    assert isinstance(session, LiveSession | SourceSession)
+                    listed = [one.id for one in place.uploads if one.stage_at(watcher.began) is not None]
+                    missing = {*listed} - store.known(listed) if isinstance(place, Host) else None
+                    assert not missing or not session.is_complete, f"live without {missing}"
+
+    def check(self, world: World) -> None:
+        pass
+
+
+_STORE_LINES = {"kept", "same", "marked", "poured", "settled", "request"}
+
+
 class Recordings:
-    """Each change in a recording is one of the service's history; the lines of one upload are in order."""
+    """A recording has each published change once and in order; what happened while its session was live is among them.
+
+    What it shows at its end when it is replayed is what the session has shown, and each change in it is one of the service's history.
+    """
 
     def __init__(self) -> None:
         self._checked: set[Path] = set()
@@ -182,21 +270,61 @@ class Recordings:
 
     def check(self, world: World) -> None:
         known = _known(world)
-        for file in world.recordings:
-            if file not in self._checked:
-                self._checked.add(file)
-                self._check(file, known)
+        for recorded in world.recordings:
+            if recorded.file not in self._checked:
+                self._checked.add(recorded.file)
+                self._check(recorded, known)
 
-    def _check(self, file: Path, known: dict[str, SimulatedUpload]) -> None:
-        _, lines = read_recording(file)
-        ranks: dict[str, int] = {}
-        for line in lines:
-            if line.kind != "stage_reached":
-                continue
-            upload, stage = known[line.fields["upload"]["id"]], Stage(line.fields["to"])
-            assert stage in upload.reached, f"{upload} is recorded as {stage}"
-            assert ranks.get(upload.id, -1) < stage.rank, f"{upload}: {stage} is recorded out of order"
-            ranks[upload.id] = stage.rank
+    def _check(self, recorded: Recorded, known: dict[str, SimulatedUpload]) -> None:
+        header, lines = read_recording(recorded.file)
+        changes = [line.fields for line in lines if line.kind not in _STORE_LINES]
+        published = [json.loads(json.dumps(change_record(change))) for change in recorded.published]
+        assert [{key: fields[key] for key in fields if key != "replay"} for fields in changes] == published
+        reached = _check_stages(changes, known)
+        for upload, stage in _due(recorded, known):
+            assert stage in reached[upload.id], f"{upload}: {stage} is not recorded"
+        replay = ReplaySession(header, lines)
+        replay.seek(replay.ends_on)
+        assert shown_uploads(replay) == recorded.shown
+        replay.close()
+
+
+def check_command_recording(world: World, file: Path) -> None:
+    """Check what the command has recorded: the last stage of each upload that changed is the one that a replay shows."""
+    header, lines = read_recording(file)
+    recorded = _check_stages([line.fields for line in lines], _known(world))
+    replay = ReplaySession(header, lines)
+    replay.seek(replay.ends_on)
+    shown = {upload_id: stage for upload_id, (stage, _) in shown_uploads(replay).items()}
+    assert {upload_id: stages[-1] for upload_id, stages in recorded.items()}.items() <= shown.items()
+    replay.close()
+
+
+def _check_stages(
+    changes: Iterable[Mapping[str, Any]], known: Mapping[str, SimulatedUpload]
+) -> Mapping[str, Sequence[Stage]]:
+    """Check the stages in a recording against the truth; return them by upload."""
+    reached: dict[str, list[Stage]] = defaultdict(list)
+    for fields in changes:
+        if fields["kind"] != "stage":  # as `change_record` calls it
+            continue
+        upload, stage = known[fields["upload"]["id"]], Stage(fields["to"])
+        assert stage in upload.reached, f"{upload} is recorded as {stage}"
+        before = reached[upload.id][-1:]
+        assert all(one.rank < stage.rank for one in before), f"{upload}: {stage} is recorded after {before}"
+        reached[upload.id].append(stage)
+    return reached
+
+
+def _due(recorded: Recorded, known: Mapping[str, SimulatedUpload]) -> Iterator[tuple[SimulatedUpload, Stage]]:
+    """What was reached after a project was live for the first time and before the last round began: that has read it."""
+    for project_id, live_at in recorded.live_at.items():
+        for upload in known.values():
+            is_read = upload.listed_until is None and upload.id not in recorded.host.was_unreadable
+            is_due = is_read and upload.project_id == project_id and len(live_at) > 2
+            for stage, at in upload.reached.items() if is_due else ():
+                if live_at[0] < at < live_at[-2]:
+                    yield upload, stage
 
 
 class Acknowledged:
@@ -219,11 +347,15 @@ def check_recovery(world: World, watcher: Watcher) -> None:
         if place.is_broken:
             assert not session.connection().is_live, "a broken service is shown as live"
             continue
+        assert isinstance(session, LiveSession | SourceSession)
         assert session.connection().is_live, f"not live after three rounds: {session.connection()}"
-        rows = {row.id: row for row in _rows(session)}
-        for upload in place.uploads:
+        rows, uploads = {row.id: row for row in _rows(session)}, place.uploads
+        # What is counted as missing is found when its page is compared, a page in each round.
+        may_lack = not session.is_complete and len(uploads) > world.options.largest_page
+        for upload in uploads:
             row = rows.get(upload.id)
-            if VirtualClock().monotonic() - upload.reached[upload.stage] < _SETTLED_SECONDS:
+            is_new = VirtualClock().monotonic() - upload.reached[upload.stage] < _SETTLED_SECONDS
+            if is_new or (row is None and may_lack):
                 continue
             assert row is not None, f"{upload} is missing after three rounds"
             assert row.stage is upload.stage, f"{upload} is shown as {row.stage} after three rounds"
@@ -269,3 +401,22 @@ def check_whole(world: World, watcher: Watcher) -> None:
             for upload in () if world.has_lost_store else place.uploads:
                 last = published.get(upload.id, upload.stage)
                 assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"
+    if not world.has_lost_store:
+        for url, first in watcher.first_shown.items():
+            _check_published(watcher, first, shown_uploads(watcher.sessions[url]))
+
+
+def _check_published(
+    watcher: Watcher, first: Mapping[str, tuple[Stage, bool]], shown: Mapping[str, tuple[Stage, bool]]
+) -> None:
+    """Check that the difference to what a session showed first was published."""
+    published = {
+        (change.upload.id, change.after if isinstance(change, StageReached) else type(change))
+        for change in watcher.changes
+        if isinstance(change, UploadChange)
+    }
+    for upload_id, (stage, is_gone) in shown.items():
+        before, was_gone = first.get(upload_id, (None, True))
+        expected = [stage] * (stage is not before) + [UploadGone if is_gone else UploadSeen] * (is_gone != was_gone)
+        missing = [one for one in expected if (upload_id, one) not in published]
+        assert not missing, f"watcher {watcher.number} has not published {missing} of {upload_id}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ __all__ = ["EmbeddedHost"]
 
 _TRIES = 12
 _MAX_CLIENTS = 40
+_LONG_VERIFICATION_SECONDS = 100.0
 _MISTAKES = (*("",) * 7, "forgets", "lies", "goes on")
 """What clients do wrong: not sending the last chunk, reporting another hash, sending other bytes after the upload is completed."""
 
@@ -35,6 +36,7 @@ class EmbeddedHost(Host):
 
     Attributes:
         acknowledged: what it has answered to clients, by upload id: `initiated` or `completed`.
+        long_verifications: how many of the next verifications take longer than a lease and a fault.
         wrong: the ids of uploads whose bytes are not those that their clients report, so that they must end as an error.
     """
 
@@ -44,6 +46,7 @@ class EmbeddedHost(Host):
         super().__init__(number, options, trace, rng)
         self.acknowledged: dict[str, Stage] = {}
         self.wrong: set[str] = set()
+        self.long_verifications = 0
         self._folder = folder
         self._known: dict[str, SimulatedUpload] = {}
         self._service: EmbeddedService | None = None
@@ -80,6 +83,8 @@ class EmbeddedHost(Host):
         account = self._service.account
         self._credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
         self._transport = httpx.ASGITransport(app=self._service.app, raise_app_exceptions=False)
+        with exempt(self._service.database._db):
+            assert not self._service.database.queue.summary().running, "a job of a process that has ended is running"
         await self._service.__aenter__()
         self.projects = {self._service.project.id: []}
         self._trace.add(f"service {self.number} starts")
@@ -112,8 +117,13 @@ class EmbeddedHost(Host):
         if rng.random() < 0.2:
             self.skew_seconds -= 90.0
         if self._service is not None and name not in {FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK}:
+            self.start_named_fault(name, rng.choice((3.0, 10.0, 60.0)))
+
+    def start_named_fault(self, name: FaultName, seconds: float) -> None:
+        """Start a fault, if the service runs."""
+        if self._service is not None:
             self._trace.add(f"service {self.number} has the fault {name}")
-            self._service.faults.start(name, rng.choice((3.0, 10.0, 60.0)))
+            self._service.faults.start(name, seconds)
             self.slow_until = VirtualClock().monotonic() + 120.0
 
     def end_faults(self) -> None:
@@ -257,15 +267,31 @@ class EmbeddedHost(Host):
             if mistake in {"forgets", "lies"}:
                 self.wrong.add(upload_id)
             reported = content + b"." if mistake == "lies" else content
-            if await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(reported)}) is None:
+            self._configure_verification(upload_id, rng)
+            late = _LateBody(chunks[-1])
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(self._put(http, target, late)) if mistake == "goes on" and target else None
+                completed = await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(reported)})
+                late.end()
+            if completed is None:
                 return
             self.acknowledged[upload_id] = Stage.COMPLETED
-            if self._service is not None:
-                self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
             if mistake == "goes on" and target is not None:
-                assert not await self._put(http, target, b"other bytes"), (
-                    f"{upload_id} is completed, and a chunk accepted"
+                report = {"number": len(chunks), "size": 1, "hash": _hash(b".")}
+                accepted = (
+                    sending is not None and sending.result(),
+                    await self._put(http, target, b"other bytes"),
+                    await self._call(http, "PUT", f"/uploads/{upload_id}/chunks", report),
                 )
+                assert not any(accepted), f"{upload_id} is completed, and a chunk accepted: {accepted}"
+
+    def _configure_verification(self, upload_id: str, rng: Random) -> None:
+        seconds = rng.choice((0.0, 1.0, 20.0))
+        if self.long_verifications:
+            self.long_verifications -= 1
+            seconds = _LONG_VERIFICATION_SECONDS
+        if self._service is not None:
+            self._service.configure_verification(upload_id, seconds)
 
     async def _send(
         self, http: httpx.AsyncClient, upload_id: str, number: int, chunk: bytes, *, is_sent: bool = True
@@ -279,7 +305,9 @@ class EmbeddedHost(Host):
             await asyncio.sleep(2.0)
         return None
 
-    async def _put(self, http: httpx.AsyncClient, target: Mapping[str, Any], content: bytes) -> bool:
+    async def _put(
+        self, http: httpx.AsyncClient, target: Mapping[str, Any], content: "bytes | AsyncIterable[bytes]"
+    ) -> bool:
         """Send bytes; True if the service, and not a proxy, says that it has them."""
         with suppress(httpx.HTTPError):
             response = await http.put(target["host"] + target["url"], content=content)
@@ -301,6 +329,23 @@ class EmbeddedHost(Host):
                     return None
             await asyncio.sleep(2.0)
         return None
+
+
+class _LateBody:
+    """The bytes of a chunk, of which the last one is sent at the end only."""
+
+    def __init__(self, chunk: bytes) -> None:
+        self._chunk = chunk
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Send the last byte."""
+        self._ended.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._chunk[:-1]
+        await self._ended.wait()
+        yield self._chunk[-1:]
 
 
 class _SkewedClock(VirtualClock):

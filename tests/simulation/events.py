@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, TypeAlias
 
+import httpx
 from msgspec import Struct
+from msgspec.structs import replace
 
+from tests.simulation.checkers import check_command_recording
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
 from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
+from upload_tui.backend import FaultName
 from upload_tui.client import ServiceClient
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_OK
+from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
@@ -118,6 +123,7 @@ def _unreadable(simulation: Simulation, rng: Random) -> None:
     if host.uploads:
         upload_id = rng.choice(host.uploads).id
         host.unreadable.add(upload_id)
+        host.was_unreadable.add(upload_id)
         simulation.loop.call_later(rng.choice((1, 20, 90)), host.unreadable.discard, upload_id)
 
 
@@ -134,7 +140,7 @@ def _kill(simulation: Simulation, rng: Random) -> None:
     """A watcher is killed; it is started again later."""
     watcher = _watcher(simulation, rng)
     simulation.loop.run_until_complete(watcher.kill())
-    simulation.loop.call_later(rng.choice((0.0, 1.0, 20.0)), lambda: None if watcher.runs else watcher.start())
+    simulation.loop.call_later(rng.choice((0.0, 1.0, 20.0)), watcher.start)
 
 
 def _kill_service(simulation: Simulation, rng: Random) -> None:
@@ -225,7 +231,7 @@ def _die(simulation: Simulation, rng: Random) -> None:
 
     async def end_watcher() -> None:
         await watcher.kill()
-        loop.call_later(seconds, lambda: None if watcher.runs else watcher.start())
+        loop.call_later(seconds, watcher.start)
 
     world.disk.victim = Victim(watcher.connections, only, statements, rng.choice((end_watcher, None)))
 
@@ -247,6 +253,31 @@ def _start_fault(simulation: Simulation, rng: Random) -> None:
     """The embedded service has a fault, such as a dead worker or requests that arrive twice."""
     if simulation.world.embedded is not None:
         simulation.world.embedded.start_fault(rng)
+
+
+def _list_again(simulation: Simulation, rng: Random) -> None:
+    """Uploads that were deleted are listed again."""
+    place = _place(simulation, rng)
+    for _ in range(rng.choice((1, 1, 3))):
+        place.list_again(rng)
+
+
+def _scan_anew(simulation: Simulation, rng: Random) -> None:
+    """The stores are deleted, and uploads arrive and disappear while all pages are read again."""
+    _delete_stores(simulation)
+    for host in simulation.world.hosts:
+        host.restless = rng.randrange(1, 20)
+
+
+def _outlive_lease(simulation: Simulation, rng: Random) -> None:
+    """The worker of the embedded service stands still for longer than a lease while it verifies."""
+    embedded = simulation.world.embedded
+    if embedded is not None:
+        for _ in range(3):
+            embedded.insert(rng)
+        embedded.long_verifications = 1
+        seconds = rng.choice((10.0, 15.0, 20.0))
+        simulation.loop.call_later(seconds, embedded.start_named_fault, FaultName.DEAD_WORKER, 60.0)
 
 
 def _use(simulation: Simulation, rng: Random) -> None:
@@ -280,8 +311,14 @@ class _CommandWorld:
         self.requests = 0
         self.max_requests = 0
 
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests += 1
+        if self.requests == self.max_requests:
+            signal.raise_signal(signal.SIGINT)
+        return await self._host.answer(request)
+
     def client(self) -> ServiceClient:
-        return self._host.client()
+        return self._host.client(self._answer)
 
 
 def _run_command(simulation: Simulation, rng: Random) -> None:
@@ -300,6 +337,20 @@ def _run_command(simulation: Simulation, rng: Random) -> None:
     assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or "\nupload-tui: " in f"\n{result.err}", result
     if result.code == EXIT_OK:
         _check_command(host, arguments, before, result.out, is_cached="cache" in result.err)
+
+
+def _run_record(simulation: Simulation, rng: Random) -> None:
+    """The command that records runs while uploads change, until it is interrupted."""
+    host, world = _host(simulation, rng), simulation.world
+    file = world.folder / f"recorded-{VirtualClock().monotonic():.3f}.jsonl"
+    host.restless = rng.choice((0, 10, 40))
+    home = world.folder / f"home-{host.number}"
+    result = run_virtually(simulation.capture, home, _CommandWorld(host), "record", str(file), *_names(host))
+    world.trace.add(f"record: {result.code}")
+    assert result.code in {EXIT_OK, EXIT_INTERRUPTED} or "\nupload-tui: " in f"\n{result.err}", result
+    assert result.code != EXIT_INTERNAL_ERROR, result.err
+    if file.exists():
+        check_command_recording(world, file)
 
 
 def _names(host: Host) -> list[str]:
@@ -355,16 +406,34 @@ ADDED_EVENTS: Mapping[str, Action] = {
 }
 """Events that are drawn after all others: a seed of before keeps its events and their numbers."""
 
+LAST_EVENTS: Mapping[str, Action] = {
+    "list again": _list_again,
+    "scan anew": _scan_anew,
+    "outlive lease": _outlive_lease,
+    "record command": _run_record,
+}
+"""Events that are drawn after those."""
+
+
+_SMALLEST_PAGE = 3
+
 
 def draw_options(seed: int) -> Options:
     """Draw the options of a run, and the weights of its events; some events are off."""
     rng = Random(f"{seed} options")
+    options = _draw_options(rng)
+    # Pages of three rows do not show, without a total, that nothing is between two of them.
+    is_too_small = options.hides_headers and options.largest_page == _SMALLEST_PAGE
+    return replace(options, largest_page=7) if is_too_small else options
+
+
+def _draw_options(rng: Random) -> Options:
     shapes = tuple(rng.choice([*StatusShape]) for _ in range(rng.choice((1, 1, 2, 3))))
     return Options(
         shapes=shapes,
         has_source=rng.random() < 0.4,
         has_embedded=rng.random() < 0.4,
-        largest_page=rng.choice((3, 7, 20, 1000)),
+        largest_page=rng.choice((_SMALLEST_PAGE, 7, 20, 1000)),
         uploads=rng.choice((0, 3, 12, 25)),
         watchers=rng.choice((1, 1, 2)),
         minutes=rng.choice((1, 1, 2)),
@@ -385,11 +454,13 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
     embedded, source = options.has_embedded, options.has_source
-    places = {"fail chunks": embedded, "start fault": embedded, "damage source": source}
+    places = {"fail chunks": embedded, "start fault": embedded, "damage source": source, "outlive lease": embedded}
     possible = [name for name in ADDED_EVENTS if places.get(name, True)]
     added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
     times.extend(rng.uniform(0, options.minutes * 60) for _ in added)
-    names.extend(added)
+    last = [name for name in LAST_EVENTS if places.get(name, True) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
+    times.extend(rng.uniform(0, options.minutes * 60) for _ in last)
+    names.extend((*added, *last))
     events = [
         Event(number, at, name, f"{seed}/{number}") for number, (at, name) in enumerate(zip(times, names, strict=True))
     ]

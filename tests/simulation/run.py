@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole, is_whole
-from tests.simulation.events import ADDED_EVENTS, EVENTS, Event, Simulation, draw_events, draw_options
+from tests.simulation.events import ADDED_EVENTS, EVENTS, LAST_EVENTS, Event, Simulation, draw_events, draw_options
 from tests.simulation.faults import failing_files, failing_statements, is_killed
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
@@ -39,7 +39,7 @@ _MAX_PASSES = 4
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
-_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **ADDED_EVENTS}
+_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **ADDED_EVENTS, **LAST_EVENTS}
 
 
 class Outcome(Struct):
@@ -224,8 +224,7 @@ def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(world.embedded.start())
         world.embedded.end_faults()
     for watcher in world.watchers:
-        if not watcher.runs:
-            watcher.start()
+        watcher.start()
         watcher.combined.resume()
 
 

@@ -7,26 +7,30 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tests.simulation.faults import Failure, Injector, Killed, sqlite_error
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.client import Credentials, ServiceClient
+from upload_tui.errors import BusyStorageError
 from upload_tui.monitor import (
     Change,
     ChangeBroadcaster,
     CombinedSession,
+    ConnectionChanged,
     LiveSession,
+    PictureChanged,
     ProjectRef,
+    Query,
     RecordingHeader,
     RecordingStore,
     RecordingWriter,
@@ -34,6 +38,7 @@ from upload_tui.monitor import (
     Session,
     SourceSession,
     Store,
+    SyncProgressed,
     WatchedSource,
 )
 from upload_tui.monitor.store.store import Limits
@@ -47,15 +52,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_FOLDER",
+    "MAX_ROWS",
     "Disk",
     "Host",
     "Options",
+    "Recorded",
     "SimulatedUpload",
     "SourceHost",
     "Trace",
     "Victim",
     "Watcher",
     "World",
+    "shown_uploads",
 ]
 
 _CLOCK = VirtualClock()
@@ -130,20 +138,31 @@ class Trace:
 
 
 class SimulatedUpload(Struct):
-    """One upload: when it reached which stage, in seconds of virtual time."""
+    """One upload: when it reached which stage, in seconds of virtual time.
+
+    Attributes:
+        purged: when its data were deleted; None if they were not.
+        listed_until: when it was deleted last; None if it never was.
+        listed_again: when it was listed again after that.
+        project_id: empty if it does not matter.
+    """
 
     name: str
     id: str
     reached: dict[Stage, float]
     purged: float | None = None
     listed_until: float | None = None
+    listed_again: float = -1e9
+    project_id: str = ""
 
     @property
     def stage(self) -> Stage:
         return next(reversed(self.reached))
 
     def stage_at(self, seconds: float) -> Stage | None:
-        """Its stage at a time; None before it began."""
+        """Its stage at a time; None before it began, or was listed again."""
+        if seconds < self.listed_again:
+            return None
         return next((stage for stage, at in reversed(self.reached.items()) if at <= seconds), None)
 
     def advance(self, rng: Random) -> None:
@@ -161,6 +180,7 @@ class Host:
         mode: how it answers: `ok`, `down`, `500`, `503`, `429`, `garbage`, `frozen`, `lost` or `slow`; the last two are drawn
             for each request.
         unreadable: ids of uploads that it cannot render.
+        was_unreadable: those that it could not at any time.
         skew_seconds: how far its clock is ahead.
         restless: how many of the next requests have something happen before their answer.
     """
@@ -171,6 +191,7 @@ class Host:
         self.shape = options.shapes[number]
         self.mode = "ok"
         self.unreadable: set[str] = set()
+        self.was_unreadable: set[str] = set()
         self.skew_seconds = 0.0
         self.restless = 0
         self.tokens = 0
@@ -218,7 +239,8 @@ class Host:
         name = f"s{self.number}-{self._count}"
         upload_id = str(an_upload(name)["id"])
         began = _CLOCK.monotonic() - age_seconds
-        self.projects[project_id].insert(0, SimulatedUpload(name, upload_id, {Stage.INITIATED: began}))
+        upload = SimulatedUpload(name, upload_id, {Stage.INITIATED: began}, project_id=project_id)
+        self.projects[project_id].insert(0, upload)
 
     def advance(self, rng: Random) -> None:
         pending = [upload for upload in self.uploads if not upload.stage.is_final]
@@ -233,6 +255,15 @@ class Host:
                     uploads.remove(upload)
             upload.listed_until = _CLOCK.monotonic()
             self.deleted.append(upload)
+
+    def list_again(self, rng: Random) -> None:
+        """List an upload again that was deleted, at its place: the newest one is the first."""
+        if self.deleted:
+            upload = self.deleted.pop(rng.randrange(len(self.deleted)))
+            upload.listed_again = _CLOCK.monotonic()
+            uploads = self.projects[upload.project_id]
+            uploads.append(upload)
+            uploads.sort(key=lambda one: one.reached[Stage.INITIATED], reverse=True)
 
     def purge(self, rng: Random) -> None:
         verified = [one for one in self.uploads if one.stage is Stage.VERIFIED and one.purged is None]
@@ -347,21 +378,24 @@ class Host:
     def credentials(self) -> Credentials:
         return Credentials(agent_key="agent", user_key="user")
 
-    def client(self) -> ServiceClient:
-        return ServiceClient(self.url, self.credentials, transport=self._network, clock=_CLOCK)
+    def client(self, answer: "Answer | None" = None) -> ServiceClient:
+        """A client; `answer` in place of the service's own."""
+        return ServiceClient(self.url, self.credentials, transport=_Network(answer or self.answer), clock=_CLOCK)
 
     @property
     def _network(self) -> httpx.AsyncBaseTransport:
         return _Network(self.answer)
 
 
+Answer: TypeAlias = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
 class _Network(httpx.AsyncBaseTransport):
-    def __init__(self, answer: Callable[[httpx.Request], Any]) -> None:
+    def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = await self._answer(request)
-        return response
+        return await self._answer(request)
 
 
 class SourceHost:
@@ -405,6 +439,14 @@ class SourceHost:
             upload = self.present.pop(rng.choice([*self.present]))
             upload.listed_until = _CLOCK.monotonic()
             self.gone.append(upload)
+
+    def list_again(self, rng: Random) -> None:
+        if self.gone:
+            upload = self.gone.pop(rng.randrange(len(self.gone)))
+            upload.listed_again = _CLOCK.monotonic()
+            self.present[upload.id] = upload
+            if rng.random() < 0.5:  # in the stage of before, or in another one
+                upload.advance(rng)
 
     async def read(self, receive: LineReceiver) -> Listing:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
@@ -515,6 +557,41 @@ class Victim:
             await self._killing
 
 
+MAX_ROWS = 10_000
+
+
+def shown_uploads(session: Session) -> dict[str, tuple[Stage, bool]]:
+    """The stage of each upload that a session shows, and whether it is gone, by id."""
+    rows = session.picture.window(Query(), 0, MAX_ROWS).rows
+    return {row.id: (row.stage, row.is_gone) for row in rows}
+
+
+class Recorded(Struct):
+    """A recording, and what the session that made it has published and shown.
+
+    Attributes:
+        published: all changes that a recording has.
+        live_at: when its session has ended a round of a project, by project id, in seconds of virtual time.
+        shown: the stage of each upload at the end, and whether it was gone, by id.
+    """
+
+    file: Path
+    host: Host
+    published: list[Change] = field(default_factory=list)
+    live_at: dict[str, list[float]] = field(default_factory=dict)
+    shown: dict[str, tuple[Stage, bool]] = field(default_factory=dict)
+    _read_on: dict[str, datetime | None] = field(default_factory=dict)
+
+    def add(self, change: Change) -> None:
+        if not isinstance(change, PictureChanged | SyncProgressed):
+            self.published.append(change)
+        if isinstance(change, ConnectionChanged) and change.project is not None and change.connection.is_live:
+            project_id, read_on = change.project.id, change.connection.read_on
+            if self._read_on.get(project_id) != read_on:
+                self._read_on[project_id] = read_on
+                self.live_at.setdefault(project_id, []).append(_CLOCK.monotonic())
+
+
 class Watcher:
     """One program that watches everything, as a dashboard does; it can be killed and started again.
 
@@ -531,6 +608,8 @@ class Watcher:
         self.starts = 0
         self.changes: list[Change] = []
         """What it has published since it was started."""
+        self.first_shown: dict[str, dict[str, tuple[Stage, bool]]] = {}
+        """What each session showed as it was live for the first time since then."""
         self.began = 0.0
         self.was_killed = False
         self.clients: dict[str, ServiceClient] = {}
@@ -549,9 +628,23 @@ class Watcher:
         return [store.db.connection for store in self.stores]
 
     def start(self) -> None:
+        """Start it unless it runs. A store that is locked ends it with a sentence; the user starts it again then."""
+        if self.runs:
+            return
+        try:
+            self._start()
+        except BusyStorageError:
+            self.sessions = {}
+            for store in self.stores:
+                store.db.connection.close()
+            self.stores.clear()
+            asyncio.get_event_loop().call_later(1.0, self.start)
+
+    def _start(self) -> None:
         self.starts += 1
         self.began = _CLOCK.monotonic()
         self.changes = []
+        self.first_shown = {}
         self._world.trace.add(f"watcher {self.number} starts")
         self.sessions = {host.url: self._live(host) for host in self._world.hosts}
         if self._world.source is not None:
@@ -582,20 +675,24 @@ class Watcher:
         file = self._folder / f"recording-{self.starts}-{_CLOCK.monotonic():.0f}.jsonl"
         if file.exists():
             return
-        header = RecordingHeader(_CLOCK.now(), host.url, "it", tuple(host.refs), 900)
+        header, recorded = RecordingHeader(_CLOCK.now(), host.url, "it", tuple(host.refs), 900), Recorded(file, host)
         with RecordingWriter(file, header) as writer:
             store = RecordingStore(writer, self._world.options.limits)
-            session = LiveSession(
-                host.client(), host.refs, store, title="it", changes=ChangeBroadcaster(writer.write_change)
-            )
+
+            def publish(change: Change) -> None:
+                recorded.add(change)
+                writer.write_change(change)
+
+            session = LiveSession(host.client(), host.refs, store, title="it", changes=ChangeBroadcaster(publish))
             try:
                 async with asyncio.timeout(60):
                     await session.run()
             except TimeoutError:
                 pass
             finally:
+                recorded.shown = shown_uploads(session)
                 store.close()
-                self._world.recordings.append(file)
+                self._world.recordings.append(recorded)
 
     async def kill(self) -> None:
         """End it as SIGKILL does: what is not committed is lost, and nothing is tidied."""
@@ -636,7 +733,7 @@ class World:
         self.embedded: EmbeddedHost | None = None
         self.source = SourceHost(self.trace, Random(f"{seed} source")) if options.has_source else None
         self.watchers = [Watcher(self, number, folder) for number in range(options.watchers)]
-        self.recordings: list[Path] = []
+        self.recordings: list[Recorded] = []
         self.has_lost_store = False
         """Whether a store was replaced: what is in a new one may be published again, or not at all."""
         self.on_change: list[Callable[[Watcher, Change], None]] = []
