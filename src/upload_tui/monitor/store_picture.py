@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
+    NEVER,
     Baselines,
     TroubleLimits,
     lateness_of,
@@ -51,13 +52,14 @@ from upload_tui.status import PENDING_STAGES, Stage
 
 __all__ = ["StorePicture"]
 
-_STALE_SECONDS = 15.0
-"""Pending uploads are stale if the picture is older than this."""
+_STALE_SECONDS = 5.0
+"""Pending uploads are stale if the picture is older than this: while it is live it is as of now, and a retry may be short."""
 _MAX_CURRENT_AGE_SECONDS = 1.0
 """Estimates hold if the picture is not older than this: while a project is live it is as of now, also between two polls."""
 _BATCH_ROWS = 500
 _NOT_LATE = Lateness()
 _NO_TIME = timedelta()
+_FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 class StorePicture:
@@ -139,6 +141,11 @@ class StorePicture:
         project_ids = self._project_ids or {project.id for project in self._store.projects()}
         reads = {project_id: from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids}
         return {project_id: min(on, self.now()) for project_id, on in reads.items() if on is not None}
+
+    def _stale_before(self, project_id: str) -> datetime:
+        """Until when readings of a project's pending uploads may be outdated: all, or those of an earlier session."""
+        is_old = (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
+        return _FOREVER if is_old else self._read_since or NEVER
 
     @property
     def _read_since(self) -> datetime | None:
@@ -227,7 +234,7 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         thresholds = self._trouble_thresholds()
-        stages = stage_summaries(aggregates, thresholds, self.as_of())
+        stages = stage_summaries(aggregates, thresholds, self.as_of(), self._stale_before)
         failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
         troubles = trouble_counts(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
@@ -276,11 +283,9 @@ class StorePicture:
             project_id: (self.now() - self.as_of(project_id)).total_seconds()
             for project_id in {stored.project_id for stored in uploads}
         }
-        queued, read_since = (
-            self.queue.waits_for(
-                as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
-            ),
-            self._read_since,
+        stale_before = {project_id: self._stale_before(project_id) for project_id in ages_seconds}
+        queued = self.queue.waits_for(
+            as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
         )
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
@@ -288,9 +293,8 @@ class StorePicture:
             is_pending = not (is_final or stored.unknown_state)
             own_as_of = as_of - behind.get(stored.project_id, _NO_TIME)
             lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
-            is_from_earlier_session = read_since is not None and stored.read_on < read_since
             age_seconds = ages_seconds[stored.project_id]
-            is_stale = stored.is_stale or (not is_final and (age_seconds > _STALE_SECONDS or is_from_earlier_session))
+            is_stale = stored.is_stale or (not is_final and stored.read_on < stale_before[stored.project_id])
             acknowledgement = _acknowledgement(stored, as_of)
             if acknowledgement is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)

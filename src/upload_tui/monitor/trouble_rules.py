@@ -89,10 +89,13 @@ class TroubleRules:
 
 
 def stage_summaries(
-    aggregates: StoreAggregates, thresholds: TroubleThresholds, as_of: datetime
+    aggregates: StoreAggregates,
+    thresholds: TroubleThresholds,
+    as_of: datetime,
+    stale_before: Callable[[str], datetime],
 ) -> tuple[StageSummary, ...]:
-    """The stages with counts, ages and recent arrivals."""
-    counts = aggregates.stage_counts()
+    """The stages with counts, ages and recent arrivals; `stale_before` as in `StoreAggregates.stage_counts`."""
+    counts = aggregates.stage_counts(stale_before)
     recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
     return tuple(
         replace(

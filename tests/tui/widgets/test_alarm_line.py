@@ -1,6 +1,7 @@
 """The alarm line: there only while something is wrong, the most serious first, and in its colour."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -16,14 +17,25 @@ from textual.widgets._toast import Toast
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from tests.tui.test_prominence import Picture
-from upload_tui.monitor import Acknowledgement, Connection, ConnectionState, Funnel, Query, StageSummary, Trouble
+from upload_tui.monitor import (
+    Acknowledgement,
+    Connection,
+    ConnectionState,
+    Funnel,
+    InMemoryPicture,
+    Query,
+    Row,
+    StageSummary,
+    Trouble,
+)
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, an_upload, dashboard, settled
+from upload_tui.testing import NOW, FrozenClock, an_upload, dashboard, settled
 from upload_tui.tui.appearance.theme import THEMES
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
-from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
+from upload_tui.tui.widgets.funnel import FunnelBar
+from upload_tui.tui.widgets.pending_list import PendingList, least_age_text, pending_age_text
 from upload_tui.tui.widgets.status_bar import state_word
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
@@ -345,11 +357,17 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
         assert "…" not in line.partition(" · ◌ 3")[0], "notes come last"
 
 
+def stuck_for_two_hours() -> Row:
+    with closing(InMemoryPicture([an_upload("stuck.bin", initiated=7200)], clock=FrozenClock())) as picture:
+        return picture.window(Query(), 0, 1).rows[0]
+
+
 def line_of(connection: Connection, funnel: Funnel, width: int) -> str:
     bar = AlarmBar()
     bar.set_reactive(AlarmBar.now, NOW)
     bar.set_reactive(AlarmBar.connection, connection)
     bar.set_reactive(AlarmBar.funnel, funnel)
+    bar.set_reactive(AlarmBar.longest_stuck, stuck_for_two_hours() if funnel.stuck else None)
     with patch.object(AlarmBar, "size", Size(width, 1)):
         return bar.text().plain
 
@@ -381,24 +399,27 @@ AHEAD = "the service's clock is 10m ahead of ours, by which times are judged"
     ],
 )
 def test_what_is_shortened_first(width: int, reason: str, notice: str, text: str) -> None:
-    stages = (StageSummary(Stage.INITIATED, count=2, stuck=2, oldest_since=NOW - timedelta(hours=2)),)
+    stages = (StageSummary(Stage.INITIATED, count=2, stuck=2),)
     funnel = Funnel(stages, notice, {Trouble.FAILED: 6}, failures={"no room left": 6})
     outage = replace(OFFLINE, reason=reason, name="genome-archive-frankfurt")
     live = Connection(state=ConnectionState.LIVE, since=NOW)
     assert line_of(outage if reason else live, funnel, width) == text
 
 
-@pytest.mark.parametrize(("is_one_live", "sign"), [(True, ""), (False, ">")], ids=["one project is live", "none is"])
-async def test_ages_are_exact_while_a_project_is_live(is_one_live: bool, sign: str) -> None:
-    waiting = an_upload("waiting.bin", initiated=7000)
-    async with opened([*STUCK, waiting]) as (pilot, session, _):
-        since = NOW - timedelta(hours=1)
-        offline = Connection(state=ConnectionState.OFFLINE, since=since, read_on=since)
-        live = Connection(state=ConnectionState.LIVE, since=since, read_on=NOW)
-        session._freshness.of_projects = {"p-1": live if is_one_live else offline, "p-2": offline}
-        session.set_connection(offline)  # the worst of both
+@pytest.mark.parametrize("state", [ConnectionState.LIVE, ConnectionState.OFFLINE], ids=str)
+@pytest.mark.parametrize("read_seconds_ago", [0, 4, 60, 4000], ids="read {}s ago".format)
+async def test_an_age_is_the_same_in_the_row_the_pane_the_funnel_and_the_alarm_line(
+    state: ConnectionState, read_seconds_ago: int
+) -> None:
+    """Also if the upload was read after the picture as a whole was current."""
+    async with opened(STUCK, size=(200, 60)) as (pilot, session, table):
+        read_on = NOW - timedelta(seconds=read_seconds_ago)
+        session.set_connection(Connection(state=state, since=read_on, read_on=read_on))
         _, alarm = await alarm_of(pilot)
-        assert f"2 stuck {sign}" in alarm
-        assert ("stuck >" in alarm) is bool(sign)
-        cells = pilot.app.screen.query(StageCell)
-        assert [cell.as_of for cell in cells] == [NOW if is_one_live else since] * 4
+        row = next(row for number in range(table.total) if (row := table.row_at(number)) and row.lateness.is_stuck)
+        age = pending_age_text(row, NOW)
+        assert age.startswith(">") is (state is ConnectionState.OFFLINE and read_seconds_ago > 5)
+        assert f"1 stuck {age}" in alarm
+        assert age in pilot.app.screen.query_one(PendingList).text().plain
+        summary = next(one for one in session.picture.funnel().stages if one.stage is row.stage)
+        assert least_age_text(summary.oldest_since or NOW, NOW, summary.oldest_read_on) == age

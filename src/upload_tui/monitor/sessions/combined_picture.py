@@ -305,28 +305,21 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
 
 def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
     minutes = max(len(summary.recent) for summary in summaries)
-    oldest, is_oldest_least = min(
-        _known((one.oldest_since, one.is_oldest_least) for one in summaries), default=(None, False)
-    )
-    newest, is_newest_least = max(
-        _known((one.newest_since, one.is_newest_least) for one in summaries), default=(None, False)
-    )
+    oldest = min(summaries, key=lambda one: (one.oldest_since is None, one.oldest_since))
+    newest = max(summaries, key=lambda one: one.newest_since or NEVER)
     padded = [(0,) * (minutes - len(summary.recent)) + summary.recent for summary in summaries]
     return StageSummary(
         summaries[0].stage,
         sum(summary.count for summary in summaries),
-        oldest,
-        newest,
+        oldest.oldest_since,
+        newest.newest_since,
         sum(summary.overdue for summary in summaries),
         sum(summary.stuck for summary in summaries),
         tuple(map(sum, zip(*padded, strict=True))),
-        is_oldest_least,
-        is_newest_least,
+        oldest.is_oldest_least,
+        newest.is_newest_least,
+        oldest.oldest_read_on,
     )
-
-
-def _known(times: Iterable[tuple[datetime | None, bool]]) -> Sequence[tuple[datetime, bool]]:
-    return [(on, is_least) for on, is_least in times if on is not None]
 
 
 def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:

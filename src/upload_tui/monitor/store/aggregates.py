@@ -1,13 +1,15 @@
 """Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import chain
 from typing import TypeAlias
 
-from upload_tui.monitor.analysis.trouble import SIZE_LIMITS_BYTES, size_class
+from msgspec import Struct
+
+from upload_tui.monitor.analysis.trouble import NEVER, SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
     RETRIES_END_SECONDS,
@@ -51,6 +53,16 @@ _Duration = tuple[int | None, float]
 """Size in bytes (None: unknown) and seconds."""
 
 
+class _Boundary(Struct, frozen=True):
+    """The upload that was the first or the last to enter a stage: see `StoredUpload`."""
+
+    since: datetime | None = None
+    is_least_age: bool = False
+    read_on: datetime = NEVER
+    is_stale: bool = False
+    project_id: str = ""
+
+
 class StoreAggregates:
     """Aggregates over the uploads that are not gone.
 
@@ -70,30 +82,43 @@ class StoreAggregates:
     def _partition_list(self, *stages: Stage) -> str:
         return partition_list(self._partitions(*stages))
 
-    def stage_counts(self) -> StageCounts:
-        """The counts of the stages."""
+    def stage_counts(self, stale_before: Callable[[str], datetime] | None = None) -> StageCounts:
+        """The counts of the stages.
+
+        Args:
+            stale_before: until when readings of a project's pending uploads may be outdated; None if none are.
+        """
         counts: dict[Stage, StageSummary] = {}
         for stage in Stage:
             partitions = self._partitions(stage)
             if partitions:
                 total = sum(partition.upload_count for partition in partitions)
-                oldest, is_oldest_least = min(self._boundaries(partitions, "ASC"), default=(None, False))
-                newest, is_newest_least = max(self._boundaries(partitions, "DESC"), default=(None, False))
+                oldest = min(self._boundaries(partitions, "ASC"), key=_since, default=_Boundary())
+                newest = max(self._boundaries(partitions, "DESC"), key=_since, default=_Boundary())
+                is_old = stale_before is not None and oldest.read_on < stale_before(oldest.project_id)
+                may_have_left = not stage.is_final and (oldest.is_stale or is_old)
                 counts[stage] = StageSummary(
-                    stage, total, oldest, newest, is_oldest_least=is_oldest_least, is_newest_least=is_newest_least
+                    stage,
+                    total,
+                    oldest.since,
+                    newest.since,
+                    is_oldest_least=oldest.is_least_age,
+                    is_newest_least=newest.is_least_age,
+                    oldest_read_on=oldest.read_on if may_have_left else None,
                 )
         return counts
 
-    def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[tuple[datetime, bool]]:
-        """The first (`ASC`) or last (`DESC`) known time of each partition, and whether it may have been long before."""
+    def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[_Boundary]:
+        """The upload with the first (`ASC`) or last (`DESC`) known time of each partition."""
         for partition in partitions:
             row = self._db.execute(
-                f"SELECT since_ms, NOT ({_IS_NEAR}) FROM uploads "
-                f"WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
+                f"SELECT since_ms, NOT ({_IS_NEAR}), read_ms, is_stale, "
+                "(SELECT id FROM projects WHERE projects.project = uploads.project) "
+                f"FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
                 (partition.number, UNKNOWN),
             ).fetchone()
-            if row is not None and (since := from_ms(row[0])) is not None:
-                yield since, bool(row[1])
+            if row is not None:
+                yield _Boundary(from_ms(row[0]), bool(row[1]), from_ms(row[2]) or NEVER, bool(row[3]), row[4])
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
         """The number of uploads that entered a stage in each of the `minutes` minutes after `since`, if known to the minute."""
@@ -240,6 +265,10 @@ class StoreAggregates:
             f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
         )
         return dict(rows.fetchall())
+
+
+def _since(boundary: _Boundary) -> datetime:
+    return boundary.since or NEVER
 
 
 def last_ended_on(counts: StageCounts) -> datetime | None:

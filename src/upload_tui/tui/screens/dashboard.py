@@ -143,14 +143,18 @@ class DashboardScreen(ViewScreen):
             self.query_one(PendingList),
         )
         is_known = connection.read_on is not None or picture.funnel().total > 0
+        rows = tuple(picture.pending(max(_MIN_PENDING_ROWS, pending.max_rows), project_ids))
         pending.set_reactives(
-            rows=tuple(picture.pending(max(_MIN_PENDING_ROWS, pending.max_rows), project_ids)),
+            rows=rows,
             total=funnel.pending,
             stuck_count=funnel.stuck,
             is_known=is_known,
             now=now,
         )
-        self.query_one(AlarmBar).set_reactives(connection=connection, funnel=funnel, now=now, as_of=picture.as_of())
+        longest_stuck = next((row for row in rows[:1] if row.lateness.is_stuck), None)
+        self.query_one(AlarmBar).set_reactives(
+            connection=connection, funnel=funnel, now=now, longest_stuck=longest_stuck
+        )
         self.funnel, self.is_known = funnel, is_known
 
     def _tick(self) -> None:
@@ -161,16 +165,14 @@ class DashboardScreen(ViewScreen):
             return
         if age is not None and 0 <= age < _REFRESH_SECONDS:
             self.read_status(now)
-            as_of = self._session.picture.as_of()
-            self.query_one(AlarmBar).set_reactives(as_of=as_of)
-            self.query_one(FunnelBar).set_now(now, as_of)
+            self.query_one(FunnelBar).set_now(now)
         else:
             self._refresh_picture()
 
     def _show_funnel(self) -> None:
         stages = self.rows_query.stages
         funnel = self.funnel if self.is_known else None
-        self.query_one(FunnelBar).show(funnel, self.now, self.display_options, stages, self._session.picture.as_of())
+        self.query_one(FunnelBar).show(funnel, self.now, self.display_options, stages)
 
     def watch_rows_query(self, before: Query, after: Query) -> None:
         """Show the query in the widgets that are not bound to it."""

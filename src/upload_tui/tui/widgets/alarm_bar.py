@@ -13,13 +13,13 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.monitor import Connection, ConnectionState, Funnel, Trouble
+from upload_tui.monitor import Connection, ConnectionState, Funnel, Row, Trouble
 from upload_tui.text import age_text, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
-from upload_tui.tui.widgets.pending_list import least_age_text
+from upload_tui.tui.widgets.pending_list import pending_age_text
 from upload_tui.tui.widgets.status_bar import others_text, state_word
 
 __all__ = ["AlarmBar"]
@@ -81,14 +81,13 @@ class _Alarm(Struct, frozen=True):
 class AlarmBar(DiffedText):
     """Cause and state of everything that is wrong, the most serious first; hidden while all is well.
 
-    `connection` and `funnel` are those of the picture.
+    `connection` and `funnel` are those of the picture, `longest_stuck` is the upload that has been stuck longest, None if none is.
     """
 
     connection: reactive[Connection | None] = reactive(None, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
-    as_of: reactive[datetime | None] = reactive(None, repaint=False)
-    """When `funnel` was last current; None for `now`."""
+    longest_stuck: reactive[Row | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
 
     def refresh_changed(self) -> None:
@@ -100,7 +99,7 @@ class AlarmBar(DiffedText):
             self.set_class(other is level, f"-{other.name.lower()}")
         super().refresh_changed()
 
-    watch_connection = watch_funnel = watch_now = watch_as_of = watch_display_options = DiffedText.watch_changed
+    watch_connection = watch_funnel = watch_now = watch_longest_stuck = watch_display_options = DiffedText.watch_changed
 
     def text(self) -> Content:
         """The alarms in one line: each with its number, then names and ages, causes, longer causes, and at last notes."""
@@ -151,14 +150,8 @@ class AlarmBar(DiffedText):
         for notice in filter(None, sanitize(funnel.notice).split("; ")):
             yield self._notice(notice)
         if funnel.stuck:
-            since = [
-                (summary.oldest_since, summary.is_oldest_least)
-                for summary in funnel.stages
-                if summary.stuck and summary.oldest_since
-            ]
-            oldest, is_least = min(since, default=(now, False))
-            age = f" {least_age_text(oldest, now, self.as_of or now, is_least=is_least)}" if since else ""
-            stuck = f"{glyphs.warning} {funnel.stuck:,} stuck"
+            stuck, row = f"{glyphs.warning} {funnel.stuck:,} stuck", self.longest_stuck
+            age = "" if row is None or row.stage_since is None else f" {pending_age_text(row, now)}"
             yield _Alarm(_Level.WAITS, (f"{stuck}{age}", stuck))
 
     def _notice(self, notice: str) -> _Alarm:

@@ -37,11 +37,10 @@ class StageCell(DiffedText):
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
-    as_of: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
-    watch_summary = watch_now = watch_as_of = watch_display_options = watch_is_filtered_out = DiffedText.watch_changed
+    watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.watch_changed
 
     class Picked(Message):
         """The user clicked the stage, to filter by it or to end the filter."""
@@ -149,7 +148,7 @@ class StageCell(DiffedText):
         if self.stage.is_final or self.display_options.absolute_times:
             time = self.display_options.time_text(since, self.now, is_least=is_least)
         else:
-            time = least_age_text(since, self.now, self.as_of or self.now, is_least=is_least)
+            time = least_age_text(since, self.now, summary.oldest_read_on, is_least=is_least)
         text = f"{word} {time}{' ago' if has_ago else ''}"
         text = text if len(text) <= room else truncate_at_word(time, room, glyphs.ellipsis)
         return Content.styled(text, self._style("$quiet"))
@@ -191,10 +190,10 @@ class FunnelBar(Horizontal):
         for stage in Stage:
             yield StageCell(stage)
 
-    def set_now(self, now: datetime, as_of: datetime | None = None) -> None:
-        """Update the ages; the counts stay. `as_of` is when they were last current, None for `now`."""
+    def set_now(self, now: datetime) -> None:
+        """Update the ages; the counts stay."""
         for stage_cell in self.query(StageCell):
-            stage_cell.set_reactives(now=now, as_of=as_of)
+            stage_cell.set_reactives(now=now)
 
     def show(
         self,
@@ -202,7 +201,6 @@ class FunnelBar(Horizontal):
         now: datetime | None,
         display_options: DisplayOptions | None = None,
         filtered: Iterable[Stage] = (),
-        as_of: datetime | None = None,
     ) -> None:
         """Show these counts.
 
@@ -211,7 +209,6 @@ class FunnelBar(Horizontal):
             now: the time that ages are computed from.
             display_options: signs, time zone and format of times.
             filtered: the stages that the table is filtered by, empty for all.
-            as_of: when the counts were last current, None for `now`.
         """
         stages = frozenset(filtered)
         for stage_cell in self.query(StageCell):
@@ -220,7 +217,6 @@ class FunnelBar(Horizontal):
             stage_cell.set_reactives(
                 summary=None if funnel is None else funnel[stage_cell.stage],
                 now=now,
-                as_of=as_of,
                 display_options=display_options or DisplayOptions(),
                 is_filtered_out=bool(stages) and not is_filtered,
             )

@@ -15,7 +15,6 @@ from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_midd
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = [
-    "CURRENT_SECONDS",
     "PendingList",
     "bytes_per_second",
     "least_age_text",
@@ -27,18 +26,17 @@ __all__ = [
 ]
 
 
-CURRENT_SECONDS = 15.0
-"""What was last read longer ago is not current."""
+def least_age_text(since: datetime, now: datetime, read_on: datetime | None, *, is_least: bool = False) -> str:
+    """The age of what began at `since`: `43m`, or `>43m` if it may have ended since it was last read.
 
-
-def least_age_text(since: datetime, now: datetime, as_of: datetime, *, is_least: bool = False) -> str:
-    """The age of what began at `since` and may have ended after `as_of`, when it was last read: `43m`; `>43m` if that is long ago.
-
-    What began after `as_of` was read after it. What may have begun long before `since` (`is_least`) has a least age as well.
+    Args:
+        since: when it began.
+        now: the present.
+        read_on: when it was last read, if it may have ended since; None if it is current.
+        is_least: it may have begun long before.
     """
-    if since >= as_of or (now - as_of).total_seconds() < CURRENT_SECONDS:
-        return f"{'>' if is_least else ''}{age_text((now - since).total_seconds())}"
-    return f">{age_text((as_of - since).total_seconds())}"
+    sign = ">" if is_least or read_on is not None else ""
+    return f"{sign}{age_text(((read_on or now) - since).total_seconds())}"
 
 
 def pending_age_text(row: Row, now: datetime) -> str:
@@ -48,7 +46,7 @@ def pending_age_text(row: Row, now: datetime) -> str:
     """
     if row.stage_since is None:
         return "?"
-    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else now, is_least=row.is_least_age)
+    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else None, is_least=row.is_least_age)
     return age if len(age) <= _AGE_CELLS else age.split()[0]
 
 

@@ -32,7 +32,6 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS, TABLE_KEYS, key_of
 from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import CursorLines
-from upload_tui.tui.widgets.pending_list import CURRENT_SECONDS
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
@@ -40,7 +39,7 @@ from upload_tui.tui.widgets.table.row_window import RowSource
 __all__ = ["TitledTable", "UploadTable", "query_parts"]
 
 _HIGHLIGHT_SECONDS = 1.5
-
+_CURRENT_SECONDS = 15.0  # the title says how old an older picture is
 _HIGHLIGHTED_FIELDS = ("", "name", "id")
 """Fields of a query whose matches are highlighted; the empty name is a word without a field."""
 
@@ -377,7 +376,7 @@ class TitledTable(UploadTable):
         if self.connection is None or self.connection.is_live or self.connection.read_on is None or self.now is None:
             return
         seconds = (self.now - self.connection.read_on).total_seconds()
-        if seconds >= CURRENT_SECONDS and self.connection.playback is None:
+        if seconds >= _CURRENT_SECONDS and self.connection.playback is None:
             yield f"updated {age_text(seconds)} ago"
 
     def _subtitle(self) -> Content:
