@@ -122,7 +122,7 @@ def test_a_note_fills_its_column_at_every_width(upload: Mapping[str, Any]) -> No
     ("seconds_ago", "texts"),
     [
         (0, {"stuck": "2h 13m", "on time": "3s", "verified": "20s"}),
-        (10, {"stuck": "2h 13m", "on time": "13s", "verified": "30s"}),
+        (4, {"stuck": "2h 13m", "on time": "7s", "verified": "24s"}),
         (3600, {"stuck": ">2h 13m", "on time": ">3s", "verified": "1h 00m"}),
     ],
     ids=["now", "a moment ago", "an hour ago"],
