@@ -69,6 +69,7 @@ class PacedClock:
         self._started_on = start_on or self._base.now()
         self._marked_at = self._base.monotonic()
         self._elapsed_seconds = 0.0
+        self._has_time_of_base = False
         self._rate_changed: asyncio.Event | None = None
 
     @property
@@ -78,6 +79,8 @@ class PacedClock:
 
     def now(self) -> datetime:
         """The current time of this clock, aware and in UTC."""
+        if self._has_time_of_base:
+            return self._base.now()
         now = self._started_on + timedelta(seconds=self.monotonic())
         return now if self._end_on is None else min(now, self._end_on)
 
@@ -104,6 +107,10 @@ class PacedClock:
     def set_time(self, on: datetime) -> None:
         """Set the time of day, forwards or back; sleepers are not affected."""
         self._started_on = on - timedelta(seconds=self.monotonic())
+
+    def use_time_of_base(self) -> None:
+        """Show the base clock's time of day from now on. The rate applies only to what sleeps and to `monotonic` then."""
+        self._has_time_of_base = True
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for that many seconds of this clock."""

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.contract.calls import Caller, InlineExecutor, serving
-from upload_tui.backend import SCENARIO_DESCRIPTIONS, SCENARIOS, EmbeddedService
+from upload_tui.backend import SCENARIO_DESCRIPTIONS, SCENARIOS, EmbeddedService, FaultName
+from upload_tui.cli.support.scenarios import running_scenario
 from upload_tui.clock import PacedClock
-from upload_tui.testing import NOW
+from upload_tui.testing import NOW, FrozenClock
 
 STEP_SECONDS, STEPS, LOOP_TURNS = 0.5, 50, 120
 
@@ -113,3 +114,23 @@ async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -
         live.cancel()
         await asyncio.gather(live, return_exceptions=True)
         await runner.close()
+
+
+@pytest.mark.parametrize("name", ["tour", "outage", "stuck"])
+async def test_however_fast_a_served_scenario_runs_no_time_is_later_than_that_of_the_machine(name: str) -> None:
+    machine, scenario = FrozenClock(), SCENARIOS[name]
+    clock = PacedClock(0.0, machine, machine.now() - timedelta(seconds=scenario.history_seconds))
+    async with EmbeddedService(clock=clock, seed=1, executor=InlineExecutor()) as service:
+        runner = scenario.create_runner(service, clock, 1)
+        outages = set()
+        async with running_scenario(scenario, runner, 0.0, has_real_time=True):
+            before = service.database.uploads.count()
+            for _ in range(STEPS):
+                clock.step(2.0)  # faster than the machine's clock, which stands still
+                for _ in range(LOOP_TURNS):
+                    await asyncio.sleep(0)
+                outages.add(service.faults.is_active(FaultName.OUTAGE))
+            uploads, _ = service.database.uploads.page(service.project.id, 0, 1000)
+        assert len(uploads) > before
+        assert all(event.on and event.on <= machine.now() for upload in uploads for event in upload.timeline.events)
+        assert outages == ({False, True} if name == "outage" else {False})

@@ -223,7 +223,7 @@ class FaultControlApp:
         self._authority.check_token(request.headers.get("authorization"))
 
     def _serialize(self, name: FaultName) -> dict[str, object]:
-        fault = self._faults.active.get(name)
+        fault, ends_on = self._faults.active.get(name), self._faults.ends_on(name)
         default, meaning = FAULT_VALUES.get(name, (None, "duration in seconds"))
         return {
             "name": name,
@@ -232,7 +232,7 @@ class FaultControlApp:
             "default_value": default,
             "is_on": fault is not None,
             "value": fault.value if fault and name in FAULT_VALUES else None,
-            "until": format_time(fault.until) if fault and fault.until else None,
+            "until": format_time(ends_on) if ends_on else None,
         }
 
 

@@ -92,10 +92,14 @@ _COUNTED_FAULTS = frozenset({FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK})
 
 
 class ActiveFault(Struct, frozen=True):
-    """A fault that was started. `until` None means until it is stopped."""
+    """A fault that was started.
+
+    Attributes:
+        ends_at: the reading of the service's monotonic clock at which it ends; None means when it is stopped.
+    """
 
     value: float
-    until: datetime | None
+    ends_at: float | None
 
 
 class Faults:
@@ -115,8 +119,8 @@ class Faults:
             value: see `FAULT_VALUES`. A fault with a count ends when the count is used up.
         """
         duration = _DEFAULT_SECONDS.get(name, 10.0) if seconds is None else seconds
-        until = self._clock.now() + timedelta(seconds=duration) if isfinite(duration) else None
-        self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, until)
+        ends_at = self._clock.monotonic() + duration if isfinite(duration) else None
+        self._active[name] = ActiveFault(FAULT_VALUES.get(name, (0, ""))[0] if value is None else value, ends_at)
         self._wake_sleepers()
 
     def start_until_stopped(self, name: FaultName, value: float | None = None) -> None:
@@ -167,7 +171,7 @@ class Faults:
     def is_active(self, name: FaultName) -> bool:
         """True if the fault is active."""
         fault = self._active.get(name)
-        return fault is not None and (fault.until is None or self._clock.now() < fault.until)
+        return fault is not None and (fault.ends_at is None or self._clock.monotonic() < fault.ends_at)
 
     def value(self, name: FaultName) -> float:
         """The value of a fault; 0 if it is not active."""
@@ -179,7 +183,7 @@ class Faults:
             return False
         fault = self._active[name]
         if name in _COUNTED_FAULTS:
-            self._active[name] = ActiveFault(fault.value - 1, fault.until)
+            self._active[name] = ActiveFault(fault.value - 1, fault.ends_at)
             if fault.value <= 1:
                 self.stop(name)
         return True
@@ -188,8 +192,13 @@ class Faults:
         """How much longer the fault lasts: 0 if it is not active, infinity if it lasts until stopped."""
         if not self.is_active(name):
             return 0.0
-        until = self._active[name].until
-        return inf if until is None else (until - self._clock.now()).total_seconds()
+        ends_at = self._active[name].ends_at
+        return inf if ends_at is None else ends_at - self._clock.monotonic()
+
+    def ends_on(self, name: FaultName) -> datetime | None:
+        """When the fault ends at normal speed; None if it is not active, or ends when it is stopped."""
+        seconds = self.seconds_left(name)
+        return self._clock.now() + timedelta(seconds=seconds) if 0 < seconds < inf else None
 
 
 class FaultyStorage:

@@ -143,7 +143,7 @@ async def _serve(options: ServeOptions, listener: socket.socket) -> None:
         service = _create_service(options, base_url, clock)
         progress = partial(_print_progress, options.past_uploads)
         runner = scenario.create_runner(service, clock, options.seed, options.past_uploads, progress)
-        running = running_scenario(scenario, runner, options.speed)
+        running = running_scenario(scenario, runner, options.speed, has_real_time=True)
     async with service, running:
         start_faults(service.faults, options.faults)
         token = service.new_token()  # the history is over, so its lifetime starts now

@@ -152,9 +152,16 @@ def scenario_clock(scenario: "Scenario") -> PacedClock:
 
 
 @asynccontextmanager
-async def running_scenario(scenario: "Scenario", runner: "ScenarioRunner", speed: float) -> AsyncIterator[None]:
-    """Run the history at once; then run the scenario at a speed until the context is left."""
+async def running_scenario(
+    scenario: "Scenario", runner: "ScenarioRunner", speed: float, *, has_real_time: bool = False
+) -> AsyncIterator[None]:
+    """Run the history at once; then run the scenario at a speed until the context is left.
+
+    With `has_real_time` the service's time of day is that of this machine at any speed: clients cannot follow a faster one.
+    """
     await scenario.history_script(runner)
+    if has_real_time:
+        runner.clock.use_time_of_base()
     runner.clock.set_rate(speed)
     task = asyncio.create_task(scenario.live_script(runner), name="scenario")
     try:
