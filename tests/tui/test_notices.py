@@ -16,11 +16,12 @@ from textual.scrollbar import ScrollBar
 from textual.widgets._toast import Toast, ToastHolder, ToastRack
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.monitor import InMemoryPicture, LastVisit, StageReached, Store
+from upload_tui.monitor import InMemoryPicture, LastVisit, Query, SortKey, StageReached, Store, Trouble
 from upload_tui.monitor.store.database import Limits
+from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
-from upload_tui.tui.notices import Alerts, desktop_notification
+from upload_tui.tui.notices import Alert, AlertNotices, Alerts, desktop_notification, notice_text
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
@@ -29,9 +30,9 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
     session = InMemorySession()
     session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
-    changes = [change for change in session.changes.history(100) if isinstance(change, StageReached)]
+    reached = [change for change in session.changes.history(100) if isinstance(change, StageReached)]
     session.close()
-    return changes
+    return [change for change in reached if change.after is Stage.ERROR]
 
 
 def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
@@ -95,13 +96,63 @@ async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
             an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS),
             an_upload("two.bin", completed=60, error=20, message=long),
         )
-        await until(pilot, lambda: toasts(pilot) == [f"one.bin failed: wrong size\ntwo.bin failed: {long}"])
+        both = "2 uploads failed: 1 wrong size, 1 permission denied by…"
+        await until(pilot, lambda: toasts(pilot) == [both])
         is_read.set()
         bar = app.screen.query_one(AlarmBar)
         await until(pilot, lambda: recorded == ["one.bin", "two.bin"])
         assert "2 failed: 1 permission denied by" in bar.render().plain
         await until(pilot, lambda: toasts(pilot) == ["on_error: cat '>>' x: exit code 1."])
     session.close()
+
+
+_SHOWN, _PAUSE = 8, 40
+_CAUSES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, "permission denied by the storage")
+
+
+@pytest.mark.parametrize("quiet_seconds", [0, 60])
+def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_the_time(quiet_seconds: float) -> None:
+    alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE)
+    covered, shown = set[int](), list[str]()
+    for second in range(600):
+        alerts.add(failed(f"{second}.bin", message=_CAUSES[second % 3]))
+        notices.add(alerts.due(NOW + timedelta(seconds=second)))
+        if due := notices.due(1000.0 + second):
+            shown.append(notice_text(due))
+            covered |= set(range(second, second + _SHOWN))
+    assert len(covered) <= 600 * _SHOWN / _PAUSE
+    assert len(shown) == 600 / _PAUSE
+    assert shown[0] == "0.bin failed: bad chunk hash"
+    assert quiet_seconds or shown[1] == "40 uploads failed: 14 wrong size, 13 permission denied by…, 13 bad chunk hash"
+
+
+def test_a_notification_has_all_alerts_since_the_one_before_the_most_serious_first() -> None:
+    session = InMemorySession([an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3))])
+    stuck = [an_upload(f"{name}.bin", initiated=9000, completed=8000) for name in "abc"]
+    session.picture.update(*stuck)
+    half, *waiting = session.picture.window(Query(sort=SortKey.TROUBLE), 0, 4).rows
+    notices = AlertNotices(_PAUSE)
+    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))])
+    assert notice_text(notices.due(0)) == "one.bin failed: wrong size · a.bin stuck"
+    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[1],), others=4), Alert(tuple(failed("two.bin")))])
+    assert notices.due(_PAUSE - 1) == ()
+    notices.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))])
+    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[2],)), Alert(trouble=Trouble.CONTRADICTORY, rows=(half,))])
+    assert notice_text(notices.due(_PAUSE)) == (
+        "half.bin verified but not whole · 3 uploads failed: 2 bad chunk hash, 1 wrong size · 6 uploads newly stuck"
+    )
+    assert notices.due(1000) == ()
+    session.close()
+
+
+async def test_a_failure_soon_after_another_does_not_cover_the_keys_again() -> None:
+    async with opened([]) as (pilot, session, _):
+        session.publish(an_upload("one.bin", completed=60, error=20, message=SIZE_DIFFERS))
+        await until(pilot, lambda: toasts(pilot) == ["one.bin failed: wrong size"])
+        pilot.app.clear_notifications()
+        session.publish(an_upload("two.bin", completed=60, error=20, message=CHUNK_HASH_DIFFERS))
+        await until(pilot, lambda: "2 failed" in pilot.app.screen.query_one(AlarmBar).render().plain)
+        assert toasts(pilot) == []
 
 
 def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() -> None:

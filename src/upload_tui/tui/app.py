@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
@@ -17,7 +18,7 @@ from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
-from upload_tui.tui.notices import Alerts, count_since_visit, desktop_notification
+from upload_tui.tui.notices import AlertNotices, Alerts, count_since_visit, desktop_notification, notice_text
 from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import LiveScreen
@@ -27,7 +28,9 @@ __all__ = ["UploadApp"]
 
 _ALERT_SECONDS = 5.0
 """Without changes, what became stuck is looked for this often."""
-_ALERT_SHOWN_SECONDS = 20.0
+_NOTICE_SHOWN_SECONDS = 8.0
+_NOTICE_PAUSE_SECONDS = 40.0
+"""A notification of alerts may cover the footer's keys: most of the time none is shown, however often uploads fail."""
 
 
 class UploadApp(CommandApp):
@@ -59,6 +62,7 @@ class UploadApp(CommandApp):
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
+        self._notices = AlertNotices(_NOTICE_PAUSE_SECONDS)
         self._last_visit = last_visit
         self._was_live = False
         self._has_own_process = False
@@ -139,10 +143,10 @@ class UploadApp(CommandApp):
         if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture)
         due = self._alerts.due(self.session.picture.now())
-        if due:
-            severity: SeverityLevel = "error" if any(alert.is_failure for alert in due) else "warning"
-            text = "\n".join(alert.text for alert in due)
-            self.notify(text, severity=severity, timeout=_ALERT_SHOWN_SECONDS, markup=False)
+        self._notices.add(due)
+        if noticed := self._notices.due(time.monotonic()):
+            severity: SeverityLevel = "error" if any(alert.is_failure for alert in noticed) else "warning"
+            self.notify(notice_text(noticed), severity=severity, timeout=_NOTICE_SHOWN_SECONDS, markup=False)
         for alert in due:
             settings = self._alerts.settings_for(alert)
             if settings.bell:

@@ -1,5 +1,6 @@
 """Fit texts into terminal cells: truncate, pad, and choose the wording of a cause that fits."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -14,7 +15,9 @@ from upload_tui.lazy import lazy_pattern
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
 __all__ = [
+    "MAX_CAUSES",
     "cause_text",
+    "causes_text",
     "detailed_cause_text",
     "HangingLines",
     "distinct_name",
@@ -26,6 +29,8 @@ __all__ = [
     "widest",
 ]
 
+MAX_CAUSES = 3
+"""A line that counts failures by cause has at most this many causes."""
 _MAX_CHARACTERS = 2000
 _ELLIPSIS = "…"
 """The service may have truncated a text already: its ellipsis is not repeated."""
@@ -79,6 +84,17 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
     if cell_len(text) > width:
         text = short_cause(message) or text
     return truncate_at_word(text, width, ellipsis)
+
+
+def causes_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> str:
+    """The most frequent causes, each with its count and in at most `cause_cells`: `4 wrong size, 6 more`."""
+    counts: Counter[str] = Counter()
+    for cause, count in failures.items():
+        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
+    causes = counts.most_common()
+    others = sum(count for _, count in causes[shown:])
+    texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
+    return ", ".join([*texts, *([f"{others:,} more"] if others else [])])
 
 
 def detailed_cause_text(message: str, width: int, ellipsis: str) -> str:

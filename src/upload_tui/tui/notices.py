@@ -1,6 +1,7 @@
 """What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,23 +14,25 @@ from textual.screen import Screen
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
 from upload_tui.text import age_text, plural, short_cause
-from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = [
     "Alert",
+    "AlertNotices",
     "AlertSettings",
     "Alerts",
     "NoticeApp",
     "VisitSummary",
     "desktop_notification",
+    "notice_text",
     "overdue_ids",
     "count_since_visit",
 ]
 
 _NAME_CELLS = 32
 _CAUSE_CELLS = 24
-"""Causes whose texts in this width are the same are alerted as one."""
+"""Causes whose texts in this width are the same are alerted as one; each of several is cut to it."""
 _MAX_CAUSE_CELLS = 120
 """The cause of an alert is cut to this."""
 
@@ -56,7 +59,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Alert(Struct, frozen=True):
-    """Failures of one cause, oldest first, or uploads that became stuck or contradictory.
+    """Failures, the oldest first, or uploads that became stuck or contradictory.
 
     Attributes:
         failures: empty if it is about stuck or contradictory uploads.
@@ -87,12 +90,17 @@ class Alert(Struct, frozen=True):
             names, what, cause = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble], ""
         else:
             names, what = [failure.upload.name or failure.upload.id for failure in self.failures], "failed"
-            message = self.failures[0].error_message or ""
-            cause = f": {short_cause(message) or cause_text(message, _MAX_CAUSE_CELLS, '…')}"
+            cause = f": {self._causes()}"
         count = len(names) + self.others
         if count == len(names) == 1:
             return f"{truncate_middle(names[0], _NAME_CELLS)} {what}{cause}"
         return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}{cause}"
+
+    def _causes(self) -> str:
+        """The cause of all failures, or the most frequent ones with their counts."""
+        messages = Counter(failure.error_message or "" for failure in self.failures)
+        texts = {short_cause(message) or cause_text(message, _MAX_CAUSE_CELLS, "…") for message in messages}
+        return texts.pop() if len(texts) == 1 else causes_text(messages, MAX_CAUSES, _CAUSE_CELLS)
 
 
 class _Compared(Struct, frozen=True):
@@ -193,6 +201,44 @@ class Alerts(Struct):
         else:
             all_settings = [self.of_services.get(cause[0], self.settings)]
         return timedelta(seconds=min(one.quiet_seconds for one in all_settings))
+
+
+class AlertNotices(Struct):
+    """Collects alerts, and makes one notification of those of a while: in between, the keys below it can be read.
+
+    Attributes:
+        pause_seconds: the shortest time from one notification to the next.
+    """
+
+    pause_seconds: float
+    _alerts: list[Alert] = field(default_factory=list)
+    _shown_at: float | None = None
+
+    def add(self, alerts: Iterable[Alert]) -> None:
+        """Add alerts, the oldest first."""
+        self._alerts.extend(alerts)
+
+    def due(self, at: float) -> Sequence[Alert]:
+        """Return the alerts of the notification that is due, and remove them; empty if none is. `at` is a monotonic time."""
+        if not self._alerts or (self._shown_at is not None and at - self._shown_at < self.pause_seconds):
+            return ()
+        self._shown_at, alerts, self._alerts = at, self._alerts, []
+        return alerts
+
+
+def notice_text(alerts: Iterable[Alert]) -> str:
+    """Alerts in one line, the most serious first: `4 uploads failed: 3 bad chunk hash, 1 wrong size · 1 upload newly stuck`."""
+    merged: dict[Trouble | None, Alert] = {}
+    for alert in alerts:
+        before = merged.get(alert.trouble, Alert(trouble=alert.trouble))
+        merged[alert.trouble] = Alert(
+            failures=before.failures + alert.failures,
+            trouble=alert.trouble,
+            rows=before.rows + alert.rows,
+            others=before.others + alert.others,
+        )
+    kinds = (Trouble.CONTRADICTORY, None, Trouble.STUCK)
+    return " · ".join(merged[kind].text for kind in kinds if kind in merged)
 
 
 def _ends_with(picture: Picture, trouble: Trouble, end: int) -> bool:

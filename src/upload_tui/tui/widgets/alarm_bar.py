@@ -1,7 +1,6 @@
 """The alarm line: everything that is wrong, the most serious first; hidden while all is well."""
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -14,17 +13,16 @@ from textual.reactive import reactive
 
 from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import Connection, ConnectionState, Funnel, Row, Trouble
-from upload_tui.text import age_text, sanitize, short_cause
+from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import MAX_CAUSES, causes_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.pending_list import pending_age_text
 from upload_tui.tui.widgets.status_bar import others_text, state_word
 
 __all__ = ["AlarmBar"]
 
-_MAX_CAUSES = 3
 _CAUSE_CELLS = 32
 """No cause gets more cells before each alarm has shown its own."""
 _EACH_CAUSE_CELLS = 24
@@ -246,18 +244,8 @@ def _note(sign: str, texts: Sequence[str], glyphs: Glyphs) -> _Alarm:
 
 def _causes_text(failures: Mapping[str, int], room: int, cause_cells: int) -> str:
     """`: 4 wrong size, 6 more`: as many causes as fit, with their counts, each in at most `cause_cells`."""
-    for shown in range(min(_MAX_CAUSES, len(failures)), 0, -1):
+    for shown in range(min(MAX_CAUSES, len(failures)), 0, -1):
         least = _EACH_CAUSE_CELLS if shown > 1 else _MIN_CAUSE_CELLS
-        if text := _longest(partial(_most_common_text, failures, shown), range(least, cause_cells + 1), room):
-            return text
+        if text := _longest(partial(causes_text, failures, shown), range(least, cause_cells + 1), room - 2):
+            return f": {text}"
     return ""
-
-
-def _most_common_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> str:
-    counts: Counter[str] = Counter()
-    for cause, count in failures.items():
-        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
-    causes = counts.most_common()
-    others = sum(count for _, count in causes[shown:])
-    texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
-    return f": {', '.join([*texts, *([f'{others:,} more'] if others else [])])}"
