@@ -43,7 +43,8 @@ _ALWAYS = """
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
     tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.notices tui.playback_app tui.preferences
     tui.upload_commands
-    tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.theme
+    tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.places
+    tui.appearance.theme
     tui.screens.dashboard tui.screens.query_screen tui.screens.session_screen tui.screens.views
     tui.widgets.activity_pane tui.widgets.alarm_bar tui.widgets.cached_lines tui.widgets.change_text
     tui.widgets.chunk_strip tui.widgets.chunk_summary tui.widgets.cursor_lines tui.widgets.footer tui.widgets.funnel

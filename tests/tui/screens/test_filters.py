@@ -15,7 +15,7 @@ from tests.tui.dashboards import mixed, names_in, opened, selected, toasts, unti
 from upload_tui.monitor import SortKey
 from upload_tui.testing import InMemorySession, an_upload, dashboard
 from upload_tui.tui import DisplayOptions, Preferences
-from upload_tui.tui.appearance.columns import ColumnKey, ColumnSpec
+from upload_tui.tui.appearance.columns import ColumnKey, ColumnSpec, parse_columns
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.funnel import StageCell
@@ -219,3 +219,17 @@ async def test_columns_that_do_not_fit_are_named_on_the_border() -> None:
         await pilot.press("c")
         await pilot.pause()
         assert "no room" in str(pilot.app.screen.query_one("#columns").get_option_at_index(3).prompt)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+@pytest.mark.parametrize(("uploads", "columns"), [([], ()), ([], ("name", "id", "note")), (mixed(), ())])
+async def test_no_column_is_named_that_was_not_chosen_or_while_there_are_no_rows(
+    uploads: list[dict[str, Any]], columns: tuple[str, ...], width: int
+) -> None:
+    async with opened(uploads, size=(width, 24)) as (pilot, _, table):
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        screen.display_options = DisplayOptions(zone=UTC, columns=parse_columns(columns))
+        await pilot.pause()
+        assert str(table.border_subtitle) == ""
+        assert width > 50 or table.left_out

@@ -13,6 +13,8 @@ from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import fit_to_width, widest
 
 __all__ = [
+    "MIN_PLACE_WIDTH",
+    "SHORT_PLACE_WIDTH",
     "STAGE_WORD_WIDTH",
     "TITLES",
     "TRACK_WIDTH",
@@ -165,8 +167,8 @@ _MIN_NOTE_WIDTH = 14
 _REASON_WIDTH = len("bad chunk hash: chunk 3")
 """A long name leaves this width to a reason."""
 _NAME_BESIDE_REASON = 20
-_MIN_PLACE_WIDTH = 11
-_SHORT_PLACE_WIDTH = 8
+MIN_PLACE_WIDTH = 11
+SHORT_PLACE_WIDTH = 8
 """Width of a default project or service column with shortened names if the space is short."""
 _WIDTHS = range(1, 201)
 
@@ -270,13 +272,13 @@ def _narrow(columns: Sequence[Column], width: int, texts: TextWidths) -> list[Co
     The size is dropped if name and notes could not be read well with it.
     """
     wide = [_set_place(column, widest(column.names) or column.width) for column in columns]
-    fitted = _narrow_places(wide, width, _MIN_PLACE_WIDTH, texts, _wanted_width)
+    fitted = _narrow_places(wide, width, MIN_PLACE_WIDTH, texts, _wanted_width)
     if _good_width(fitted, texts) > width:
         wide = [column for column in wide if column.key is not ColumnKey.SIZE]
-        fitted = _narrow_places(wide, width, _MIN_PLACE_WIDTH, texts, _wanted_width)
+        fitted = _narrow_places(wide, width, MIN_PLACE_WIDTH, texts, _wanted_width)
     if _min_width(fitted, texts) <= width:
         return fitted
-    short = _narrow_places(fitted, width, _SHORT_PLACE_WIDTH, texts, _min_width)
+    short = _narrow_places(fitted, width, SHORT_PLACE_WIDTH, texts, _min_width)
     return [
         replace(column, title="", width=_SIGNS_WIDTH) if column.key is ColumnKey.STAGE else column for column in short
     ]

@@ -20,6 +20,7 @@ from textual.strip import Strip
 from upload_tui.monitor import (
     EVERYTHING,
     Change,
+    ProjectRef,
     Rewound,
     Row,
     UploadChange,
@@ -32,6 +33,7 @@ from upload_tui.monitor import (
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.places import places_of
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
 from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
@@ -66,6 +68,7 @@ class ChangeLogView(CursorLines, can_focus=True):
     now: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, init=False)
     change_filter: reactive[ChangeFilter] = reactive(ChangeFilter, init=False)
+    projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False)
     project_ids: reactive[frozenset[str]] = reactive(frozenset, init=False, repaint=False)
     """The projects whose changes are shown; empty means all."""
     is_scrolled_back: reactive[bool] = reactive(False, init=False, repaint=False)
@@ -178,10 +181,6 @@ class ChangeLogView(CursorLines, can_focus=True):
         """Post that the title changed."""
         self.post_message(self.TitleChanged())
 
-    def watch_display_options(self) -> None:
-        """Repaint."""
-        self.refresh()
-
     # Keys and mouse
 
     def on_click(self, event: events.Click) -> None:
@@ -278,8 +277,9 @@ class ChangeLogView(CursorLines, can_focus=True):
         has_cursor = number == self._cursor and self.has_focus
         background = "changes--cursor" if has_cursor else ""
         bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
-        pieces = (bar, *change_pieces(self._shown_changes[number], self.now, self.display_options, width - 1))
-        segments = [Segment(text, self.style_on(component_class, background)) for text, component_class in pieces]
+        change, places = self._shown_changes[number], places_of(self.projects)
+        pieces = change_pieces(change, self.now, self.display_options, width - 1, places)
+        segments = [Segment(text, self.style_on(name, background)) for text, name in (bar, *pieces)]
         return Strip(segments).adjust_cell_length(width, self.style_on("", background))
 
     def _empty_text(self) -> str:

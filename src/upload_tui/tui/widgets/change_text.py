@@ -24,6 +24,7 @@ from upload_tui.status import Stage
 from upload_tui.text import clock_text, duration_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
+from upload_tui.tui.appearance.places import Places
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
 
 __all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_anomalies", "unfolded"]
@@ -96,6 +97,10 @@ class ChangeFilter(Struct, frozen=True):
 _LABEL_CELLS = 11
 _LABEL_FROM_WIDTH = 72
 _MIN_NAME_CELLS = 12
+_LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE = 32, 50
+"""Cells that a name and a note such as `bad chunk hash` have together beside the name of a project."""
+_GAP = "  "
+_NO_PLACES = Places()
 _QUIET, _ERROR = "changes--quiet", "changes--error"
 
 CHANGE_CLASSES = frozenset(
@@ -105,13 +110,18 @@ CHANGE_CLASSES = frozenset(
 
 
 def change_pieces(
-    change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int
+    change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int, places: Places = _NO_PLACES
 ) -> Sequence[tuple[str, str]]:
-    """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign."""
+    """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign.
+
+    Of several projects (`places`), a line names its own if there is room.
+    """
     glyphs = display_options.glyphs
     time = f"{clock_text(change.happened_on, now or change.at, display_options.zone):>8} "
     label_cells = _LABEL_CELLS if width >= _LABEL_FROM_WIDTH else 0
     room = max(width - len(time) - 2 - label_cells, 0)
+    place = _place_text(change, places, room, glyphs)
+    room -= cell_len(place)
     sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
     if isinstance(change, StageWithAnomalies):
         names = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in change.anomalies)
@@ -122,10 +132,17 @@ def change_pieces(
         (time, _QUIET),
         (f"{sign} ", component_class),
         (fit_to_width(label, label_cells), component_class if component_class == _ERROR else _QUIET),
+        (place, _QUIET),
         (name, ""),
         (f" {glyphs.dot} " if note else "", _QUIET),
         (note, note_class),
     )
+
+
+def _place_text(change: UploadChange, places: Places, room: int, glyphs: Glyphs) -> str:
+    """The name of the change's project, and the blanks after it; empty if there is only one project, or no room."""
+    cells = places.cells(room - len(_GAP), _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
+    return places.text(change.upload, cells, glyphs.ellipsis) + _GAP if cells else ""
 
 
 def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str]:

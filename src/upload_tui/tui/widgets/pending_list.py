@@ -9,8 +9,9 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import ProjectRef, Row, WaitsFor
 from upload_tui.status import Certainty, Origin, Stage
-from upload_tui.text import age_text, duration_text, percent_text, sanitize, size_text
+from upload_tui.text import age_text, duration_text, percent_text, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.places import places_of
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
@@ -124,6 +125,8 @@ def pending_details(row: Row, now: datetime) -> Iterator[str]:
 
 
 _MIN_NAME_CELLS, _MAX_NAME_CELLS, _NAME_STEP_CELLS = 12, 40, 4
+_LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE = 31, 48
+"""Cells that a name and a reason such as `stuck: verifying` have together beside the name of a project."""
 _AGE_CELLS = 7
 _FIXED_CELLS = _AGE_CELLS + 5
 """Cells of the sign, the age and the blanks between the parts of a line."""
@@ -136,7 +139,7 @@ class PendingList(DiffedText):
 
     The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
     number of lines there is space for; `is_known` is False until something is known about the uploads. Of several
-    `projects`, a line names its own.
+    `projects`, a line names its own if there is room.
     """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
@@ -146,7 +149,7 @@ class PendingList(DiffedText):
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_known: reactive[bool] = reactive(True, repaint=False)
-    projects: reactive[Sequence[ProjectRef]] = reactive((), repaint=False)
+    projects: reactive[tuple[ProjectRef, ...]] = reactive((), repaint=False)
 
     _titled_counts: tuple[int, int, int] | None = None
 
@@ -176,7 +179,8 @@ class PendingList(DiffedText):
         ellipsis = self.display_options.glyphs.ellipsis
         if not self.rows:
             return Content.styled("Nothing pending." if self.is_known else f"Loading{ellipsis}", "$quiet")
-        width = self.size.width
+        place_cells = self._place_cells
+        width = self.size.width - (place_cells and place_cells + 1)
         # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.
         share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
         room = width - _FIXED_CELLS - share
@@ -187,32 +191,34 @@ class PendingList(DiffedText):
         longest = -(-max(map(cell_len, names)) // _NAME_STEP_CELLS) * _NAME_STEP_CELLS
         pairs = zip(self._shown, names, strict=True)
         return Content("\n").join(
-            self._line(row, fit_to_width(name, min(limit, longest)), self.now) for row, name in pairs
+            self._line(row, fit_to_width(name, min(limit, longest)), place_cells, self.now) for row, name in pairs
         )
 
-    def _line(self, row: Row, name: str, now: datetime) -> Content:
-        is_late = row.lateness.is_stuck or row.lateness.is_overdue
+    @property
+    def _place_cells(self) -> int:
+        """The cells of a project's name; 0 if there is only one project, or no room."""
+        room = self.size.width - _FIXED_CELLS - 1
+        return places_of(self.projects).cells(room, _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
+
+    def _line(self, row: Row, name: str, place_cells: int, now: datetime) -> Content:
+        is_late, ellipsis = row.lateness.is_stuck or row.lateness.is_overdue, self.display_options.glyphs.ellipsis
         age = pending_age_text(row, now)
-        wait = self._wait_text(row, now, self.size.width - cell_len(name) - _FIXED_CELLS)
+        place = f" {places_of(self.projects).text(row, place_cells, ellipsis)}" if place_cells else ""
+        wait = self._wait_text(row, now, self.size.width - cell_len(name) - cell_len(place) - _FIXED_CELLS)
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
             (name, "$faint" if row.is_stale and row.trouble is None else ""),
             (f" {fit_to_width(age, _AGE_CELLS, align_right=True)}", "$overdue bold" if is_late else "$quiet"),
+            (place, "$quiet"),
             (f"  {wait}", "$overdue" if is_late else "$quiet"),
         )
-
-    def _place(self, row: Row) -> Iterator[str]:
-        """Yield the project of a row, after its service if there are several; nothing for a single project."""
-        if len(self.projects) > 1:
-            service = f"{self.display_options.service_title(row.service)}/" if self.display_options.services else ""
-            yield f"in {sanitize(f'{service}{row.project_name or row.project_id}')}"
 
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
         reasons = _reason_texts(row)
         text = _first_that_fits(reasons, width)
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
-        for detail in [*self._place(row), *pending_details(row, now)]:
+        for detail in pending_details(row, now):
             if len(text) + 2 + len(detail) > width:
                 break
             text = f"{text}, {detail}"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from upload_tui.monitor import ProjectRef, Query, Row
+from upload_tui.monitor import Query, Row
 from upload_tui.monitor.model import Lateness, WaitsFor
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload
@@ -52,13 +52,6 @@ def test_a_line_shows_why_the_upload_is_pending(
 def test_a_line_shows_as_many_details_as_fit(width: int, count: int) -> None:
     phrases = PendingList()._wait_text(row_with(ON_TIME, Stage.COMPLETED, 1.0), NOW, width).split(", ")
     assert [phrase.split()[0] for phrase in phrases] == ["verifying", "typically", "about", "1"][:count]
-
-
-@pytest.mark.parametrize(("projects", "text"), [(1, "verifying"), (2, "verifying, in Genome")])
-def test_a_line_names_the_project_if_there_are_several(projects: int, text: str) -> None:
-    pending = PendingList()
-    pending.projects = (ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Plates"))[:projects]
-    assert pending._wait_text(row_with(Lateness(), Stage.COMPLETED, 1.0), NOW, 80) == text
 
 
 @pytest.mark.parametrize(

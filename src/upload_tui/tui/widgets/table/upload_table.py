@@ -380,8 +380,9 @@ class TitledTable(UploadTable):
             yield f"updated {age_text(seconds)} ago"
 
     def _subtitle(self) -> Content:
-        """The columns that do not fit."""
-        left_out = ", ".join(TITLES[key] for key in self.left_out)
+        """The columns that the user chose and that do not fit."""
+        is_chosen = bool(self.display_options.columns_of(self.view_kind))
+        left_out = ", ".join(TITLES[key] for key in self.left_out) if is_chosen and self.total else ""
         line = f"no room for {left_out}" if left_out else ""
         return Content(
             truncate_at_word(line, self.outer_size.width - _FRAME_CELLS, self.display_options.glyphs.ellipsis)
