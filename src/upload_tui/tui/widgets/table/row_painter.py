@@ -138,7 +138,7 @@ class RowPainter:
             several_projects=view.several_projects,
             several_services=bool(display_options.services),
             specs=view.specs,
-            names={ColumnKey.PROJECT: view.project_names, ColumnKey.SERVICE: services},
+            names={ColumnKey.PROJECT: _own_names(view.project_names, services), ColumnKey.SERVICE: services},
             texts=texts,
         )
 
@@ -242,6 +242,12 @@ class RowPainter:
             if x < edge:
                 return column
         return None
+
+
+def _own_names(names: tuple[str, ...], services: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of projects without the service before them (`east/Genome`), which has a column of its own."""
+    parts = (name.partition("/") for name in names)
+    return tuple(rest if rest and service in services else f"{service}{slash}{rest}" for service, slash, rest in parts)
 
 
 def _union(texts: TextWidths, others: TextWidths) -> TextWidths:
