@@ -62,8 +62,8 @@ def test_a_hostile_name_stays_in_its_argument_and_in_its_part_of_the_address(nam
         else:
             assert template.startswith("-") or not argument.startswith("-")
             assert "\0" not in argument
-    assert rendered_arguments(("program", "--", "{name}"), values)[2] == values["name"]
-    if url := values["upload_url"]:
+    assert rendered_arguments(("program", "--", "{name}"), values)[2] == values.fields["name"]
+    if url := values.fields["upload_url"]:
         parts = urlsplit(url)
         assert (parts.scheme, parts.netloc, parts.path.count("/"), parts.fragment) == ("https", "dds.test", 3, "")
         assert parts.query.count("&") == 0
@@ -100,8 +100,11 @@ def test_fields_are_checked(arguments: Sequence[str], message: str) -> None:
 
 
 def test_values_that_would_be_another_page_have_none() -> None:
-    assert argument_values(detail_of(".."), "https://dds.test/{name}")["upload_url"] == ""
-    assert argument_values(detail_of("a b/c"), "https://dds.test/{name}")["upload_url"] == "https://dds.test/a%20b%2Fc"
+    assert argument_values(detail_of(".."), "https://dds.test/{name}").fields["upload_url"] == ""
+    assert (
+        argument_values(detail_of("a b/c"), "https://dds.test/{name}").fields["upload_url"]
+        == "https://dds.test/a%20b%2Fc"
+    )
 
 
 def detail_with_url(url: object) -> Detail:
@@ -119,7 +122,7 @@ def detail_with_url(url: object) -> Detail:
     "https://x/0b2f5a1c-8f3a-4d6f-9c2b-7e2fb0a1c2d3",
 ])  # fmt: skip
 def test_the_page_of_an_upload_of_a_source_is_the_address_that_it_printed(url: str) -> None:
-    assert argument_values(detail_with_url(url), "https://dds.test/{id}")["upload_url"] == url
+    assert argument_values(detail_with_url(url), "https://dds.test/{id}").fields["upload_url"] == url
 
 
 @pytest.mark.parametrize("url", ["ftp://x/a", "javascript:alert(1)", "x.test/a", "HTTP:/x", "/a",
@@ -130,7 +133,7 @@ def test_an_address_of_a_source_that_is_no_page_is_named(url: object) -> None:
     assert "hunter2" not in detail.raw
     with pytest.raises(ValueError, match=re.escape("its url is not an http(s) address")):
         rendered_arguments(("open", "{upload_url}"), argument_values(detail, ""))
-    assert argument_values(detail, "https://dds.test/{id}")["upload_url"] == "https://dds.test/u"
+    assert argument_values(detail, "https://dds.test/{id}").fields["upload_url"] == "https://dds.test/u"
 
 
 SECRETS = ["//x/a?X-Amz-Signature=hunter2", "//x/#%74oken=hunter2", "//x/?a=1;session=hunter2"]

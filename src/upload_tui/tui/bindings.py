@@ -63,32 +63,30 @@ def _recent_keys(prefix: str, what: str) -> Sequence[Binding]:
     ]
 
 
+def _cursor_keys(prefix: str, line: str, *, first: str, last: str) -> Sequence[Binding]:
+    """The keys that move a cursor through lines, each of which is a `line`."""
+    return (
+        _key("j,down", "move(1)", "Down", f"Next {line}", f"{prefix}.down"),
+        _key("k,up", "move(-1)", "Up", f"Previous {line}", f"{prefix}.up"),
+        _key("n", "match(1)", "Next match", "Go to the next match", f"{prefix}.next_match"),
+        _key("N", "match(-1)", "Previous match", "Go to the previous match", f"{prefix}.previous_match"),
+        _key("g,home", "first", "First", first, f"{prefix}.first"),
+        _key("G,end", "last", "Last", last, f"{prefix}.last"),
+        _key("pagedown", "page(1)", "Page down", "One page down", f"{prefix}.page_down"),
+        _key("pageup", "page(-1)", "Page up", "One page up", f"{prefix}.page_up"),
+        _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", f"{prefix}.half_down"),
+        _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", f"{prefix}.half_up"),
+    )
+
+
 TABLE_KEYS = (
-    _key("j,down", "move(1)", "Down", "Next upload", "table.down"),
-    _key("k,up", "move(-1)", "Up", "Previous upload", "table.up"),
-    _key("n", "match(1)", "Next match", "Go to the next match", "table.next_match"),
-    _key("N", "match(-1)", "Previous match", "Go to the previous match", "table.previous_match"),
-    _key("g,home", "first", "First", "First upload", "table.first"),
-    _key("G,end", "last", "Last", "Last upload", "table.last"),
-    _key("pagedown", "page(1)", "Page down", "One page down", "table.page_down"),
-    _key("pageup", "page(-1)", "Page up", "One page up", "table.page_up"),
-    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "table.half_down"),
-    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "table.half_up"),
+    *_cursor_keys("table", "upload", first="First upload", last="Last upload"),
     _key("enter", "open", "Open", "Open the upload", "table.open", footer_key="Enter"),
     _key("m", "mark", "Mark", "Mark the upload; copying and exporting then apply to all marked", "table.mark"),
 )
 
 TAIL_KEYS = (
-    _key("j,down", "move(1)", "Down", "Next change", "activity.down"),
-    _key("k,up", "move(-1)", "Up", "Previous change", "activity.up"),
-    _key("n", "match(1)", "Next match", "Go to the next match", "activity.next_match"),
-    _key("N", "match(-1)", "Previous match", "Go to the previous match", "activity.previous_match"),
-    _key("g,home", "first", "First", "Oldest change", "activity.first"),
-    _key("G,end", "last", "Last", "Newest change, and follow it", "activity.last"),
-    _key("pagedown", "page(1)", "Page down", "One page down", "activity.page_down"),
-    _key("pageup", "page(-1)", "Page up", "One page up", "activity.page_up"),
-    _key("ctrl+d", "page(0.5)", "Half down", "Half a page down", "activity.half_down"),
-    _key("ctrl+u", "page(-0.5)", "Half up", "Half a page up", "activity.half_up"),
+    *_cursor_keys("activity", "change", first="Oldest change", last="Newest change, and follow it"),
     _key("enter", "open", "Open", "Open the change's upload", "activity.open", footer_key="Enter"),
     _key("y", "screen.copy_id", "Copy id", "Copy the id of the change's upload", "activity.copy"),
     *(

@@ -20,6 +20,7 @@ from upload_tui.redaction import HIDDEN, page_problem
 from upload_tui.status import Origin
 
 __all__ = [
+    "ArgumentValues",
     "ChangeHook",
     "CommandOutput",
     "CommandResult",
@@ -33,10 +34,20 @@ __all__ = [
 _FIELD = lazy_pattern(r"\{\{(\w+)\}\}|\{(\w+)\}")
 """`{{name}}` is the text `{name}`, `{name}` a field."""
 _ADDED_FIELDS = ("by", "upload_url")
-_URL_PROBLEM = "no page"
-"""Why there is no page; no name of a field."""
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "fish", "ksh", "mksh", "zsh"})
 _OPTIONS_END = "--"
+
+
+class ArgumentValues(Struct, frozen=True):
+    """What the arguments of a command can have of an upload.
+
+    Attributes:
+        fields: its fields as texts; unknown ones are empty.
+        page_problem: why it has no page, for an empty `upload_url`.
+    """
+
+    fields: Mapping[str, str]
+    page_problem: str
 
 
 class CommandResult(Struct, frozen=True):
@@ -138,18 +149,15 @@ def _has_field_in_script(options: tuple[str, str]) -> bool:
     return is_script and any(_fields_of(script))
 
 
-def argument_values(detail: Detail, url_template: str) -> Mapping[str, str]:
-    """The fields of an upload as texts; unknown ones are empty. `url_template` is the setting `upload_url`."""
+def argument_values(detail: Detail, url_template: str) -> ArgumentValues:
+    """The values of an upload. `url_template` is the setting `upload_url`."""
     record: Mapping[str, Any] = {**flat_upload(upload_record(detail)), "by": detail.row.uploader}
     values = {name: _text(value) for name, value in record.items()}
     line = json.loads(detail.raw or "{}") if detail.upload.origin is Origin.SOURCE else None
     url = _text(line.get("url")) if isinstance(line, dict) else ""
     problem = _url_problem(url)
-    return {
-        **values,
-        "upload_url": _page(values, url_template) if problem or not url else url,
-        _URL_PROBLEM: problem or "it has no page; set upload_url in the profile",
-    }
+    page = _page(values, url_template) if problem or not url else url
+    return ArgumentValues({**values, "upload_url": page}, problem or "it has no page; set upload_url in the profile")
 
 
 def _url_problem(url: str) -> str:
@@ -179,7 +187,7 @@ def _page(values: Mapping[str, str], url_template: str) -> str:
     return _FIELD.sub(lambda match: quote(values[match[2]], safe="") if match[2] else f"{{{match[1]}}}", url_template)
 
 
-def rendered_arguments(arguments: Sequence[str], values: Mapping[str, str]) -> tuple[str, ...]:
+def rendered_arguments(arguments: Sequence[str], values: ArgumentValues) -> tuple[str, ...]:
     """The arguments with the values of an upload.
 
     Raises:
@@ -187,9 +195,9 @@ def rendered_arguments(arguments: Sequence[str], values: Mapping[str, str]) -> t
     """
     rendered: list[str] = []
     for template in arguments:
-        if "upload_url" in _fields_of(template) and not values["upload_url"]:
-            raise ValueError(values[_URL_PROBLEM])
-        text = _FIELD.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
+        if "upload_url" in _fields_of(template) and not values.fields["upload_url"]:
+            raise ValueError(values.page_problem)
+        text = _FIELD.sub(lambda match: values.fields[match[2]] if match[2] else f"{{{match[1]}}}", template)
         if text.startswith("-") and not template.startswith("-") and _OPTIONS_END not in arguments[: len(rendered)]:
             raise ValueError(f"{text[:40]} would be an option of {arguments[0]}; put -- before {template}")
         rendered.append(text)

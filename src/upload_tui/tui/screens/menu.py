@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from fractions import Fraction
 from typing import ClassVar, TypeVar
 
 from textual import events, on
@@ -198,7 +199,6 @@ def export_menu(marked_count: int) -> MenuScreen:
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
 
 
-_MAX_MENU_CELLS = 90
 _MENU_FRAME_CELLS = 6
 """The border of a menu, the blanks beside a line, and the room for a scroll bar."""
 _MIN_NAME_CELLS = 12
@@ -244,12 +244,18 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
         if self._is_by_trouble:
             projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
         text = (self._search or "").casefold()
-        room = min(_MAX_MENU_CELLS, self.size.width * 9 // 10) - _MENU_FRAME_CELLS
-        self.replace_lines(_project_lines(projects, room, self._counts, text))
+        self.replace_lines(_project_lines(projects, self._room, self._counts, text))
         title = f"Projects {len(self._session.projects):,}"
         title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
         searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
         self.query_one(OptionList).border_title = Content(title + searched)
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line, by the width that the stylesheet gives the menu; the layout is not yet made."""
+        styles, whole = self.query_one(OptionList).styles, Fraction(self.size.width)
+        widths = [one.resolve(self.size, self.size, whole) for one in (styles.width, styles.max_width) if one]
+        return int(min(widths)) - _MENU_FRAME_CELLS
 
     def on_resize(self) -> None:
         """Fit the lines into the new width."""

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from upload_tui.monitor import Row
 from upload_tui.status import Stage
-from upload_tui.text import duration_text, find_folded, plural, sanitize, size_text
+from upload_tui.text import duration_text, find_folded, percent_text, plural, sanitize, size_text
 from upload_tui.tui.appearance.columns import (
     STAGE_WORD_WIDTH,
     TRACK_WIDTH,
@@ -293,9 +293,7 @@ def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     if not row.size_bytes:
         return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
-    is_more = row.chunk_bytes > row.size_bytes
-    # 100% only if all was received, as in the list of what waits
-    percent = ">100%" if is_more else f" {int(share * 100):3}%"
+    percent = f" {percent_text(row.chunk_bytes, row.size_bytes):>4}"
     if width < _BAR_CELLS + len(percent):  # a cut bar would look full
         return ((fit_to_width(percent.strip(), width), ""),)
     full = int(share * _BAR_CELLS)
