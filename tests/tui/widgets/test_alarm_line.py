@@ -423,3 +423,32 @@ async def test_an_age_is_the_same_in_the_row_the_pane_the_funnel_and_the_alarm_l
         assert age in pilot.app.screen.query_one(PendingList).text().plain
         summary = next(one for one in session.picture.funnel().stages if one.stage is row.stage)
         assert least_age_text(summary.oldest_since or NOW, NOW, summary.oldest_read_on) == age
+
+
+PARTIAL = Connection(
+    state=ConnectionState.RETRYING,
+    since=NOW,
+    next_try_on=NOW + timedelta(seconds=3),
+    reason="partial: exit code 1: connection refused",
+)
+UNCACHED = (
+    "Nothing is cached in this session: cannot use the store /home/ada/.cache/store.db (database or disk is full)"
+)
+
+
+@pytest.mark.parametrize(
+    ("width", "reason", "text"),
+    [
+        (58, PARTIAL.reason, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ partial"),
+        (78, PARTIAL.reason, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ partial: exit code 1…"),
+        (120, PARTIAL.reason, f"✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ {PARTIAL.reason} · retry in 3s"),
+        (58, UNCACHED, "✗ 1 failed · ▲ 1 stuck 2h 00m · ◌ not cached: disk is full"),
+        (78, UNCACHED, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ not cached: disk is full"),
+        (40, UNCACHED, "✗ 1 failed · ▲ 1 stuck · ◌ not cached"),
+    ],
+)
+def test_what_makes_the_picture_incomplete_is_named_before_causes_get_room(width: int, reason: str, text: str) -> None:
+    stages = (StageSummary(Stage.COMPLETED, count=1, stuck=1, oldest_since=NOW - timedelta(hours=2)),)
+    notice = "" if reason == PARTIAL.reason else reason
+    funnel = Funnel(stages, notice, {Trouble.FAILED: 1}, failures={"no room left": 1})
+    assert line_of(Connection(state=ConnectionState.LIVE, since=NOW) if notice else PARTIAL, funnel, width) == text

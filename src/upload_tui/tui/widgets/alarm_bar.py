@@ -37,6 +37,11 @@ _NAME_CELLS = (24, 12)
 """Cells of the name of what fails, if there is room and if there is not."""
 _WORKER_NOTICE = "verification worker appears down"
 _SILENCE_NOTICE = "none verified for"
+_UNCACHED_NOTICE = "Nothing is cached in this session: "
+_OF_DATABASE = "database or "
+"""SQLite's reason is `database or disk is full`."""
+_PARTIAL = "partial"
+"""So begins the reason of a source that could not list everything."""
 _URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
 """The path of a URL. Without it, a long reason still fits into the line."""
 _URL = lazy_pattern(r"(?: (?:at|by|from|of|on|to) |:? ?)https?://\S+")
@@ -134,7 +139,12 @@ class AlarmBar(DiffedText):
             name = truncate_middle(connection.name, _NAME_CELLS[0], glyphs.ellipsis)
             named = f"{name}: {reason}{others_text(connection, is_short=False)}" if name else reason
             retry = f" {glyphs.dot} {retry}" if (retry := _retry_text(connection, now)) else ""
-            yield _note(glyphs.waiting, [f"{named}{retry}", named, reason], glyphs)
+            if reason.startswith(_PARTIAL):
+                words = [f"{name}: {_PARTIAL}", _PARTIAL] if name else [_PARTIAL]
+                cause = reason.removeprefix(_PARTIAL)
+                yield _named_note(words, [f"{cause}{retry}", cause], glyphs)
+            else:
+                yield _note(glyphs.waiting, [f"{named}{retry}", named, reason], glyphs)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
@@ -155,6 +165,10 @@ class AlarmBar(DiffedText):
     def _notice(self, notice: str) -> _Alarm:
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
         glyphs = self.display_options.glyphs
+        title, is_uncached, why = notice.partition(_UNCACHED_NOTICE)
+        if is_uncached:
+            causes = [f": {why}", f": {why.rpartition('(')[2].rstrip(')').removeprefix(_OF_DATABASE)}"]
+            return _named_note([f"{title}not cached", "not cached"], causes, glyphs)
         title, is_worker, details = notice.partition(_WORKER_NOTICE)
         if not is_worker:  # no verification for a while is a fact, which a working worker may show as well
             return _note("" if _SILENCE_NOTICE in notice else glyphs.waiting, [notice], glyphs)
@@ -240,6 +254,18 @@ def _note(sign: str, texts: Sequence[str], glyphs: Glyphs) -> _Alarm:
         )
 
     return _Alarm(_Level.NOTE, ("",), details)
+
+
+def _named_note(words: Sequence[str], causes: Sequence[str], glyphs: Glyphs) -> _Alarm:
+    """`◌ partial: exit code 1`: a note whose words are always shown, and its cause, the longest text first, if there is room."""
+
+    def details(room: int, cause_cells: int) -> str:
+        if cause_cells < _WHOLE_CELLS:
+            return ""
+        cut = truncate_at_word(causes[-1], room, glyphs.ellipsis) if room >= _MIN_CAUSE_CELLS else ""
+        return _first_that_fits(causes, room) or cut
+
+    return _Alarm(_Level.NOTE, tuple(f"{glyphs.waiting} {word}" for word in words), details)
 
 
 def _causes_text(failures: Mapping[str, int], room: int, cause_cells: int) -> str:

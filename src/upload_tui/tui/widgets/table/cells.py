@@ -221,7 +221,8 @@ def note_widths(row: Row, display_options: DisplayOptions) -> tuple[int, frozens
     if row.is_contradictory and not row.is_gone:
         return 0, _badge_forms(len(_NOT_WHOLE), _contradictory_texts(row))
     if row.lateness.is_stuck and not row.is_gone:
-        return 0, _badge_forms(_BADGE_CELLS, pending_reasons(row))
+        sign_cells = int(row.is_stale or row.is_least_age)  # of a least age: `>2h 13m`
+        return 0, _badge_forms(_BADGE_CELLS + sign_cells, pending_reasons(row))
     shown = "".join(text for text, _ in _note_pieces(row, row.read_on, display_options, _BADGE_CELLS))
     forms = {cell_len(shown.rstrip()), len(_lateness_text(row))}
     return 0, frozenset(forms)
