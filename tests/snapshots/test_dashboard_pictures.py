@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -13,11 +14,20 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
-from upload_tui.monitor import CombinedSession, Connection, ConnectionState, ReplaySession, read_recording
+from upload_tui.errors import StorageResetError
+from upload_tui.monitor import (
+    CombinedSession,
+    Connection,
+    ConnectionState,
+    InMemoryPicture,
+    ReplaySession,
+    Store,
+    read_recording,
+)
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.testing.animation import animate, take_frames
 from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
-from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, read_queue
+from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, read_queue
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -200,6 +210,34 @@ def tried_again() -> InMemorySession:
     )
 
 
+def own_states() -> InMemorySession:
+    states = {"quarantined": 108_000, "archived": 600, "being replicated to tape": 90}
+    own = [
+        an_upload(f"held-{n}.h5", initiated=seconds + 60, status_shape=StatusShape.B)
+        for n, seconds in enumerate(states.values())
+    ]
+    for upload, (name, seconds) in zip(own, states.items(), strict=True):
+        state = {"state": name, "state_on": format_time(NOW - timedelta(seconds=seconds))}
+        upload["status"] = {"current": state, "prior": [upload["status"]["current"]]}
+    return InMemorySession(sample_uploads(*own))
+
+
+def full_disk() -> InMemorySession:
+    """The file of the store cannot grow any more: the session goes on with a copy in memory."""
+    session = live()
+    store = Store(Path(".cache/upload-tui/example.org.db"))
+    session.picture.close()
+    session.picture = InMemoryPicture(
+        sample_uploads(), clock=session.clock, service="https://example.org", store=store, freshness=session._freshness
+    )
+    (pages,) = store.db.execute("PRAGMA page_count").fetchone()
+    store.db.execute(f"PRAGMA max_page_count = {pages}")
+    with suppress(StorageResetError):
+        session.publish(*(an_upload(f"scan-{n:04d}.tiff", initiated=60 + n) for n in range(1000)))
+    session.picture.update(*sample_uploads())
+    return session
+
+
 def hostile() -> InMemorySession:
     names = [
         "\x1b]0;owned\x07.txt",
@@ -265,6 +303,14 @@ STATES: Mapping[str, State] = {
         "The only stuck upload of 31 projects first, then failures, each with its project and its reason.",
         many_projects,
     ),
+    "own-states": State(
+        "The stuck upload first; states of the service's own have their sign and name, no colour, and a number in the title.",
+        own_states,
+    ),
+    "full-disk": State(
+        "The stuck upload first; the alarm line ends with what is not cached, and why if there is room.",
+        full_disk,
+    ),
     "hostile": State(
         "Names with escapes, markup, overrides, wide characters and 10,000 characters: columns stay aligned.", hostile
     ),
@@ -274,8 +320,11 @@ STATES: Mapping[str, State] = {
 
 @every_size
 @pytest.mark.parametrize("state", STATES)
-def test_states(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
+def test_states(
+    snap_compare: Compare, state: str, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """See the captions in `STATES`."""
+    monkeypatch.chdir(tmp_path)
     session = STATES[state].session()
     assert snap_compare(dashboard(session), terminal_size=size)
     session.close()
