@@ -28,7 +28,7 @@ async def test_failures_appear_in_the_open_dialog_and_the_highlight_stays_on_its
         later = [an_upload(f"hash-{n}", completed=60, error=9, message=CHUNK_HASH_DIFFERS) for n in range(3)]
         session.publish(*later)
         await until(pilot, lambda: menu.option_count == 2)
-        assert menu.border_title == "Failures by cause (4, 3 in trouble)"
+        assert menu.border_title == "Failures 4 (3 in trouble) by cause"
         assert menu.highlighted == 1  # the new cause has more uploads
         await pilot.press("enter")
         await pilot.pause()
@@ -43,7 +43,7 @@ async def test_an_open_dialog_without_failures_shows_the_first() -> None:
         menu = pilot.app.screen.query_one(OptionList)
         assert "No upload has failed" in str(menu.get_option_at_index(0).prompt)
         session.publish(an_upload("first", completed=60, error=50, message=SIZE_DIFFERS))
-        await until(pilot, lambda: menu.border_title == "Failures by cause (1)")
+        await until(pilot, lambda: menu.border_title == "Failures 1 by cause")
         prompt = menu.get_option_at_index(0).prompt
         assert isinstance(prompt, HangingLines)
         assert f"1  wrong size: {SIZE_DIFFERS}" in prompt.wrapped(200).plain

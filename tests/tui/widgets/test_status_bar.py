@@ -58,10 +58,11 @@ async def test_the_number_of_requests_is_shown_in_a_wide_line(columns: int, budg
         (ConnectionState.RETRYING, 80, "example.org · Genome  ◌ retrying in 12s"),
         (ConnectionState.OFFLINE, 100, "example.org · Genome  ✗ offline since 08:45:53, retry in 12s"),
         (ConnectionState.OFFLINE, 80, "example.org · Genome  ✗ offline, retry in 12s"),
-        (ConnectionState.OFFLINE, 60, "example.o… · Genome ✗ offline"),
+        (ConnectionState.OFFLINE, 60, "examp….org · Genome ✗ offline"),
+        (ConnectionState.NOT_ALLOWED, 60, "upload-tui Genome ✗ token rejected"),
         (ConnectionState.NOT_ALLOWED, 80, "example.org · Genome  ✗ token rejected"),
     ],
-    ids=["retrying", "offline-wide", "offline", "offline-narrow", "token-rejected"],
+    ids=["retrying", "offline-wide", "offline", "offline-narrow", "token-rejected-narrow", "token-rejected"],
 )
 async def test_what_is_watched_is_shown_before_details_of_an_outage(
     state: ConnectionState, columns: int, text: str

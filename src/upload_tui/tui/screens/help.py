@@ -150,7 +150,7 @@ def _legend(glyphs: Glyphs) -> Iterator[tuple[str, str]]:
         f"{glyphs.own_state} other",
         "a state of the service's own, neither pending nor over; stage:unknown finds them",
     )
-    yield "age", "how long in its stage; >8s: that long when it was last read, since when it may have moved on"
+    yield "age", "how long in its stage; >8s: 8s when it was last read, perhaps longer by now"
     chunks = (
         (glyphs.chunk, "received"),
         (glyphs.outstanding, "outstanding"),

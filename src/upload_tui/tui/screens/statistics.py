@@ -62,8 +62,8 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         menu = self.query_one(OptionList)
         total, funnel = sum(group.count for group in self._groups), self._session.picture.funnel(self._project_ids)
         in_trouble = funnel.troubles.get(Trouble.FAILED, 0)
-        others = "" if in_trouble == total else f", {in_trouble:,} in trouble"  # older and acknowledged ones are not
-        menu.border_title = f"Failures by cause ({total:,}{others})"
+        others = "" if in_trouble == total else f" ({in_trouble:,} in trouble)"  # older and acknowledged ones are not
+        menu.border_title = f"Failures {total:,}{others} by cause"
         self.replace_options([(_key(group), self._text(group)) for group in self._groups])
         if not self._groups and not menu.option_count:
             menu.add_option(Option("No upload has failed.", disabled=True))

@@ -83,7 +83,7 @@ def _position(binding_id: str | None) -> int:
 class SearchTarget(StrEnum):
     """What is searched; the value is the hint in the empty line."""
 
-    UPLOADS = "words, -word, stage:error, is:stuck, size>1GB, by:NAME"
+    UPLOADS = "words, -word, is:stuck, size>1GB, by:NAME"
     CHANGES = "words, -word, stage:error, project:NAME, since:5m"
 
 

@@ -178,7 +178,7 @@ class PendingList(DiffedText):
             return Content("")
         ellipsis = self.display_options.glyphs.ellipsis
         if not self.rows:
-            return Content.styled("Nothing pending." if self.is_known else f"Loading{ellipsis}", "$quiet")
+            return Content.styled("Nothing pending." if self.is_known else "No data yet.", "$quiet")
         place_cells = self._place_cells
         width = self.size.width - (place_cells and place_cells + 1)
         # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.

@@ -37,7 +37,7 @@ _SHORT_NAME_CELLS = 12
 """The same if there is no room for what is watched."""
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
-_MIN_TITLE_CELLS = 4
+_MIN_TITLE_CELLS = 8
 """A title shortened to fewer cells gives way to the number of projects."""
 _AGE_FROM_WIDTH = 60
 """Width of the line from which on the age of the data is shown."""
@@ -155,12 +155,12 @@ class StatusBar(DiffedText):
         else:
             if room < min(cell_len(place), _MIN_PLACE_CELLS):  # what is watched comes before the name of the program
                 brand, room = Content(" "), room + brand.cell_length - 1
-        if len(self.projects) > 1 and cell_len(place) > room:
-            # The number stays whole: `…2 projects` would be another one.
-            count = f"{len(self.projects):,} projects"
-            title = truncate_middle(self.title, room - len(count) - 3, self._glyphs.ellipsis)
+        if names and cell_len(place) > room:
+            # The number stays whole: `…2 projects` would be another one. So does a name: it says more than the address before it.
+            name = f"{len(self.projects):,} projects" if len(self.projects) > 1 else sanitize(names)
+            title = truncate_middle(self.title, room - cell_len(name) - 3, self._glyphs.ellipsis)
             has_title = cell_len(title) >= min(_MIN_TITLE_CELLS, cell_len(self.title))
-            place = f"{title} {self._glyphs.dot} {count}" if has_title else count
+            place = f"{title} {self._glyphs.dot} {name}" if has_title else name
         left = brand + self._middle(place, max(room, 0))
         if left.cell_length + right.cell_length > width:
             left = Content("")

@@ -6,6 +6,7 @@ from itertools import product
 from typing import ClassVar
 
 from msgspec.structs import replace
+from rich.cells import cell_len
 from textual import events, on
 from textual.binding import BindingType
 from textual.content import Content
@@ -18,25 +19,24 @@ from upload_tui.monitor import (
     ConnectionState,
     Funnel,
     ProjectRef,
-    Query,
     Row,
     SortKey,
     UploadKey,
     Where,
     text_terms,
 )
-from upload_tui.status import Stage
-from upload_tui.text import age_text, sanitize, span_text
+from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import RECENT_SPANS, TABLE_KEYS, key_of
-from upload_tui.tui.fitting import cause_text, truncate_at_word, truncate_middle
+from upload_tui.tui.bindings import TABLE_KEYS, key_of
+from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.table.query_text import SHORT_TROUBLE_ORDER, TROUBLE_ORDER, query_parts
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
 
-__all__ = ["TitledTable", "UploadTable", "query_parts"]
+__all__ = ["TitledTable", "UploadTable"]
 
 _HIGHLIGHT_SECONDS = 1.5
 _CURRENT_SECONDS = 15.0  # the title says how old an older picture is
@@ -231,8 +231,6 @@ class UploadTable(RowList, can_focus=True):
 
 _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
-_CAUSE_CELLS = 28
-"""Cells for a cause, a storage provider or an uploader in the title."""
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; `upload-tui doctor` finds the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
@@ -242,43 +240,6 @@ _UNKNOWN_TEXTS = {
     ConnectionState.PAUSED: "Paused before any data arrived. Press Space to resume.",
 }
 """Shown in place of rows while nothing is known, by the state of the connection."""
-
-
-def query_parts(query: Query, projects: tuple[ProjectRef, ...], options: DisplayOptions) -> list[str]:
-    """What a query selects and how it sorts, each part in a few words."""
-    parts = []
-    if query.stages:
-        parts.append(" or ".join(stage for stage in Stage if stage in query.stages))
-    if query.attention_only:
-        parts.append("in trouble")
-    if query.late_only:
-        parts.append("overdue or stuck")
-    if query.recent_seconds is not None:
-        parts.append(f"last {RECENT_SPANS.get(query.recent_seconds) or span_text(query.recent_seconds)}")
-    if query.cause:
-        parts.append(f"failed: {cause_text(query.cause, _CAUSE_CELLS, options.glyphs.ellipsis)}")
-    for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
-        if value:
-            parts.append(f"{label} {truncate_middle(value, _CAUSE_CELLS, options.glyphs.ellipsis)}")
-    if text := query.where.applied_text:
-        parts.append(f'matching "{sanitize(text)}"')
-    names = [project.name or project.id for project in projects if project.id in query.project_ids]
-    parts.extend(f"in {sanitize(name)}" for name in names)
-    parts.extend(order_part(query, options))
-    return parts
-
-
-def order_part(query: Query, options: DisplayOptions) -> Iterator[str]:
-    """Yield the order in words; nothing if all rows are in trouble anyway."""
-    match query.sort:
-        case SortKey.TROUBLE:
-            if not (query.attention_only or query.late_only):
-                yield "trouble first, then last started"
-        case SortKey.INITIATED:
-            yield "newest first" if query.descending else "oldest first"
-        case sort:
-            labels = {SortKey.TOOK: "duration", SortKey.SINCE: "since" if options.absolute_times else "age"}
-            yield f"sorted by {labels.get(sort, sort)}"
 
 
 class TitledTable(UploadTable):
@@ -302,10 +263,6 @@ class TitledTable(UploadTable):
         self.project_names = tuple(project.name or project.id for project in projects)
         self.update_titles()
 
-    def watch_connection(self) -> None:
-        """Update the titles."""
-        self.update_titles()
-
     def watch_now(self, before: datetime | None, after: datetime | None) -> None:
         """Repaint what depends on the time, and update the titles."""
         super().watch_now(before, after)
@@ -315,7 +272,7 @@ class TitledTable(UploadTable):
         """Update the titles."""
         self.update_titles()
 
-    watch_view = watch_is_known
+    watch_view = watch_connection = watch_is_known
 
     def watch_funnel(self, before: Funnel, after: Funnel) -> None:
         """Update the titles, which show the numbers of uploads that are in no stage."""
@@ -369,6 +326,9 @@ class TitledTable(UploadTable):
             parts.append("following newest")
         parts.extend(self._age_part())
         title = f" {self.display_options.glyphs.dot} ".join(parts)
+        if cell_len(title) > self._title_cells:
+            title = title.replace(TROUBLE_ORDER, SHORT_TROUBLE_ORDER)
+        title = truncate_at_word(title, self._title_cells, self.display_options.glyphs.ellipsis)
         return Content.styled(title, "$accent") if self.rows_query.is_filtered else Content(title)
 
     def _age_part(self) -> Iterator[str]:
@@ -384,9 +344,11 @@ class TitledTable(UploadTable):
         is_chosen = bool(self.display_options.columns_of(self.view_kind))
         left_out = ", ".join(TITLES[key] for key in self.left_out) if is_chosen and self.total else ""
         line = f"no room for {left_out}" if left_out else ""
-        return Content(
-            truncate_at_word(line, self.outer_size.width - _FRAME_CELLS, self.display_options.glyphs.ellipsis)
-        )
+        return Content(truncate_at_word(line, self._title_cells, self.display_options.glyphs.ellipsis))
+
+    @property
+    def _title_cells(self) -> int:
+        return self.outer_size.width - _FRAME_CELLS
 
     def _empty_text(self) -> str:
         query = self.rows_query
