@@ -100,7 +100,7 @@ ASCII = Glyphs(
     warning="!",
     live="*",
     waiting="~",
-    broken="x",
+    broken="X",
     bar_full="#",
     bar_empty=".",
     bar_open="=",

@@ -37,8 +37,8 @@ _SHORT_NAME_CELLS = 12
 """The same if there is no room for what is watched."""
 _MIN_PLACE_CELLS = 8
 """A name shortened to fewer cells is not shown."""
-_MIN_TITLE_CELLS = 8
-"""A title shortened to fewer cells gives way to the number of projects."""
+_MIN_TITLE_CELLS = 7
+"""A title shortened to fewer cells gives way to the name or the number of projects."""
 _AGE_FROM_WIDTH = 60
 """Width of the line from which on the age of the data is shown."""
 _SPEED_FROM_WIDTH = 80

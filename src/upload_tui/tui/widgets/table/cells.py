@@ -92,10 +92,15 @@ def _place_text(key: ColumnKey, row: Row, display_options: DisplayOptions) -> st
     )
 
 
-def second_line(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
-    """What the columns have no room for, in at most `width` cells: an error's message, or lateness, start, chunks and id."""
+def second_line(
+    row: Row, now: datetime, display_options: DisplayOptions, width: int, note_cells: int = 0
+) -> Sequence[Piece]:
+    """What the columns have no room for, in at most `width` cells: an error's message, or lateness, start, chunks and id.
+
+    A message that the column of details shows whole, in `note_cells`, is not repeated.
+    """
     glyphs = display_options.glyphs
-    if row.stage is Stage.ERROR:
+    if row.stage is Stage.ERROR and _cause_width(row.error_message) > note_cells:
         return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), _ERROR),)
     lateness, dot = _lateness_text(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""

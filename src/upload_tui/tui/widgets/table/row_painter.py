@@ -212,7 +212,8 @@ class RowPainter:
     def _detail_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
         """Details, indented to the second column."""
         indent = " " * (self.columns[0].width + 1 if len(self.columns) > 1 else 0)
-        pieces = second_line(row, now, self._display_options, self._width - len(indent) - 2)
+        note_cells = next((column.width for column in self.columns if column.key is ColumnKey.NOTE), 0)
+        pieces = second_line(row, now, self._display_options, self._width - len(indent) - 2, note_cells)
         if self._view.words:
             pieces = [part for piece in pieces for part in highlighted(*piece, self._view.words) if part[0]]
         return [(indent, ""), *pieces]

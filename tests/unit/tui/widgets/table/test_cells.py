@@ -187,6 +187,17 @@ def test_the_second_line_starts_with_the_problem() -> None:
     assert rest == (f"{row_of(STUCK).lateness.wait_text} · started 2h 30m ago", "uploads--quiet")
 
 
+def test_the_second_line_does_not_repeat_a_reason_that_the_details_show_whole() -> None:
+    row = row_of(FAILED)
+    reason = text_of([*second_line(row, NOW, OPTIONS, 100)])
+    (details,) = [column for column in fit_columns(150) if column.key is ColumnKey.NOTE]
+    for cells in range(1, 100):
+        shown = text_of([*cell(replace(details, width=cells), row, NOW, OPTIONS)]).strip()
+        second = text_of([*second_line(row, NOW, OPTIONS, 100, cells)])
+        assert (second == reason) is (shown != reason)
+        assert second == reason or second.startswith("started ")
+
+
 @pytest.mark.parametrize("width", range(1, 120))
 def test_the_second_line_fits_any_width(width: int) -> None:
     for upload in (STUCK, ON_TIME, CONTRADICTORY, FAILED):
