@@ -472,6 +472,29 @@ print(json.dumps({"id": "a", "name": "a", "project": "ceph", "stage": "initiated
     assert [line.endswith(" live again.\n") for line in found[1::2]] == [True, True]
 
 
+def test_other_projects_in_the_profile_change_nothing_that_was_observed(here: Here, tmp_path: Path) -> None:
+    script = """
+import json, pathlib, sys
+print(pathlib.Path(sys.argv[1]).read_text())
+"""
+    listing = tmp_path / "listing"
+    command = shlex.join([sys.executable, "-I", "-c", script, str(listing)])
+
+    def listed(stage: str, *projects: str) -> dict[str, Any]:
+        uploads = [{"id": one, "name": one, "project": one, "stage": stage} for one in ("in", "out")]
+        listing.write_text("\n".join(json.dumps(upload) for upload in uploads))
+        words = [word for one in projects for word in ("--project", one)]
+        return {record["id"]: record["timeline"] for record in here("list", "--command", command, *words).records}
+
+    listed("initiated", "in")
+    before = listed("completed", "in")
+    assert set(listed("completed", "out")) == {"out"}
+    both = listed("completed", "in", "out")
+    assert (set(both), {"in": both["in"]}) == ({"in", "out"}, before)
+    assert listed("completed", "in") == before
+    assert listed("completed") == both
+
+
 def test_record_and_replay_a_source(here: Here, source: Source, tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     command = source(*UPLOADS)

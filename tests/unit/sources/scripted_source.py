@@ -6,9 +6,11 @@ from typing import Any
 
 from upload_tui.clock import Clock
 from upload_tui.monitor import Change, Query, Store, StorePicture
+from upload_tui.monitor.store.schema import compress_page, decompress_page
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
 from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.testing import FrozenClock
 
 __all__ = ["SERVICE", "ScriptedSource", "SourceHarness", "lines_of"]
@@ -72,6 +74,17 @@ class SourceHarness:
         self.source.outputs.clear()
         self.source.print_next([*lines_of(uploads), *more], listing)
         await self.synchroniser.sync()
+
+    def use_older_contract(self) -> None:
+        """Rewrite the store as an earlier version, which read lines by another contract, has left it."""
+        older = CONTRACT_VERSION - 1
+        with self.store.transaction():
+            for number, raw in self.store.db.execute("SELECT number, raw FROM words"):
+                raw = raw.replace(f'"source": {CONTRACT_VERSION}', f'"source": {older}')  # noqa: PLW2901
+                self.store.db.execute("UPDATE words SET raw = ? WHERE number = ?", (raw, number))
+            for page, body in self.store.db.execute("SELECT page, body FROM pages"):
+                lines = decompress_page(body).replace(b'"source":%d' % CONTRACT_VERSION, b'"source":%d' % older)
+                self.store.db.execute("UPDATE pages SET body = ? WHERE page = ?", (compress_page(lines), page))
 
     def shown(self) -> dict[str, bool]:
         """The uploads of the picture, and whether each is gone."""

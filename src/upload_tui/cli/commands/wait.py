@@ -194,7 +194,7 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-        elif report_missing_projects(synchroniser, store):
+        elif report_missing_projects(synchroniser):
             code = EXIT_NOT_FOUND
         upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)

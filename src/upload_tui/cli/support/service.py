@@ -153,8 +153,8 @@ def open_store(settings: ServiceSettings) -> "Store":
     name_service(service_of(settings), settings.title)
     # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
     account = f"{service_of(settings)} {settings.profile} {settings.agent_key} {settings.user_key}"
-    if settings.command:  # its store holds only the projects that are watched
-        account = "\0".join(["source", settings.profile, *settings.command, "", *sorted(settings.projects)])
+    if settings.command:
+        account = "\0".join(["source", settings.profile, *settings.command])
     name = sha256(account.encode()).hexdigest()[:24]
     acknowledgements = state_folder() / "acknowledgements" / f"{name}.json"
     store = Store(cache_folder() / "stores" / f"{name}.db", acknowledgements=acknowledgements)
@@ -275,8 +275,7 @@ def deferred_session(
 
     root = service_of(settings)
     store = stores.enter_context(closing(open_store(settings)))
-    names = () if settings.command else settings.projects  # the store of a source has only those that are watched
-    wanted = {project.id for project in cached_projects(store, names)}
+    wanted = {project.id for project in cached_projects(store, settings.projects)}
     cached = StorePicture(
         store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), CachedFreshness(clock.now())
     )

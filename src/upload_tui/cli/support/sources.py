@@ -78,7 +78,7 @@ def source_synchroniser(
     return SnapshotSynchroniser(_watched(settings), store, clock, publish, lambda *_: None)
 
 
-def report_missing_projects(synchroniser: "SnapshotSynchroniser", store: "Store") -> Sequence[ProjectReading]:
+def report_missing_projects(synchroniser: "SnapshotSynchroniser") -> Sequence[ProjectReading]:
     """Report each project of the settings that the whole listing lacks; return a reading of each.
 
     Raises:
@@ -88,7 +88,7 @@ def report_missing_projects(synchroniser: "SnapshotSynchroniser", store: "Store"
 
     missing = synchroniser.missing_projects()
     readings = [ProjectReading(ProjectRef(name), error) for name, error in missing.items()]
-    if readings and not store.projects():
+    if readings and not synchroniser.scope.projects:
         raise combined_error(readings)
     print_readings(readings)
     return readings
@@ -109,17 +109,18 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
-        missing.extend(report_missing_projects(synchroniser, store))
+        missing.extend(report_missing_projects(synchroniser))
     except (AuthError, SourceConfigError):
         raise
     except SourceError as error:
-        if not store.projects():
+        if not synchroniser.scope.projects:
             raise
         echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
         freshness, failure, code = CachedFreshness(clock.now()), error, error.exit_code
     report_replacement(store)
-    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings), freshness=freshness)
-    projects = store.projects() or (ProjectRef(settings.title, settings.title),)
+    service, limits = service_of(settings), trouble_limits(settings)
+    picture = StorePicture(store, clock, service, limits, synchroniser.scope.ids, freshness)
+    projects = synchroniser.scope.projects or (ProjectRef(settings.title, settings.title),)
     readings = [ProjectReading(project, failure, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
     return Snapshot(picture, [*readings, *missing], EXIT_NOT_FOUND if missing else code)
 

@@ -5,6 +5,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from statistics import median
 
 from upload_tui.clock import Clock
@@ -87,12 +88,14 @@ class SourceSession:
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         self._progress_at = -math.inf
         freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
-        self.picture = StorePicture(store, clock, watched.service, limits, freshness=freshness)
+        self._open_picture = partial(StorePicture, store, clock, watched.service, limits, freshness=freshness)
+        self._project_ids = self._synchroniser.scope.ids
+        self.picture = self._open_picture(self._project_ids)
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads."""
-        return tuple(self._store.projects())
+        return tuple(self._synchroniser.scope.projects)
 
     @property
     def is_complete(self) -> bool:
@@ -184,6 +187,8 @@ class SourceSession:
             self._timer.wake()
 
     def _publish_picture(self) -> None:
+        if (project_ids := self._synchroniser.scope.ids) != self._project_ids:
+            self._project_ids, self.picture = project_ids, self._open_picture(project_ids)
         self.changes.publish(PictureChanged(at=self._clock.now()))
 
     def _publish_connection(self, connection: Connection) -> None:
@@ -195,7 +200,7 @@ class SourceSession:
         self._progress_at = self._clock.monotonic()
         self._tracker.catching_up(known, total)
         self.changes.publish(SyncProgressed(at=self._clock.now(), done=known, total=total))
-        self.changes.publish(PictureChanged(at=self._clock.now()))
+        self._publish_picture()
 
 
 def _stall_text(watched: WatchedSource) -> Callable[[str], str]:

@@ -50,6 +50,7 @@ _UPSERT = (
     + ", ".join(f"{column} = excluded.{column}" for column in WRITE_COLUMNS[1:])
     + ", acknowledged_stage = CASE WHEN stage = excluded.stage THEN acknowledged_stage END RETURNING number"
 )
+_NOT_FINAL = f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
 _BATCH_SIZE = 500
 
 Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
@@ -185,30 +186,20 @@ class Store:
                 for (upload_id,) in self._db.execute(gone, batch):
                     self.partitions.set_gone(upload_id, is_gone=False)
 
-    def touch_listed(self, read_on: datetime, after: int, limit: int, *, with_final: bool) -> int | None:
-        """Record that uploads were read again, except gone and stale ones; final ones only `with_final`.
+    def touch_listed(
+        self, read_on: datetime, after: int, limit: int, project_ids: frozenset[str] = frozenset(), *, with_final: bool
+    ) -> int | None:
+        """Record that uploads of some projects (empty: all) were read again, except gone and stale ones; final ones `with_final`.
 
-        Args:
-            read_on: when.
-            after: the number of the row to continue after; 0 at first.
-            limit: the number of rows to go on from there.
-            with_final: whether final uploads are included.
-
-        Returns:
-            The number to continue after; None after the last row.
+        Goes `limit` rows on from the row number `after`; returns the number to continue after, None after the last row.
         """
-        last: int | None = self._db.execute(
-            "SELECT max(number) FROM (SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?)",
-            (after, limit),
-        ).fetchone()[0]
+        rows = "SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?"
+        last: int | None = self._db.execute(f"SELECT max(number) FROM ({rows})", (after, limit)).fetchone()[0]
         if last is not None:
-            final = "" if with_final else f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
+            read = f"number > ? AND number <= ? AND NOT is_gone AND NOT is_stale{_in_projects(project_ids)}"
+            update = f"UPDATE uploads SET read_ms = ? WHERE {read}{'' if with_final else _NOT_FINAL}"
             with self.transaction():
-                self._db.execute(
-                    "UPDATE uploads SET read_ms = ? WHERE number > ? AND number <= ? AND NOT is_gone AND NOT is_stale"
-                    + final,
-                    (to_ms(read_on), after, last),
-                )
+                self._db.execute(update, (to_ms(read_on), after, last, *project_ids))
         return last
 
     @contextmanager
@@ -282,11 +273,8 @@ class Store:
 
     def unfinished(self, project_ids: frozenset[str] = frozenset()) -> Sequence[StoredUpload]:
         """Uploads that are not gone and may still change: pending ones, and those in an unknown state."""
-        partitions = tuple(
-            partition
-            for partition in self.partitions.select(project_ids, with_gone=False)
-            if partition.stage_rank == UNKNOWN_STATE_RANK
-        )
+        selected = self.partitions.select(project_ids, with_gone=False)
+        partitions = tuple(one for one in selected if one.stage_rank == UNKNOWN_STATE_RANK)
         query = StoreQuery(partitions, False, "", (), SortKey.SINCE, False)
         unknown = self.load(self._finder.find_all(query, self.revision)) if partitions else ()
         return [*self.pending(project_ids), *unknown]
@@ -299,13 +287,20 @@ class Store:
             found.update(row[0] for row in self._db.execute(ids, batch))
         return frozenset(found)
 
-    def listed_ids(self, after: int, limit: int) -> Sequence[tuple[int, str, int | None, int | None]]:
-        """Row numbers and ids of uploads that are not gone: the first `limit` with a number above `after`.
+    def ids(self) -> set[str]:
+        """The ids of all known uploads."""
+        return {row[0] for row in self._db.execute("SELECT id FROM uploads")}
+
+    def listed_ids(
+        self, after: int, limit: int, project_ids: frozenset[str] = frozenset()
+    ) -> Sequence[tuple[int, str, int | None, int | None]]:
+        """Row numbers and ids of uploads of some projects (empty: all) that are not gone: the first `limit` above `after`.
 
         With them the page that has the JSON, None if it is stale or of no page; and the place on it.
         """
         rows = "SELECT number, id, iif(is_stale, NULL, page), place FROM uploads WHERE number > ? AND NOT is_gone"
-        return self._db.execute(f"{rows} ORDER BY number LIMIT ?", (after, limit)).fetchall()
+        listed = f"{rows}{_in_projects(project_ids)} ORDER BY number LIMIT ?"
+        return self._db.execute(listed, (after, *project_ids, limit)).fetchall()
 
     def name_project(self, project: ProjectRef) -> None:
         """Store a project's name: its uploads may not have it, and it must be found by its name while the service is away."""
@@ -331,6 +326,12 @@ class Store:
         """The JSON value under a name; None if there is none."""
         row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row[0])
+
+
+def _in_projects(project_ids: frozenset[str]) -> str:
+    """The end of a condition on uploads: that they are of these projects; empty for all."""
+    marks = ", ".join("?" * len(project_ids))
+    return f" AND project IN (SELECT project FROM projects WHERE id IN ({marks}))" if project_ids else ""
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:

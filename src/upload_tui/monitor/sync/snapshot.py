@@ -21,7 +21,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.snapshot_recorder import SnapshotRecorder, WatchedSource
+from upload_tui.monitor.sync.snapshot_recorder import Scope, SnapshotRecorder, WatchedSource
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     MAX_LINE_BYTES,
@@ -113,7 +113,7 @@ class SnapshotSynchroniser:
 
     Args:
         watched: the source.
-        store: where readings are written; it holds nothing else.
+        store: where readings are written; it holds nothing else than uploads of this source.
         clock: for the times of readings.
         publish: called with each change of an upload at the end of the round that found it, in the order of events.
         on_progress: called in the first round with the number of uploads read, and None for the total.
@@ -128,11 +128,12 @@ class SnapshotSynchroniser:
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._source = watched.source
+        self.scope = Scope(watched, store)
         self._recorder = SnapshotRecorder(watched, store, clock, publish)
         self._store = store
         self._clock = clock
         self._on_progress = on_progress
-        self._state = SyncState(store, watched.service)
+        self._state, self._source_state = SyncState(store, watched.facts_name), SyncState(store, watched.service)
         self._ids: dict[int, str] = {}
         self._present: set[str] | None = None
         self._known = set[str]()
@@ -198,7 +199,8 @@ class SnapshotSynchroniser:
 
     async def _sync(self) -> None:
         is_first = self._present is None
-        present = self._known = await self._read_stored() if self._present is None else self._present
+        present = await self._read_stored() if self._present is None else self._present
+        self._known = set[str]() if self._state.is_scanned else self._store.ids()
         listed = await self._list(present)
         missing = present - listed.keys.keys() - listed.unreadable_ids
         ended = await self._recorder.ended_among(missing)
@@ -206,7 +208,7 @@ class SnapshotSynchroniser:
         if not listed.partial_problem and self._is_suspicious(listed, present, missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
-        if problem := _missing_end(listed, missing, has_end=self._state.has_end):
+        if problem := _missing_end(listed, missing, has_end=self._source_state.has_end):
             await self._keep_partial(listed, present)
             raise SourceError(f"partial: {problem}", _END_HINT)
         is_whole = not listed.partial_problem
@@ -221,16 +223,16 @@ class SnapshotSynchroniser:
 
     def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
         """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""
-        if _missing_end(listed, missing, has_end=self._state.has_end):
+        if _missing_end(listed, missing, has_end=self._source_state.has_end):
             return True
         if missing and not listed.keys:
             return True
         return len(missing) >= _MANY_UPLOADS and 2 * len(missing) > len(present)
 
     async def _read_stored(self) -> set[str]:
-        """The stored uploads that are not gone; remember their lines, so that those that did not change are not parsed again."""
-        number, present = 0, set[str]()
-        while batch := self._store.listed_ids(number, _BATCH_ROWS):
+        """The stored uploads of watched projects that are not gone; remember their lines, so that equal ones are not parsed again."""
+        number, present, project_ids = 0, set[str](), self.scope.ids
+        while batch := self._store.listed_ids(number, _BATCH_ROWS, project_ids):
             number = batch[-1][0]
             present.update(row[1] for row in batch)
             self._ids.update(self._recorder.printed_lines(batch))
@@ -246,8 +248,8 @@ class SnapshotSynchroniser:
         error = listing_error(self.last_listing, round_.error, round_.contradiction)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
-            if round_.end is not None and not self._state.has_end:
-                self._state.has_end = True
+            if round_.end is not None and not self._source_state.has_end:
+                self._source_state.has_end = True
             return round_
         await self._keep_partial(round_, present)
         raise error

@@ -35,7 +35,7 @@ from upload_tui.sources import (
 from upload_tui.text import sanitize_line
 from upload_tui.wire import UploadReading
 
-__all__ = ["SnapshotRecorder", "WatchedSource"]
+__all__ = ["Scope", "SnapshotRecorder", "WatchedSource"]
 
 _MAX_NAMED = 5
 _MAX_OTHERS = 1000
@@ -63,6 +63,11 @@ class WatchedSource(Struct, frozen=True):
     projects: frozenset[str] = frozenset()
     timeout_seconds: float | None = None
 
+    @property
+    def facts_name(self) -> str:
+        """A name of the source with the projects that are watched, under which the store keeps what was read of them."""
+        return " ".join([self.service, *map(json.dumps, sorted(self.projects))])
+
     def has_project(self, project_id: str, name: str) -> bool:
         """Whether a project is watched."""
         return not self.projects or not self.projects.isdisjoint((project_id, name))
@@ -81,11 +86,30 @@ class WatchedSource(Struct, frozen=True):
         }
 
 
+class Scope(Struct, frozen=True):
+    """The watched projects of which a store has uploads; it may have others, which were watched before."""
+
+    watched: WatchedSource
+    store: Store
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects, by name."""
+        return [one for one in self.store.projects() if self.watched.has_project(one.id, one.name)]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Their ids; empty if all are watched, and an id that no project has if there are none."""
+        ids = frozenset(project.id for project in self.projects)
+        return ids or frozenset({""}) if self.watched.projects else frozenset()
+
+
 class SnapshotRecorder:
     """Writes the uploads of one source to the store, and publishes what changed once each round has ended."""
 
     def __init__(self, watched: WatchedSource, store: Store, clock: Clock, publish: Callable[[Change], None]) -> None:
         self._watched = watched
+        self._scope = Scope(watched, store)
         self._store = store
         self._clock = clock
         self._publish = publish
@@ -215,7 +239,7 @@ class SnapshotRecorder:
         """New changes of other processes, from the change log."""
         found: list[UploadChange] = []
         last = since = self._last_seen_number
-        for project in self._store.projects():
+        for project in self._scope.projects:
             changes, last = self._store.change_log.by_others(since, project.id)
             found.extend(changes)
         self._last_seen_number = last
@@ -280,8 +304,9 @@ class SnapshotRecorder:
                 await asyncio.sleep(_YIELD_SECONDS)
             return
         number: int | None = 0
+        now, project_ids = self._clock.now, self._scope.ids
         while number is not None:
-            number = self._store.touch_listed(self._clock.now(), number, _BATCH_ROWS, with_final=with_final)
+            number = self._store.touch_listed(now(), number, _BATCH_ROWS, project_ids, with_final=with_final)
             await asyncio.sleep(_YIELD_SECONDS)
 
     def finish_round(self, state: SyncState, *, is_whole: bool, is_scanned: bool) -> None:
@@ -297,7 +322,7 @@ class SnapshotRecorder:
                 self.has_changed = True
             if is_whole:
                 state.synced_ms = now_ms
-                for project in self._store.projects():
+                for project in self._scope.projects:
                     SyncState(self._store, project.id).synced_ms = now_ms
 
     def publish_changes(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import nullcontext
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,37 @@ async def test_only_uploads_of_the_watched_projects_are_kept() -> None:
     assert harness.present == {"a", "c"}
 
 
+@pytest.mark.parametrize("between", [frozenset("Q"), frozenset("PQ"), frozenset[str]()], ids=["Q", "P and Q", "all"])
+@pytest.mark.parametrize("line", [b"", b'{"id": "a"}'], ids=["whole", "unreadable"])
+async def test_what_was_observed_stays_when_other_projects_are_watched_meanwhile(
+    between: frozenset[str], line: bytes
+) -> None:
+    """Without times in its lines, only the store knows when an upload reached its stages."""
+    clock = FrozenClock()
+    harness = SourceHarness(projects=frozenset("P"), clock=clock)
+    of_p, of_q = ({name: {"project": name.upper(), "stage": "completed"}} for name in "pq")
+    await harness.print({"a": {"project": "P", "stage": "initiated"}, **of_p, **of_q})
+    clock.advance(60)
+    after = {"a": {"project": "P", "stage": "completed"}, **of_p, **of_q}
+    await harness.print(after)
+    before = harness.picture.detail("a")
+    harness.new_session(between)
+    clock.advance(3600)
+    for _ in range(2):
+        await harness.print({**of_p, **of_q}, line) if line else await harness.print(after)
+    unwatched = harness.picture.detail("a") if between == {"Q"} else None
+    harness.new_session(frozenset("P"))
+    clock.advance(60)
+    await harness.print(after)
+    again = harness.picture.detail("a")
+    assert before is not None
+    assert again is not None
+    assert unwatched is None or unwatched.row.read_on == before.row.read_on
+    assert again.upload.timeline == before.upload.timeline
+    assert again.row.stage_since == before.row.stage_since
+    assert (harness.present, "UploadGone a" in harness.take_changes()) == ({"a", "p", "q"}, False)
+
+
 async def test_the_last_of_several_lines_of_an_upload_counts() -> None:
     harness = SourceHarness()
     first, second = {"a": {"stage": "initiated", "on": ON}}, {"a": {"stage": "completed", "on": LATER}}
@@ -431,43 +463,69 @@ ROUNDS = st.lists(
 )
 
 
-@given(ROUNDS, st.booleans(), st.booleans())
-@settings(max_examples=60, deadline=None)
+class Sessions(Struct, frozen=True):
+    """How the rounds are divided into sessions.
+
+    Attributes:
+        filters: the projects that each round's session watches, again and again; a single one if all rounds are of one session.
+        is_upgraded: whether each session is of a newer version, which reads lines by another contract.
+    """
+
+    filters: list[frozenset[str]]
+    is_upgraded: bool
+
+
+FILTERS = st.sampled_from([frozenset[str](), frozenset("P"), frozenset("Q")])
+SESSIONS = st.builds(Sessions, st.lists(FILTERS, min_size=1, max_size=4), st.booleans())
+
+
+@given(ROUNDS, SESSIONS, st.booleans())
+@settings(max_examples=120, deadline=None)
 def test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone(
-    rounds: list[Printed], has_new_sessions: bool, has_filter: bool
+    rounds: list[Printed], sessions: Sessions, has_new_sessions: bool
 ) -> None:
+    """The sessions share a store; what a session does not watch stays as it was."""
     with virtual_time():
-        asyncio.run(_check_rounds(rounds, has_new_sessions=has_new_sessions, projects=frozenset("P" * has_filter)))
+        asyncio.run(_check_rounds(rounds, sessions if has_new_sessions else None, sessions.filters[0]))
 
 
-async def _check_rounds(rounds: list[Printed], *, has_new_sessions: bool, projects: frozenset[str]) -> None:
+async def _check_rounds(rounds: list[Printed], sessions: Sessions | None, projects: frozenset[str]) -> None:
     clock = FrozenClock()
     harness = SourceHarness(projects=projects, clock=clock)
-    known = set[str]()
-    has_end, read_on = False, None
-    for printed in rounds:
+    known = dict[str, str]()  # the project of each upload that is not gone
+    has_end, read_on = False, dict[frozenset[str], datetime]()
+    for number, printed in enumerate(rounds):
         clock.advance(15)
+        if sessions is not None and number:
+            projects = sessions.filters[number % len(sessions.filters)]
+            if sessions.is_upgraded:
+                harness.use_older_contract()
+            harness.new_session(projects)
+        watched = {one for one, project in known.items() if not projects or project in projects}
         harness.source.on_batch = partial(clock.advance, printed.seconds)
-        harness.source.outputs = [*printed.outputs(has_end=has_end, is_known=bool(known))]
+        harness.source.outputs = [*printed.outputs(has_end=has_end, is_known=bool(watched))]
         fails = printed.is_partial and printed.end in {"cut", "failed", "timeout"}
         has_end |= not fails and (printed.end != "whole" or not printed.uploads)
         with pytest.raises(SourceError) if fails else nullcontext():
             await harness.synchroniser.sync()
-        listed = {one: fields for one, fields in printed.listed.items() if not projects or fields.get("project") == "P"}
-        gone = set() if printed.is_partial else known - listed.keys()
-        known = (known | listed.keys()) - gone
-        read_on = read_on if printed.is_partial else clock.now()
-        assert (harness.present, harness.synchroniser.previous_read_on) == (known, read_on)
+        listed = {
+            one: fields for one, fields in printed.listed.items() if not projects or fields.get("project") in projects
+        }
+        gone = set[str]() if printed.is_partial else watched - listed.keys()
+        known |= {one: fields.get("project", "scripted") for one, fields in listed.items()}
+        known = {one: project for one, project in known.items() if one not in gone}
+        if not printed.is_partial:
+            read_on[projects] = clock.now()
+        assert (harness.present, harness.synchroniser.previous_read_on) == ({*known}, read_on.get(projects))
         assert {one[11:] for one in harness.take_changes() if one.startswith("UploadGone")} == gone
         _check_details(harness, listed)
-        if has_new_sessions:
-            harness.new_session(projects)
     harness.store.close()
 
 
 def _check_details(harness: SourceHarness, listed: dict[str, dict[str, Any]]) -> None:
-    """What is known of each upload is what its last line says."""
+    """What is known of each upload is what its last line says, read by the present contract."""
     for upload_id, fields in listed.items():
+        assert json.loads(harness.store.raw_json.raw(upload_id))["source"] == records.CONTRACT_VERSION
         detail = harness.picture.detail(upload_id)
         assert detail is not None
         assert json.loads(detail.raw) == json.loads(lines_of({upload_id: fields})[0])
