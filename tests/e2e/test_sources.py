@@ -20,12 +20,13 @@ from unittest.mock import ANY
 import jsonschema_rs
 import pytest
 
+import upload_tui.sources
 from tests.e2e.in_process import run_here
 from tests.e2e.programs import Result, run, started
 from tests.e2e.terminal import Terminal
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.monitor.sync import ingest
-from upload_tui.sources import line_schema
+from upload_tui.sources import Inspection, Listing, line_schema
 from upload_tui.wire import Upload
 
 pytestmark = pytest.mark.e2e
@@ -464,12 +465,24 @@ print(json.dumps({"id": "a", "name": "a", "project": "ceph", "stage": "initiated
     arguments = words.format(folder=tmp_path).split()
     with started(*arguments, "--command", command, environment={"UPLOAD_TUI_REFRESH": "0.05"}) as process:
         assert process.stderr is not None
-        lines = (line for line in process.stderr if "recording to" not in line)
+        lines = (line for line in process.stderr if "recording to" not in line and " wanted" not in line)
         found = [next(lines) for _ in range(4)]
     causes = [line.partition("retrying: ")[2] for line in found]
     hint = "Run `upload-tui source check` on the command."
     assert causes[::2] == [f"partial: exit code 1: 09:00:0{number} no route to ceph. {hint}\n" for number in (1, 4)]
     assert [line.endswith(" live again.\n") for line in found[1::2]] == [True, True]
+
+
+@pytest.mark.parametrize("seconds", [14.0, 41.0])
+@pytest.mark.parametrize("words", ["doctor --command", "source check --"])
+def test_a_run_that_takes_longer_than_the_interval_is_named(
+    here: Here, monkeypatch: pytest.MonkeyPatch, words: str, seconds: float
+) -> None:
+    async def inspect_source(_: object) -> Inspection:
+        return Inspection(listing=Listing(seconds=seconds))
+
+    monkeypatch.setattr(upload_tui.sources, "inspect_source", inspect_source, raising=False)
+    assert ("listing 41s, every 15s wanted" in here(*words.split(), "true").out) is (seconds == 41.0)
 
 
 def test_other_projects_in_the_profile_change_nothing_that_was_observed(here: Here, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from upload_tui.settings.layers import COMMAND_LINE, Flags, SettingsPaths
     from upload_tui.settings.profiles import settings_schema
     from upload_tui.settings.service_settings import (
+        SOURCE_REFRESH_SECONDS,
         ServiceSettings,
         read_display_settings,
         read_settings,
@@ -24,6 +25,7 @@ __all__ = [
     "DEFAULTS",
     "KEYS",
     "PER_SERVICE_KEYS",
+    "SOURCE_REFRESH_SECONDS",
     "Flags",
     "ServiceSettings",
     "SettingsPaths",
@@ -39,6 +41,6 @@ __getattr__, __dir__ = lazy_names(
         "keys": "DEFAULTS KEYS PER_SERVICE_KEYS",
         "layers": "COMMAND_LINE Flags SettingsPaths",
         "profiles": "settings_schema",
-        "service_settings": "read_display_settings read_settings read_token_file ServiceSettings",
+        "service_settings": "read_display_settings read_settings read_token_file ServiceSettings SOURCE_REFRESH_SECONDS",
     },
 )

@@ -31,14 +31,15 @@ from upload_tui.settings.layers import (
 if TYPE_CHECKING:
     from upload_tui.settings.profiles import CommandSettings, ViewSettings
 
-__all__ = ["ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
+__all__ = ["SOURCE_REFRESH_SECONDS", "ServiceSettings", "read_display_settings", "read_settings", "read_token_file"]
 
 _HOOK_VARIABLES = ("UPLOAD_TUI_ID", "UPLOAD_TUI_NAME", "UPLOAD_TUI_ERROR")
 """Set for the `on_error` command, which may run upload-tui itself."""
 _SOURCE_VARIABLE = f"{ENV_PREFIX}SOURCE_VERSION"
 _SOURCE_VARIABLES = (_SOURCE_VARIABLE, f"{ENV_PREFIX}SOURCE_RUN")
 """Set for the command of a source, which may run upload-tui itself."""
-_SOURCE_REFRESH_SECONDS = 15.0
+SOURCE_REFRESH_SECONDS = 15.0
+"""Between two runs of a source's command, if `refresh` is not set."""
 _TEXT_KEYS = ("token_command", "token_keyring", "theme", "signs", "upload_url", "on_error")
 """Empty if they are not set."""
 _TABLE_KEYS = ("keys", "views", "commands", "on_change")
@@ -212,7 +213,7 @@ def _token(values: Mapping[str, Any]) -> str:
 def _refresh_seconds(values: Mapping[str, Any], sources: Mapping[str, str]) -> float:
     """The shortest interval; by default longer for a command than for a service."""
     is_default = sources["refresh"] == DEFAULT_LAYER.source
-    seconds: float = _SOURCE_REFRESH_SECONDS if values.get("command") and is_default else values["refresh"]
+    seconds: float = SOURCE_REFRESH_SECONDS if values.get("command") and is_default else values["refresh"]
     return seconds
 
 

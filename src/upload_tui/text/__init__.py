@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         clock_text,
         duration_text,
         event_text,
+        overrun_text,
         parse_date,
         parse_duration,
         parse_moment,
@@ -44,6 +45,7 @@ __all__ = [
     "find_folded",
     "fold",
     "is_folded_by_case_alone",
+    "overrun_text",
     "parse_date",
     "parse_duration",
     "parse_moment",
@@ -66,8 +68,8 @@ __getattr__, __dir__ = lazy_names(
         "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "MOMENT_EXAMPLES age_text clock_text duration_text event_text parse_date parse_duration parse_moment parse_size "
-            "percent_text plural short_clock_text size_text span_text sparkline_text"
+            "MOMENT_EXAMPLES age_text clock_text duration_text event_text overrun_text parse_date parse_duration parse_moment "
+            "parse_size percent_text plural short_clock_text size_text span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
     },

@@ -13,6 +13,7 @@ __all__ = [
     "clock_text",
     "duration_text",
     "event_text",
+    "overrun_text",
     "parse_date",
     "parse_duration",
     "parse_moment",
@@ -85,6 +86,13 @@ def span_text(seconds: float) -> str:
     if whole < 100 * _DAY:
         return f"{whole // _DAY}d {whole % _DAY // _HOUR}h"
     return f"{whole // _DAY}d"
+
+
+def overrun_text(seconds: float, interval_seconds: float) -> str:
+    """Why a listing is late: `listing 41s, every 15s wanted`; empty if it is not, or takes less than a second."""
+    if seconds <= max(interval_seconds, 1.0):
+        return ""
+    return f"listing {span_text(seconds)}, every {span_text(interval_seconds)} wanted"
 
 
 def duration_text(seconds: float) -> str:

@@ -12,8 +12,8 @@ from upload_tui.cli.support.options import parse_duration
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
-from upload_tui.settings import DEFAULTS
-from upload_tui.text import plural, sanitize
+from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS
+from upload_tui.text import overrun_text, plural, sanitize
 
 if TYPE_CHECKING:
     from upload_tui.sources import Inspection, ListingDifference
@@ -139,11 +139,18 @@ def _lines(result: _Result) -> Iterator[str]:
         yield f"ignored types: {_names(sorted(first.unknown_types))}"
     if result.difference is not None:
         yield from _difference_lines(result.difference)
-    for note in first.notes:
+    for note in (*first.notes, *_overruns(result)):
         yield f"note: {sanitize(note)}"
     for problem in result.problems:
         yield f"problem: {sanitize(problem)}"
     yield _verdict(result)
+
+
+def _overruns(result: _Result) -> Sequence[str]:
+    """A sentence if a run took longer than the interval of a profile that sets none."""
+    seconds = max(run.listing.seconds for run in result.runs)
+    text = overrun_text(seconds, SOURCE_REFRESH_SECONDS)
+    return [f"{text}: set a longer `refresh` in the profile"] if text else []
 
 
 def _verdict(result: _Result) -> str:
@@ -192,7 +199,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
         if difference is None
         else {"new": difference.new, "gone": difference.gone, "changed": difference.changed},
         "problems": list(result.problems),
-        "notes": list(first.notes),
+        "notes": [*first.notes, *_overruns(result)],
     }
 
 

@@ -132,6 +132,7 @@ async def source_finding(settings: ServiceSettings) -> Finding:
         ServiceError: the listing is not whole.
     """
     from upload_tui.sources import inspect_source
+    from upload_tui.text import overrun_text
 
     inspection = await inspect_source(_command_source(settings))
     if inspection.error is not None:
@@ -142,6 +143,9 @@ async def source_finding(settings: ServiceSettings) -> Finding:
         return Finding(
             "source", State.WARNING, f"{message}; {problems[0]}", "Run `upload-tui source check` on the command."
         )
+    if overrun := overrun_text(inspection.listing.seconds, settings.refresh_seconds):
+        hint = "Make the command faster, or set a longer `refresh` in the profile."
+        return Finding("source", State.WARNING, f"{message}; {overrun}", hint)
     return Finding("source", State.OK, message)
 
 

@@ -22,7 +22,7 @@ from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
 from upload_tui.status import Stage
-from upload_tui.text import span_text
+from upload_tui.text import overrun_text, span_text
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
 
@@ -134,7 +134,8 @@ class SourceSession:
             self._publish_picture()  # what was read before it failed is shown
             return self._tracker.failed(error)
         missing = (error.title for error in self._synchroniser.missing_projects().values())
-        self._tracker.notice = self._synchroniser.unreadable_notice or "; ".join(missing)
+        overrun = overrun_text(self._listing_seconds[-1], self._schedule.shortest_seconds)
+        self._tracker.notice = self._synchroniser.unreadable_notice or "; ".join(filter(None, [*missing, overrun]))
         self._tracker.synced(self._clock.now())
         self._publish_picture()
         return self._schedule.with_jitter(self._seconds_between_listings)

@@ -21,7 +21,7 @@ from upload_tui.monitor import (
 )
 from upload_tui.sources import LineReceiver, Listing
 from upload_tui.status import Stage
-from upload_tui.text import age_text
+from upload_tui.text import age_text, overrun_text
 
 FAST = Schedule(0.001, 0.001, 0.001, growth=1.0)
 
@@ -157,7 +157,13 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
     assert [state for state, _, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
     assert [seconds for _, seconds, _ in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
     lines = [f"scripted is running, no line for {age_text(age)}, ended after 30s" for age in (missed, offline)]
-    assert [reason for _, _, reason in states] == ["", "", "", *lines]
+    overruns = [overrun_text(seconds, 15) for seconds in (10 * usual, usual)]
+    assert [reason for _, _, reason in states] == ["", *overruns, *lines]
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(14, ""), (41, "listing 41s, every 15s wanted")])
+def test_listings_that_take_longer_than_the_interval_are_named(seconds: int, reason: str) -> None:
+    assert states_of(_SlowSource(seconds), 100)[1][::2] == ("live", reason)
 
 
 def test_a_listing_that_took_long_once_is_slow_and_live_again() -> None:
