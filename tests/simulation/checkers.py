@@ -22,6 +22,7 @@ from upload_tui.monitor import (
     SortKey,
     SourceSession,
     StageReached,
+    SyncProgressed,
     UploadChange,
     UploadGone,
     UploadSeen,
@@ -54,7 +55,7 @@ class Checker(Protocol):
 
 def all_checkers(world: World) -> Sequence[Checker]:
     of_changes: Sequence[Checker] = [TrueStages(world), PublishedOnce(world), InOrder(), Scanned(world)]
-    return [*of_changes, LiveIsCurrent(), OneTrouble(), Counted(), Recordings(), Acknowledged()]
+    return [*of_changes, LiveIsCurrent(), OneTrouble(), Counted(world), Recordings(), Acknowledged()]
 
 
 def _rows(session: Session) -> Sequence[Row]:
@@ -180,17 +181,24 @@ class OneTrouble:
 
 
 class Counted:
-    """The counts that a store keeps are those of its rows, and the stages show them."""
+    """The counts that a store keeps are those of its rows, also during a bulk load, and the stages show them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
+        if isinstance(change, SyncProgressed) and not self._world.disk.is_failing:
+            self._check_stores(watcher)
+
+    def _check_stores(self, watcher: Watcher) -> None:
+        for store in watcher.stores:
+            counts = dict(store.db.execute("SELECT cell, uploads FROM cells WHERE uploads <> 0").fetchall())
+            counted = dict(store.db.execute("SELECT cell, count(*) FROM uploads GROUP BY cell").fetchall())
+            assert counts == counted, f"a store counts {counts} instead of {counted}"
 
     def check(self, world: World) -> None:
         for watcher in world.watchers:
-            for store in watcher.stores:
-                counts = dict(store.db.execute("SELECT cell, uploads FROM cells WHERE uploads <> 0").fetchall())
-                counted = dict(store.db.execute("SELECT cell, count(*) FROM uploads GROUP BY cell").fetchall())
-                assert counts == counted, f"a store counts {counts} instead of {counted}"
+            self._check_stores(watcher)
         for _, _, session in _sessions(world):
             shown, funnel = shown_uploads(session).values(), session.picture.funnel()
             counted = Counter(stage for stage, is_gone in shown if not is_gone)

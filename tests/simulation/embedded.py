@@ -16,6 +16,7 @@ from tests.simulation.faults import exempt, is_killed
 from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.backend import EmbeddedService, FaultName
+from upload_tui.backend.worker import LEASE
 from upload_tui.client import Credentials
 from upload_tui.errors import UsageError
 from upload_tui.monitor import ProjectRef
@@ -26,7 +27,6 @@ __all__ = ["EmbeddedHost"]
 
 _TRIES = 12
 _MAX_CLIENTS = 40
-_LONG_VERIFICATION_SECONDS = 100.0
 _MISTAKES = (*("",) * 7, "forgets", "lies", "goes on")
 """What clients do wrong: not sending the last chunk, reporting another hash, sending other bytes after the upload is completed."""
 
@@ -36,7 +36,6 @@ class EmbeddedHost(Host):
 
     Attributes:
         acknowledged: what it has answered to clients, by upload id: `initiated` or `completed`.
-        long_verifications: how many of the next verifications take longer than a lease and a fault.
         wrong: the ids of uploads whose bytes are not those that their clients report, so that they must end as an error.
     """
 
@@ -46,7 +45,6 @@ class EmbeddedHost(Host):
         super().__init__(number, options, trace, rng)
         self.acknowledged: dict[str, Stage] = {}
         self.wrong: set[str] = set()
-        self.long_verifications = 0
         self._folder = folder
         self._known: dict[str, SimulatedUpload] = {}
         self._service: EmbeddedService | None = None
@@ -117,14 +115,16 @@ class EmbeddedHost(Host):
         if rng.random() < 0.2:
             self.skew_seconds -= 90.0
         if self._service is not None and name not in {FaultName.ALTERED_CHUNK, FaultName.LOST_CHUNK}:
-            self.start_named_fault(name, rng.choice((3.0, 10.0, 60.0)))
-
-    def start_named_fault(self, name: FaultName, seconds: float) -> None:
-        """Start a fault, if the service runs."""
-        if self._service is not None:
             self._trace.add(f"service {self.number} has the fault {name}")
-            self._service.faults.start(name, seconds)
+            self._service.faults.start(name, rng.choice((3.0, 10.0, 60.0)))
             self.slow_until = VirtualClock().monotonic() + 120.0
+
+    def claim_job(self) -> None:
+        """Claim a job as a worker does that finds its lease over, for as long as one takes; nothing follows."""
+        if self._service is not None:
+            with exempt(self._service.database._db):
+                job = self._service.database.queue.claim(self._service.clock.now() + LEASE, timedelta())
+            self._trace.add(f"service {self.number} has a job claimed by another worker: {job}")
 
     def end_faults(self) -> None:
         """End them."""
@@ -267,7 +267,8 @@ class EmbeddedHost(Host):
             if mistake in {"forgets", "lies"}:
                 self.wrong.add(upload_id)
             reported = content + b"." if mistake == "lies" else content
-            self._configure_verification(upload_id, rng)
+            if self._service is not None:
+                self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
             late = _LateBody(chunks[-1])
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._put(http, target, late)) if mistake == "goes on" and target else None
@@ -284,14 +285,6 @@ class EmbeddedHost(Host):
                     await self._call(http, "PUT", f"/uploads/{upload_id}/chunks", report),
                 )
                 assert not any(accepted), f"{upload_id} is completed, and a chunk accepted: {accepted}"
-
-    def _configure_verification(self, upload_id: str, rng: Random) -> None:
-        seconds = rng.choice((0.0, 1.0, 20.0))
-        if self.long_verifications:
-            self.long_verifications -= 1
-            seconds = _LONG_VERIFICATION_SECONDS
-        if self._service is not None:
-            self._service.configure_verification(upload_id, seconds)
 
     async def _send(
         self, http: httpx.AsyncClient, upload_id: str, number: int, chunk: bytes, *, is_sent: bool = True

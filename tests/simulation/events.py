@@ -15,7 +15,6 @@ from tests.simulation.checkers import check_command_recording
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
 from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
-from upload_tui.backend import FaultName
 from upload_tui.client import ServiceClient
 from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK
 from upload_tui.status import Stage
@@ -269,15 +268,14 @@ def _scan_anew(simulation: Simulation, rng: Random) -> None:
         host.restless = rng.randrange(1, 20)
 
 
-def _outlive_lease(simulation: Simulation, rng: Random) -> None:
-    """The worker of the embedded service stands still for longer than a lease while it verifies."""
+def _claim_jobs(simulation: Simulation, rng: Random) -> None:
+    """Another worker claims jobs of the embedded service while they are verified, and dies."""
     embedded = simulation.world.embedded
     if embedded is not None:
         for _ in range(3):
             embedded.insert(rng)
-        embedded.long_verifications = 1
-        seconds = rng.choice((10.0, 15.0, 20.0))
-        simulation.loop.call_later(seconds, embedded.start_named_fault, FaultName.DEAD_WORKER, 60.0)
+        for seconds in (4, 8, 12, 16):
+            simulation.loop.call_later(seconds, embedded.claim_job)
 
 
 def _use(simulation: Simulation, rng: Random) -> None:
@@ -409,7 +407,7 @@ ADDED_EVENTS: Mapping[str, Action] = {
 LAST_EVENTS: Mapping[str, Action] = {
     "list again": _list_again,
     "scan anew": _scan_anew,
-    "outlive lease": _outlive_lease,
+    "claim jobs": _claim_jobs,
     "record command": _run_record,
 }
 """Events that are drawn after those."""
@@ -454,7 +452,7 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     times = sorted(rng.uniform(0, options.minutes * 60) for _ in range(options.event_count))
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
     embedded, source = options.has_embedded, options.has_source
-    places = {"fail chunks": embedded, "start fault": embedded, "damage source": source, "outlive lease": embedded}
+    places = {"fail chunks": embedded, "start fault": embedded, "damage source": source, "claim jobs": embedded}
     possible = [name for name in ADDED_EVENTS if places.get(name, True)]
     added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
     times.extend(rng.uniform(0, options.minutes * 60) for _ in added)
