@@ -300,7 +300,8 @@ def keys_text(keys: Sequence[str]) -> str:
 
 def key_of(screen: Screen[Any], binding_id: str) -> str:
     """The label of the first active key of a binding; empty if it has none."""
-    return next((keys[0] for active, keys in keys_of(screen) if active.binding.id == binding_id), "")
+    bindings = (active.binding for active in screen.active_bindings.values() if active.enabled)
+    return next((screen.app.get_key_display(binding) for binding in bindings if binding.id == binding_id), "")
 
 
 _NAMED_KEY = lazy_pattern(

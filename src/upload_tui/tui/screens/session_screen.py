@@ -3,13 +3,13 @@
 import asyncio
 import io
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from math import isfinite
 
 from msgspec.structs import replace
-from textual._compositor import Compositor
+from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -55,7 +55,14 @@ class LiveScreen:
 
 
 class _FrameCompositor(Compositor):
-    """Renders only the widgets that are visible in a frame. Textual renders all whose container the frame overlaps."""
+    """Renders only the widgets that overlap a changed region.
+
+    Textual renders those whose container overlaps the rectangle around all changed regions: nearly all of a screen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed_regions: Collection[Region] = ()
 
     @property
     def visible_widgets(self) -> dict[Widget, tuple[Region, Region]]:
@@ -65,11 +72,22 @@ class _FrameCompositor(Compositor):
             self._visible_widgets = {widget: (region, region.intersection(clip)) for widget, (region, clip) in places}
         return self._visible_widgets
 
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Render the regions that changed."""
+        self._changed_regions = self._dirty_regions.copy()
+        try:
+            return super().render_partial_update()
+        finally:
+            self._changed_regions = ()
+
     def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
-        for region, clip, strips in super()._get_renders(crop):  # from front to back
-            yield region, clip, strips
-            if crop is not None and clip.contains_region(crop):
-                break  # this widget covers the others
+        crop = crop or self.size.region
+        changed_regions = self._changed_regions or (crop,)
+        for widget, (region, visible) in self.visible_widgets.items():  # from front to back
+            if any(visible.overlaps(changed) for changed in changed_regions):
+                yield region, visible, widget.render_lines(visible.translate(-region.offset))
+                if visible.contains_region(crop):
+                    break  # this widget covers the others
 
 
 class CopyScreen(LiveScreen, Screen[None]):

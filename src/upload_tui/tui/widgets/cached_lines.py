@@ -131,17 +131,18 @@ class PlainScrollBarRender(ScrollBarRender, Visual):
 
 def move_scroll_bar(bar: ScrollBar, position: float) -> None:
     """Move a vertical bar's thumb and repaint only the lines that changed: in a very long list that is few."""
-    before = _thumb(bar)
+    width, height = bar.size
+    before = _thumb(bar, height)
     bar.set_reactive(ScrollBar.position, bar.validate_position(position))
-    after = _thumb(bar)
+    after = _thumb(bar, height)
     if after != before:
         lines = [(start // _PARTS_PER_CELL, ceil(end / _PARTS_PER_CELL)) for start, end in (before, after)]
-        bar.refresh(*(Region(0, first, bar.size.width, last - first) for first, last in lines))
+        bar.refresh(*(Region(0, first, width, last - first) for first, last in lines))
 
 
-def _thumb(bar: ScrollBar) -> tuple[int, int]:
+def _thumb(bar: ScrollBar, height: int) -> tuple[int, int]:
     """Start and end of the thumb, in parts of a cell from the top."""
-    height, rows, visible = bar.size.height, bar.window_virtual_size, bar.window_size
+    rows, visible = bar.window_virtual_size, bar.window_size
     thumb = max(1.0, visible * height / max(1, rows))
     start = int((height - thumb) * bar.position / max(1, rows - visible) * _PARTS_PER_CELL)
     return start, start + ceil(thumb * _PARTS_PER_CELL)
@@ -246,7 +247,7 @@ class CachedLines(ScrollView):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Like Textual's method; also drop the lines of these regions (of all if there is none) from the cache."""
         if self._is_border_new:
-            top, left, (width, height) = self.gutter.top, self.gutter.left, self.outer_size
+            (left, top), (width, height) = self.gutter.top_left, self.outer_size
             regions = (Region(-left, -top, width, 1), Region(-left, height - 1 - top, width, 1))
         elif regions:
             for y in (y for region in regions for y in region.line_range):

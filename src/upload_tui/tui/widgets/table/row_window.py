@@ -1,11 +1,12 @@
 """The rows that a table holds in memory: the visible ones and a margin around them, loaded while the user presses no key."""
 
+from asyncio import TimerHandle, get_running_loop
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from textual.timer import Timer
+from textual.events import Callback
 from textual.widget import Widget
 
 from upload_tui.monitor import Query, Row, UploadKey, Window
@@ -183,24 +184,30 @@ _PAUSE_SECONDS = 0.003
 
 
 class IdleTasks:
-    """Runs one list of tasks at a time, one task per timer call.
+    """Runs one list of tasks at a time, each as a message of a widget.
 
     Args:
-        widget: owns the timers; the remaining tasks end with it.
+        widget: runs the tasks; the remaining ones end with it.
     """
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
-        self._timer: Timer | None = None
+        self._tasks: Iterator[Callable[[], object]] = iter(())
+        self._next: TimerHandle | None = None
 
     def schedule(self, tasks: Iterator[Callable[[], object]]) -> None:
         """Run these tasks soon; cancel the remaining ones of an earlier call."""
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self._widget.set_timer(_IDLE_SECONDS, lambda: self._run_next(tasks))
+        self._tasks = tasks
+        self._run_in(_IDLE_SECONDS)
 
-    def _run_next(self, tasks: Iterator[Callable[[], object]]) -> None:
-        task = next(tasks, None)
+    def _run_in(self, seconds: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        # Each key starts one, and a timer of Textual is a task of its own.
+        self._next = get_running_loop().call_later(seconds, self._widget.post_message, Callback(self._run_next))
+
+    def _run_next(self) -> None:
+        task = next(self._tasks, None)
         if task is not None:
             task()
-            self._timer = self._widget.set_timer(_PAUSE_SECONDS, lambda: self._run_next(tasks))
+            self._run_in(_PAUSE_SECONDS)
