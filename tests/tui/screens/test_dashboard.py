@@ -7,8 +7,6 @@ from textual import events
 from textual.content import Content
 from textual.geometry import Region
 from textual.scrollbar import ScrollBar
-from textual.strip import Strip
-from textual.widget import Widget
 from textual.widgets import Input
 
 from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, selected, toasts, until
@@ -600,27 +598,6 @@ async def test_only_the_moved_part_of_the_scroll_bar_is_painted() -> None:
         assert bar.position == table.max_scroll_y
         assert max(painted) == bar.size.height - 1
         assert len(painted) <= 4  # nothing between the old place of the thumb and the new one
-
-
-@pytest.mark.parametrize("key", ["j", "4"], ids=["cursor", "filter"])
-async def test_a_frame_renders_only_the_widgets_that_it_shows_a_change_of(key: str) -> None:
-    async with opened(mixed()) as (pilot, _, table):
-        rendered, screen = list[Widget](), pilot.app.screen
-
-        def record(widget: Widget) -> None:
-            render = widget.render_lines
-
-            def recording(crop: Region) -> list[Strip]:
-                rendered.append(widget)
-                return render(crop)
-
-            widget.render_lines = recording  # type: ignore[method-assign]
-
-        for widget in (screen, *screen.query("*")):
-            record(widget)
-        await pilot.press(key)
-        await until(pilot, lambda: table in rendered)
-        assert not {*screen.query("AlarmBar, StatusBar, PendingList, ChangeLogView, KeyFooter")} & {*rendered}
 
 
 @pytest.mark.parametrize(

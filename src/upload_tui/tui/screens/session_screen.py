@@ -3,17 +3,14 @@
 import asyncio
 import io
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from math import isfinite
 
 from msgspec.structs import replace
-from textual._compositor import ChopsUpdate, Compositor
-from textual.geometry import Region
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.strip import Strip
 from textual.widget import Widget
 
 from upload_tui.monitor import (
@@ -54,48 +51,8 @@ class LiveScreen:
         """Show the picture as it is now. `changes` are those of uploads since the last call."""
 
 
-class _FrameCompositor(Compositor):
-    """Renders only the widgets that overlap a changed region.
-
-    Textual renders those whose container overlaps the rectangle around all changed regions: nearly all of a screen.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._changed_regions: Collection[Region] = ()
-
-    @property
-    def visible_widgets(self) -> dict[Widget, tuple[Region, Region]]:
-        """The region of each visible widget, and its visible part."""
-        if self._visible_widgets is None:
-            places = super().visible_widgets.items()
-            self._visible_widgets = {widget: (region, region.intersection(clip)) for widget, (region, clip) in places}
-        return self._visible_widgets
-
-    def render_partial_update(self) -> ChopsUpdate | None:
-        """Render the regions that changed."""
-        self._changed_regions = self._dirty_regions.copy()
-        try:
-            return super().render_partial_update()
-        finally:
-            self._changed_regions = ()
-
-    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
-        crop = crop or self.size.region
-        changed_regions = self._changed_regions or (crop,)
-        for widget, (region, visible) in self.visible_widgets.items():  # from front to back
-            if any(visible.overlaps(changed) for changed in changed_regions):
-                yield region, visible, widget.render_lines(visible.translate(-region.offset))
-                if visible.contains_region(crop):
-                    break  # this widget covers the others
-
-
 class CopyScreen(LiveScreen, Screen[None]):
     """A screen that shows uploads and copies the selected ones."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._compositor = _FrameCompositor()
 
     @abstractmethod
     def selection(self) -> Sequence[Detail]:
