@@ -241,6 +241,9 @@ class EmbeddedHost(Host):
     def delete(self, rng: Random) -> None:
         """Nobody can."""
 
+    def list_again(self, rng: Random) -> None:
+        """Nothing was deleted."""
+
     def purge(self, rng: Random) -> None:
         """It does that itself."""
 

@@ -255,10 +255,11 @@ def _start_fault(simulation: Simulation, rng: Random) -> None:
 
 
 def _list_again(simulation: Simulation, rng: Random) -> None:
-    """Uploads that were deleted are listed again."""
-    place = _place(simulation, rng)
+    """Uploads are deleted, and as many that were deleted are listed again later."""
+    place, seconds = _place(simulation, rng), rng.choice((1.0, 10.0, 20.0))
     for _ in range(rng.choice((1, 1, 3))):
-        place.list_again(rng)
+        place.delete(rng)
+        simulation.loop.call_later(seconds, place.list_again, rng)
 
 
 def _scan_anew(simulation: Simulation, rng: Random) -> None:
