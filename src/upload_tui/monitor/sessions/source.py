@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from statistics import median
@@ -127,13 +128,13 @@ class SourceSession:
         try:
             await self._list()
             self._store.detect_other_writers()
+            missing = [error.title for error in self._synchroniser.missing_projects().values()]
         except (ServiceError, BusyStorageError) as error:
             is_refused = isinstance(error, SourceConfigError | AuthError)
             if is_refused and self._ends_on_refusal and self._synchroniser.previous_read_on is None:
                 raise
             self._publish_picture()  # what was read before it failed is shown
             return self._tracker.failed(error)
-        missing = (error.title for error in self._synchroniser.missing_projects().values())
         overrun = overrun_text(self._listing_seconds[-1], self._schedule.shortest_seconds)
         self._tracker.notice = self._synchroniser.unreadable_notice or "; ".join(filter(None, [*missing, overrun]))
         self._tracker.synced(self._clock.now())
@@ -188,8 +189,9 @@ class SourceSession:
             self._timer.wake()
 
     def _publish_picture(self) -> None:
-        if (project_ids := self._synchroniser.scope.ids) != self._project_ids:
-            self._project_ids, self.picture = project_ids, self._open_picture(project_ids)
+        with suppress(BusyStorageError):  # the next listing reads them again
+            if (project_ids := self._synchroniser.scope.ids) != self._project_ids:
+                self._project_ids, self.picture = project_ids, self._open_picture(project_ids)
         self.changes.publish(PictureChanged(at=self._clock.now()))
 
     def _publish_connection(self, connection: Connection) -> None:
