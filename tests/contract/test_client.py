@@ -292,7 +292,7 @@ async def test_an_upload_that_is_listed_again_without_a_change_is_not_parsed_aga
         for others in ({}, {"next": "x"})
     ]
     bodies += [f'{{"results": [{twice}, {json.dumps(old)}]}}', '{"results": [{"id": "\\ud800"}], "results": []}']
-    bodies += [f'{{"results": [{json.dumps(old)}, {{"id": "d", "x": {"[" * 5000}{"]" * 5000}}}]}}']
+    bodies += [f'{{"results": [{json.dumps(old)}, {{"id": "d", "x": {"[" * 200_000}{"]" * 200_000}}}]}}']
     answers = iter([*bodies, *bodies])
     one = client_of(lambda request: httpx.Response(200, text=next(answers)))
     *pages, too_deep = [await page_or_error(one) for _ in bodies]
