@@ -210,6 +210,7 @@ class PageFetcher:
         Raises:
             ServiceError: the service is down or refuses access.
         """
+        per_page = min(per_page, self.largest_page)  # with a larger one, the number would be that of other rows
         page = await self._try_request_page(number, per_page)
         if page is None:
             return await self.fetch_in_pieces((number - 1) * per_page, per_page)
@@ -336,9 +337,12 @@ class PageFetcher:
             start = max(first, (number - 1) * size)
             part = (start, min(first + rows, number * size) - start)
             page = await self._try_request_page(number, size, pieces) if pieces.failure_budget > 0 else None
+            is_answered = page is not None
+            if page is not None and size > 1 and _may_be_of_other_rows(page, size):
+                page = None
             if page is not None:
                 pieces.pages[((number - 1) * size, size)] = page
-            elif size > 1 and pieces.failure_budget > 0:
+            elif size > 1 and (is_answered or pieces.failure_budget > 0):
                 smaller.append(part)
             else:
                 pieces.unread.append(part)
@@ -362,3 +366,11 @@ class PageFetcher:
             total,
             rows,
         )
+
+
+def _may_be_of_other_rows(page: UploadPage, size: int) -> bool:
+    """Whether a page has fewer rows than requested, because the service returns none so large: its number is then that of other rows.
+
+    Without a total, the last page looks the same.
+    """
+    return page.per_page < size or (page.total is None and 0 < page.row_count < size)

@@ -134,9 +134,8 @@ class NewUploads:
         Args:
             per_page: the size of the first page; if all its uploads are new, the largest page is read instead.
         """
-        last_known = self._state.last_known_number
-        if last_known is None:
-            last_known = self._order.last_number()
+        stored = self._state.last_known_number
+        last_known = self._order.last_number() if stored is None else stored
         read_ids, pages, changed = set[str](), list[UploadPage](), False
         number, previous_ids = 1, list[str]()
         while True:
@@ -154,6 +153,7 @@ class NewUploads:
                 pages.clear()
                 per_page = self._fetcher.largest_page
                 continue
+            per_page = _following_size(page, per_page)
             number, previous_ids = page.next_page, ids
             if sum(len(buffered.readings) for buffered in pages) >= self._state.store.limits.buffered_uploads:
                 with self._recorder.transaction():
@@ -170,3 +170,9 @@ class NewUploads:
         for page in reversed(pages):
             changed |= await self._recorder.record_readings(page.readings[::-1])
         return changed
+
+
+def _following_size(page: UploadPage, per_page: int) -> int:
+    """The size to request the page after one with: without a total, a first page may be the largest that the service returns."""
+    is_largest = page.page == 1 and page.total is None and page.row_count > 0
+    return min(per_page, page.row_count) if is_largest else per_page

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from tests.unit.monitor.shifting_service import ShiftingService
+from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
 from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.client import gather_all
@@ -93,6 +93,27 @@ async def test_others_are_known_when_one_of_the_newest_uploads_breaks_the_first_
     service.start_upload()
     await harness.synchroniser.sync()
     assert len(harness.names()) == 303
+
+
+@pytest.mark.parametrize(
+    "headers", [frozenset(), frozenset({"X-Next-Page"}), HEADERS], ids=["none", "next page", "all"]
+)
+@pytest.mark.parametrize("largest_page", [3, 7, 19])
+@pytest.mark.parametrize("place", [0, 6, 7, 13, 14, 20, 23])
+async def test_one_of_many_new_uploads_that_cannot_be_read_is_reported_although_pages_are_small(
+    place: int, largest_page: int, headers: frozenset[str]
+) -> None:
+    """They are requested by a larger size; that of a page that fails is not known."""
+    service = ShiftingService(5, StatusShape.A, largest_page=largest_page, uploads=10, headers=headers)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    later = SyncHarness(service, harness.store)
+    for _ in range(24):
+        service.start_upload()
+    service.unreadable_ids = {service.uploads[place].id}
+    await later.synchroniser.sync()
+    assert {upload.name for upload in service.uploads} - later.names() == {service.uploads[place].name}
+    assert "cannot be read" in later.synchroniser.notice
 
 
 async def test_unreadable_uploads_are_read_in_a_later_session() -> None:

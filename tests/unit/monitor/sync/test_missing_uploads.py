@@ -24,8 +24,7 @@ class DamagedService(ShiftingService):
 
     def __init__(self, shape: StatusShape, uploads: int, headers: frozenset[str]) -> None:
         self.damage: dict[str, str] = {}
-        # Without headers, the size of a page cannot be known.
-        super().__init__(7, shape, largest_page=5 if headers else 1000, uploads=uploads, headers=headers)
+        super().__init__(7, shape, largest_page=5, uploads=uploads, headers=headers)
 
     def damage_upload(self, upload: SimulatedUpload, kind: str) -> None:
         self.damage[upload.name] = kind
