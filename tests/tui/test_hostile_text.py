@@ -82,7 +82,7 @@ def test_texts_without_room_end_with_an_ellipsis_at_each_width() -> None:
         painter.fit(width, options, view, rows)
         for row in rows:
             lines = [painter.row_line(row, line, NOW, "", is_marked=False) for line in (0, 1)]
-            for strip in (*lines, painter.rule(CYRILLIC), painter.message(CYRILLIC)):
+            for strip in (*lines, painter.rule(CYRILLIC)):
                 assert_cut_with_ellipsis(strip.text, width)
         for change in session.changes.history(10):
             pieces = change_pieces(change, NOW, options, width)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
+from msgspec import Struct
 from rich.cells import cell_len, get_character_cell_size
 from textual.content import Content
 from textual.css.styles import RulesMap
@@ -20,9 +21,11 @@ __all__ = [
     "causes_text",
     "detailed_cause_text",
     "HangingLines",
+    "TitlePart",
     "distinct_name",
     "fit_to_width",
     "hanging_lines",
+    "join_parts",
     "json_line",
     "truncate_at_word",
     "truncate_middle",
@@ -71,6 +74,31 @@ def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
         cells = cell_len(text)
     padding = " " * (width - cells)
     return padding + text if align_right else text + padding
+
+
+class TitlePart(Struct, frozen=True):
+    """A part of a title.
+
+    Attributes:
+        texts: its text, and shorter ones for a narrow title; the last is empty if it may be left out.
+        rank: the part with the highest rank is shortened first.
+    """
+
+    texts: tuple[str, ...]
+    rank: int = 0
+
+
+def join_parts(parts: Sequence[TitlePart], separator: str, width: int) -> str:
+    """The texts of the parts in `width` cells. Texts become shorter or are left out, the least important first, never cut."""
+    chosen = [0] * len(parts)
+
+    def joined() -> str:
+        return separator.join(filter(None, (part.texts[index] for part, index in zip(parts, chosen, strict=True))))
+
+    for number in sorted(range(len(parts)), key=lambda number: (parts[number].rank, number), reverse=True):
+        while cell_len(joined()) > width and chosen[number] + 1 < len(parts[number].texts):
+            chosen[number] += 1
+    return joined()
 
 
 def widest(texts: Iterable[str]) -> int:

@@ -1,5 +1,6 @@
 """Trouble first: uploads in trouble stand above a rule, at most half of the rows; keys, marks and clicks use one list."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import many, names_in, opened, selected, toasts, until
+from upload_tui.monitor import Connection, ConnectionState
 from upload_tui.testing import an_upload
 from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
@@ -52,6 +54,34 @@ async def test_at_most_half_of_the_rows_are_above_the_rule_which_counts_the_othe
         assert names_in(table) == ["odd", "stuck", *(f"failed-{number}" for number in range(12))]
         assert rules(pilot, table) == []
         assert title(table) == "Uploads 14 · in trouble"
+
+
+@pytest.mark.parametrize("query", ["is:trouble", "is:trouble -name:stuck"])
+async def test_without_others_there_is_no_rule_no_limit_and_one_order(query: str) -> None:
+    async with opened([*FEW, *FAILED[2:]], size=(80, 24), order=TableOrder()) as (pilot, _, table):
+        await pilot.press("slash", *query, "enter")
+        await until(pilot, lambda: table.total < 20)
+        assert rules(pilot, table) == []
+        assert names_in(table) == [
+            name
+            for name in ("odd", "stuck", *(f"failed-{number}" for number in range(12)))
+            if "-name:stuck" not in query or name != "stuck"
+        ]
+        assert title(table) == f'Uploads {table.total} · matching "{query}"'
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+async def test_a_narrow_title_leaves_out_whole_parts_and_keeps_the_age(width: int) -> None:
+    async with opened(FEW, size=(width, 24), order=TableOrder()) as (pilot, session, table):
+        now = session.picture.now()
+        session.set_connection(
+            Connection(state=ConnectionState.OFFLINE, since=now, read_on=now - timedelta(seconds=3600))
+        )
+        await until(pilot, lambda: "ago" in title(table))
+        await pilot.press("m", *"jm")
+        parts = ["Uploads 44", "trouble first, then last started", "trouble first", "2 marked"]
+        assert set(title(table).split(" · ")) <= {*parts, "updated 1h 00m ago", "1h 00m ago"}
+        assert len(title(table)) <= width - 4
 
 
 @pytest.mark.parametrize("density", [(), ("d",)], ids=["one line", "two lines"])
@@ -120,14 +150,14 @@ async def test_without_trouble_the_keys_say_so() -> None:
             assert toasts(pilot) == [text]
 
 
-async def test_gone_uploads_are_counted_apart() -> None:
+async def test_the_title_counts_all_rows_and_the_gone_ones_among_them() -> None:
     async with opened(many(5), order=TableOrder()) as (pilot, session, table):
         ids = [row.id for number in (1, 2) if (row := table.row_at(number))]
         for upload_id in ids:
             session.picture.mark(upload_id, gone=True)
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
         await until(pilot, lambda: "gone" in title(table))
-        assert title(table) == "Uploads 3 · 2 gone · trouble first, then last started"
+        assert title(table) == "Uploads 5 · 2 gone · trouble first, then last started"
 
 
 async def test_trouble_gets_the_rows_that_others_leave() -> None:

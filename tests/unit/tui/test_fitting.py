@@ -10,11 +10,33 @@ from textual.content import Content
 from textual.css.styles import RulesMap
 
 from upload_tui.text import sanitize
-from upload_tui.tui.fitting import HangingLines, distinct_name, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import (
+    HangingLines,
+    TitlePart,
+    distinct_name,
+    fit_to_width,
+    join_parts,
+    truncate_at_word,
+    truncate_middle,
+)
 
 HOSTILE = st.text(max_size=300) | st.text(
     alphabet="\x00\x07\x1b\x9b\r\n\t\u202e\u2066\u200b\u200d\ufeff\ufe0f\u0301[]m31;e日👩‍🔬", max_size=60
 )
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [
+        (40, "Uploads 9 · newest first · 1h ago"),
+        (32, "Uploads 9 · newest · 1h ago"),
+        (26, "Uploads 9 · 1h ago"),
+        (9, "Uploads 9 · 1h ago"),
+    ],
+)
+def test_a_title_loses_whole_parts(width: int, text: str) -> None:
+    parts = [TitlePart(("Uploads 9",)), TitlePart(("newest first", "newest", ""), 1), TitlePart(("1h ago",))]
+    assert join_parts(parts, " · ", width) == text
 
 
 @given(HOSTILE, st.integers(0, 60))

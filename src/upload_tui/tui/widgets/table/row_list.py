@@ -142,6 +142,11 @@ class RowList(CursorLines, can_focus=True):
         return self._window.total
 
     @property
+    def is_all_in_trouble(self) -> bool:
+        """True if the order is `trouble` and each row is in trouble."""
+        return self.is_settled and 0 < self.total == self._window.total_in_trouble
+
+    @property
     def is_settled(self) -> bool:
         """False while the source still searches for more rows of the query."""
         return self._window.is_settled
@@ -185,8 +190,13 @@ class RowList(CursorLines, can_focus=True):
             self._search_tasks.schedule(self._search_steps())
         self._handle_reloaded()
 
-    def _max_in_trouble(self) -> int:
-        """How many rows in trouble come first: half of what is visible, and what the other rows leave; one more if it is the last."""
+    def _max_in_trouble(self) -> int | None:
+        """How many rows in trouble come first: half of what is visible, and what the other rows leave; one more if it is the last.
+
+        None if all rows are in trouble: then the list has one order.
+        """
+        if self.is_all_in_trouble:
+            return None
         visible, total = self._visible_rows(), self._window.total_in_trouble
         most = max(1, visible // 2, visible - 1 - (self._window.total - total))
         return most + (total == most + 1 and visible > most)

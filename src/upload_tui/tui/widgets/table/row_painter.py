@@ -8,6 +8,7 @@ from msgspec import Struct
 from rich.segment import Segment
 from rich.style import Style
 from textual.cache import FIFOCache
+from textual.content import Content
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row, UploadKey
@@ -158,9 +159,10 @@ class RowPainter:
         )
         return Strip([Segment(f" {titles}", style)]).adjust_cell_length(self._width, style)
 
-    def message(self, text: str) -> Strip:
-        """A line of text, shown instead of rows."""
-        text = truncate_at_word(text, self._width - 2, self._display_options.glyphs.ellipsis)
+    def message(self, text: str, line: int) -> Strip:
+        """A line, from 0, of a wrapped text that is shown instead of rows; blank below the text."""
+        lines = Content(text).wrap(max(1, self._width - 2))
+        text = lines[line].plain.rstrip() if line < len(lines) else ""
         return Strip([Segment(fit_to_width(f" {text}", self._width), self._style_on("uploads--quiet", ""))])
 
     def rule(self, text: str) -> Strip:

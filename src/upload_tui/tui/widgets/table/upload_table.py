@@ -6,7 +6,6 @@ from itertools import product
 from typing import ClassVar
 
 from msgspec.structs import replace
-from rich.cells import cell_len
 from textual import events, on
 from textual.binding import BindingType
 from textual.content import Content
@@ -29,9 +28,9 @@ from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import TABLE_KEYS, key_of
-from upload_tui.tui.fitting import truncate_at_word
+from upload_tui.tui.fitting import TitlePart, join_parts, truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
-from upload_tui.tui.widgets.table.query_text import SHORT_TROUBLE_ORDER, TROUBLE_ORDER, query_parts
+from upload_tui.tui.widgets.table.query_text import FILTER_RANK, order_part, query_parts
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
 from upload_tui.tui.widgets.table.row_window import RowSource
@@ -161,8 +160,8 @@ class UploadTable(RowList, can_focus=True):
         """The header, a line of a row, or the text for an empty table."""
         if y < self.HEADER_LINES:
             return self._painter.header(self.rows_query)
-        if y == self.HEADER_LINES + 1 and not self.total and self.empty_text:
-            return self._painter.message(self.empty_text)
+        if y > self.HEADER_LINES and not self.total and self.empty_text:
+            return self._painter.message(self.empty_text, y - self.HEADER_LINES - 1)
         place = self._place_at(self._body_line(y))
         if place is None:
             return self._painter.rule(self.rule_text)
@@ -231,6 +230,8 @@ class UploadTable(RowList, can_focus=True):
 
 _FRAME_CELLS = 4
 """The cells of a frame's line that its title cannot use: two corners and two spaces."""
+_STATE_RANK, _COUNT_RANK = FILTER_RANK + 1, FILTER_RANK + 2
+"""Parts of the title with a higher rank are left out first."""
 _UNKNOWN_TEXTS = {
     ConnectionState.OFFLINE: "No data yet. Retrying automatically; `upload-tui doctor` finds the cause.",
     ConnectionState.RETRYING: "No data yet. Retrying automatically; press r to retry now.",
@@ -312,32 +313,35 @@ class TitledTable(UploadTable):
         return not replace(self.rows_query, project_ids=frozenset()).is_filtered
 
     def _title(self) -> Content:
-        gone = min(self.funnel.gone, self.total) if self._is_everything else 0
-        count = f"{self.total - gone:,}{'' if self.is_settled else ' so far'}"
-        parts = [f"Uploads {count}" if self.is_known or self.total else "Uploads"]
-        others = self.funnel.others if self._is_everything else 0
-        parts.extend(f"{number:,} {word}" for number, word in ((gone, "gone"), (others, "other")) if number)
-        if self.view:
-            parts.append(f"view {sanitize(self.view)}")
-        parts.extend(query_parts(self.rows_query, self.projects, self.display_options))
-        if self.marked:
-            parts.append(f"{len(self.marked)} marked")
-        if self.follow:
-            parts.append("following newest")
-        parts.extend(self._age_part())
-        title = f" {self.display_options.glyphs.dot} ".join(parts)
-        if cell_len(title) > self._title_cells:
-            title = title.replace(TROUBLE_ORDER, SHORT_TROUBLE_ORDER)
+        title = join_parts([*self._title_parts()], f" {self.display_options.glyphs.dot} ", self._title_cells)
         title = truncate_at_word(title, self._title_cells, self.display_options.glyphs.ellipsis)
         return Content.styled(title, "$accent") if self.rows_query.is_filtered else Content(title)
 
-    def _age_part(self) -> Iterator[str]:
+    def _title_parts(self) -> Iterator[TitlePart]:
+        """Yield the parts of the title. In a narrow one, what the query selects and how old the rows are stay longest."""
+        count = f"{self.total:,}{'' if self.is_settled else ' so far'}"
+        yield TitlePart((f"Uploads {count}" if self.is_known or self.total else "Uploads",))
+        if self._is_everything:
+            numbers = ((min(self.funnel.gone, self.total), "gone"), (self.funnel.others, "other"))
+            yield from (TitlePart((f"{number:,} {word}", ""), _COUNT_RANK) for number, word in numbers if number)
+        if self.view:
+            yield TitlePart((f"view {sanitize(self.view)}", ""), FILTER_RANK)
+        yield from query_parts(self.rows_query, self.projects, self.display_options)
+        yield order_part(self.rows_query, self.display_options, is_all_in_trouble=self.is_all_in_trouble)
+        if self.marked:
+            yield TitlePart((f"{len(self.marked)} marked", ""), _STATE_RANK)
+        if self.follow:
+            yield TitlePart(("following newest", "following", ""), _STATE_RANK)
+        yield from self._age_part()
+
+    def _age_part(self) -> Iterator[TitlePart]:
         """Yield the age of the rows if they are not current."""
         if self.connection is None or self.connection.is_live or self.connection.read_on is None or self.now is None:
             return
         seconds = (self.now - self.connection.read_on).total_seconds()
         if seconds >= _CURRENT_SECONDS and self.connection.playback is None:
-            yield f"updated {age_text(seconds)} ago"
+            age = f"{age_text(seconds)} ago"
+            yield TitlePart((f"updated {age}", age))
 
     def _subtitle(self) -> Content:
         """The columns that the user chose and that do not fit."""

@@ -345,3 +345,15 @@ def test_no_column_has_padding_while_texts_of_another_are_cut(
     names = {row.name for row in shown}
     if width >= 56 and max(map(len, names)) <= 20:
         assert len({*texts[ColumnKey.NAME][1]}) == len(names)
+
+
+@pytest.mark.parametrize("width", [30, 44, 58, 120])
+def test_a_text_instead_of_rows_is_whole_at_every_width(width: int) -> None:
+    text, painter = (
+        "No data yet. Retrying automatically; `upload-tui doctor` finds the cause.",
+        RowPainter(lambda *_: Style()),
+    )
+    painter.fit(width, OPTIONS, ColumnView(), ())
+    lines = [painter.message(text, line).text for line in range(10)]
+    assert {len(line) for line in lines} == {width}
+    assert " ".join("".join(lines).split()) == text
