@@ -230,12 +230,12 @@ class Row(Struct, frozen=True, kw_only=True):
         is_least_age: the stage may have begun long before `stage_since`, when it was first observed.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
-        lateness: of a pending upload; one that is acknowledged is neither overdue nor stuck.
+        anomaly: the most serious one of `anomaly_count`; None if there is none, or if it is not known.
+        lateness: of a pending upload that is not gone; one that is acknowledged is neither overdue nor stuck.
         trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
         is_contradictory: it is verified, but its chunks do not agree.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.
-        is_purged: its stored data were deleted.
-        is_gone: the service no longer lists it.
+        is_purged, is_gone: its stored data were deleted; the service no longer lists it.
         is_stale: it may have changed since it was read.
         is_current: its project was current when the row was made, so that estimates from it hold.
         read_on: when it was last read from the service.
@@ -261,6 +261,7 @@ class Row(Struct, frozen=True, kw_only=True):
     lateness: Lateness = Lateness()
     unknown_state: str = ""
     anomaly_count: int = 0
+    anomaly: Anomaly | None = None
     trouble: Trouble | None = None
     is_contradictory: bool = False
     acknowledgement: Acknowledgement | None = None
@@ -368,8 +369,7 @@ class CauseGroup(Struct, frozen=True, kw_only=True):
 
     Attributes:
         cause: the error message without its variable parts (see `normalize_cause`).
-        storage_provider, uploader: their names; empty if unknown.
-        count: the number of uploads.
+        storage_provider, uploader, count: their names, empty if unknown, and the number of uploads.
         first_on, last_on: when the first and the last of them failed; None if unknown.
         last_id, last_service: the key of the one that failed last.
     """
@@ -390,9 +390,11 @@ class Detail(Struct, frozen=True, kw_only=True):
     Attributes:
         anomalies: those of the last reading, and those that a comparison of readings found.
         raw: the service's last response as JSON, in its order, with secrets masked.
+        gone_on: when it was first not listed; None if it is not gone, or if that is not known.
     """
 
     upload: "Upload"
     row: Row
     anomalies: tuple[Anomaly, ...]
     raw: str = ""
+    gone_on: datetime | None = None

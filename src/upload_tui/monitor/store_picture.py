@@ -290,7 +290,7 @@ class StorePicture:
         for stored in uploads:
             # Final stages do not change; a pending upload may have moved on since it was read.
             is_final = stored.stage.is_final
-            is_pending = not (is_final or stored.unknown_state)
+            is_pending = not (is_final or stored.unknown_state or stored.is_gone)
             own_as_of = as_of - behind.get(stored.project_id, _NO_TIME)
             lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
             age_seconds = ages_seconds[stored.project_id]
@@ -300,7 +300,9 @@ class StorePicture:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
             row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
-            yield replace(row, acknowledgement=acknowledgement, is_least_age=stored.is_least_age)
+            yield replace(
+                row, acknowledgement=acknowledgement, is_least_age=stored.is_least_age, anomaly=stored.anomaly
+            )
 
 
 def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:

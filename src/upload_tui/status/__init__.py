@@ -15,6 +15,8 @@ from upload_tui.status.anomalies import (
     inspect_timeline,
     invalid_chunks,
     is_contradictory,
+    is_unsafe,
+    most_serious,
     transitions_between,
     was_taken_back,
 )
@@ -54,6 +56,8 @@ __all__ = [
     "inspect_timeline",
     "invalid_chunks",
     "is_contradictory",
+    "is_unsafe",
+    "most_serious",
     "transitions_between",
     "was_taken_back",
 ]

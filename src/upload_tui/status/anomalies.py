@@ -24,6 +24,8 @@ __all__ = [
     "inspect_timeline",
     "invalid_chunks",
     "is_contradictory",
+    "is_unsafe",
+    "most_serious",
     "transitions_between",
     "was_taken_back",
 ]
@@ -264,6 +266,17 @@ _UNSAFE = frozenset(
         AnomalyName.CHUNKS_INVALID,
     }
 )
+_SEVERITY = (
+    AnomalyName.CHUNKS_MISSING,
+    AnomalyName.CHUNK_SIZES_DIFFER,
+    AnomalyName.CHUNKS_INVALID,
+    AnomalyName.CHUNKS_REPEATED,
+    AnomalyName.RECEIVED_TOO_MUCH,
+    AnomalyName.VERIFIED_AND_ERROR,
+    AnomalyName.STAGE_WENT_BACKWARDS,
+    AnomalyName.MESSAGE_WITHOUT_ERROR,
+)
+"""The most serious anomalies first; all others follow, a state of the service's own last: it is shown in any case."""
 _WRONG_TIMES = frozenset(
     {
         AnomalyName.COMPLETED_MISSING,
@@ -274,6 +287,22 @@ _WRONG_TIMES = frozenset(
         AnomalyName.STAGE_WENT_BACKWARDS,
     }
 )
+
+
+def most_serious(anomalies: Iterable[Anomaly]) -> Anomaly | None:
+    """The anomaly to show where there is room for one only; None if there is none."""
+    return min(anomalies, key=lambda anomaly: _rank(anomaly.name), default=None)
+
+
+def _rank(name: AnomalyName) -> int:
+    if name in _SEVERITY:
+        return _SEVERITY.index(name)
+    return len(_SEVERITY) + (name is AnomalyName.UNKNOWN_STATE)
+
+
+def is_unsafe(anomaly: Anomaly) -> bool:
+    """Whether the chunks do not agree, or cannot all be read: verification of a completed upload fails then."""
+    return anomaly.name in _UNSAFE
 
 
 def is_contradictory(stage: Stage, anomalies: Iterable[Anomaly]) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "MOMENT_EXAMPLES",
     "SHORT_CAUSES",
     "age_text",
+    "anomaly_texts",
     "clock_text",
     "cause_with_short",
     "csv_cell",
@@ -45,6 +46,7 @@ __all__ = [
     "find_folded",
     "fold",
     "is_folded_by_case_alone",
+    "name_or_id",
     "overrun_text",
     "parse_date",
     "parse_duration",
@@ -65,12 +67,12 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": "SHORT_CAUSES cause_with_short detailed_short_cause failed_chunks short_cause",
+        "causes": "SHORT_CAUSES anomaly_texts cause_with_short detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "MOMENT_EXAMPLES age_text clock_text duration_text event_text overrun_text parse_date parse_duration parse_moment "
             "parse_size percent_text plural short_clock_text size_text span_text sparkline_text"
         ),
-        "sanitizer": "csv_cell escape_invisible sanitize sanitize_line sanitize_text",
+        "sanitizer": "csv_cell escape_invisible name_or_id sanitize sanitize_line sanitize_text",
     },
 )

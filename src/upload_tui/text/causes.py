@@ -1,13 +1,14 @@
-"""Short causes of failed uploads, for where the messages of the service are too long."""
+"""Short causes of failed uploads, for where the messages of the service are too long, and anomalies in words."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from upload_tui.lazy import lazy_pattern
+from upload_tui.status import Anomaly, AnomalyName
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
-__all__ = ["SHORT_CAUSES", "cause_with_short", "detailed_short_cause", "failed_chunks", "short_cause"]
+__all__ = ["SHORT_CAUSES", "anomaly_texts", "cause_with_short", "detailed_short_cause", "failed_chunks", "short_cause"]
 
 _FAILED_CHUNKS = lazy_pattern(
     rf"(?:^|; )(?:(?P<fixed>{re.escape(CHUNK_HASH_DIFFERS)}|{re.escape(SIZE_DIFFERS)}): )?"
@@ -42,6 +43,15 @@ def detailed_short_cause(message: str) -> str:
         if message.startswith(f"{fixed}: "):
             return f"{short}: {sanitize(message[len(fixed) + 2 :]).replace(' bytes', '')}"
     return ""
+
+
+def anomaly_texts(anomaly: Anomaly) -> Sequence[str]:
+    """An anomaly in words, sanitized, the longest text first: `chunk 1 missing`, `time in future: …`."""
+    name, detail = anomaly.name.replace("_", " "), sanitize(anomaly.detail)
+    numbers = detail.partition(" without chunk ")[2]
+    if anomaly.name is AnomalyName.CHUNKS_MISSING and numbers:
+        return f"{'chunk' if numbers.isdigit() else 'chunks'} {numbers} missing", name
+    return f"{name}: {detail}", name
 
 
 def failed_chunks(message: str) -> Mapping[int, str]:

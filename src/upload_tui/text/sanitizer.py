@@ -7,7 +7,7 @@ from itertools import groupby
 from upload_tui.lazy import lazy_pattern
 from upload_tui.redaction import hide_secrets_in_text, is_invisible, is_zero_width, redact
 
-__all__ = ["csv_cell", "escape_invisible", "sanitize", "sanitize_line", "sanitize_text"]
+__all__ = ["csv_cell", "escape_invisible", "name_or_id", "sanitize", "sanitize_line", "sanitize_text"]
 
 _MAX_CHARACTERS = 2000
 """Longer texts are cut: no screen shows more, and the full text can still be copied."""
@@ -30,6 +30,11 @@ def sanitize(text: str, max_characters: int | None = _MAX_CHARACTERS) -> str:
         return text
     characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
     return "".join(_limit_combining_marks("".join(characters)))
+
+
+def name_or_id(name: str, upload_id: str) -> str:
+    """The name of an upload, not sanitized; its id if the name is empty or blank."""
+    return name if name.strip() else upload_id
 
 
 def sanitize_line(text: str) -> str:

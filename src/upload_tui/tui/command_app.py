@@ -17,7 +17,7 @@ from upload_tui.monitor import (
     UploadRef,
     upload_record,
 )
-from upload_tui.text import plural, sanitize, sanitize_text
+from upload_tui.text import name_or_id, plural, sanitize, sanitize_text
 from upload_tui.tui.playback_app import PlaybackApp
 from upload_tui.tui.preferences import PlaybackControls, Preferences
 from upload_tui.tui.screens.session_screen import CopyScreen
@@ -98,7 +98,11 @@ class CommandApp(PlaybackApp):
     def _ask(self, command: UploadCommand, details: Sequence[Detail]) -> None:
         from upload_tui.tui.screens.menu import MenuScreen
 
-        names = details[0].upload.name or details[0].upload.id if len(details) == 1 else plural(len(details), "upload")
+        names = (
+            name_or_id(details[0].upload.name, details[0].upload.id)
+            if len(details) == 1
+            else plural(len(details), "upload")
+        )
         question = Content(f"Run {sanitize(command.name)} on {sanitize(names)}")
         menu = MenuScreen("Run a command", "choose", [("", Content("Cancel")), (_RUN, question)])
         self.push_screen(menu, partial(self._start_command, command, details))

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
-from upload_tui.text import age_text, plural, short_cause
+from upload_tui.text import age_text, name_or_id, plural, short_cause
 from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.table.row_window import RowSource
 
@@ -87,9 +87,13 @@ class Alert(Struct, frozen=True):
     def text(self) -> str:
         """One line without control characters, with the cause of failures."""
         if self.trouble is not None:
-            names, what, cause = [row.name or row.id for row in self.rows], _ALERTED_TROUBLES[self.trouble], ""
+            names, what, cause = (
+                [name_or_id(row.name, row.id) for row in self.rows],
+                _ALERTED_TROUBLES[self.trouble],
+                "",
+            )
         else:
-            names, what = [failure.upload.name or failure.upload.id for failure in self.failures], "failed"
+            names, what = [name_or_id(failure.upload.name, failure.upload.id) for failure in self.failures], "failed"
             cause = f": {self._causes()}"
         count = len(names) + self.others
         if count == len(names) == 1:

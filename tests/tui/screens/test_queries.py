@@ -73,7 +73,7 @@ async def test_a_query_with_a_mistake_stays_open_on_enter(text: str) -> None:
 async def test_a_field_is_completed_and_explained_and_the_history_comes_first() -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
         await pilot.press("slash", *"is:tr")
-        assert note(pilot) == "4 matches  is: pending 2, trouble 2, stuck 1, overdue 1, failed 1"
+        assert note(pilot) == "4 matches  is: trouble 2, pending 2, stuck 1, overdue 1, failed 1"
         await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble")
         await pilot.press("right")
         assert pilot.app.screen.query_one(Input).value == "is:trouble"
@@ -145,7 +145,7 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
     async with opened(UPLOADS) as (pilot, session, table):
         await pilot.press("W")
         await pilot.press("a", *"known for 2h", "enter")
-        await until(pilot, lambda: "Acknowledged: 1 upload" in toasts(pilot))
+        await until(pilot, lambda: "stuck.bin acknowledged; a on it takes it back" in toasts(pilot))
         found = session.picture.window(Query(where=parse_query("is:acknowledged")), 0, 9).rows
         assert [row.name for row in found] == ["stuck.bin"]
         assert found[0].acknowledgement is not None
@@ -159,7 +159,7 @@ async def test_an_upload_is_acknowledged_with_a_note_and_that_is_taken_back() ->
         await until(pilot, lambda: trouble_of(session) is None)
         await pilot.press("a")
         await until(pilot, lambda: trouble_of(session) is Trouble.STUCK)
-        assert "No longer acknowledged: 1 upload" in toasts(pilot)
+        assert "stuck.bin no longer acknowledged" in toasts(pilot)
         await pilot.press("a", "escape")
         assert trouble_of(session) is Trouble.STUCK
         assert table.total == len(UPLOADS)

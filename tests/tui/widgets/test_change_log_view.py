@@ -15,11 +15,13 @@ from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
-from upload_tui.tui.widgets.change_text import ChangeFilter
+from upload_tui.tui.widgets.change_text import ChangeFilter, change_pieces
+from upload_tui.wire import SIZE_DIFFERS
 
 
 @asynccontextmanager
@@ -276,3 +278,23 @@ async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_expo
         assert "chunks missing, chunk sizes differ" in line
         log.change_filter = ChangeFilter(where=read_query("missing"))
         assert log.total == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "end"),
+    [
+        (48, "survey-wave-2031-140.csv · wrong size"),
+        (90, "survey-wave-2031-140.csv · wrong size: reported 35703, stored 26777"),
+        (40, "survey-w…140.csv · wrong size"),
+    ],
+)
+def test_details_of_a_cause_do_not_shorten_the_name(width: int, end: str) -> None:
+    message = f"{SIZE_DIFFERS}: reported 35703 bytes, stored 26777 bytes"
+    session = InMemorySession([an_upload("survey-wave-2031-140.csv", completed=9)])
+    session.publish(an_upload("survey-wave-2031-140.csv", completed=9, error=2, message=message))
+    change = next(one for one in session.changes.history(9) if isinstance(one, StageReached) and one.error_message)
+    session.close()
+    pieces = change_pieces(change, NOW, DisplayOptions(), width)
+    line = "".join(text for text, _ in pieces)
+    assert line.endswith(end)
+    assert len(line) <= width

@@ -6,6 +6,8 @@ import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
 from tests.tui.dashboards import mixed, opened
+from upload_tui.monitor import UploadGone
+from upload_tui.monitor.changes import UploadRef
 from upload_tui.testing import an_upload, settled
 from upload_tui.tui.widgets.pending_list import PendingList
 from upload_tui.tui.widgets.timeline_view import TimelinePane
@@ -86,3 +88,31 @@ async def test_panes_of_size_zero_are_updated(size: tuple[int, int]) -> None:
         assert table.total == len(mixed()) + 4
         assert pilot.app.screen.query_one(PendingList).size.height > 0
         assert pilot.app.is_running
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"initiated": 9000}, {"initiated": 300, "completed": 286}, {"initiated": 9, "completed": 6, "verified": 3}],
+)
+@pytest.mark.parametrize("key", [(), ("enter",)], ids=["pane", "page"])
+async def test_a_gone_upload_has_a_least_age_and_no_running_bar(facts: dict[str, Any], key: tuple[str, ...]) -> None:
+    async with opened([an_upload("scan.tiff", **facts)]) as (pilot, session, table):
+        (row,) = session.picture.window(table.rows_query, 0, 1).rows
+        session.picture.mark(row.id, gone=True)
+        ref = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service)
+        session.changes.publish(UploadGone(at=session.picture.now(), upload=ref))
+        await pilot.press(*key)
+        pane = pilot.app.screen.query(TimelinePane).last()
+        for seconds in (0, 600):
+            session.clock.advance(seconds)
+            session.publish(an_upload(f"another-{seconds}", initiated=1))
+            await settled(pilot)
+            text = pane.text().plain
+            assert "no longer listed since 09:26:53" in text
+            assert not [sign for sign in ("▒", "stuck", "○ completed") if sign in text]
+            age = {9000: ">2h 30m", 300: ">4m 46s", 9: ""}[facts["initiated"]]
+            assert age in text
+            if not key:
+                line = next(line for line in map(table.render_line, range(9)) if "scan.tiff" in line.text)
+                assert age in line.text
+                assert "▲" not in line.text

@@ -202,3 +202,13 @@ async def test_the_last_upload_in_trouble_is_shown_rather_than_counted(
         await until(pilot, lambda: table._window.in_trouble == shown)
         assert len(lines(pilot, table)) == 8
         assert table.rule_text.partition(",")[0] == rule
+
+
+async def test_the_title_counts_the_acknowledged_among_the_rows() -> None:
+    async with opened(FEW, order=TableOrder()) as (pilot, _, table):
+        await pilot.press("g", *"mm", "a", "enter")
+        await until(pilot, lambda: "2 acknowledged" in title(table))
+        assert toasts(pilot) == ["2 uploads acknowledged; a on them takes it back"]
+        await pilot.press("slash", *"failed", "enter")
+        await until(pilot, lambda: table.total == 2)
+        assert "acknowledged" not in title(table)

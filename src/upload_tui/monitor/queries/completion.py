@@ -69,6 +69,8 @@ def complete_query(
     completed = text + found
     if name not in FIELDS:
         name = re.split(r"[:>]", completed.split()[-1].lstrip("(-"))[0] if found else ""
+    typed = match[2].lower() if match and match[1] else ""
+    values = sorted(values, key=lambda one: not one[0].lower().startswith(typed))  # a narrow line cuts the last ones
     counted = ", ".join(f"{value} {count:,}" for value, count in values if count)
     return Completion(
         earlier or (completed if found else ""), f"{name}: {counted or FIELDS[name]}" if name in FIELDS else ""

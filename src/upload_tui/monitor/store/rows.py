@@ -12,7 +12,16 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline, contradicts_itself, is_contradictory
+from upload_tui.status import (
+    Anomaly,
+    AnomalyName,
+    Certainty,
+    Stage,
+    Timeline,
+    contradicts_itself,
+    is_contradictory,
+    most_serious,
+)
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -42,11 +51,12 @@ WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "is_contradictory",
-    "folded", "content_type", "page", "place",
+    "folded", "content_type", "anomaly", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
 BULK_CONSTANTS = {
+    "anomaly": "''",
     "anomaly_count": "0", "noticed": "''", "is_gone": "0", "is_stale": "0", "earliest_ms": "NULL", "is_contradictory": "0",
 }  # fmt: skip
 """The values, in SQL, of columns that are the same in all rows that are inserted in bulk: each value that is bound takes time."""
@@ -60,6 +70,7 @@ READ_COLUMNS = (
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "is_contradictory", "acknowledged_stage",
     "acknowledged_until_ms", "acknowledgement", "uploader", "storage_provider", "content_type",
+    "anomaly",
 )  # fmt: skip
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
@@ -81,6 +92,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     Attributes:
         number: the row number, which never changes.
         activity_on: when the service last changed the upload.
+        anomaly: the most serious anomaly; None if there is none, or if an earlier version stored the upload.
         noticed: the anomalies that a comparison of readings found.
         earliest: the earliest possible time of the last event, if the service does not report its time.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; it may be over.
@@ -116,6 +128,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     storage_provider: str = ""
     content_type: str = ""
     unknown_state: str = ""
+    anomaly: Anomaly | None = None
 
     @property
     def is_least_age(self) -> bool:
@@ -179,7 +192,7 @@ def row_values(
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), folded_text(upload.name, upload.id, message),
-        upload.content_type, None, None,
+        upload.content_type, _encode_anomaly(most_serious(anomalies)), None, None,
     )  # fmt: skip
 
 
@@ -192,6 +205,15 @@ def _encode_anomalies(noticed: Sequence[Anomaly]) -> str:
     return json.dumps([[anomaly.name, anomaly.detail] for anomaly in noticed]) if noticed else ""
 
 
+def _encode_anomaly(anomaly: Anomaly | None) -> str:
+    return json.dumps([anomaly.name, anomaly.detail]) if anomaly else ""
+
+
+def _decode_anomaly(text: str) -> Anomaly | None:
+    name, detail = json.loads(text) if text else ("", "")
+    return Anomaly(AnomalyName(name), detail) if name else None
+
+
 def _latency_bucket(start_ms: int | None, end_ms: int | None) -> int | None:
     return None if start_ms is None or end_ms is None or end_ms < start_ms else bucket_of(end_ms - start_ms)
 
@@ -202,6 +224,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest, contradictory,
         acknowledged_stage, acknowledged_until, note, uploader, storage_provider, content_type,
+        anomaly,
     ) = row  # fmt: skip
     return StoredUpload(
         number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
@@ -214,7 +237,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         earliest=from_ms(earliest), is_contradictory=bool(contradictory), uploader=uploader,
         acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
         storage_provider=storage_provider, content_type=content_type,
-        unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "",
+        unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "", anomaly=_decode_anomaly(anomaly),
     )  # fmt: skip
 
 

@@ -243,6 +243,7 @@ MIGRATIONS: tuple[str, ...] = (
     """
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _BEGUN_INDEXES.items()),
     f"CREATE INDEX by_failed ON {_FAILED_INDEXES['by_failed']};",  # counted for each frame with new data
+    "ALTER TABLE uploads ADD COLUMN anomaly TEXT NOT NULL DEFAULT '';",  # the most serious one: its name and detail as JSON
 )
 
 
@@ -305,8 +306,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _statements(script: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from itertools import product
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -26,7 +27,6 @@ __all__ = [
     "default_columns",
     "fit_columns",
     "parse_columns",
-    "sort_keys",
     "title_text",
     "width_of",
 ]
@@ -93,12 +93,14 @@ class TextWidths(Struct, frozen=True):
         distinct_name: at this width, no two different names on screen are shortened to the same text.
         note: the longest note of those that are cut where they have no room: why an upload failed, for example.
         note_forms: the widths of notes that have shorter forms instead, such as a badge and the text after it.
+        state: the longest name of a state of the service's own.
     """
 
     name: int = 0
     distinct_name: int = 0
     note: int = 0
     note_forms: frozenset[int] = frozenset()
+    state: int = 0
 
     @property
     def longest_note(self) -> int:
@@ -238,9 +240,7 @@ def fit_columns(
         texts: what names and notes need; no column has cells that it does not need while texts in one beside it are cut.
     """
     defaults = default_columns(several_projects=several_projects, several_services=several_services)
-    columns = [
-        replace(_column(spec, width, absolute_times), names=names.get(spec.key, ())) for spec in specs or defaults
-    ]
+    columns = [replace(_column(one, width, absolute_times), names=names.get(one.key, ())) for one in specs or defaults]
     if specs:
         for column in columns[:0:-1]:
             if _min_width(columns, texts) > width:
@@ -249,7 +249,7 @@ def fit_columns(
         narrow = _narrow(columns, width, texts)
         kept = [[column for column in narrow if column.key not in dropped] for dropped in ((), *_DROPS)]
         columns = next((one for one in kept if _min_width(one, texts) <= width), kept[-1])
-        return tuple(_widen_places(_distribute(columns, width, texts), texts))
+        return tuple(_widen_cut(_distribute(columns, width, texts), texts))
     return tuple(_distribute(columns, width, texts))
 
 
@@ -334,11 +334,6 @@ def _wanted_width(columns: Sequence[Column], texts: TextWidths) -> int:
     return _width_with(columns, texts.name, max(texts.longest_note, _NOTE_TITLE_CELLS))
 
 
-def sort_keys(columns: Sequence[Column]) -> tuple[SortKey, ...]:
-    """The sort keys of the columns, in their order."""
-    return tuple(column.sort for column in columns)
-
-
 def _distribute(columns: Sequence[Column], width: int, texts: TextWidths) -> Sequence[Column]:
     """Give the remaining cells to name and note; drop a note that would get too few."""
     variable = {column.key for column in columns if not column.width}
@@ -349,18 +344,23 @@ def _distribute(columns: Sequence[Column], width: int, texts: TextWidths) -> Seq
     return [column for column in distributed if column.width > 0]
 
 
-def _widen_places(columns: Sequence[Column], texts: TextWidths) -> Sequence[Column]:
-    """Give cells that notes do not use to columns whose names of places are cut."""
-    note = next((column for column in columns if column.key is ColumnKey.NOTE), None)
-    if note is None or not texts.name:
-        return columns
-    unused, widened = note.width - texts.note_cells(note.width), []
-    for column in columns:
-        more = min(unused, max(0, widest(column.names) - column.width)) if column.key in _PLACE_COLUMNS else 0
-        unused -= more
-        widened.append(replace(column, width=column.width + more))
-    cells = unused + texts.note_cells(note.width)
-    return [replace(column, width=cells) if column.key is ColumnKey.NOTE else column for column in widened]
+def _widen_cut(columns: Sequence[Column], texts: TextWidths) -> Sequence[Column]:
+    """Give cells that notes and names do not use to columns in which states or names of places are cut."""
+    widths = {column.key: column.width for column in columns}
+    used = {ColumnKey.NOTE: texts.note_cells(widths.get(ColumnKey.NOTE, 0)), ColumnKey.NAME: texts.name}
+    for column, (key, cells) in product(columns, used.items() if texts.name else ()):
+        missing = _whole_width(column, texts) - widths[column.key]
+        more = max(0, min(missing, widths.get(key, 0) - cells))
+        widths[column.key] += more
+        widths[key] = widths.get(key, 0) - more
+    return [replace(column, width=widths[column.key]) for column in columns]
+
+
+def _whole_width(column: Column, texts: TextWidths) -> int:
+    """The width at which no state or name of a place is cut; 0 for other columns."""
+    if column.key is ColumnKey.STAGE and column.width >= STAGE_WORD_WIDTH:
+        return TRACK_WIDTH + 1 + texts.state
+    return widest(column.names) if column.key in _PLACE_COLUMNS else 0
 
 
 def _split_remainder(cells: int, variable: set[ColumnKey], texts: TextWidths) -> tuple[int, int]:

@@ -204,7 +204,7 @@ class DashboardScreen(ViewScreen):
         if self._timeline_timer is not None:
             self._timeline_timer.stop()
             self._timeline_timer = None
-        self.detail = None if self.selected is None else self._session.picture.detail(*self.selected)
+        self.detail = self.read_detail(self.selected)
         self.follow_origin(self.detail)
 
     def selection(self) -> Sequence[Detail]:

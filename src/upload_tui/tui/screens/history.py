@@ -28,6 +28,7 @@ from upload_tui.text import (
     duration_text,
     event_text,
     failed_chunks,
+    name_or_id,
     percent_text,
     plural,
     sanitize,
@@ -176,7 +177,7 @@ class HistoryScreen(UploadDialog):
         if facts == self._shown:
             return
         self._shown = facts
-        name = truncate_middle(detail.upload.name or detail.upload.id, 60, options.glyphs.ellipsis)
+        name = truncate_middle(name_or_id(detail.upload.name, detail.upload.id), 60, options.glyphs.ellipsis)
         self.query_one("#history").border_title = Content(f"History {options.glyphs.dot} {name}")
         self.query_one(Static).update(HangingLines(*(self._line(fact, now) for fact in facts)))
 

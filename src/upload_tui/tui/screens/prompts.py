@@ -1,7 +1,7 @@
 """Dialogs with one line to type: a prompt, and the note with which the user acknowledges what is wrong with uploads."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -72,9 +72,8 @@ class PromptScreen(Dialog[str | None]):
             self.query_one(Label).update(Content.styled(sanitize(mistake), "$warning"))
 
 
-def acknowledge_prompt(names: Sequence[str]) -> PromptScreen:
-    """A prompt for the note of an acknowledgement of uploads with these names."""
-    which = sanitize(names[0]) if len(names) == 1 else f"{len(names):,} uploads"
+def acknowledge_prompt(which: str) -> PromptScreen:
+    """A prompt for the note of an acknowledgement of these uploads."""
     note = "Until its stage changes; for a time if the note ends with `for 2h`"
     return PromptScreen(f"Acknowledge {which}", "acknowledge", "note, such as: known, ticket 12", note)
 

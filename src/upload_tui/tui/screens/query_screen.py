@@ -22,7 +22,6 @@ from upload_tui.monitor import (
 )
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import parse_moment
-from upload_tui.tui.appearance.columns import sort_keys
 from upload_tui.tui.preferences import DESCENDING_KEYS
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen, ExportScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
@@ -226,8 +225,8 @@ class QueryScreen(SearchScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column of the table; after the last, trouble first, then by initiation."""
-        columns = sort_keys(self.query_one(UploadTable).columns)
-        keys = [*dict.fromkeys((SortKey.TROUBLE, SortKey.INITIATED, *columns))]
+        columns = self.query_one(UploadTable).columns
+        keys = [*dict.fromkeys((SortKey.TROUBLE, SortKey.INITIATED, *(column.sort for column in columns)))]
         index = keys.index(self.rows_query.sort) if self.rows_query.sort in keys else -1
         self._sort_by(keys[(index + 1) % len(keys)])
 

@@ -23,12 +23,15 @@ from upload_tui.monitor import (
     ProjectRef,
     Query,
     Session,
+    UploadGone,
     UploadKey,
 )
 from upload_tui.status import Origin
-from upload_tui.text import escape_invisible, plural, sanitize
+from upload_tui.text import escape_invisible, name_or_id, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.bindings import key_of
 from upload_tui.tui.bridge import ExportReady
+from upload_tui.tui.fitting import truncate_middle
 from upload_tui.tui.preferences import PlaybackControls, demo_controls
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
@@ -90,6 +93,9 @@ class CopyScreen(LiveScreen, Screen[None]):
             self.notify(f"Copied {plural(len(texts), noun)}", timeout=2)
 
 
+_MAX_CHANGES = 10_000
+
+
 class SessionScreen(CopyScreen):
     """A screen that reads a session into reactives, which its widgets are bound to.
 
@@ -149,6 +155,15 @@ class SessionScreen(CopyScreen):
         self.connection = self._session.connection()
         self.now = now
 
+    def read_detail(self, key: UploadKey | None) -> Detail | None:
+        """An upload as it is now, and since when it is gone if that was seen in this session; None if it is not known."""
+        detail = None if key is None else self._session.picture.detail(*key)
+        if detail is None or not detail.row.is_gone:
+            return detail
+        changes = reversed(self._session.changes.history(_MAX_CHANGES))
+        of_upload = (one for one in changes if isinstance(one, UploadGone) and one.upload.key == detail.row.key)
+        return replace(detail, gone_on=next((one.at for one in of_upload), None))
+
     @abstractmethod
     def selected_key(self) -> UploadKey | None:
         """The upload that the keys apply to; None, and a notification, if there is none."""
@@ -191,6 +206,10 @@ class SessionScreen(CopyScreen):
         self.display_options = replace(self.display_options, is_roomy=not self.display_options.is_roomy)
 
 
+_NAME_CELLS = 40
+_NOTICE_SECONDS = 4.0
+
+
 class AcknowledgeScreen(SessionScreen):
     """A screen that acknowledges what is wrong with its selection."""
 
@@ -200,29 +219,36 @@ class AcknowledgeScreen(SessionScreen):
 
         selected = self.selection()
         wrong = [detail for detail in selected if detail.row.trouble is not None]
-        acknowledged = [detail.row.key for detail in selected if detail.row.is_acknowledged]
+        acknowledged = [detail for detail in selected if detail.row.is_acknowledged]
         if wrong:
-            names = [detail.upload.name or detail.upload.id for detail in wrong]
-            keys = [detail.row.key for detail in wrong]
-            self.app.push_screen(acknowledge_prompt(names), partial(self._acknowledge_with_note, keys))
+            self.app.push_screen(acknowledge_prompt(_names_of(wrong)), partial(self._acknowledge_with_note, wrong))
         elif acknowledged:
             self._acknowledge(acknowledged, None)
+            self.notify(f"{_names_of(acknowledged)} no longer acknowledged", timeout=_NOTICE_SECONDS)
         elif selected:
             self.notify("Nothing is wrong with the selection.", timeout=2)
 
-    def _acknowledge_with_note(self, keys: Sequence[UploadKey], note: str | None) -> None:
+    def _acknowledge_with_note(self, wrong: Sequence[Detail], note: str | None) -> None:
         from upload_tui.tui.screens.prompts import parse_acknowledgement
 
         if note is not None:
-            self._acknowledge(keys, parse_acknowledgement(note, self._session.picture.now()))
+            self._acknowledge(wrong, parse_acknowledgement(note, self._session.picture.now()))
+            which = "it" if len(wrong) == 1 else "them"
+            taken_back = f"{key_of(self, 'acknowledge')} on {which} takes it back"
+            self.notify(f"{_names_of(wrong)} acknowledged; {taken_back}", timeout=_NOTICE_SECONDS)
 
-    def _acknowledge(self, keys: Sequence[UploadKey], acknowledgement: Acknowledgement | None) -> None:
-        picture = self._session.picture
+    def _acknowledge(self, details: Sequence[Detail], acknowledgement: Acknowledgement | None) -> None:
+        picture, keys = self._session.picture, [detail.row.key for detail in details]
         for service in {key.service for key in keys}:
             picture.acknowledge([key.id for key in keys if key.service == service], acknowledgement, service)
         self._session.changes.publish(PictureChanged(at=picture.now()))
-        what = "No longer acknowledged" if acknowledgement is None else "Acknowledged"
-        self.notify(f"{what}: {plural(len(keys), 'upload')}", timeout=2)
+
+
+def _names_of(details: Sequence[Detail]) -> str:
+    """The name of an upload, or how many there are."""
+    if len(details) != 1:
+        return plural(len(details), "upload")
+    return truncate_middle(name_or_id(details[0].upload.name, details[0].upload.id), _NAME_CELLS)
 
 
 class ExportScreen(CopyScreen):

@@ -107,7 +107,7 @@ class UploadScreen(AcknowledgeScreen):
         self._paint()
 
     def _paint(self) -> None:
-        self.detail = self._session.picture.detail(*self._key)
+        self.detail = self.read_detail(self._key)
         self.follow_origin(self.detail)
         self.read_status(self._session.picture.now())
         self._show_raw(self.detail.raw if self.detail else "")

@@ -21,11 +21,11 @@ from upload_tui.monitor import (
     needs_upload,
 )
 from upload_tui.status import Stage
-from upload_tui.text import clock_text, duration_text, sanitize
+from upload_tui.text import clock_text, duration_text, name_or_id, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.appearance.places import Places
-from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle, widest
 
 __all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_anomalies", "unfolded"]
 
@@ -122,12 +122,13 @@ def change_pieces(
     room = max(width - len(time) - 2 - label_cells, 0)
     place = _place_text(change, places, room, glyphs)
     room -= cell_len(place)
-    sign, label, component_class, note = _describe(change, display_options, room - _MIN_NAME_CELLS - 3)
+    name = name_or_id(change.upload.name, change.upload.id)
+    sign, label, component_class, note = _describe(change, display_options, _note_cells(change, name, room))
     if isinstance(change, StageWithAnomalies):
         names = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in change.anomalies)
         note = f"{note} {glyphs.warning} {', '.join(names)}".strip()
     note_class = _ERROR if component_class == _ERROR or isinstance(change, StageWithAnomalies) else _QUIET
-    name, note = _fit_name(change.upload.name or change.upload.id, note, room, glyphs)
+    name, note = _fit_name(name, note, room, glyphs)
     return (
         (time, _QUIET),
         (f"{sign} ", component_class),
@@ -143,6 +144,13 @@ def _place_text(change: UploadChange, places: Places, room: int, glyphs: Glyphs)
     """The name of the change's project, and the blanks after it; empty if there is only one project, or no room."""
     cells = places.cells(room - len(_GAP), _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
     return places.text(change.upload, cells, glyphs.ellipsis) + _GAP if cells else ""
+
+
+def _note_cells(change: UploadChange, name: str, room: int) -> int:
+    """The cells for a note. Details of a known cause do not shorten the name; the cause itself does."""
+    cells = room - _MIN_NAME_CELLS - 3
+    cause = short_cause(change.error_message or "") if isinstance(change, StageReached) else ""
+    return min(cells, max(cell_len(cause), room - widest([name]) - 3)) if cause else cells
 
 
 def _fit_name(name: str, note: str, room: int, glyphs: Glyphs) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import ProjectRef, Row, WaitsFor
-from upload_tui.status import Certainty, Origin, Stage
-from upload_tui.text import age_text, duration_text, percent_text, size_text
+from upload_tui.status import AnomalyName, Certainty, Origin, Stage, is_unsafe
+from upload_tui.text import age_text, anomaly_texts, duration_text, name_or_id, percent_text, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.places import places_of
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
@@ -17,6 +17,7 @@ from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = [
     "PendingList",
+    "anomaly_reasons",
     "bytes_per_second",
     "least_age_text",
     "pending_age_text",
@@ -43,11 +44,12 @@ def least_age_text(since: datetime, now: datetime, read_on: datetime | None, *, 
 def pending_age_text(row: Row, now: datetime) -> str:
     """How long a pending upload has been in its stage: `43m`; `>43m` if that is the least age; `?` if it is not known.
 
-    At most seven characters: `>18h 01m` becomes `>18h`.
+    That of an upload that is gone ends with its last reading. At most seven characters: `>18h 01m` becomes `>18h`.
     """
     if row.stage_since is None:
         return "?"
-    age = least_age_text(row.stage_since, now, row.read_on if row.is_stale else None, is_least=row.is_least_age)
+    read_on = row.read_on if row.is_stale or row.is_gone else None
+    age = least_age_text(row.stage_since, now, read_on, is_least=row.is_least_age)
     return age if len(age) <= _AGE_CELLS else age.split()[0]
 
 
@@ -67,10 +69,10 @@ def bytes_per_second(row: Row) -> float | None:
 
 
 def time_left_text(row: Row) -> str:
-    """How long the rest of the chunks takes at this speed: `42s left`, `3m left`; empty if it is late, not current or not known."""
+    """How long the rest of the chunks takes at this speed: `3m left`; empty if it is late, gone, not current or not known."""
     speed = bytes_per_second(row)
     is_late = row.lateness.is_stuck or row.lateness.is_overdue
-    if speed is None or row.size_bytes is None or is_late or row.is_stale or not row.is_current:
+    if speed is None or row.size_bytes is None or is_late or row.is_stale or row.is_gone or not row.is_current:
         return ""
     seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
     if seconds <= 0:
@@ -83,13 +85,34 @@ def is_from_source(row: Row) -> bool:
     return Origin.of(row.service) is Origin.SOURCE
 
 
+def anomaly_reasons(row: Row) -> Sequence[str]:
+    """The most serious anomaly in words, the longest text first; empty if there is none, or if it is not known."""
+    if row.anomaly is None:
+        return ()
+    if row.anomaly.name is AnomalyName.RECEIVED_TOO_MUCH and row.size_bytes:
+        percent = percent_text(row.chunk_bytes or 0, row.size_bytes)
+        return f"{percent} received, more than its size", f"{percent} received"
+    if row.anomaly.name is AnomalyName.CHUNK_SIZES_DIFFER and row.chunk_bytes is not None:
+        return f"{size_text(row.chunk_bytes)} of {size_text(row.size_bytes)} received", "chunks do not match"
+    return [*anomaly_texts(row.anomaly)]
+
+
+def _verification_reasons(row: Row) -> Sequence[str]:
+    """Why a completed upload is pending, after what is wrong with its chunks: it will fail then."""
+    if row.lateness.waits_for is WaitsFor.WORKER:
+        reasons = ["no worker has picked it up", "no worker"]
+    else:
+        reasons = ["waiting for the next stage", "waiting"] if is_from_source(row) else ["verifying"]
+    if row.anomaly is None or not is_unsafe(row.anomaly):
+        return reasons
+    wrong = anomaly_reasons(row)
+    return [*(f"{wrong[0]}, {reason}" for reason in reasons), *wrong]
+
+
 def pending_reasons(row: Row) -> Sequence[str]:
     """Why an upload is pending: the same reason in several lengths, the longest first."""
     if row.stage is Stage.COMPLETED:
-        has_no_worker = row.lateness.waits_for is WaitsFor.WORKER
-        if has_no_worker:
-            return ["no worker has picked it up", "no worker"]
-        return ["waiting for the next stage", "waiting"] if is_from_source(row) else ["verifying"]
+        return _verification_reasons(row)
     if row.chunk_count is None and not row.chunk_bytes:
         return ["waiting for client"]
     received = row.chunk_bytes or 0
@@ -186,7 +209,7 @@ class PendingList(DiffedText):
         room = width - _FIXED_CELLS - share
         longest_reason = max(len(_first_that_fits(_reason_texts(row), room)) for row in self._shown)
         limit = min(_MAX_NAME_CELLS, max(share, width - _FIXED_CELLS - longest_reason))
-        names = [truncate_middle(row.name or row.id, limit, ellipsis) for row in self._shown]
+        names = [truncate_middle(name_or_id(row.name, row.id), limit, ellipsis) for row in self._shown]
         # The width grows in steps, so that the rest of the lines does not move with every new name.
         longest = -(-max(map(cell_len, names)) // _NAME_STEP_CELLS) * _NAME_STEP_CELLS
         pairs = zip(self._shown, names, strict=True)

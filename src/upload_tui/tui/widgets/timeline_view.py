@@ -17,7 +17,7 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
 from upload_tui.status import Event, Origin, Span, Stage
-from upload_tui.text import age_text, clock_text, duration_text, event_text, sanitize, size_text, span_text
+from upload_tui.text import age_text, clock_text, duration_text, event_text, name_or_id, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import TIMELINE_KEYS
@@ -117,7 +117,8 @@ class _Painter(Struct, frozen=True):
     @property
     def _as_of(self) -> datetime:
         """The time until which the present stage is known to have lasted."""
-        return self.detail.row.read_on if self.detail.row.is_stale else self.now
+        row = self.detail.row
+        return row.read_on if row.is_stale or row.is_gone else self.now
 
     @property
     def _bar_cells(self) -> int:
@@ -132,7 +133,7 @@ class _Painter(Struct, frozen=True):
     def heading(self) -> Iterator[Content]:
         """Name, size and content type, and a contradiction if there is one."""
         upload, ellipsis = self.detail.upload, self._glyphs.ellipsis
-        yield Content.styled(truncate_middle(upload.name or upload.id, self.width, ellipsis), "bold")
+        yield Content.styled(truncate_middle(name_or_id(upload.name, upload.id), self.width, ellipsis), "bold")
         content_type = f" {self._glyphs.dot} {upload.content_type}" if upload.content_type else ""
         size = "size unknown" if upload.size_bytes is None else size_text(upload.size_bytes)
         line = f"{size}{content_type}"
@@ -161,6 +162,15 @@ class _Painter(Struct, frozen=True):
             on = timeline.purged_on
             time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
             yield self._line(self._glyphs.unreached, "purged", time, _QUIET)
+        if self.detail.row.is_gone:
+            yield from self._gone()
+
+    def _gone(self) -> Iterator[Content]:
+        """That the upload is no longer listed, and since when if that is known."""
+        gone_on, text = self.detail.gone_on, "no longer listed"
+        if gone_on is not None:
+            text += f" since {clock_text(gone_on, self.now, self.display_options.zone)}"
+        yield from hanging_lines(Content(f"{self._glyphs.unreached} "), Content.styled(text, "bold"), self.width)
 
     def _longest_seconds(self, spans: Sequence[Span]) -> float:
         """The duration of the longest bar drawn to scale."""
@@ -213,14 +223,16 @@ class _Painter(Struct, frozen=True):
     def _current_stage(self, longest: float) -> Iterator[Content]:
         """The current stage, its typical latency, and the next stage."""
         timeline, lateness = self.detail.upload.timeline, self.detail.row.lateness
-        time_in_stage = timeline.time_in_stage(self._as_of)
+        time_in_stage, row = timeline.time_in_stage(self._as_of), self.detail.row
         if time_in_stage is not None:
             seconds = time_in_stage.total_seconds()
-            bar = self._bar(self._glyphs.bar_open, seconds, longest)
+            bar = "" if row.is_gone else f"{self._bar(self._glyphs.bar_open, seconds, longest)} "
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
-            sign = ">" if self.detail.row.is_stale or self.detail.row.is_least_age else ""
-            text = f" {sign}{span_text(seconds)} {self._phase(timeline.stage)}"
+            sign = ">" if row.is_stale or row.is_gone or row.is_least_age else ""
+            text = f"{sign}{span_text(seconds)} {self._phase(timeline.stage)}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
+        if row.is_gone:
+            return
         yield from self._speed()
         yield from self._latency()
         yield from self._attempts()
@@ -311,8 +323,8 @@ def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:
     """That what is wrong is acknowledged, with the note and the time left; empty if it is not."""
     if given is None:
         return ""
-    left = f"acknowledged for {age_text((given.until - now).total_seconds())}" if given.until else "acknowledged"
-    return f"{left}: {given.note}" if given.note else left
+    left = f", {age_text((given.until - now).total_seconds())} left" if given.until else ""
+    return f"acknowledged{left}{f': {given.note}' if given.note else ''}"
 
 
 def _bar_length(seconds: float, longest: float, cells: int) -> int:

@@ -14,7 +14,6 @@ from upload_tui.tui.appearance.columns import (
     ColumnSpec,
     fit_columns,
     parse_columns,
-    sort_keys,
     title_text,
 )
 from upload_tui.tui.appearance.glyphs import UNICODE
@@ -59,7 +58,7 @@ def test_the_settings_also_take_a_title() -> None:
 def test_every_column_has_a_sort_key() -> None:
     columns = fit_columns(300, specs=[ColumnSpec(key, 10) for key in ColumnKey])
     assert len(columns) == len(ColumnKey)
-    assert {*sort_keys(columns), SortKey.TROUBLE} == set(SortKey)
+    assert {*(column.sort for column in columns), SortKey.TROUBLE} == set(SortKey)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from upload_tui.monitor import Row
-from upload_tui.status import Stage
-from upload_tui.text import duration_text, find_folded, percent_text, plural, sanitize, size_text
+from upload_tui.status import AnomalyName, Stage, is_unsafe
+from upload_tui.text import duration_text, find_folded, name_or_id, percent_text, plural, sanitize, size_text
 from upload_tui.tui.appearance.columns import (
     STAGE_WORD_WIDTH,
     TRACK_WIDTH,
@@ -22,6 +22,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.pending_list import (
+    anomaly_reasons,
     is_from_source,
     pending_age_text,
     pending_reasons,
@@ -47,12 +48,17 @@ def stage_class(stage: Stage) -> str:
     return f"uploads--{stage}"
 
 
-def cell(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Sequence[Piece]:
-    """The cell of a row in a column: pieces that fill the column's width exactly."""
+def cell(
+    column: Column, row: Row, now: datetime, display_options: DisplayOptions, *, has_age_beside: bool = False
+) -> Sequence[Piece]:
+    """The cell of a row in a column: pieces that fill the column's width exactly.
+
+    With the age in a column beside it, a note has room for a reason rather than for the age.
+    """
     if column.key is ColumnKey.STAGE:
         return _stage_pieces(row, column.width, display_options.glyphs)
     if column.key is ColumnKey.NOTE:
-        return _note_pieces(row, now, display_options, column.width)
+        return _note_pieces(row, now, display_options, column.width, has_age_beside=has_age_beside)
     text, component_class = _text(column, row, now, display_options)
     return ((fit_to_width(text, column.width, align_right=column.is_right_aligned), component_class),)
 
@@ -60,7 +66,9 @@ def cell(column: Column, row: Row, now: datetime, display_options: DisplayOption
 def _text(column: Column, row: Row, now: datetime, display_options: DisplayOptions) -> Piece:
     match column.key:
         case ColumnKey.NAME:
-            return truncate_middle(row.name or row.id, column.width, display_options.glyphs.ellipsis), _text_class(row)
+            return truncate_middle(
+                name_or_id(row.name, row.id), column.width, display_options.glyphs.ellipsis
+            ), _text_class(row)
         case ColumnKey.SIZE:
             text = size_text(row.size_bytes)
         case ColumnKey.SINCE:
@@ -180,7 +188,9 @@ def _lateness_text(row: Row) -> str:
     return f"{word}, {_typical_text(row)}" if _typical_text(row) else word
 
 
-def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width: int) -> Sequence[Piece]:
+def _note_pieces(
+    row: Row, now: datetime, display_options: DisplayOptions, width: int, *, has_age_beside: bool
+) -> Sequence[Piece]:
     """The most important fact about a row, in exactly `width` cells: a problem, or else its progress."""
     glyphs = display_options.glyphs
     if row.is_gone:
@@ -191,29 +201,55 @@ def _note_pieces(row: Row, now: datetime, display_options: DisplayOptions, width
     if row.is_contradictory:
         return _badge_pieces(_NOT_WHOLE, _NOT_WHOLE, _CONTRADICTORY, _contradictory_texts(row), width)
     if row.lateness.is_stuck:
-        return _badge_pieces(stuck_badge(row, now), " STUCK ", _STUCK, _stuck_texts(row), width)
-    if lateness := _lateness_text(row):
-        text = _first_that_fits(width, lateness, "overdue")
-        return ((fit_to_width(text, width), _OVERDUE),)
-    if state := sanitize(row.unknown_state):
-        more = f"{state}, {_anomalies_text(row.anomaly_count - 1)}" if row.anomaly_count > 1 else state
-        text = truncate_at_word(_first_that_fits(width, more, state), width, glyphs.ellipsis)
-        return ((fit_to_width(text, width), _ANOMALY),)
-    if row.anomaly_count:
-        text = _anomalies_text(row.anomaly_count)
+        badge, texts = stuck_badge(row, now), _stuck_texts(row)
+        room = width - len(_STUCK_BADGE) - 1
+        if (
+            has_age_beside
+            and len(badge) + 1 + cell_len(texts[0]) > width
+            and any(cell_len(text) <= room for text in texts)
+        ):
+            badge = _STUCK_BADGE
+        return _badge_pieces(badge, _STUCK_BADGE, _STUCK, texts, width)
+    if texts := _overdue_texts(row):
+        return ((fit_to_width(_first_that_fits(width, *texts), width), _OVERDUE),)
+    if texts := _anomaly_note_texts(row):
+        text = truncate_at_word(_first_that_fits(width, *texts), width, glyphs.ellipsis)
         return ((fit_to_width(text, width), _ANOMALY),)
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
 
 
-def _anomalies_text(count: int) -> str:
-    return "anomaly" if count == 1 else f"{count:,} anomalies"
+def _overdue_texts(row: Row) -> Sequence[str]:
+    """That an upload is overdue, after what is wrong with its chunks, the longest text first; empty if it is not overdue."""
+    if not (lateness := _lateness_text(row)):
+        return ()
+    if row.anomaly is None or not is_unsafe(row.anomaly):
+        return lateness, "overdue"
+    wrong = anomaly_reasons(row)
+    return f"{wrong[0]}, {lateness}", f"{wrong[0]}, overdue", *wrong, "overdue"
+
+
+def _anomaly_note_texts(row: Row) -> Sequence[str]:
+    """A state of the service's own, or the most serious anomaly, and how many others there are; empty without both."""
+    is_state = row.anomaly is not None and row.anomaly.name is AnomalyName.UNKNOWN_STATE
+    state, wrong, count = sanitize(row.unknown_state), () if is_state else anomaly_reasons(row), row.anomaly_count
+    if state:
+        return (*(f"{state}, {text}" for text in (*wrong, _anomalies_text(count - 1)) if count > 1), state)
+    if not count:
+        return ()
+    with_others = [f"{wrong[0]}, {_anomalies_text(count - 1, 'more ')}"] if wrong and count > 1 else []
+    return (*with_others, *wrong, _anomalies_text(count))
+
+
+def _anomalies_text(count: int, more: str = "") -> str:
+    return f"{count:,} {more}anomalies" if count > 1 else f"1 {more}anomaly" if more else "anomaly"
 
 
 _LONGEST_REASON_CELLS = 400
 """More than any column has."""
 _NOT_WHOLE = " NOT WHOLE "
+_STUCK_BADGE = " STUCK "
 _BADGE_CELLS = len(" STUCK 2h 13m ")
 
 
@@ -227,10 +263,12 @@ def note_widths(row: Row, display_options: DisplayOptions) -> tuple[int, frozens
         return 0, _badge_forms(len(_NOT_WHOLE), _contradictory_texts(row))
     if row.lateness.is_stuck and not row.is_gone:
         sign_cells = int(row.is_stale or row.is_least_age)  # of a least age: `>2h 13m`
-        return 0, _badge_forms(_BADGE_CELLS + sign_cells, pending_reasons(row))
-    shown = "".join(text for text, _ in _note_pieces(row, row.read_on, display_options, _BADGE_CELLS))
-    forms = {cell_len(shown.rstrip()), len(_lateness_text(row))}
-    return 0, frozenset(forms)
+        return 0, _badge_forms(_BADGE_CELLS + sign_cells, ()) | _badge_forms(len(_STUCK_BADGE), pending_reasons(row))
+    texts = () if row.is_gone else _overdue_texts(row) or _anomaly_note_texts(row)
+    if not texts:
+        pieces = _note_pieces(row, row.read_on, display_options, _BADGE_CELLS, has_age_beside=True)
+        texts = ["".join(text for text, _ in pieces).rstrip()]
+    return 0, frozenset(map(cell_len, texts))
 
 
 @lru_cache(maxsize=512)
@@ -239,21 +277,21 @@ def _cause_width(message: str) -> int:
 
 
 def _badge_forms(badge_cells: int, texts: Sequence[str]) -> frozenset[int]:
-    return frozenset((badge_cells, *(badge_cells + 1 + len(text) for text in texts)))
+    return frozenset((badge_cells, *(badge_cells + 1 + cell_len(text) for text in texts)))
 
 
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
     """A badge, or its short form if the width needs it, and after it the first of the texts that fits."""
     badge = _first_that_fits(width, badge, short, fit_to_width(short.strip(), min(width, len(short.strip()))))
     room = width - len(badge)
-    text = next((text for text in texts if len(text) < room), "")
+    text = next((text for text in texts if cell_len(text) < room), "")
     return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", room), ""))
 
 
 def _contradictory_texts(row: Row) -> Sequence[str]:
     """Why a verified upload is not whole, the longest text first."""
     if row.chunk_bytes is None or row.size_bytes is None or row.chunk_bytes == row.size_bytes:
-        return ("chunks do not match",)
+        return (*anomaly_reasons(row), "chunks do not match")
     return (f"{size_text(row.chunk_bytes)} of {size_text(row.size_bytes)} received", "chunks do not match")
 
 

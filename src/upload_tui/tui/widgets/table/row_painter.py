@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.strip import Strip
 
 from upload_tui.monitor import Query, Row, UploadKey
-from upload_tui.text import age_text
+from upload_tui.text import age_text, name_or_id
 from upload_tui.tui.appearance.columns import (
     Column,
     ColumnKey,
@@ -200,10 +200,11 @@ class RowPainter:
 
     def _column_pieces(self, row: Row, now: datetime) -> Sequence[Piece]:
         pieces: list[Piece] = []
+        has_age = not self._display_options.absolute_times and ColumnKey.SINCE in {one.key for one in self.columns}
         for index, column in enumerate(self.columns):
             if index:
                 pieces.append((" ", ""))
-            pieces_of_cell = cell(column, row, now, self._display_options)
+            pieces_of_cell = cell(column, row, now, self._display_options, has_age_beside=has_age)
             if self._view.words and column.key in _SEARCHED_COLUMNS:
                 for text, component_class in pieces_of_cell:
                     pieces.extend(piece for piece in highlighted(text, component_class, self._view.words) if piece[0])
@@ -260,18 +261,20 @@ def _union(texts: TextWidths, others: TextWidths) -> TextWidths:
         max(texts.distinct_name, others.distinct_name),
         max(texts.note, others.note),
         texts.note_forms | others.note_forms,
+        max(texts.state, others.state),
     )
 
 
 def _widths_of(rows: Sequence[Row], display_options: DisplayOptions) -> TextWidths:
     """What the texts of rows need."""
-    names, notes = [row.name or row.id for row in rows], [note_widths(row, display_options) for row in rows]
+    names, notes = [name_or_id(row.name, row.id) for row in rows], [note_widths(row, display_options) for row in rows]
     screens = (frozenset(names[start : start + _SCREEN_ROWS]) for start in range(0, len(names), _SCREEN_ROWS))
     return TextWidths(
         widest(names),
         max((_distinct_width(each, display_options.glyphs.ellipsis) for each in screens), default=0),
         max((width for width, _ in notes), default=0),
         frozenset().union(*(forms for _, forms in notes)),
+        widest(row.unknown_state for row in rows),
     )
 
 

@@ -83,6 +83,10 @@ class RowWindow:
             self._first_rows = self.source.window(self._query, 0, _FIRST_ROWS, _FRAME_SECONDS).rows
         return self._first_rows
 
+    def count(self, query: Query) -> int:
+        """The number of rows of another query, as far as they are found within a frame."""
+        return self.source.window(query, 0, 0, _FRAME_SECONDS).total
+
     def continue_search(self) -> Window:
         """Let the source search for a moment; return a window without rows that has the new total."""
         return self.source.window(self._query, _BEYOND_LAST_ROW, 0, _SEARCH_STEP_SECONDS)

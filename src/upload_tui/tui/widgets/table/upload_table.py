@@ -20,8 +20,11 @@ from upload_tui.monitor import (
     ProjectRef,
     Row,
     SortKey,
+    State,
+    StateTerm,
     UploadKey,
     Where,
+    all_of,
     text_terms,
 )
 from upload_tui.text import age_text, sanitize
@@ -257,6 +260,7 @@ class TitledTable(UploadTable):
     """The name of the view that is shown; empty if none is."""
 
     _titles: tuple[Content, Content] = (Content(), Content())
+    _acknowledged = 0
 
     def watch_projects(self, projects: tuple[ProjectRef, ...]) -> None:
         """Fit the columns to the projects."""
@@ -286,7 +290,16 @@ class TitledTable(UploadTable):
         self.update_titles()
 
     def _handle_reloaded(self) -> None:
+        self._acknowledged = self._count_acknowledged()
         self.update_titles()
+
+    def _count_acknowledged(self) -> int:
+        """How many of the rows are acknowledged."""
+        query = self.rows_query
+        if query.attention_only or query.late_only:  # without acknowledged ones
+            return 0
+        where = Where(tree=all_of(query.where.tree, StateTerm(frozenset({State.ACKNOWLEDGED}))))
+        return self._window.count(replace(query, where=where, sort=SortKey.INITIATED))
 
     @on(UploadTable.TitleChanged)
     def update_titles(self) -> None:
@@ -321,9 +334,10 @@ class TitledTable(UploadTable):
         """Yield the parts of the title. In a narrow one, what the query selects and how old the rows are stay longest."""
         count = f"{self.total:,}{'' if self.is_settled else ' so far'}"
         yield TitlePart((f"Uploads {count}" if self.is_known or self.total else "Uploads",))
-        if self._is_everything:
-            numbers = ((min(self.funnel.gone, self.total), "gone"), (self.funnel.others, "other"))
-            yield from (TitlePart((f"{number:,} {word}", ""), _COUNT_RANK) for number, word in numbers if number)
+        gone, others = (self.funnel.gone, self.funnel.others) if self._is_everything else (0, 0)
+        for number, word in ((min(gone, self.total), "gone"), (others, "other"), (self._acknowledged, "acknowledged")):
+            if number:
+                yield TitlePart((f"{number:,} {word}", ""), _COUNT_RANK)
         if self.view:
             yield TitlePart((f"view {sanitize(self.view)}", ""), FILTER_RANK)
         yield from query_parts(self.rows_query, self.projects, self.display_options)

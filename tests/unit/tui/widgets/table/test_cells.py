@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from functools import cache
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -15,8 +16,9 @@ from rich.style import Style
 from textual.geometry import Size
 
 from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey, Store, StorePicture, ingest
-from upload_tui.status import Stage
+from upload_tui.status import Anomaly, AnomalyName, Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+from upload_tui.text import size_text
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
@@ -324,8 +326,12 @@ def test_no_column_has_padding_while_texts_of_another_are_cut(
     painter = RowPainter(lambda *_: Style())
     view = ColumnView(several_projects=len(places) > 1, project_names=tuple(places))
     painter.fit(width, OPTIONS, view, shown)
+    has_age = any(column.key is ColumnKey.SINCE for column in painter.columns)
     texts = {
-        column.key: (column, ["".join(text for text, _ in cell(column, row, NOW, OPTIONS)) for row in shown])
+        column.key: (
+            column,
+            ["".join(text for text, _ in cell(column, row, NOW, OPTIONS, has_age_beside=has_age)) for row in shown],
+        )
         for column in painter.columns
         if column.key in (ColumnKey.NAME, ColumnKey.PROJECT, ColumnKey.NOTE)
     }
@@ -357,3 +363,77 @@ def test_a_text_instead_of_rows_is_whole_at_every_width(width: int) -> None:
     lines = [painter.message(text, line).text for line in range(10)]
     assert {len(line) for line in lines} == {width}
     assert " ".join("".join(lines).split()) == text
+
+
+MISSING = [{"number": number, "size": 100} for number in (2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "forms"),
+    [
+        ({"completed": 5}, ["2 anomalies", "chunk 1 missing", "chunk 1 missing, 1 more anomaly"]),
+        ({"completed": 8000}, [" STUCK ", "chunk 1 missing", "chunk 1 missing, verifying"]),
+        ({"completed": 5, "verified": 2}, [" NOT WHOLE ", "chunks do not match", "200 B of 300 B received"]),
+    ],
+    ids=["on time", "stuck", "verified"],
+)
+def test_what_is_wrong_with_the_chunks_is_in_the_details(facts: Mapping[str, Any], forms: list[str]) -> None:
+    row = row_of(an_upload("scan.tiff", initiated=9000, size_bytes=300, chunks=MISSING, **facts))
+    texts = [
+        text_of(
+            [*cell(Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS), row, NOW, OPTIONS, has_age_beside=True)]
+        )
+        for width in range(len(forms[0]), 60)
+    ]
+    for form in forms:
+        assert any(form in text for text in texts)
+    seen = [max((number for number, form in enumerate(forms) if form in text), default=0) for text in texts]
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("name", set(AnomalyName) - {AnomalyName.UNKNOWN_STATE, AnomalyName.RECEIVED_TOO_MUCH})
+def test_each_anomaly_is_named_where_there_is_room(name: AnomalyName) -> None:
+    row = replace(row_of(VERIFIED), anomaly=Anomaly(name, "what it is"), anomaly_count=3)
+    words = name.replace("_", " ")
+    if name is AnomalyName.CHUNK_SIZES_DIFFER:
+        words = f"{size_text(row.chunk_bytes or 0)} of {size_text(row.size_bytes)} received"
+    for width, text in ((70, words), (70, "2 more anomalies"), (11, "3 anomalies")):
+        assert text in text_of([*cell(Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS), row, NOW, OPTIONS)])
+
+
+def test_more_bytes_than_the_size_are_named_as_in_waiting() -> None:
+    excess = Anomaly(AnomalyName.RECEIVED_TOO_MUCH, "133 bytes of 100")
+    row = replace(row_of(VERIFIED), anomaly=excess, anomaly_count=1, chunk_bytes=133, size_bytes=100)
+    note = Column(ColumnKey.NOTE, "Details", 40, SortKey.PROGRESS)
+    assert text_of([*cell(note, row, NOW, OPTIONS)]).strip() == "133% received, more than its size"
+
+
+def test_a_badge_leaves_the_age_to_its_column_if_the_reason_needs_the_room() -> None:
+    row = row_of(an_upload("scan.tiff", initiated=9000))  # 2h 30m
+    reason = "all chunks received, client never completed it"
+    shown = {}
+    for width, has_age in product(range(8, 80), (False, True)):
+        note = Column(ColumnKey.NOTE, "Details", width, SortKey.PROGRESS)
+        shown[width, has_age] = text_of([*cell(note, row, NOW, OPTIONS, has_age_beside=has_age)]).strip()
+    assert shown[79, True] == shown[79, False] == f"STUCK 2h 30m  {reason}"
+    assert shown[len(reason) + 8, True] == f"STUCK  {reason}"
+    assert shown[24, True] == "STUCK  never completed"
+    assert shown[24, False] == "STUCK 2h 30m"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t", "\u3000 \u00a0"])
+def test_a_blank_name_shows_the_id(name: str) -> None:
+    row = replace(row_of(VERIFIED), name=name, id="u-17")
+    (column,) = [column for column in fit_columns(80) if column.key is ColumnKey.NAME]
+    assert text_of([*cell(column, row, NOW, OPTIONS)]).strip() == "u-17"
+
+
+def test_a_state_of_the_service_has_the_room_that_names_leave() -> None:
+    state = "quarantined for the archive"
+    row = replace(row_of(VERIFIED), unknown_state=state, name="a.bin")
+    painter = RowPainter(lambda *_: Style())
+    for width in (120, 150, 200):
+        painter.fit(width, OPTIONS, ColumnView(), [row])
+        text = painter.row_line(row, 0, NOW, "", is_marked=False).text
+        assert f"◇ {state} " in text or f" {state} " in text
+        assert cell_len(text) == width
