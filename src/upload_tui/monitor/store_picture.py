@@ -295,14 +295,12 @@ class StorePicture:
             lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
             age_seconds = ages_seconds[stored.project_id]
             is_stale = stored.is_stale or (not is_final and stored.read_on < stale_before[stored.project_id])
-            acknowledgement = _acknowledgement(stored, as_of)
-            if acknowledgement is not None:
+            given = _acknowledgement(stored, as_of)
+            if given is not None:
                 lateness = replace(lateness, is_overdue=False, is_stuck=False)
-            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=acknowledgement is not None)
+            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=given is not None)
             row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
-            yield replace(
-                row, acknowledgement=acknowledgement, is_least_age=stored.is_least_age, anomaly=stored.anomaly
-            )
+            yield replace(row, acknowledgement=given, is_least_age=stored.is_least_age, anomaly=stored.anomaly)
 
 
 def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:
