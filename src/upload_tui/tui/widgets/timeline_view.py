@@ -136,8 +136,7 @@ class _Painter(Struct, frozen=True):
         yield Content.styled(truncate_middle(name_or_id(upload.name, upload.id), self.width, ellipsis), "bold")
         content_type = f" {self._glyphs.dot} {upload.content_type}" if upload.content_type else ""
         size = "size unknown" if upload.size_bytes is None else size_text(upload.size_bytes)
-        line = f"{size}{content_type}"
-        yield Content.styled(truncate_middle(line, self.width, ellipsis), _QUIET)
+        yield Content.styled(truncate_middle(f"{size}{content_type}", self.width, ellipsis), _QUIET)
         yield from contradiction_lines(upload, self._glyphs)
 
     def stages(self) -> Iterator[Content]:
@@ -167,10 +166,10 @@ class _Painter(Struct, frozen=True):
 
     def _gone(self) -> Iterator[Content]:
         """That the upload is no longer listed, and since when if that is known."""
-        gone_on, text = self.detail.gone_on, "no longer listed"
-        if gone_on is not None:
-            text += f" since {clock_text(gone_on, self.now, self.display_options.zone)}"
-        yield from hanging_lines(Content(f"{self._glyphs.unreached} "), Content.styled(text, "bold"), self.width)
+        gone_on, zone = self.detail.gone_on, self.display_options.zone
+        since = f" since {clock_text(gone_on, self.now, zone)}" if gone_on else ""
+        text = Content.styled(f"no longer listed{since}", "bold")
+        yield from hanging_lines(Content(f"{self._glyphs.unreached} "), text, self.width)
 
     def _longest_seconds(self, spans: Sequence[Span]) -> float:
         """The duration of the longest bar drawn to scale."""
@@ -305,11 +304,12 @@ class _Painter(Struct, frozen=True):
             ("service", options.service_title(self.detail.row.service) if options.services else ""),
             ("storage", upload.storage_provider),
             ("uploader", upload.uploader),
-            ("noted", _acknowledgement_text(self.detail.row.acknowledgement, self.now)),
             *((digest.algorithm or "hash", digest.value) for digest in upload.hashes),
         ):
             if value:
                 yield self._detail(sanitize(label), value)
+        if noted := _acknowledgement_text(self.detail.row.acknowledgement, self.now):
+            yield from hanging_lines(Content.styled(f"{'noted':<{_LABEL_CELLS}}", _QUIET), Content(noted), self.width)
         seconds = (self.now - self.detail.row.read_on).total_seconds()
         age = f"{age_text(seconds)} ago" if seconds >= 1 else "just now"
         yield Content.styled(f"{'fetched':<{_LABEL_CELLS}}{age}", _QUIET)
@@ -324,7 +324,7 @@ def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:
     if given is None:
         return ""
     left = f", {age_text((given.until - now).total_seconds())} left" if given.until else ""
-    return f"acknowledged{left}{f': {given.note}' if given.note else ''}"
+    return sanitize(f"acknowledged{left}{f': {given.note}' if given.note else ''}")
 
 
 def _bar_length(seconds: float, longest: float, cells: int) -> int:
