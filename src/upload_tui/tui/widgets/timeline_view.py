@@ -225,10 +225,10 @@ class _Painter(Struct, frozen=True):
         time_in_stage, row = timeline.time_in_stage(self._as_of), self.detail.row
         if time_in_stage is not None:
             seconds = time_in_stage.total_seconds()
-            bar = "" if row.is_gone else f"{self._bar(self._glyphs.bar_open, seconds, longest)} "
+            bar = "" if row.is_gone else self._bar(self._glyphs.bar_open, seconds, longest)
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
             sign = ">" if row.is_stale or row.is_gone or row.is_least_age else ""
-            text = f"{sign}{span_text(seconds)} {self._phase(timeline.stage)}"
+            text = f"{' ' if bar else ''}{sign}{span_text(seconds)} {self._phase(timeline.stage)}"
             yield Content.assemble(self._rail, (bar, f"$stage-{timeline.stage}"), (text, style))
         if row.is_gone:
             return

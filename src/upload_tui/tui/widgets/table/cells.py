@@ -202,12 +202,7 @@ def _note_pieces(
         return _badge_pieces(_NOT_WHOLE, _NOT_WHOLE, _CONTRADICTORY, _contradictory_texts(row), width)
     if row.lateness.is_stuck:
         badge, texts = stuck_badge(row, now), _stuck_texts(row)
-        room = width - len(_STUCK_BADGE) - 1
-        if (
-            has_age_beside
-            and len(badge) + 1 + cell_len(texts[0]) > width
-            and any(cell_len(text) <= room for text in texts)
-        ):
+        if has_age_beside and _text_beside(badge, texts, width) != _text_beside(_STUCK_BADGE, texts, width):
             badge = _STUCK_BADGE
         return _badge_pieces(badge, _STUCK_BADGE, _STUCK, texts, width)
     if texts := _overdue_texts(row):
@@ -283,9 +278,13 @@ def _badge_forms(badge_cells: int, texts: Sequence[str]) -> frozenset[int]:
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
     """A badge, or its short form if the width needs it, and after it the first of the texts that fits."""
     badge = _first_that_fits(width, badge, short, fit_to_width(short.strip(), min(width, len(short.strip()))))
-    room = width - len(badge)
-    text = next((text for text in texts if cell_len(text) < room), "")
-    return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", room), ""))
+    text = _text_beside(badge, texts, width)
+    return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", width - len(badge)), ""))
+
+
+def _text_beside(badge: str, texts: Sequence[str], width: int) -> str:
+    """The first of the texts that fits beside a badge; empty if none does."""
+    return next((text for text in texts if len(badge) + 1 + cell_len(text) <= width), "")
 
 
 def _contradictory_texts(row: Row) -> Sequence[str]:
