@@ -88,7 +88,8 @@ class ConnectionTracker:
         publish: called with each new state.
         jitter: returns a random number from 0 to 1, to spread retries.
         read_on: when an earlier session last read the picture; None if none did.
-        stall_text: the reason of a round that does not end: there was no answer for this long, such as `5s`.
+        stall_text: the reason of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
+            state has the duration then.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class ConnectionTracker:
         jitter: Callable[[], float] = random.random,
         *,
         read_on: datetime | None = None,
-        stall_text: Callable[[str], str] = "No answer for {}".format,
+        stall_text: Callable[[str], str] = "No answer{}".format,
     ) -> None:
         self._clock = clock
         self._publish = publish
@@ -258,12 +259,11 @@ class ConnectionTracker:
                 self._is_slow = self._was_slow = True
                 self._enter(ConnectionState.SLOW, reason="")
             return
-        offline_seconds = limit_seconds * _TRIES_UNTIL_OFFLINE
-        reason = self._stall_text(age_text(limit_seconds if seconds < offline_seconds else offline_seconds))
-        if seconds < offline_seconds and self._failures < _TRIES_UNTIL_OFFLINE:
-            self._enter(ConnectionState.RETRYING, reason=reason)
+        if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
+            self._enter(ConnectionState.RETRYING, reason=self._stall_text(f" for {age_text(limit_seconds)}"))
         else:
-            self._enter(ConnectionState.OFFLINE, reason=reason, since=self._failing_since or answered_on)
+            since = self._failing_since or answered_on
+            self._enter(ConnectionState.OFFLINE, reason=self._stall_text(""), since=since)
 
     def pause(self) -> None:
         """Enter the paused state."""

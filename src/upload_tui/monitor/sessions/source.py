@@ -207,9 +207,9 @@ class SourceSession:
 
 
 def _stall_text(watched: WatchedSource) -> Callable[[str], str]:
-    """Why a listing that does not end counts as missed: `s3.py is running, no line for 5s, ended after 30s`."""
-    limit = "" if watched.timeout_seconds is None else f", ended after {span_text(watched.timeout_seconds)}"
-    return lambda age: f"{watched.source.name} is running, no line for {age}{limit}"
+    """Why a listing that does not end counts as missed: `no line for 5s, will be ended at 30s`."""
+    limit = "" if watched.timeout_seconds is None else f", will be ended at {span_text(watched.timeout_seconds)}"
+    return lambda duration: f"no line{duration}{limit}"
 
 
 class _SourceFreshness:

@@ -156,7 +156,7 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
     states = states_of(_SlowSource(10 * usual, *[usual] * 6, 100_000), 1000)
     assert [state for state, _, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
     assert [seconds for _, seconds, _ in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
-    lines = [f"scripted is running, no line for {age_text(age)}, ended after 30s" for age in (missed, offline)]
+    lines = [f"no line{text}, will be ended at 30s" for text in (f" for {age_text(missed)}", "")]
     overruns = [overrun_text(seconds, 15) for seconds in (10 * usual, usual)]
     assert [reason for _, _, reason in states] == ["", *overruns, *lines]
 
