@@ -17,6 +17,8 @@ from typing import Any, Self
 
 from msgspec import Struct
 
+from upload_tui.lazy import lazy_pattern
+
 __all__ = [
     "CANCEL_SECONDS",
     "DRAIN_SECONDS",
@@ -25,6 +27,7 @@ __all__ = [
     "CommandEnd",
     "end_text",
     "kill_processes_with",
+    "program_name",
     "read_bounded",
     "run_command",
 ]
@@ -38,6 +41,9 @@ DRAIN_SECONDS = 0.5
 _EXIT_CHECK_SECONDS = 0.05
 _MAX_SEARCHES = 100
 """For processes to kill, one per check; one that is being killed may be found again, and may have started another before."""
+_INTERPRETER = lazy_pattern(r"(?:python|pypy|ruby|perl|php|lua|node)[\d.]*(?:\.exe)?|(?:ba|da|z|k)?sh|fish|env|Rscript")
+_VALUE_OPTIONS = frozenset({"-W", "-X", "--require"})
+"""Options of interpreters whose value is the next argument."""
 _PROCESSES = Path("/proc")
 _READ_BYTES = 64 << 10
 _LARGE_PIPE_BYTES = 1 << 20
@@ -225,6 +231,25 @@ def _processes_with(variable: bytes) -> Collection[int]:
             if variable in (folder / "environ").read_bytes().split(b"\0"):
                 found.append(int(folder.name))
     return found
+
+
+def program_name(command: Sequence[str]) -> str:
+    """The name of a command's program, or of the script that an interpreter runs: `s3.py` of `python3 -u bin/s3.py`."""
+    program, *others = command
+    name, arguments = Path(program).name or program, iter(others)
+    if not _INTERPRETER.fullmatch(name):
+        return name
+    inline = "c" if name.endswith("sh") else "ce"
+    for argument in arguments:
+        if argument == "-m":
+            return next(arguments, name)
+        if argument in _VALUE_OPTIONS:
+            next(arguments, None)
+        elif argument == "--eval" or (argument[0:1] == "-" != argument[1:2] and argument[-1] in inline):
+            return name  # the script itself is an argument
+        elif argument and argument[0] != "-" and not (name == "env" and "=" in argument):
+            return program_name([argument, *arguments])
+    return name
 
 
 def end_text(code: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.processes import ChildProcess, run_command
+from upload_tui.processes import ChildProcess, program_name, run_command
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +115,27 @@ async def test_a_program_with_a_large_pipe_need_not_wait_for_its_reader() -> Non
     await asyncio.sleep(0)
     child.enlarge_output()  # of a program that ended at once
     assert not child.has_output()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("/usr/bin/rclone lsjson remote:", "rclone"),
+        ("python3 /home/ada/bin/s3-uploads.py incoming", "s3-uploads.py"),
+        ("/usr/bin/python3.12 -u -X dev s3.py", "s3.py"),
+        ("python -m s3_uploads incoming", "s3_uploads"),
+        ("python3 -I -c print(1) s3.py", "python3"),
+        ("bash -e list.sh", "list.sh"),
+        ("bash -lc ls", "bash"),
+        ("perl -e 1", "perl"),
+        ("node --require x.js --eval 1", "node"),
+        ("env -i PATH=/bin python3 bin/s3.py", "s3.py"),
+        ("/usr/bin/env", "env"),
+        ("sh -", "sh"),
+        ("ruby -- list.rb", "list.rb"),
+        ("pythonic list", "pythonic"),
+    ],
+)
+def test_a_command_has_the_name_of_its_program_or_script(command: str, name: str) -> None:
+    assert program_name(command.split()) == name
+    assert program_name(["python3", "", *command.split()]) == name

@@ -13,6 +13,7 @@ from upload_tui.addresses import has_user_info, is_loopback, safe_origin
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import expand_home, failure_reason, is_readable_by_others, read_text
 from upload_tui.lazy import lazy_pattern
+from upload_tui.processes import program_name
 from upload_tui.redaction import register_secrets
 from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
 from upload_tui.settings.layers import (
@@ -118,9 +119,9 @@ class ServiceSettings:
 
     @property
     def title(self) -> str:
-        """The name on screen: the profile, else the host of the service or the name of the program."""
+        """The name on screen: the profile, else the host of the service, or the name of the source's program or script."""
         if self.profile or self.command:
-            return self.profile or Path(self.command[0]).name
+            return self.profile or program_name(self.command)
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
 

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 from upload_tui.processes import (
     CANCEL_SECONDS,
@@ -15,6 +14,7 @@ from upload_tui.processes import (
     ChildProcess,
     end_text,
     kill_processes_with,
+    program_name,
     read_bounded,
 )
 from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing
@@ -71,8 +71,8 @@ class CommandSource:
 
     @property
     def name(self) -> str:
-        """The program's name."""
-        return Path(self._command[0]).name
+        """The program's name, or that of its script."""
+        return program_name(self._command)
 
     async def read(self, receive: LineReceiver) -> Listing:
         """Run the command once; a run that was started before is waited for.
