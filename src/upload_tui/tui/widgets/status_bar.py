@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.text import age_text, clock_text, sanitize
+from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import truncate_at_word, truncate_middle
@@ -44,42 +44,33 @@ _AGE_FROM_WIDTH = 60
 _SPEED_FROM_WIDTH = 80
 """Width of the line from which on the usual speed of a demo or replay is shown."""
 _GOOD_PLACE_CELLS = 20
-"""What is watched gets this many cells, if it needs them, before the details of an outage get any."""
+"""What is watched gets this many cells, if it needs them, before the number of other parts that fail is written out."""
 _LEAST_PLACE_CELLS = 12
 """The same before the age of the data, then the rest of the name of a project that fails, get any."""
 _REQUESTS_FROM_WIDTH = 120
 """Width of the line from which on the number of requests is shown."""
 
 
-def connection_text(connection: Connection, now: datetime, display_options: DisplayOptions, *, details: int = 2) -> str:
-    """The state of a connection: `live`, `retrying in 8s`, `offline since 12:31:04, retry in 12s`, `replay 0:08 of 0:12`.
+def connection_text(connection: Connection, ellipsis: str, *, details: int = 2) -> str:
+    """The state of a connection: `live`, `offline`, `catching up 40 of 100`, `replay 0:08 of 0:12`. Its cause is an alarm.
 
     If a part of what is watched fails: `Prot: access denied, 1 more fails`, with the number of other parts that fail.
 
     Args:
         connection: the connection.
-        now: the current time.
-        display_options: the time zone.
-        details: 2 for all; 1 leaves out since when it is offline, 0 also the retry, -2 most of the name.
+        ellipsis: the end of a shortened name.
+        details: 2 for all; 1 shortens the number of other parts, -1 most of the name.
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
     if connection.name and connection.is_failing:
-        cells = _MAX_NAME_CELLS if details > -2 else _SHORT_NAME_CELLS
-        name = truncate_middle(connection.name, cells, display_options.glyphs.ellipsis)
+        cells = _MAX_NAME_CELLS if details >= 0 else _SHORT_NAME_CELLS
+        name = truncate_middle(connection.name, cells, ellipsis)
         return f"{name}: {state_word(connection.state)}{others_text(connection, is_short=details < 2)}"
-    match connection.state:
-        case ConnectionState.CATCHING_UP:
-            total = "" if connection.total is None else f" of {connection.total:,}"
-            return f"catching up {connection.known:,}{total}"
-        case ConnectionState.RETRYING if connection.next_try_on is not None:
-            return f"retrying {_countdown_text(connection.next_try_on, now)}"
-        case state if connection.is_failing and state is not ConnectionState.RETRYING:
-            since = f" since {clock_text(connection.since, now, display_options.zone)}" if details > 1 else ""
-            due = connection.next_try_on if details > 0 else None
-            return f"{state_word(state)}{since}{'' if due is None else f', retry {_countdown_text(due, now)}'}"
-        case state:
-            return str(state)
+    if connection.state is ConnectionState.CATCHING_UP:
+        total = "" if connection.total is None else f" of {connection.total:,}"
+        return f"catching up {connection.known:,}{total}"
+    return state_word(connection.state)
 
 
 def state_word(state: ConnectionState) -> str:
@@ -94,11 +85,6 @@ def others_text(connection: Connection, *, is_short: bool = True) -> str:
     return (
         f" +{connection.others:,}" if is_short else f", {connection.others:,} more fail{'s' * (connection.others == 1)}"
     )
-
-
-def _countdown_text(then: datetime, now: datetime) -> str:
-    seconds = (then - now).total_seconds()
-    return f"in {age_text(seconds)}" if seconds >= 1 else "now"
 
 
 def _playback_text(playback: Playback) -> str:
@@ -146,10 +132,10 @@ class StatusBar(DiffedText):
         brand = Content.styled(" upload-tui ", "bold $primary")
         parts = (sanitize(self.title), self._glyphs.dot, names)
         place = " ".join(part for part in parts if part) if names else self.title
-        for details in (2, 1, 0, -1, -2):
+        for details in (2, 1, 0, -1):
             right = self._right(details).truncate(width, ellipsis=True)
             room = width - brand.cell_length - right.cell_length - 1
-            wanted = _GOOD_PLACE_CELLS if details > 0 else _LEAST_PLACE_CELLS
+            wanted = _GOOD_PLACE_CELLS if details > 1 else _LEAST_PLACE_CELLS
             if room >= min(cell_len(place), wanted):
                 break
         else:
@@ -182,10 +168,10 @@ class StatusBar(DiffedText):
         if self.connection is None or self.now is None:
             return Content("")
         width = self.size.width
-        state = connection_text(self.connection, self.now, self.display_options, details=details)
+        state = connection_text(self.connection, self._glyphs.ellipsis, details=details)
         parts = [Content.styled(f"{self._sign()} {state}", _STYLES[self.connection.state])]
         age = self._age_text()
-        if age and width >= _AGE_FROM_WIDTH and details >= 0:
+        if age and width >= _AGE_FROM_WIDTH and details > 0:
             parts.append(Content.styled(age, "$quiet"))
         requests = self.connection.requests_last_minute
         if requests is not None and width >= _REQUESTS_FROM_WIDTH:
