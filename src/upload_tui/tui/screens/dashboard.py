@@ -12,7 +12,7 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, UploadChange, UploadKey
+from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, Trouble, UploadChange, UploadKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.preferences import PlaybackControls, Preferences
@@ -148,6 +148,7 @@ class DashboardScreen(ViewScreen):
             rows=rows,
             total=funnel.pending,
             stuck_count=funnel.stuck,
+            overdue_count=funnel.troubles.get(Trouble.OVERDUE, 0),
             is_known=is_known,
             now=now,
         )

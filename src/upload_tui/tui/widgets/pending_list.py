@@ -160,35 +160,37 @@ _WAIT_CELLS = 20
 class PendingList(DiffedText):
     """The pending uploads, one per line: stuck, then overdue ones, then those that have waited longest.
 
-    The title says how many of all pending uploads, `total`, are stuck; the lower border how many are not shown. `max_rows` is the
-    number of lines there is space for; `is_known` is False until something is known about the uploads. Of several
-    `projects`, a line names its own if there is room.
+    The title says how many of all pending uploads, `total`, are stuck, and how many others are overdue; the lower border how many are
+    not shown. `max_rows` is the number of lines there is space for; `is_known` is False until something is known about the uploads.
+    Of several `projects`, a line names its own if there is room.
     """
 
     rows: reactive[Sequence[Row]] = reactive((), repaint=False)
     total: reactive[int] = reactive(0, repaint=False)
     stuck_count: reactive[int] = reactive(0, repaint=False)
+    overdue_count: reactive[int] = reactive(0, repaint=False)
     max_rows: reactive[int] = reactive(1, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_known: reactive[bool] = reactive(True, repaint=False)
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), repaint=False)
 
-    _titled_counts: tuple[int, int, int] | None = None
+    _titled_counts: tuple[int, ...] | None = None
 
     def refresh_changed(self) -> None:
         """Repaint what changed, and show how many uploads are hidden."""
         hidden_count = max(0, self.total - len(self._shown)) if self._shown else 0
-        counts = (self.total, self.stuck_count, hidden_count)
+        counts = (self.total, self.stuck_count, self.overdue_count, hidden_count)
         if counts != self._titled_counts:  # setting a title repaints the whole list
             self._titled_counts = counts
-            stuck = f" {self.display_options.glyphs.dot} {self.stuck_count:,} stuck" if self.stuck_count else ""
+            late, dot = ((self.stuck_count, "stuck"), (self.overdue_count, "overdue")), self.display_options.glyphs.dot
             waiting = f"Waiting {self.total:,}" if self.total else "Waiting"
-            self.border_title = Content.assemble(waiting, (stuck, "$overdue bold"))
+            texts = (f" {dot} {count:,} {word}" for count, word in late if count)
+            self.border_title = Content.assemble(waiting, ("".join(texts), "$overdue bold"))
             self.border_subtitle = f"+{hidden_count:,} more waiting" if hidden_count else ""
         super().refresh_changed()
 
-    watch_rows = watch_total = watch_stuck_count = watch_max_rows = DiffedText.watch_changed
+    watch_rows = watch_total = watch_stuck_count = watch_overdue_count = watch_max_rows = DiffedText.watch_changed
     watch_now = watch_display_options = watch_is_known = watch_projects = DiffedText.watch_changed
 
     @property
