@@ -115,11 +115,13 @@ def cause_text(message: str, width: int, ellipsis: str) -> str:
 
 
 def causes_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> str:
-    """The most frequent causes, each with its count and in at most `cause_cells`: `4 wrong size, 6 more`."""
+    """The most frequent causes, each in at most `cause_cells` and, if there are several, with its count: `4 wrong size, 6 more`."""
     counts: Counter[str] = Counter()
     for cause, count in failures.items():
         counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
     causes = counts.most_common()
+    if len(causes) == 1:
+        return causes[0][0]
     others = sum(count for _, count in causes[shown:])
     texts = [f"{count:,} {cause}" for cause, count in causes[:shown]]
     return ", ".join([*texts, *([f"{others:,} more"] if others else [])])

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
+from textual.content import Content
 from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets._toast import Toast
@@ -43,6 +44,10 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS
 FINE = [an_upload("fine.bin", initiated=60, completed=50, verified=40), an_upload("new.bin", initiated=10)]
 STUCK = [*FINE, an_upload("stuck.bin", initiated=9000, completed=8000)]
 FAILED = [*STUCK, an_upload("failed.bin", initiated=90, completed=80, error=70, message="no room left")]
+OVERDUE = [
+    *(an_upload(f"fast-{n}.bin", initiated=60 + n, completed=50 + n, verified=40 + n) for n in range(60)),
+    *(an_upload(f"overdue-{n}.bin", initiated=90, completed=40) for n in range(2)),
+]
 NOT_WHOLE = [*STUCK, an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3))]
 WAITING = [an_upload(f"waiting-{n}.bin", initiated=3000 + n, completed=2000 + n) for n in range(9)]
 OFFLINE = Connection(
@@ -85,13 +90,15 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
     [
         (FINE, None, "", ""),
         (STUCK, None, "waits", "▲ 1 stuck 2h 13m"),
+        (OVERDUE, None, "waits", "▲ 2 overdue"),
+        ([*OVERDUE, *STUCK], None, "waits", "▲ 1 stuck 2h 13m · ▲ 2 overdue"),
         (NOT_WHOLE, None, "lost", "▲ 1 verified but not whole · ▲ 1 stuck 2h 13m"),
-        (FAILED, None, "lost", "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"),
+        (FAILED, None, "lost", "▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
         (FINE, OFFLINE, "lost", "✗ OFFLINE 2m 05s · https://example.org refused the connection · retry in 8s"),
         (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),
         (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
         (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
-        (FINE, DENIED, "lost", "✗ Prot: ACCESS DENIED 5s · Access denied (403: No): https://example.org · retry in 3s"),
+        (FINE, DENIED, "lost", "✗ Prot: ACCESS DENIED 5s · 403: No · retry in 3s"),
         (
             FINE,
             replace(DENIED, reason="No", others=1),
@@ -104,6 +111,8 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
     ids=[
         "fine",
         "stuck",
+        "overdue",
+        "stuck and overdue",
         "not whole",
         "failed",
         "offline",
@@ -123,6 +132,16 @@ async def test_the_line_shows_cause_and_state(
         if connection is not None:
             session.set_connection(connection)
         assert await alarm_of(pilot) == (level, text)
+
+
+@pytest.mark.parametrize(
+    ("uploads", "title"),
+    [(FINE, "Waiting 1"), (OVERDUE, "Waiting 2 · 2 overdue"), ([*OVERDUE, *STUCK], "Waiting 4 · 1 stuck · 2 overdue")],
+)
+async def test_waiting_has_the_numbers_of_the_alarm_line(uploads: Sequence[dict[str, Any]], title: str) -> None:
+    async with opened(uploads) as (pilot, _, _):
+        await settled(pilot)
+        assert Content.from_text(pilot.app.screen.query_one(PendingList).border_title or "").plain == title
 
 
 @pytest.mark.parametrize(
@@ -161,7 +180,7 @@ async def test_a_note_about_the_clock_keeps_its_direction_and_the_cause_of_failu
         for width, end in ((120, "are judged"), (80, f"clock is 10m {direction} ours")):
             await pilot.resize_terminal(width, 24)
             _, text = await alarm_of(pilot)
-            assert text.startswith("✗ 1 failed: 1 wrong size · ")
+            assert text.startswith("✗ 1 failed: wrong size · ")
             assert text.endswith(end)
 
 
@@ -169,10 +188,10 @@ async def test_a_long_note_is_cut_before_the_causes_of_alarms() -> None:
     async with opened(FAILED) as (pilot, session, _):
         reason = "times of uploads are about 1m 00s ahead of the service's clock, by which they are judged"
         session.set_connection(Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW, reason=reason))
-        causes = "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m · "
+        causes = "▲ 1 stuck 2h 13m · ✗ 1 failed: no room left · "
         assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s ahead of the service's clock"
         await pilot.resize_terminal(90, 24)
-        assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s…"
+        assert (await alarm_of(pilot))[1] == f"{causes}◌ times of uploads are about 1m 00s ahead…"
 
 
 @pytest.mark.parametrize("key", ["a", "gone", "again", "p"])
@@ -196,7 +215,7 @@ async def test_the_numbers_are_those_of_the_funnel_also_after_an_alert(key: str)
                 assert isinstance(screen, DashboardScreen)
                 screen.rows_query = Query(project_ids=frozenset({"p-1"}))
         session.publish()
-        assert (await alarm_of(pilot))[1] == "✗ 2 failed: 2 wrong size"
+        assert (await alarm_of(pilot))[1] == "✗ 2 failed: wrong size"
 
 
 @pytest.mark.parametrize("uploads", [STUCK, FAILED], ids=["waits", "lost"])
@@ -227,12 +246,12 @@ def failures(count: int, message: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
-        (120, "✗ 10 failed: 4 wrong size, 3 bad file hash, 2 bad chunk hash, 1 more · ▲ 1 stuck 2h 13m"),
-        (80, "✗ 10 failed: 4 wrong size, 3 bad file hash, 3 more · ▲ 1 stuck 2h 13m"),
-        (60, "✗ 10 failed: 4 wrong size, 6 more · ▲ 1 stuck 2h 13m"),
-        (34, "✗ 10 failed · ▲ 1 stuck 2h 13m"),
-        (26, "✗ 10 failed · ▲ 1 stuck"),
-        (24, "✗ 10 failed · +1 more"),
+        (120, "▲ 1 stuck 2h 13m · ✗ 10 failed: 4 wrong size, 3 bad file hash, 2 bad chunk hash, 1 more"),
+        (80, "▲ 1 stuck 2h 13m · ✗ 10 failed: 4 wrong size, 3 bad file hash, 3 more"),
+        (60, "▲ 1 stuck 2h 13m · ✗ 10 failed: 4 wrong size, 6 more"),
+        (34, "▲ 1 stuck 2h 13m · ✗ 10 failed"),
+        (26, "▲ 1 stuck · ✗ 10 failed"),
+        (24, "▲ 1 stuck · +1 more"),
     ],
 )
 async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, text: str) -> None:
@@ -250,13 +269,13 @@ async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, 
 @pytest.mark.parametrize(
     ("columns", "reason", "text"),
     [
-        (120, REFUSED, "refused the connection · retry in 8s · ✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 13m"),
-        (80, REFUSED, "refused the connection · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
-        (60, REFUSED, "✗ 1 failed · ▲ 1 stuck 2h 13m"),
-        (80, "Service busy (503: The service is down)", "Service busy · retry in 8s · ✗ 1 failed · ▲ 1 stuck 2h 13m"),
+        (120, REFUSED, "refused the connection · retry in 8s · ▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
+        (80, REFUSED, "refused the connection · ▲ 1 stuck 2h 13m · ✗ 1 failed"),
+        (60, REFUSED, "refused the… · ▲ 1 stuck · ✗ 1 failed"),
+        (80, "Service busy (503: The service is down)", "Service busy · ▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
     ],
 )
-async def test_the_cause_of_an_outage_is_shortened_and_stands_before_those_of_failures(
+async def test_the_cause_of_an_outage_is_shortened_and_comes_before_ages_and_other_causes(
     columns: int, reason: str, text: str
 ) -> None:
     async with opened(FAILED, size=(columns, 24)) as (pilot, session, _):
@@ -287,10 +306,10 @@ def test_no_cause_is_cut_while_cells_are_free(width: int, reason: str, message: 
     funnel = Funnel(stages, troubles={Trouble.FAILED: 1}, failures={message: 1})
     line = line_of(replace(OFFLINE, reason=reason), funnel, width)
     assert cell_len(line) <= width
-    outage, _, failure = line.removeprefix("✗ OFFLINE 2m 05s").partition(" · ✗ 1 failed")
+    outage, _, failure = line.removeprefix("✗ OFFLINE").removeprefix(" 2m 05s").partition("✗ 1 failed")
     causes = (
-        (reason, outage.removeprefix(BETWEEN).partition(" · retry")[0]),
-        (message, failure.partition(" · ▲")[0].removeprefix(": 1 ")),
+        (reason, outage.partition(" · ▲")[0].removesuffix(BETWEEN).removeprefix(BETWEEN).partition(" · retry")[0]),
+        (message, failure.removeprefix(": ")),
     )
     free = width - cell_len(line)
     for cause, shown in causes:
@@ -302,7 +321,7 @@ def test_no_cause_is_cut_while_cells_are_free(width: int, reason: str, message: 
     ("columns", "text"),
     [
         (200, "OFFLINE 4s · partial: exit code 7: cannot reach the object store at objects.example.org port 9000"),
-        (120, "OFFLINE 4s · partial: exit code 7: cannot reach the object store at… · ✗ 1 failed: 1 no room left"),
+        (120, "OFFLINE 4s · exit code 7: cannot reach the object store at…"),
     ],
 )
 async def test_the_cause_of_an_outage_has_the_room_that_other_alarms_leave(columns: int, text: str) -> None:
@@ -311,13 +330,13 @@ async def test_the_cause_of_an_outage_has_the_room_that_other_alarms_leave(colum
         session.set_connection(replace(OFFLINE, reason=reason, since=NOW - timedelta(seconds=4)))
         _, shown = await alarm_of(pilot)
         assert shown.startswith(f"✗ {text}")
-        assert shown.endswith("▲ 1 stuck 2h 13m")
+        assert shown.endswith("▲ 1 stuck 2h 13m · ✗ 1 failed: no room left")
 
 
 @st.composite
 def wrong_pictures(draw: st.DrawFn) -> tuple[Connection, Funnel]:
     counts = st.integers(0, 30_000)
-    failed, contradictory, stuck = draw(counts), draw(counts), draw(counts)
+    failed, contradictory, stuck, overdue = draw(counts), draw(counts), draw(counts), draw(counts)
     causes = draw(st.lists(CAUSES, max_size=4, unique=True))
     notice = draw(
         st.sampled_from(["", WORKER_DOWN, "none verified for 5m, 9 waiting", f"prod: {WORKER_DOWN}; 3 are new"])
@@ -326,7 +345,7 @@ def wrong_pictures(draw: st.DrawFn) -> tuple[Connection, Funnel]:
     state = draw(st.sampled_from(ConnectionState))
     name, others = draw(st.sampled_from([("", 0), ("genome-archive-frankfurt", 0), ("genome-archive-frankfurt", 4)]))
     connection = replace(OFFLINE, state=state, reason=reason, name=name, others=others)
-    troubles = {Trouble.FAILED: failed, Trouble.CONTRADICTORY: contradictory}
+    troubles = {Trouble.FAILED: failed, Trouble.CONTRADICTORY: contradictory, Trouble.OVERDUE: overdue}
     stages = (StageSummary(Stage.INITIATED, count=stuck, stuck=stuck, oldest_since=NOW - timedelta(hours=2)),)
     return connection, Funnel(stages, notice, troubles, failures=dict.fromkeys(causes, 1) if failed else {})
 
@@ -338,15 +357,20 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
 ) -> None:
     connection, funnel = picture
     line = line_of(connection, funnel, width)
-    failed, contradictory = funnel.troubles[Trouble.FAILED], funnel.troubles[Trouble.CONTRADICTORY]
+    kinds = (Trouble.FAILED, Trouble.CONTRADICTORY, Trouble.OVERDUE)
+    failed, contradictory, overdue = (funnel.troubles[kind] for kind in kinds)
     is_out = connection.is_failing and connection.state is not ConnectionState.RETRYING
     words = [
         *([f"{state_word(connection.state).upper()}"] if is_out else []),
         *([f"▲ {contradictory:,} "] if contradictory else []),
-        *([f"✗ {failed:,} failed"] if failed else []),
         *(["WORKER DOWN"] if WORKER_DOWN in funnel.notice else []),
         *([f"▲ {funnel.stuck:,} stuck"] if funnel.stuck else []),
+        *([f"✗ {failed:,} failed"] if failed else []),
+        *([f"▲ {overdue:,} overdue"] if overdue else []),
     ]
+    positions = [line.index(word) for word in words if word in line]
+    assert positions == sorted(positions)
+    assert all(word in line for word in words[: len(positions)]), "the least serious are hidden first"
     hidden = sum(word not in line for word in words)
     assert cell_len(line) <= width
     assert not hidden or f"+{hidden}" in line or width < len("▲ 30,000 not whole · +1")
@@ -379,23 +403,23 @@ AHEAD = "the service's clock is 10m ahead of ours, by which times are judged"
 @pytest.mark.parametrize(
     ("width", "reason", "notice", "text"),
     [
-        (58, LONG, AHEAD, "✗ genome…kfurt: OFFLINE 2m 05s · ✗ 6 failed · ▲ 2 stuck"),
-        (78, LONG, "", "✗ genome-archive-frankfurt: OFFLINE 2m 05s · ✗ 6 failed · ▲ 2 stuck 2h 00m"),
+        (58, LONG, AHEAD, "✗ OFFLINE · exit code 7 · ▲ 2 stuck 2h 00m · ✗ 6 failed"),
+        (78, LONG, "", "✗ genome-archive-frankfurt: OFFLINE · exit code 7 · ▲ 2 stuck · ✗ 6 failed"),
         (
             118,
             LONG,
             AHEAD,
-            "✗ genome-archive-frankfurt: OFFLINE 2m 05s · partial: exit code 7: cannot reach the… · ✗ 6 failed · ▲ 2 stuck 2h 00m",
+            "✗ genome-archive-frankfurt: OFFLINE 2m 05s · exit code 7: cannot reach the object… · ▲ 2 stuck 2h 00m · ✗ 6 failed",
         ),
         (
             118,
             "",
             AHEAD,
-            "✗ 6 failed: 6 no room left · ▲ 2 stuck 2h 00m · ◌ the service's clock is 10m ahead of ours, by which times are judged",
+            "▲ 2 stuck 2h 00m · ✗ 6 failed: no room left · ◌ the service's clock is 10m ahead of ours, by which times are judged",
         ),
-        (18, "", "", "✗ 6 failed · +1"),
-        (34, "", WORKER_DOWN, "✗ 6 failed · ▲ WORKER DOWN · +1"),
-        (36, "", WORKER_DOWN, "✗ 6 failed · ▲ WORKER DOWN · +1 more"),
+        (18, "", "", "▲ 2 stuck · +1"),
+        (34, "", WORKER_DOWN, "▲ WORKER DOWN · ▲ 2 stuck · +1"),
+        (36, "", WORKER_DOWN, "▲ WORKER DOWN · ▲ 2 stuck · +1 more"),
     ],
 )
 def test_what_is_shortened_first(width: int, reason: str, notice: str, text: str) -> None:
@@ -439,12 +463,12 @@ UNCACHED = (
 @pytest.mark.parametrize(
     ("width", "reason", "text"),
     [
-        (58, PARTIAL.reason, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ partial"),
-        (78, PARTIAL.reason, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ partial: exit code 1…"),
-        (120, PARTIAL.reason, f"✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ {PARTIAL.reason} · retry in 3s"),
-        (58, UNCACHED, "✗ 1 failed · ▲ 1 stuck 2h 00m · ◌ not cached: disk is full"),
-        (78, UNCACHED, "✗ 1 failed: 1 no room left · ▲ 1 stuck 2h 00m · ◌ not cached: disk is full"),
-        (40, UNCACHED, "✗ 1 failed · ▲ 1 stuck · ◌ not cached"),
+        (58, PARTIAL.reason, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ partial"),
+        (78, PARTIAL.reason, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ partial: exit code 1…"),
+        (120, PARTIAL.reason, f"▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ {PARTIAL.reason} · retry in 3s"),
+        (58, UNCACHED, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ not cached"),
+        (78, UNCACHED, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ not cached: disk is full"),
+        (40, UNCACHED, "▲ 1 stuck · ✗ 1 failed · ◌ not cached"),
     ],
 )
 def test_what_makes_the_picture_incomplete_is_named_before_causes_get_room(width: int, reason: str, text: str) -> None:
@@ -452,3 +476,43 @@ def test_what_makes_the_picture_incomplete_is_named_before_causes_get_room(width
     notice = "" if reason == PARTIAL.reason else reason
     funnel = Funnel(stages, notice, {Trouble.FAILED: 1}, failures={"no room left": 1})
     assert line_of(Connection(state=ConnectionState.LIVE, since=NOW) if notice else PARTIAL, funnel, width) == text
+
+
+HOSTS = st.sampled_from(["https://example.org", "http://127.0.0.1:8902", "http://[::1]:80"])
+PATHS = st.sampled_from(["", "/", "/api/v1/projects?page=2", "/a(b)/c", "/a((b))"])
+PLACES = st.sampled_from(["{} ({})", "{}: {}", "{} at {}", "({}) {} refused the connection", "{} ({}: {})"])
+
+
+@given(words=st.lists(WORDS, min_size=3, max_size=3), host=HOSTS, path=PATHS, place=PLACES, width=st.integers(40, 200))
+@settings(max_examples=200, deadline=None)
+def test_a_url_that_is_left_out_or_shortened_takes_no_parenthesis_with_it(
+    words: Sequence[str], host: str, path: str, place: str, width: int
+) -> None:
+    reason = place.format(" ".join(words), f"{host}{path}", words[0])
+    for state in (ConnectionState.OFFLINE, ConnectionState.RETRYING):
+        line = line_of(replace(OFFLINE, state=state, reason=reason), Funnel(), width)
+        assert "…" in line or line.count("(") == line.count(")"), reason
+        assert "()" not in line
+        assert "…" in line or place.startswith("(") or " ".join(words) in line
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "text"),
+    [
+        (
+            ConnectionState.NOT_ALLOWED,
+            "Token rejected (401: expired (1h)): https://example.org/api",
+            " · 401: expired (1h)",
+        ),
+        (ConnectionState.NOT_ALLOWED, "Token rejected (401): https://example.org/api", " · 401"),
+        (ConnectionState.DENIED, "Access denied (403: No): https://example.org/api/v1", " · 403: No"),
+        (ConnectionState.DENIED, "Access denied: https://example.org/api/v1", ""),
+        (ConnectionState.NOT_ALLOWED, "the source is not allowed to list", " · the source is not allowed to list"),
+        (ConnectionState.OFFLINE, "Offline for maintenance", " · Offline for maintenance"),
+    ],
+)
+def test_a_reason_that_repeats_the_state_gives_only_what_it_adds(
+    state: ConnectionState, reason: str, text: str
+) -> None:
+    outage = Connection(state=state, since=NOW - timedelta(seconds=5), reason=reason)
+    assert line_of(outage, Funnel(), 120) == f"✗ {state_word(state).upper()} 5s{text}"

@@ -1,4 +1,4 @@
-"""The alarm line: everything that is wrong, the most serious first; hidden while all is well."""
+"""The alarm line: everything that is wrong, in the order of the table; hidden while all is well."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -42,22 +42,26 @@ _OF_DATABASE = "database or "
 """SQLite's reason is `database or disk is full`."""
 _PARTIAL = "partial"
 """So begins the reason of a source that could not list everything."""
-_URL_PATH = lazy_pattern(r"(https?://[^\s/]+)/\S*")
+_IN_PARENTHESES = lazy_pattern(r" ?\((?:[^()]|\([^()]*\))*\)")
+_PATH = r"/(?:[^\s()]|\([^\s()]*\))*"
+"""The path of a URL; a parenthesis that is closed after it is not a part of it."""
+_URL_PATH = lazy_pattern(rf"(https?://[^\s/()]+){_PATH}")
 """The path of a URL. Without it, a long reason still fits into the line."""
-_URL = lazy_pattern(r"(?: (?:at|by|from|of|on|to) |:? ?)https?://\S+")
+_ANY_URL = rf"https?://[^\s/()]*(?:{_PATH})?"
+_URL = lazy_pattern(rf" ?\({_ANY_URL}\)|(?: (?:at|by|from|of|on|to) |:? ?){_ANY_URL}")
 """A URL, with the word that leads to it."""
-_IN_PARENTHESES = lazy_pattern(r" ?\([^)]*\)")
+_PART_END = lazy_pattern("[:,;] ")
 _ASIDE = lazy_pattern(r", by which [^;]*")
 """What a reason says besides; left out first."""
 
 
 class _Level(IntEnum):
-    """How serious an alarm is; the line has the colour of the most serious one. Values are in order of seriousness."""
+    """How serious an alarm is; the line has the colour of the most serious one."""
 
     NOTE = 0
     """Not about uploads: a retry, or a notice."""
     WAITS = 1
-    """Uploads are stuck, or no worker verifies them."""
+    """Uploads are stuck or overdue, or no worker verifies them."""
     LOST = 2
     """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
 
@@ -69,20 +73,27 @@ class _Alarm(Struct, frozen=True):
         level: how serious it is.
         states: sign, word and number, the longest first, with a name and an age; the last is always shown, and is empty for a note.
         details: the longest text about the cause in a number of cells, in which each cause has at most a number of cells.
+        main_cause: the main words of the cause, which come before the ages and causes of all alarms; empty if they do not.
     """
 
     level: _Level
     states: tuple[str, ...]
     details: Callable[[int, int], str] = lambda _room, _cause_cells: ""
+    main_cause: str = ""
 
     def longest(self, room: int, cause_cells: int) -> str:
         """The longest text in `room` cells, in which each cause has at most `cause_cells`."""
-        state = next((one for one in self.states if cell_len(one) <= room), self.states[-1])
-        return state + (self.details(room - cell_len(state), cause_cells) if cause_cells else "")
+        left = room - cell_len(self.states[-1])
+        main = self.main_cause if cell_len(self.main_cause) <= left else self.details(left, _CAUSE_CELLS)
+        state = next((one for one in self.states if cell_len(one + main) <= room), self.states[-1])
+        details = self.details(room - cell_len(state), cause_cells) if cause_cells else ""
+        return state + (details if cell_len(details) > cell_len(main) + 1 else main)  # more than an ellipsis
 
 
 class AlarmBar(DiffedText):
-    """Cause and state of everything that is wrong, the most serious first; hidden while all is well.
+    """Cause and state of everything that is wrong; hidden while all is well.
+
+    The connection comes first, then uploads in the order of the table, with a worker that appears down before stuck ones, then notes.
 
     `connection` and `funnel` are those of the picture, `longest_stuck` is the upload that has been stuck longest, None if none is.
     """
@@ -96,7 +107,7 @@ class AlarmBar(DiffedText):
     def refresh_changed(self) -> None:
         """Show or hide the line, with the colour of the most serious alarm."""
         alarms = self._alarms()
-        level = alarms[0].level if alarms else None
+        level = max((alarm.level for alarm in alarms), default=None)
         self.set_class(level is not None, "-open")
         for other in _Level:
             self.set_class(other is level, f"-{other.name.lower()}")
@@ -122,19 +133,20 @@ class AlarmBar(DiffedText):
         if self.now is None:
             return ()
         alarms = [*self._connection_alarms(self.now), *self._upload_alarms(self.now)]
-        return sorted(alarms, key=lambda alarm: -alarm.level)
+        return sorted(alarms, key=lambda alarm: alarm.level is _Level.NOTE)
 
     def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`✗ OFFLINE 2m · connection refused · retry in 8s`; `✗ Prot: ACCESS DENIED 5s, 1 more fails · …` if others are not."""
         connection, glyphs = self.connection, self.display_options.glyphs
         if connection is None or connection.playback is not None:
             return
-        reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
+        reason = _reason(connection)
         if connection.is_failing and connection.state is not ConnectionState.RETRYING:
             is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
             level = _Level.NOTE if is_over else _Level.LOST
-            causes = partial(_outage_text, reason, _retry_text(connection, now), glyphs)
-            yield _Alarm(level, tuple(_outage_states(connection, now, glyphs)), causes)
+            causes, dot = partial(_outage_text, reason, _retry_text(connection, now), glyphs), f" {glyphs.dot} "
+            main = f"{dot}{main}" if (main := _main_words(reason)) else ""
+            yield _Alarm(level, tuple(_outage_states(connection, now, glyphs)), causes, main)
         elif reason:
             name = truncate_middle(connection.name, _NAME_CELLS[0], glyphs.ellipsis)
             named = f"{name}: {reason}{others_text(connection, is_short=False)}" if name else reason
@@ -147,20 +159,22 @@ class AlarmBar(DiffedText):
                 yield _note(glyphs.waiting, [f"{named}{retry}", named, reason], glyphs)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`▲ 1 verified but not whole`, `✗ 2 failed: 2 wrong size`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`."""
-        glyphs, funnel = self.display_options.glyphs, self.funnel
-        if contradictory := funnel.troubles.get(Trouble.CONTRADICTORY):
+        """`▲ 1 verified but not whole`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`, `✗ 2 failed: wrong size`."""
+        glyphs, troubles = self.display_options.glyphs, self.funnel.troubles
+        if contradictory := troubles.get(Trouble.CONTRADICTORY):
             number = f"{glyphs.warning} {contradictory:,}"
             yield _Alarm(_Level.LOST, (f"{number} verified but not whole", f"{number} not whole"))
-        if failed := funnel.troubles.get(Trouble.FAILED):
-            causes = partial(_causes_text, funnel.failures)
-            yield _Alarm(_Level.LOST, (f"{glyphs.broken} {failed:,} failed",), causes)
-        for notice in filter(None, sanitize(funnel.notice).split("; ")):
+        for notice in filter(None, sanitize(self.funnel.notice).split("; ")):
             yield self._notice(notice)
-        if funnel.stuck:
-            stuck, row = f"{glyphs.warning} {funnel.stuck:,} stuck", self.longest_stuck
+        if self.funnel.stuck:
+            stuck, row = f"{glyphs.warning} {self.funnel.stuck:,} stuck", self.longest_stuck
             age = "" if row is None or row.stage_since is None else f" {pending_age_text(row, now)}"
             yield _Alarm(_Level.WAITS, (f"{stuck}{age}", stuck))
+        if failed := troubles.get(Trouble.FAILED):
+            causes = partial(_causes_text, self.funnel.failures)
+            yield _Alarm(_Level.LOST, (f"{glyphs.broken} {failed:,} failed",), causes)
+        if overdue := troubles.get(Trouble.OVERDUE):
+            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {overdue:,} overdue",))
 
     def _notice(self, notice: str) -> _Alarm:
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
@@ -177,6 +191,27 @@ class AlarmBar(DiffedText):
         facts = [f" {glyphs.dot} {fact}" for fact in (details, figure)]
         states = f"{glyphs.warning} {title}WORKER DOWN", f"{glyphs.warning} WORKER DOWN"
         return _Alarm(_Level.WAITS, states, lambda room, _: _first_that_fits(facts, room))
+
+
+def _reason(connection: Connection) -> str:
+    """Why it is not live, without the paths of URLs; only `401: expired` of a reason that begins with the name of the state."""
+    reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
+    word, whole = state_word(connection.state), _URL.sub("", reason).strip()
+    if not whole.casefold().startswith(word):
+        return reason
+    details = whole[len(word) :].strip()
+    is_in_parentheses = details[:1] == "(" and details[-1:] == ")"
+    return details[1:-1] if is_in_parentheses else reason if details else ""
+
+
+def _without_asides(reason: str) -> str:
+    """A reason without URLs, what is in parentheses, and the word that the listing was partial."""
+    return _IN_PARENTHESES.sub("", _URL.sub("", reason)).strip().removeprefix(f"{_PARTIAL}: ")
+
+
+def _main_words(reason: str) -> str:
+    """`exit code 7` of `partial: exit code 7: cannot reach the store`, `no line` of `no line, will be ended at 30s`."""
+    return _PART_END.split(_without_asides(reason), maxsplit=1)[0]
 
 
 def _retry_text(connection: Connection, now: datetime) -> str:
@@ -224,7 +259,7 @@ def _outage_states(connection: Connection, now: datetime, glyphs: Glyphs) -> Ite
 def _outage_text(reason: str, retry: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:
     """` · connection refused · retry in 8s`: the longest whole cause and the retry, then the shortest cause, at last cut."""
     short = _URL.sub("", reason).strip()
-    shortest = _IN_PARENTHESES.sub("", short).strip()
+    shortest = _without_asides(reason)
 
     def text(*parts: str) -> str:
         return "".join(f" {glyphs.dot} {part}" for part in parts if part)
