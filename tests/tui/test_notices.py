@@ -106,43 +106,60 @@ async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
     session.close()
 
 
-_SHOWN, _PAUSE = 8, 40
+_SHOWN, _PAUSE, _RECENT = 8, 40, 10
 _CAUSES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, "permission denied by the storage")
 
 
 @pytest.mark.parametrize("quiet_seconds", [0, 60])
 def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_the_time(quiet_seconds: float) -> None:
-    alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE)
+    alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE, _RECENT)
     covered, shown = set[int](), list[str]()
     for second in range(600):
         alerts.add(failed(f"{second}.bin", message=_CAUSES[second % 3]))
-        notices.add(alerts.due(NOW + timedelta(seconds=second)))
+        alerts.due(NOW + timedelta(seconds=second))
+        notices.add(alerts.found(), 1000.0 + second)
         if due := notices.due(1000.0 + second):
             shown.append(notice_text(due))
             covered |= set(range(second, second + _SHOWN))
     assert len(covered) <= 600 * _SHOWN / _PAUSE
     assert len(shown) == 600 / _PAUSE
     assert shown[0] == "0.bin failed: bad chunk hash"
-    assert quiet_seconds or shown[1] == "40 uploads failed: 14 wrong size, 13 permission denied by…, 13 bad chunk hash"
+    assert shown[1] == "11 uploads failed: 4 bad chunk hash, 4 wrong size, 3 permission denied by…"
 
 
-def test_a_notification_has_all_alerts_since_the_one_before_the_most_serious_first() -> None:
+def test_a_notification_has_what_was_just_found_the_most_serious_first() -> None:
     session = InMemorySession([an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3))])
     stuck = [an_upload(f"{name}.bin", initiated=9000, completed=8000) for name in "abc"]
     session.picture.update(*stuck)
     half, *waiting = session.picture.window(Query(sort=SortKey.TROUBLE), 0, 4).rows
-    notices = AlertNotices(_PAUSE)
-    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))])
+    notices = AlertNotices(_PAUSE, _RECENT)
+    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))], 0)
     assert notice_text(notices.due(0)) == "one.bin failed: wrong size · a.bin stuck"
-    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[1],), others=4), Alert(tuple(failed("two.bin")))])
+    notices.add([Alert(tuple(failed("long ago.bin")))], _PAUSE - _RECENT - 1)
+    recent = [Alert(trouble=Trouble.STUCK, rows=(waiting[1],), others=4), Alert(tuple(failed("two.bin")))]
+    notices.add(recent, _PAUSE - _RECENT)
     assert notices.due(_PAUSE - 1) == ()
-    notices.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))])
-    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[2],)), Alert(trouble=Trouble.CONTRADICTORY, rows=(half,))])
+    notices.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))], _PAUSE - 1)
+    kinds = [(Trouble.STUCK, waiting[2]), (Trouble.CONTRADICTORY, half)]
+    notices.add([Alert(trouble=trouble, rows=(row,)) for trouble, row in kinds], _PAUSE)
     assert notice_text(notices.due(_PAUSE)) == (
         "half.bin verified but not whole · 3 uploads failed: 2 bad chunk hash, 1 wrong size · 6 uploads newly stuck"
     )
     assert notices.due(1000) == ()
     session.close()
+
+
+def test_failures_within_seconds_are_not_shown_as_new_when_their_alert_is_due() -> None:
+    alerts, notices = Alerts(AlertSettings(quiet_seconds=60)), AlertNotices(_PAUSE, _RECENT)
+    shown, sent = list[str](), list[str]()
+    for second in range(200):
+        if second < 7:
+            alerts.add(failed(f"{second}.bin"))
+        sent += [f"{second} s: {alert.text}" for alert in alerts.due(NOW + timedelta(seconds=second))]
+        notices.add(alerts.found(), second)
+        shown += [f"{second} s: {notice_text(due)}"] if (due := notices.due(second)) else []
+    assert shown == ["0 s: 0.bin failed: wrong size"]
+    assert sent == ["0 s: 0.bin failed: wrong size", "60 s: 6 uploads failed: wrong size"]
 
 
 async def test_a_failure_soon_after_another_does_not_cover_the_keys_again() -> None:

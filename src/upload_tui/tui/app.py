@@ -31,6 +31,8 @@ _ALERT_SECONDS = 5.0
 _NOTICE_SHOWN_SECONDS = 8.0
 _NOTICE_PAUSE_SECONDS = 40.0
 """A notification of alerts may cover the footer's keys: most of the time none is shown, however often uploads fail."""
+_NOTICE_RECENT_SECONDS = 10.0
+"""A notification is about what was found within this time; longer than `_ALERT_SECONDS`."""
 
 
 class UploadApp(CommandApp):
@@ -62,7 +64,7 @@ class UploadApp(CommandApp):
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
-        self._notices = AlertNotices(_NOTICE_PAUSE_SECONDS)
+        self._notices = AlertNotices(_NOTICE_PAUSE_SECONDS, _NOTICE_RECENT_SECONDS)
         self._last_visit = last_visit
         self._was_live = False
         self._has_own_process = False
@@ -138,16 +140,16 @@ class UploadApp(CommandApp):
         self._dispatch(ChangeBatch(()))
 
     def _deliver_alerts(self) -> None:
-        """Show the alerts that are due, and send them where the settings say."""
+        """Show what was found, and send the alerts that are due where the settings say."""
         connection = self.session.connection()
         if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture)
-        due = self._alerts.due(self.session.picture.now())
-        self._notices.add(due)
-        if noticed := self._notices.due(time.monotonic()):
+        at = time.monotonic()
+        self._notices.add(self._alerts.found(), at)
+        if noticed := self._notices.due(at):
             severity: SeverityLevel = "error" if any(alert.is_failure for alert in noticed) else "warning"
             self.notify(notice_text(noticed), severity=severity, timeout=_NOTICE_SHOWN_SECONDS, markup=False)
-        for alert in due:
+        for alert in self._alerts.due(self.session.picture.now()):
             settings = self._alerts.settings_for(alert)
             if settings.bell:
                 self.bell()

@@ -131,6 +131,8 @@ class Alerts(Struct):
 
     settings: AlertSettings
     of_services: Mapping[str, AlertSettings] = field(default_factory=dict)
+    _found: list[Alert] = field(default_factory=list)
+    """Since the last call of `found`."""
     _waiting: dict[tuple[str, str], list[StageReached]] = field(default_factory=dict)
     """By service and cause."""
     _waiting_rows: dict[Trouble, Alert] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class Alerts(Struct):
             if isinstance(change, StageReached) and change.after is Stage.ERROR:
                 cause = cause_text(change.error_message or "", _CAUSE_CELLS, "…")
                 self._waiting.setdefault((change.upload.service, cause), []).append(change)
+                self._found.append(Alert((change,)))
 
     def settings_for(self, alert: Alert) -> AlertSettings:
         """How to send an alert: as one of its services says."""
@@ -177,6 +180,7 @@ class Alerts(Struct):
             new = [row for row in current if before.since is None or (row.stage_since or _NEVER) >= before.since]
             others = max(0, total - before.total - len(new) - len(unknown) + len(current)) if is_cut else 0
             if new or others:
+                self._found.append(Alert(trouble=trouble, rows=tuple(new), others=others))
                 waiting = self._waiting_rows.get(trouble, Alert(trouble=trouble))
                 self._waiting_rows[trouble] = Alert(
                     trouble=trouble, rows=(*waiting.rows, *new), others=waiting.others + others
@@ -187,6 +191,11 @@ class Alerts(Struct):
         ids = frozenset(row.key for row in rows) - stale
         oldest = min((row.stage_since or _NEVER for row in rows), default=None)
         self._compared[trouble] = _Compared(ids | known if is_cut else ids, total, oldest if is_cut else None)
+
+    def found(self) -> Sequence[Alert]:
+        """Return what was found since the last call, whether its alert is due or not."""
+        found, self._found = self._found, []
+        return found
 
     def due(self, now: datetime) -> list[Alert]:
         """Return the alerts that are due, and remove them."""
@@ -208,26 +217,31 @@ class Alerts(Struct):
 
 
 class AlertNotices(Struct):
-    """Collects alerts, and makes one notification of those of a while: in between, the keys below it can be read.
+    """Makes one notification of what has just been found; in between, the keys below it can be read.
+
+    What was found longer ago would look as if it were new: the alarm line has its number.
 
     Attributes:
         pause_seconds: the shortest time from one notification to the next.
+        recent_seconds: how long ago something may have been found.
     """
 
     pause_seconds: float
-    _alerts: list[Alert] = field(default_factory=list)
+    recent_seconds: float
+    _found: list[tuple[float, Alert]] = field(default_factory=list)
     _shown_at: float | None = None
 
-    def add(self, alerts: Iterable[Alert]) -> None:
-        """Add alerts, the oldest first."""
-        self._alerts.extend(alerts)
+    def add(self, found: Iterable[Alert], at: float) -> None:
+        """Add what was found at a monotonic time."""
+        self._found.extend((at, alert) for alert in found)
 
     def due(self, at: float) -> Sequence[Alert]:
         """Return the alerts of the notification that is due, and remove them; empty if none is. `at` is a monotonic time."""
-        if not self._alerts or (self._shown_at is not None and at - self._shown_at < self.pause_seconds):
+        self._found = [(found_at, alert) for found_at, alert in self._found if at - found_at <= self.recent_seconds]
+        if not self._found or (self._shown_at is not None and at - self._shown_at < self.pause_seconds):
             return ()
-        self._shown_at, alerts, self._alerts = at, self._alerts, []
-        return alerts
+        self._shown_at, found, self._found = at, self._found, []
+        return [alert for _, alert in found]
 
 
 def notice_text(alerts: Iterable[Alert]) -> str:
