@@ -244,8 +244,8 @@ class StorePicture:
     def _worker_notice(self, counts: StageCounts) -> str:
         if Stage.COMPLETED not in counts:
             return ""
-        ended = self._worker_figures.ended
-        notice = worker_notice(self._waiting(), ended, self.queue, self.as_of(), last_ended_on(counts))
+        ended, completed_count = self._worker_figures.ended, counts[Stage.COMPLETED].count
+        notice = worker_notice(self._waiting(), ended, self.queue, self.as_of(), last_ended_on(counts), completed_count)
         return notice if notice and has_worker(self.service, ended) else ""
 
     def _waiting(self) -> WaitingUploads:

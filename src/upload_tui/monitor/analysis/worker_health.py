@@ -21,12 +21,14 @@ was regular there.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import WaitsFor
 from upload_tui.status import ABILITIES, Ability, Origin, Support
+from upload_tui.text import age_text
 from upload_tui.wire import QueueStats
 
 __all__ = [
@@ -72,6 +74,8 @@ _TIMED_BYTES = 64 << 20
 """The verification of an upload of this size shows the rate; that of a smaller one takes its time for other reasons."""
 RETRIES_END_SECONDS = 4000.0
 """The worker's retries end about 65 minutes after completion; later, an overtaken upload no longer occupies a worker."""
+_SECONDS_PER_HOUR = 3600
+_VERDICT = "verification worker appears down: "
 _QUEUE_MAX_AGE = timedelta(seconds=60)
 """Older queue statistics are ignored."""
 
@@ -241,8 +245,11 @@ def worker_notice(
     queue: VerificationQueue,
     now: datetime,
     last_ended_on: datetime | None,
+    completed_count: int,
 ) -> str:
     """A notice if the verification worker appears down, or only the figures while it may be busy unseen; empty otherwise.
+
+    The figures are those of the funnel: how long ago the last upload ended, and how many are completed.
 
     Args:
         waiting: the uploads that wait.
@@ -250,14 +257,17 @@ def worker_notice(
         queue: the service's queue.
         now: the time as of which the picture is current.
         last_ended_on: when an upload was last verified or failed; None if none ever was.
+        completed_count: the number of completed uploads, overtaken or not.
     """
+    since_end_seconds = (now - last_ended_on).total_seconds() if last_ended_on else 0.0
+    figures = partial(_figures, completed_count, since_end_seconds)
 
     def tolerated_seconds() -> float:
         return tolerated_silence_seconds(ended(), waiting.largest_bytes)
 
     unattended_since = queue.unattended_since(now, lambda: last_ended_on, tolerated_seconds)
     if unattended_since is not None:
-        return _notice((now - unattended_since).total_seconds(), waiting.count)
+        return f"{_VERDICT}{figures((now - unattended_since).total_seconds())}"
     if len(waiting.oldest) < MIN_WAITING:
         return ""
     counted = waiting.oldest[:MIN_WAITING]
@@ -271,10 +281,10 @@ def worker_notice(
     if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING and not is_contradicted:
         return ""
     if seconds >= max(_UNSEEN_SECONDS, tolerated_seconds()):
-        return _notice(seconds, waiting.count, is_contradicted=is_contradicted)
+        return f"{_VERDICT}{figures(seconds, is_contradicted=is_contradicted)}"
     is_many_for_unknown = waiting.count >= _MANY_WAITING and not _silences(ended())[2]
     is_unusual = is_many_for_unknown or seconds >= tolerated_silence_seconds(ended(), 0)
-    return _figures(seconds, waiting.count, is_contradicted=is_contradicted) if is_unusual else ""
+    return figures(seconds, is_contradicted=is_contradicted) if is_unusual else ""
 
 
 def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
@@ -282,10 +292,9 @@ def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
     return stats.depth == 0 and waiting_count - (stats.dead or 0) >= MIN_WAITING
 
 
-def _notice(seconds: float, count: int, *, is_contradicted: bool = False) -> str:
-    return f"verification worker appears down: {_figures(seconds, count, is_contradicted=is_contradicted)}"
-
-
-def _figures(seconds: float, count: int, *, is_contradicted: bool = False) -> str:
+def _figures(count: int, since_end_seconds: float, silent_seconds: float, *, is_contradicted: bool = False) -> str:
+    """`none verified for 4m, 32 waiting`; as long as uploads have waited if none ever ended."""
+    seconds = max(since_end_seconds, silent_seconds)
+    age = age_text(seconds) if seconds >= _SECONDS_PER_HOUR else age_text(seconds).partition(" ")[0]
     contradiction = " though the queue is empty" if is_contradicted else ""
-    return f"none verified for {max(1, round(seconds / 60))}m, {max(count, 1):,} waiting{contradiction}"
+    return f"none verified for {age}, {max(count, 1):,} waiting{contradiction}"

@@ -152,6 +152,7 @@ class Watcher:
             self.queue,
             now,
             datetime.fromtimestamp(ended[-1].ended_at, UTC) if ended else None,
+            len(pending),
         )
 
     def _queue_stats(self, pending: list[Upload], at: float, now: datetime) -> QueueStats:
