@@ -1,13 +1,17 @@
 """The funnel: numbers beside their words, arrows between the stages, and clicks that filter."""
 
 import re
+from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from tests.tui.dashboards import mixed, names_in, opened
-from upload_tui.monitor import StageSummary
+from upload_tui.monitor import Funnel, StageSummary
 from upload_tui.status import Stage
-from upload_tui.testing import an_upload, settled
+from upload_tui.testing import NOW, an_upload, settled
+from upload_tui.tui import DisplayOptions
+from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.widgets.funnel import FunnelBar, StageCell
 from upload_tui.tui.widgets.table.upload_table import TitledTable
 from upload_tui.wire import StatusShape
@@ -45,6 +49,31 @@ async def test_the_numbers_of_a_large_project_fit() -> None:
             first_line = cell.render().plain.split("\n")[0]
             assert f"{count:,}" in first_line
             assert len(first_line) <= cell.size.width
+
+
+@pytest.mark.parametrize("width", [60, 61, 62, 63, 66, 70, 78, 80, 84, 91])
+async def test_all_stages_have_words_or_none_has(width: int) -> None:
+    """Also where one stage is a cell wider than the others, and as soon as the counts or the format of times change."""
+    hour = timedelta(hours=1)
+    async with opened(mixed(), size=(width, 24)) as (pilot, _, _):
+        await settled(pilot)
+        bar = pilot.app.screen.query_one(FunnelBar)
+        for count, age, is_absolute in product((7, 999, 2_932, 1_234_567), (hour / 60, hour, 25 * hour), (False, True)):
+            since = NOW - age
+            stages = [StageSummary(stage, 7, since, since) for stage in Stage]
+            stages[Stage.VERIFIED.rank] = StageSummary(Stage.VERIFIED, count, since, NOW - hour / 3600)
+            bar.show(Funnel(tuple(stages)), NOW, DisplayOptions(absolute_times=is_absolute))
+            numbers, times = lines(bar)
+            assert sum(stage in numbers for stage in Stage) in {0, 4}, numbers
+            assert sum(times.count(word) for word in ("oldest", "last")) in {0, 4}, times
+            assert f"{count:,}" in numbers
+        bar.show(Funnel(tuple(StageSummary(stage, 7) for stage in Stage)), NOW)
+        assert sum(stage in lines(bar)[0] for stage in Stage) == (4 if width >= 70 else 0)
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
+def test_a_failure_has_one_sign(glyphs: Glyphs) -> None:
+    assert glyphs.broken == glyphs.bad == glyphs.stages[Stage.ERROR]
 
 
 async def test_a_click_on_the_stuck_shows_them() -> None:

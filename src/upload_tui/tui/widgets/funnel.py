@@ -3,9 +3,10 @@
 A click filters by the stage.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -28,19 +29,28 @@ _SPARK_FROM_WIDTH, _LONG_SPARK_FROM_WIDTH = 23, 30
 """Width of a stage from which on it has a sparkline, and a long one: beside a number of several digits."""
 _ARROW_CELLS = 2
 """Cells at the end of a stage for the arrow to the next one, and a blank before it."""
+_AGO_FROM_WIDTH = 24
+"""Width of a stage from which on its age has the word `ago`."""
 _PROBLEM_LINE = 1
 """The line with the number of stuck or overdue uploads."""
 
 
 class StageCell(DiffedText):
-    """One stage; a click on it posts `Picked`, a click on its stuck or overdue uploads `LatePicked`."""
+    """One stage; a click on it posts `Picked`, a click on its stuck or overdue uploads `LatePicked`.
+
+    `has_word` and `has_time_word` are whether the number and the time below it have a word: all stages have, or none has.
+    """
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
     now: reactive[datetime | None] = reactive(None, repaint=False)
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
+    has_word: reactive[bool] = reactive(True, repaint=False)
+    has_time_word: reactive[bool] = reactive(True, repaint=False)
+
     watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.watch_changed
+    watch_has_word = watch_has_time_word = DiffedText.watch_changed
 
     class Picked(Message):
         """The user clicked the stage, to filter by it or to end the filter."""
@@ -99,10 +109,8 @@ class StageCell(DiffedText):
     def _count(self, summary: StageSummary) -> Content:
         """Sign, word and number, as far as there is room: `● verified 715`; `-` while nothing is known."""
         sign = self.display_options.glyphs.stages[self.stage]
-        counts = ("-",) if self.summary is None else (f"{summary.count:,}", str(summary.count))
-        count = next((count for count in counts if self._fits(sign, count)), "")
-        longest = max(Stage, key=len)  # either all stages show their words or none
-        has_word = len(f"{sign} {longest} {count}") <= self.size.width - _ARROW_CELLS
+        count = next((count for count in self._numbers() if self._fits(sign, count)), "")
+        has_word = self.has_word and self.can_have_word
         is_news = self.stage is Stage.ERROR and any(summary.recent)
         count_style = "bold $stage-error" if is_news else "bold $foreground" if summary.count else "$quiet"
         return Content.assemble(
@@ -110,6 +118,19 @@ class StageCell(DiffedText):
             (f" {self.stage} " if has_word else " " * self._fits(sign, " ", count), self._style("$quiet")),
             (count, self._style(count_style)),
         )
+
+    def _numbers(self) -> Sequence[str]:
+        return ("-",) if self.summary is None else (f"{self.summary.count:,}", str(self.summary.count))
+
+    @property
+    def can_have_word(self) -> bool:
+        """Whether there is room for the word of the number; an arrow follows it in all stages but the last."""
+        return len(f"? {self.stage} {self._numbers()[0]}") <= self.size.width - _ARROW_CELLS
+
+    @property
+    def can_have_time_word(self) -> bool:
+        """Whether there is room for the word of the time below the number, or there is no time."""
+        return cell_len(" ".join(self._time_texts(self.summary or StageSummary(self.stage)))) <= self._note_cells
 
     def _fits(self, *texts: str) -> bool:
         return sum(map(len, texts)) <= self._room
@@ -133,25 +154,38 @@ class StageCell(DiffedText):
 
     def _note(self, summary: StageSummary) -> Content:
         """What is stuck or overdue, or else the age of the oldest (of a final stage, the newest) upload."""
-        glyphs = self.display_options.glyphs
-        room = self._room if self.stage is Stage.VERIFIED else self.size.width  # below an arrow there is none
-        for count, word in ((summary.stuck, "stuck"), (summary.overdue, "overdue")):
-            if count:
-                text = truncate_at_word(f"{glyphs.warning} {count:,} {word}", room, glyphs.ellipsis)
-                return Content.styled(text, self._style("bold $overdue"))
-        since = summary.newest_since if self.stage.is_final else summary.oldest_since
-        if self.now is None or since is None or not summary.count:
-            return Content("")
-        is_least = summary.is_newest_least if self.stage.is_final else summary.is_oldest_least
-        word = "last" if self.stage.is_final else "oldest"
-        has_ago = self.stage.is_final and not self.display_options.absolute_times and self.size.width >= 24
-        if self.stage.is_final or self.display_options.absolute_times:
+        glyphs, room = self.display_options.glyphs, self._note_cells
+        if late := _late_text(summary):
+            text = truncate_at_word(f"{glyphs.warning} {late}", room, glyphs.ellipsis)
+            return Content.styled(text, self._style("bold $overdue"))
+        word, time = self._time_texts(summary)
+        text = f"{word} {time}" if self.has_time_word and self.can_have_time_word else time
+        return Content.styled(truncate_at_word(text.strip(), room, glyphs.ellipsis), self._style("$quiet"))
+
+    @property
+    def _note_cells(self) -> int:
+        """The cells of the second line, where no arrow is."""
+        return self._room if self.stage is Stage.VERIFIED else self.size.width
+
+    def _time_texts(self, summary: StageSummary) -> tuple[str, str]:
+        """`oldest` or `last`, and how long ago or when that was; two empty texts if uploads are late or there is no time."""
+        is_final, is_absolute = self.stage.is_final, self.display_options.absolute_times
+        since = summary.newest_since if is_final else summary.oldest_since
+        if self.now is None or since is None or not summary.count or _late_text(summary):
+            return "", ""
+        is_least = summary.is_newest_least if is_final else summary.is_oldest_least
+        if is_final or is_absolute:
             time = self.display_options.time_text(since, self.now, is_least=is_least)
         else:
             time = least_age_text(since, self.now, summary.oldest_read_on, is_least=is_least)
-        text = f"{word} {time}{' ago' if has_ago else ''}"
-        text = text if len(text) <= room else truncate_at_word(time, room, glyphs.ellipsis)
-        return Content.styled(text, self._style("$quiet"))
+        has_ago = is_final and not is_absolute and self.size.width >= _AGO_FROM_WIDTH
+        return "last" if is_final else "oldest", f"{time} ago" if has_ago else time
+
+
+def _late_text(summary: StageSummary) -> str:
+    """`2 stuck`, or else `3 overdue`; empty if none is."""
+    late = ((summary.stuck, "stuck"), (summary.overdue, "overdue"))
+    return next((f"{count:,} {word}" for count, word in late if count), "")
 
 
 class FunnelBar(Horizontal):
@@ -194,6 +228,21 @@ class FunnelBar(Horizontal):
         """Update the ages; the counts stay."""
         for stage_cell in self.query(StageCell):
             stage_cell.set_reactives(now=now)
+        self._align_words()
+
+    def on_resize(self) -> None:
+        """Show the words that have room now."""
+        self._align_words()
+
+    def _align_words(self) -> None:
+        """Show words in all stages, or in none."""
+        cells = self.query(StageCell)
+        has_word, has_time_word = (
+            all(cell.can_have_word for cell in cells),
+            all(cell.can_have_time_word for cell in cells),
+        )
+        for cell in cells:
+            cell.set_reactives(has_word=has_word, has_time_word=has_time_word)
 
     def show(
         self,
@@ -220,3 +269,4 @@ class FunnelBar(Horizontal):
                 display_options=display_options or DisplayOptions(),
                 is_filtered_out=bool(stages) and not is_filtered,
             )
+        self._align_words()
