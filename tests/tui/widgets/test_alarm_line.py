@@ -396,6 +396,21 @@ def line_of(connection: Connection, funnel: Funnel, width: int) -> str:
         return bar.text().plain
 
 
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("no line, will be ended at 30s", "✗ OFFLINE · no line · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
+        (REFUSED, "✗ OFFLINE · refused the… · ▲ 2 stuck · ✗ 6 failed · +1"),
+        ("partial: exit code 1: no", "✗ OFFLINE · exit code 1 · ▲ 2 stuck · ✗ 6 failed · +1 more"),
+        ("", "✗ OFFLINE 2m 05s · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
+    ],
+)
+def test_the_number_of_overdue_uploads_gives_way_to_the_cause_of_an_outage(reason: str, text: str) -> None:
+    stages = (StageSummary(Stage.COMPLETED, count=5, stuck=2),)
+    funnel = Funnel(stages, troubles={Trouble.FAILED: 6, Trouble.OVERDUE: 3}, failures={"no room left": 6})
+    assert line_of(replace(OFFLINE, reason=reason), funnel, 58) == text
+
+
 LONG = "partial: exit code 7: cannot reach the object store at objects.example.org"
 AHEAD = "the service's clock is 10m ahead of ours, by which times are judged"
 

@@ -74,12 +74,14 @@ class _Alarm(Struct, frozen=True):
         states: sign, word and number, the longest first, with a name and an age; the last is always shown, and is empty for a note.
         details: the longest text about the cause in a number of cells, in which each cause has at most a number of cells.
         main_cause: the main words of the cause, which come before the ages and causes of all alarms; empty if they do not.
+        yields_to_cause: whether it is hidden rather than the main words of the cause before it.
     """
 
     level: _Level
     states: tuple[str, ...]
     details: Callable[[int, int], str] = lambda _room, _cause_cells: ""
     main_cause: str = ""
+    yields_to_cause: bool = False
 
     def longest(self, room: int, cause_cells: int) -> str:
         """The longest text in `room` cells, in which each cause has at most `cause_cells`."""
@@ -174,7 +176,7 @@ class AlarmBar(DiffedText):
             causes = partial(_causes_text, self.funnel.failures)
             yield _Alarm(_Level.LOST, (f"{glyphs.broken} {failed:,} failed",), causes)
         if overdue := troubles.get(Trouble.OVERDUE):
-            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {overdue:,} overdue",))
+            yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {overdue:,} overdue",), yields_to_cause=True)
 
     def _notice(self, notice: str) -> _Alarm:
         """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
@@ -236,11 +238,14 @@ def _longest(text: Callable[[int], str], cells: range, room: int) -> str:
 
 
 def _shown(alarms: Sequence[_Alarm], dot: str, width: int) -> tuple[Sequence[_Alarm], str]:
-    """The alarms whose shortest texts fit, and how many more there are."""
-    for count in range(len(alarms), 0, -1):
+    """The alarms whose shortest texts fit, and how many more there are; what yields to a cause does so before all others."""
+    yielding = [count for count, alarm in enumerate(alarms) if alarm.yields_to_cause]
+    cause = min(cell_len(alarms[0].main_cause), len(dot) + _MIN_CAUSE_CELLS) if yielding else 0
+    tries = [(count, cause) for count in (len(alarms), *yielding) if cause]
+    for count, cause_cells in (*tries, *((count, 0) for count in range(len(alarms), 0, -1))):
         others = sum(bool(alarm.states[-1]) for alarm in alarms[count:])
         for more in (f"+{others:,} more", f"+{others:,}") if others else ("",):
-            if _cells((*(alarm.states[-1] for alarm in alarms[:count]), more), dot) <= width:
+            if cause_cells + _cells((*(alarm.states[-1] for alarm in alarms[:count]), more), dot) <= width:
                 return alarms[:count], more
     return alarms[:1], ""
 
