@@ -147,8 +147,8 @@ async def test_waiting_has_the_numbers_of_the_alarm_line(uploads: Sequence[dict[
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (300, "▲ 9 stuck 5m 00s · none verified for 5m, 9 waiting"),
-        (1100, "▲ WORKER DOWN · none verified for 18m, 9"),
+        (300, "▲ 9 stuck 5m 00s · none verified for 30m, 9 waiting"),
+        (1100, "▲ WORKER DOWN · none verified for 30m, 9"),
     ],
     ids=["only a fact", "an alarm"],
 )
