@@ -161,6 +161,7 @@ class ChangeRecorder:
             client = self._fetcher.client
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, client.root)
             gone = UploadGone(at=client.clock.now(), upload=ref)
+            self.collect_changes_of_others()
             self._store.change_log.append([gone])
         self._changes.append(gone)
         return True

@@ -266,15 +266,17 @@ class SnapshotRecorder:
     async def mark_gone(self, upload_ids: Collection[str]) -> None:
         """Mark uploads that are no longer listed, and publish that."""
         for batch in _batches(sorted(upload_ids)):
-            gone = self._mark_gone(batch)
-            self._changes.extend(gone)
-            self.has_changed |= bool(gone)
+            changes = self._mark_gone(batch)
+            self._changes.extend(changes)
+            self.has_changed |= bool(changes)
             await asyncio.sleep(_YIELD_SECONDS)
 
-    def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadGone]:
+    def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadChange]:
+        """Mark uploads as gone; return what changed, after what other processes have found."""
         found: list[UploadGone] = []
         with self._store.transaction():
             self._check_generation()
+            others = self._changes_of_others()
             for stored in map(self._store.get, upload_ids):
                 if stored is not None and not stored.is_gone:
                     ref = UploadRef(
@@ -285,7 +287,7 @@ class SnapshotRecorder:
             self._store.change_log.append(found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
-        return found
+        return [*others, *found]
 
     async def mark_unreadable(self, upload_ids: Collection[str]) -> None:
         """Mark known uploads whose lines cannot be read: what is stored may be old."""

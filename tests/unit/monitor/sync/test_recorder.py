@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.monitor.shifting_service import ShiftingService
 from tests.unit.monitor.sync.harness import PROJECT, SyncHarness
 
-from upload_tui.monitor.changes import Change, StageReached, UploadRef
+from upload_tui.monitor.changes import Change, StageReached, UploadGone, UploadRef
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
@@ -47,6 +48,26 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     assert stored is not None
     assert (stored.name, stored.stage) == (upload.name, upload.stage)
     assert stored.stage is not Stage.COMPLETED
+
+
+async def test_what_another_process_found_is_published_before_an_upload_that_is_gone_now(tmp_path: Path) -> None:
+    service = ShiftingService(1, StatusShape.A, largest_page=1000, uploads=1)
+    first, second = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
+    for harness in (first, second):
+        await harness.synchroniser.sync()
+    published: list[Change] = []
+    fetcher = PageFetcher(second.client, SyncState(second.store, PROJECT.id))
+    order = ProjectUploads(second.store, PROJECT.id)
+    recorder = ChangeRecorder(second.store, order, fetcher, PROJECT.id, published.append)
+    service.start_upload()
+    await first.synchroniser.sync()
+    upload = service.uploads.pop(0)
+    assert await recorder.refetch([upload.id])
+    recorder.publish_changes()
+    assert published == [*first.published, published[-1]]
+    assert isinstance(published[-1], UploadGone)
+    for harness in (first, second):
+        harness.store.close()
 
 
 @pytest.mark.parametrize("lead_seconds", [-1.0, -0.5, 0.0, 0.5, 1.0])

@@ -333,6 +333,19 @@ async def test_a_second_session_begins_with_what_the_first_knew(tmp_path: Path) 
     second.store.close()
 
 
+async def test_what_another_session_found_is_published_before_an_upload_that_is_gone_now(tmp_path: Path) -> None:
+    first, second = (SourceHarness(store=Store(tmp_path / "store.db")) for _ in range(2))
+    for harness in (first, second):
+        await harness.print({"a": {}, "b": {}})
+        harness.take_changes()
+    await first.print({"b": {}})
+    await first.print({"a": {}, "b": {}})
+    await second.print({"b": {}})
+    assert second.take_changes() == ["UploadGone a", "UploadSeen a", "UploadGone a"]
+    for harness in (first, second):
+        harness.store.close()
+
+
 async def test_times_that_are_not_said_are_when_the_stage_was_observed() -> None:
     clock = FrozenClock()
     harness = SourceHarness(clock=clock)
