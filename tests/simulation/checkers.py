@@ -55,7 +55,7 @@ class Checker(Protocol):
 
 def all_checkers(world: World) -> Sequence[Checker]:
     of_changes: Sequence[Checker] = [TrueStages(world), PublishedOnce(world), InOrder(), Scanned(world)]
-    return [*of_changes, LiveIsCurrent(), OneTrouble(), Counted(world), Recordings(), Acknowledged()]
+    return [Committed(), *of_changes, LiveIsCurrent(), OneTrouble(), Counted(world), Recordings(), Acknowledged()]
 
 
 def _rows(session: Session) -> Sequence[Row]:
@@ -72,6 +72,18 @@ def _sessions(world: World) -> Iterator[tuple[Watcher, Host | SourceHost, Sessio
 
 def _known(world: World) -> dict[str, SimulatedUpload]:
     return {upload.id: upload for place in world.places() for upload in place.all_uploads()}
+
+
+class Committed:
+    """No transaction is open while nothing is written: what follows would be lost with it."""
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        pass
+
+    def check(self, world: World) -> None:
+        connections = [connection for watcher in world.watchers for connection in watcher.connections()]
+        for connection in [*connections, *(world.embedded.connections() if world.embedded is not None else ())]:
+            assert not connection.in_transaction, "a transaction is never committed"
 
 
 class TrueStages:
@@ -157,7 +169,10 @@ class LiveIsCurrent:
 
 
 class OneTrouble:
-    """The rows in trouble are the same in the table, in the filter, in the funnel and in the order of trouble."""
+    """The rows in trouble are the same in the table, in the filter, in the funnel and in the order of trouble.
+
+    The rows of all sessions together are those of each.
+    """
 
     def handle_change(self, watcher: Watcher, change: Change) -> None:
         pass
@@ -166,8 +181,8 @@ class OneTrouble:
         for watcher in world.watchers:
             for store in watcher.stores:
                 store.detect_other_writers()  # what another process has written since the last round is found by both
-            for session in [*watcher.sessions.values(), watcher.combined] if watcher.runs else ():
-                self._check(session)
+            if watcher.runs:
+                self._check(watcher.combined)
 
     def _check(self, session: Session) -> None:
         picture, rows = session.picture, _rows(session)
@@ -240,7 +255,8 @@ class InOrder:
 class Scanned:
     """As soon as a session is live, it knows or counts as missing all that was listed since its watcher was started.
 
-    A source may have printed a whole listing of nothing by accident.
+    A source may have printed a whole listing of nothing by accident. One whose listings all had unreadable lines does not count as
+    live yet: until a listing has none, nothing that is new in it is published.
     """
 
     def __init__(self, world: World) -> None:
@@ -250,9 +266,11 @@ class Scanned:
         if isinstance(change, ConnectionChanged) and not self._world.disk.is_failing:
             sessions = zip(self._world.places(), watcher.stores, watcher.sessions.items(), strict=True)
             for place, store, (url, session) in sessions:
-                if url not in watcher.first_shown and session.connection().is_live and not store.notice:
+                assert isinstance(session, LiveSession | SourceSession)
+                is_scanned = isinstance(session, LiveSession) or session.is_complete
+                is_first = url not in watcher.first_shown and session.connection().is_live
+                if is_first and is_scanned and not store.notice:
                     watcher.first_shown[url] = shown_uploads(session)
-                    assert isinstance(session, LiveSession | SourceSession)
                     listed = [one.id for one in place.uploads if one.stage_at(watcher.began) is not None]
                     missing = {*listed} - store.known(listed) if isinstance(place, Host) else None
                     assert not missing or not session.is_complete, f"live without {missing}"

@@ -16,6 +16,7 @@ from tests.simulation.faults import exempt, is_killed
 from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.backend import EmbeddedService, FaultName
+from upload_tui.backend.store.records import to_milliseconds
 from upload_tui.backend.worker import LEASE
 from upload_tui.client import Credentials
 from upload_tui.errors import UsageError
@@ -26,6 +27,8 @@ from upload_tui.testing.service import md5, split_content
 __all__ = ["EmbeddedHost"]
 
 _TRIES = 12
+_CLAIM_SECONDS = 60.0
+"""Enough for the longest verification that has begun."""
 _MAX_CLIENTS = 40
 _MISTAKES = (*("",) * 7, "forgets", "lies", "goes on")
 """What clients do wrong: not sending the last chunk, reporting another hash, sending other bytes after the upload is completed."""
@@ -53,6 +56,7 @@ class EmbeddedHost(Host):
         self._client_count = 0
         self._mistakes = mistakes
         self._read_at = (0, 0)
+        self._expired: dict[tuple[str, str, int], float] = {}
         self._verifications_at_once = mistakes.choice((1, 3))
 
     # Its life
@@ -189,6 +193,18 @@ class EmbeddedHost(Host):
             assert timeline.stage is end or not is_ended, f"{upload_id}: {timeline.stage} {timeline.error_message}"
             # Also if the client does not know that it is completed, as when the answer was an error.
             assert is_ended or not is_over or timeline.stage is Stage.INITIATED, f"{upload_id} never ends"
+
+    def check_claims(self) -> None:
+        """Check that a job whose lease is over is claimed again, after other jobs that are due; the faults must have ended."""
+        if self._service is None:
+            return
+        now, now_ms = VirtualClock().monotonic(), to_milliseconds(self._service.clock.now())
+        due = "SELECT state, upload_id, claim FROM jobs WHERE state IN ('queued', 'running') AND due_ms <= ?"
+        jobs = self._service.database._db.execute(due, (now_ms,)).fetchall()
+        is_idle = all(state == "running" for state, _, _ in jobs)
+        self._expired = {job: self._expired.get(job, now) for job in jobs} if is_idle else {}
+        for job, since in self._expired.items():
+            assert now - since < _CLAIM_SECONDS, f"a job whose lease is over is not claimed again: {job}"
 
     @property
     def is_quiet(self) -> bool:

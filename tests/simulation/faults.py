@@ -155,6 +155,7 @@ class _FailingConnection(sqlite3.Connection):
 
     def backup(self, *args: Any, **options: Any) -> None:
         self._check("SELECT (backup)")
+        assert not self.in_transaction, "a copy that waits for the transaction of its own connection never ends"
         super().backup(*args, **options)
 
     def __exit__(

@@ -116,8 +116,9 @@ class Options(Struct, frozen=True):
 
     @property
     def limits(self) -> Limits:
-        """The limits of the stores."""
-        return Limits(bulk_threshold=10) if self.has_bulk else Limits()
+        """The limits of the stores. A wait for a lock would last in real time, in which nothing releases it."""
+        bulk_threshold = 10 if self.has_bulk else Limits().bulk_threshold
+        return Limits(bulk_threshold=bulk_threshold, busy_seconds=0.0)
 
 
 class Trace:
