@@ -284,7 +284,7 @@ class BaseApp(NoticeApp, ExportApp, KeyQueueApp):
 
     def live_screens(self) -> list[Screen[Any]]:
         """The open screens, the dashboard first. One that is not mounted, or is being removed, lacks widgets and is left out."""
-        return [screen for screen in self.screen_stack if screen.is_mounted and screen.display]
+        return [screen for screen in self.screen_stack if not self._is_removing(screen)]
 
     def _handle_exception(self, error: Exception) -> None:
         """End the app with an error, unless it only looked for what is being removed.
