@@ -401,9 +401,16 @@ def _is_doubted(world: World, place: Host | SourceHost) -> bool:
 
 
 def is_whole(world: World, watcher: Watcher) -> bool:
-    """Whether the picture equals the services."""
+    """Whether the picture equals the services, and counts no upload as missing any more."""
     places = zip(world.places(), watcher.sessions.values(), strict=True)
-    return all(place.is_broken or _shown(session) == _listed(place) for place, session in places)
+    return all(
+        place.is_broken or (_shown(session) == _listed(place) and _is_complete(session)) for place, session in places
+    )
+
+
+def _is_complete(session: Session) -> bool:
+    assert isinstance(session, LiveSession | SourceSession)
+    return session.is_complete
 
 
 def _shown(session: Session) -> Mapping[str, Stage]:
@@ -422,8 +429,7 @@ def check_whole(world: World, watcher: Watcher) -> None:
         if not place.is_broken:
             shown, listed = _shown(session), _listed(place)
             assert shown == listed, {key: (shown.get(key), listed.get(key)) for key in shown.keys() ^ listed.keys()}
-            assert isinstance(session, LiveSession | SourceSession)
-            assert session.is_complete, "uploads are counted as missing, but none is"
+            assert _is_complete(session), "uploads are counted as missing, but none is"
             for upload in () if world.has_lost_store else place.uploads:
                 last = published.get(upload.id, upload.stage)
                 assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"
