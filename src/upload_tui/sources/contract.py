@@ -85,12 +85,7 @@ class UploadLine(Struct, frozen=True):
 
 
 class EndLine(Struct, frozen=True):
-    """The listing is complete.
-
-    Attributes:
-        uploads: the number of its uploads; None if it is not given, or cannot be read.
-        problem: why the number cannot be read, so that the listing may not be whole; empty if it can be read, or is not given.
-    """
+    """The listing is complete, with this number of uploads; None if it has no readable number: `problem` is why."""
 
     uploads: int | None
     problem: str = ""
@@ -214,8 +209,9 @@ def _end_line(fields: Mapping[str, Any]) -> EndLine:
     """An end line; a number under another name is a number that cannot be read."""
     value = fields.get("uploads")
     if value is None:
-        name = next((key for key, one in fields.items() if key != "type" and isinstance(one, int | float)), None)
-        return EndLine(None, "" if name is None else f"the end line has {quote(name)} in place of `uploads`")
+        names = [quote(key) for key, one in fields.items() if key != "type" and isinstance(one, int | float)]
+        other = f"the end line has {names[0]} in place of `uploads`" if names else ""
+        return EndLine(None, other or "the end has no number of uploads")
     if isinstance(value, float) and value.is_integer():  # JSON has one type of number: 3.0 is 3
         value = int(value)
     count = read_number(value)
@@ -330,7 +326,7 @@ class ListingTally(Struct):
     @property
     def contradiction(self) -> str:
         """How the line of type `end` disagrees; empty if it does not."""
-        if self.end is None or self.end.problem or self.end.uploads in {None, self.upload_count}:
+        if self.end is None or self.end.uploads in {None, self.upload_count}:
             return "" if self.end is None else self.end.problem
         expected = self.end.uploads or 0
         if self.upload_count > expected:

@@ -100,9 +100,8 @@ class Inspection(Struct):
                 self.add_problem(f"line {number:,}: {found.reason}")
             case EndLine():
                 self.tally.add_end(found)
-                problem = "" if self.tally.end is None else self.tally.end.problem
-                if problem or found.uploads is None:
-                    self.add_problem(f"line {number:,}: {problem or 'the end has no number of uploads'}")
+                if self.tally.end is not None and self.tally.end.problem:
+                    self.add_problem(f"line {number:,}: {self.tally.end.problem}")
             case ErrorLine():
                 self.tally.error = self.tally.error or found
             case IgnoredLine():

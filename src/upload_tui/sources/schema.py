@@ -99,7 +99,7 @@ LINE_FIELDS = (
 )
 """The fields of an upload. Any others are kept for the raw view."""
 
-_END: Mapping[str, Any] = MappingProxyType({"type": {"const": "end"}, "uploads": _COUNT})
+_END: Mapping[str, Any] = MappingProxyType({"type": {"const": "end"}, "uploads": _NUMBER})
 _ERROR: Mapping[str, Any] = MappingProxyType(
     {"type": {"const": "error"}, "kind": {"enum": [*map(str, ErrorKind)]}, "message": _TEXT}
 )
@@ -121,7 +121,7 @@ def line_schema() -> Mapping[str, Any]:
         "then": upload,
         "else": {
             "anyOf": [
-                {"properties": dict(_END)},
+                {"properties": dict(_END), "required": ["uploads"]},
                 {"properties": dict(_ERROR), "required": ["kind"]},
                 {"properties": {"type": {"type": "string", "not": {"enum": ["end", "error"]}}}},
             ]

@@ -60,6 +60,8 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
             ([b'{"type": "end", %s}' % count], None, SourceError)
             for count in (b'"uploads": "2"', b'"uploads": 1.5', b'"uploads": true', b'"uploads": -1', b'"count": 2')
         ),
+        ([b'{"type": "end"}'], None, SourceError),
+        ([b'{"type": "end", "uploads": null}'], None, SourceError),
         ([b'{"type": "end", "uploads": 3, "uploads": 2}'], None, SourceError),
         ([END % 3, END % 2], None, SourceError),
         ([END % 2, END % 3], None, SourceError),
@@ -78,6 +80,8 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
         "true",
         "negative",
         "count",
+        "no number",
+        "null",
         "number twice",
         "end lines disagree",
         "end lines disagree, the last is wrong",
