@@ -309,11 +309,11 @@ class SourceWaiter:
             return Outcome.UNREADABLE if self._unreadable_counts[upload_id] >= MAX_UNREADABLE else Outcome.PENDING
         del self._unreadable_counts[upload_id]
         detail = self._picture.detail(upload_id)
-        if detail is None or detail.row.is_gone:
+        has_ended = detail is not None and detail.upload.timeline.has_ended  # also of the many that are shown as gone
+        if detail is None or (detail.row.is_gone and not has_ended):
             return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING
         outcome = outcome_of(detail.upload, self._goal)
-        has_ended = outcome is Outcome.PENDING and detail.upload.timeline.has_ended
-        return Outcome.MISSED if has_ended else outcome
+        return Outcome.MISSED if outcome is Outcome.PENDING and has_ended else outcome
 
     async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
         """Sleep until the next listing is due; return the interval to pass in next time."""

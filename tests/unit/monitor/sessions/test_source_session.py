@@ -6,19 +6,22 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from tests.unit.cli.virtual_program import VirtualClock, virtual_time
-from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
+from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, SourceHarness, lines_of
 
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor import (
     ConnectionChanged,
     ConnectionState,
+    Outcome,
     Query,
     Schedule,
     SourceSession,
+    SourceWaiter,
     Store,
     WatchedSource,
     source_schedule,
 )
+from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import LineReceiver, Listing
 from upload_tui.status import Stage
 from upload_tui.text import age_text, overrun_text
@@ -169,3 +172,18 @@ def test_listings_that_take_longer_than_the_interval_are_named(seconds: int, rea
 def test_a_listing_that_took_long_once_is_slow_and_live_again() -> None:
     states = states_of(_SlowSource(1, 1, 1, 4, 1), 200)
     assert [state for state, _, _ in states] == ["catching up", "live", "slow", "live"]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("stage", [*Stage])
+async def test_an_upload_that_ended_keeps_its_outcome_when_it_is_no_longer_listed(stage: Stage, kept: int) -> None:
+    """Also if so many have ended that it is shown as gone."""
+    harness = SourceHarness(store=Store(limits=Limits(ended_uploads_kept=kept)))
+    await harness.print({"a": {"stage": stage, "ended": True}, "b": {}})
+    harness.source.outputs = [(lines_of({"b": {}}), Listing())]
+    waiter = SourceWaiter(
+        harness.synchroniser, harness.picture, ["a"], goal=Stage.VERIFIED, clock=harness.clock, schedule=FAST
+    )
+    assert await waiter.poll() == ["a"]
+    assert harness.shown()["a"] == (kept == 0)
+    assert waiter.outcomes == {"a": Outcome.REACHED if stage is Stage.VERIFIED else Outcome.MISSED}
