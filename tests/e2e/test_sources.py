@@ -237,6 +237,7 @@ FAILURES: Mapping[str, tuple[str, int, str]] = {
     "fails": ("echo no network >&2; exit 3", 3, "partial: exit code 3: no network"),
     "is cut": ('upload a; echo \'{"type": "end", "uploads": 2}\'', 3, "partial: 1 of 2 uploads were listed"),
     "is unreadable": ("upload a; echo '{broken'", 3, "partial: line 2 cannot be read (not JSON)"),
+    "prints nothing": (":", 3, "partial: nothing was listed, and there is no end line"),
     "hangs": ("exec sleep 600", 3, "partial: ended after 0.2s without finishing"),
     "hangs in the middle": ("upload a; sleep 600", 3, "partial: ended after 0.2s without finishing"),
     "is not allowed": ("problem auth expired", 4, "the source is not allowed to list: expired"),

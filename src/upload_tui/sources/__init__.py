@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         LineBatch,
         LineReceiver,
         Listing,
-        ListingTally,
         SnapshotSource,
         UnreadableLine,
         UploadLine,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
         read_line_summaries,
         stored_page,
     )
+    from upload_tui.sources.tally import ListingTally
     from upload_tui.sources.uploads import parse_upload, read_project
 
 __all__ = [
@@ -84,13 +84,14 @@ __getattr__, __dir__ = lazy_names(
     {
         "contract": (
             "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error "
-            "ListingTally MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
+            "MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",
         "records": "has_ended is_same_line read_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
         "summaries": "can_store_as_printed printed_lines read_line_summaries stored_page SummarizedLine",
+        "tally": "ListingTally",
         "uploads": "parse_upload read_project",
     },
 )

@@ -14,7 +14,6 @@ from upload_tui.sources.contract import (
     IgnoredLine,
     LineBatch,
     Listing,
-    ListingTally,
     SnapshotSource,
     UnreadableLine,
     UploadLine,
@@ -24,6 +23,7 @@ from upload_tui.sources.contract import (
     quote,
 )
 from upload_tui.sources.schema import LINE_FIELDS
+from upload_tui.sources.tally import ListingTally
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import AnomalyName
 
@@ -146,7 +146,10 @@ async def inspect_source(source: SnapshotSource) -> Inspection:
 
     inspection.listing = await source.read(receive)
     tally = inspection.tally
-    inspection.error = listing_error(inspection.listing, tally.error, tally.contradiction)
+    missing_end = tally.missing_end()
+    if missing_end and not (inspection.listing.failure or tally.error):
+        inspection.add_problem(missing_end)
+    inspection.error = listing_error(inspection.listing, tally.error, tally.contradiction or missing_end)
     return inspection
 
 

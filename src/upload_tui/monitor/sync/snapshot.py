@@ -3,7 +3,7 @@
 A round is one listing. In the first, new uploads are recorded as their lines arrive; everything else once the listing has ended, as a
 later line may contradict it. A line that is the same as in the last round costs one look-up. *Gone* are the uploads that a whole
 listing does not have; from one that failed, was cut or has a line that cannot be read, nothing is ever gone. The same holds for one
-without the `end` line that the source has printed before, and for an empty one that never had any. A listing that suddenly lacks most
+without the `end` line that the source has printed before, and for an empty one without any. A listing that suddenly lacks most
 uploads is asked for a second time first. Success never follows from absence: an upload that is gone keeps its last stage, and one
 that its source reported as `ended` stays as it ended.
 """
@@ -52,8 +52,6 @@ _MAX_PAGE_SECONDS = 0.2
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
-_MANY_UPLOADS = 10
-"""If at least this many vanish at once, and more than half of all, the source is asked again."""
 _END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listing, also of an empty one.'
 _OTHER_PROJECT = ""
 """In place of an id: the line's upload is of a project that is not watched."""
@@ -205,10 +203,10 @@ class SnapshotSynchroniser:
         missing = present - listed.keys.keys() - listed.unreadable_ids
         ended = await self._recorder.ended_among(missing)
         missing -= ended
-        if not listed.partial_problem and self._is_suspicious(listed, present, missing):
+        if not listed.partial_problem and self._is_suspicious(listed, len(present - ended), missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
-        if problem := _missing_end(listed, missing, has_end=self._source_state.has_end):
+        if problem := listed.missing_end(had_end=self._source_state.has_end):
             await self._keep_partial(listed, present)
             raise SourceError(f"partial: {problem}", _END_HINT)
         is_whole = not listed.partial_problem
@@ -221,13 +219,12 @@ class SnapshotSynchroniser:
             await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
         self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unknown_problem)
 
-    def _is_suspicious(self, listed: _Round, present: Collection[str], missing: Collection[str]) -> bool:
-        """Whether a whole listing may be an accident: it lacks everything, most of many uploads, or the end line of earlier ones."""
-        if _missing_end(listed, missing, has_end=self._source_state.has_end):
+    def _is_suspicious(self, listed: _Round, expected_count: int, missing: Collection[str]) -> bool:
+        """Whether a listing may be an accident: it lacks most uploads that were expected, or the end line of earlier ones."""
+        if self._source_state.has_end and listed.end is None:
             return True
-        if missing and not listed.keys:
-            return True
-        return len(missing) >= _MANY_UPLOADS and 2 * len(missing) > len(present)
+        most = min(expected_count - 1, expected_count // 2 + 1)  # of two, one is most: all but one
+        return len(missing) >= max(1, most)
 
     async def _read_stored(self) -> set[str]:
         """The stored uploads of watched projects that are not gone; remember their lines, so that equal ones are not parsed again."""
@@ -336,12 +333,3 @@ class SnapshotSynchroniser:
             for upload_id in self._recorder.record(some, is_silent=not self._state.is_scanned):
                 round_.add_unrecorded(upload_id)
             await asyncio.sleep(_YIELD_SECONDS)
-
-
-def _missing_end(listed: _Round, missing: Collection[str], *, has_end: bool) -> str:
-    """Why a listing without an `end` line is not whole; empty if it has one, or may do without. `has_end`: earlier ones had one."""
-    if listed.end is not None:
-        return ""
-    if has_end:
-        return "there is no end line, which earlier listings had"
-    return "nothing was listed, and there is no end line" if missing and not listed.upload_count else ""

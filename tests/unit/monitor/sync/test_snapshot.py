@@ -216,17 +216,31 @@ async def test_changes_are_published_though_every_listing_has_an_id_on_two_lines
     assert (harness.take_changes(), harness.synchroniser.previous_read_on) == (["StageReached a"], None)
 
 
-@pytest.mark.parametrize("left", [0, 4])
-async def test_many_uploads_that_vanish_at_once_are_asked_for_twice(left: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "left", "is_most"),
+    [(1, 0, True), (2, 0, True), (2, 1, True), (3, 0, True), (3, 1, True), (3, 2, False), (4, 1, True), (4, 2, False),
+     (20, 0, True), (20, 4, True), (20, 9, True), (20, 10, False), (21, 10, True)],
+)  # fmt: skip
+async def test_most_uploads_that_vanish_at_once_are_asked_for_twice(count: int, left: int, is_most: bool) -> None:
     harness = SourceHarness()
-    uploads: dict[str, dict[str, Any]] = {f"u{number:02}": {} for number in range(20)}
+    uploads: dict[str, dict[str, Any]] = {f"u{number:02}": {} for number in range(count)}
     some = dict(list(uploads.items())[:left])
     await harness.print(uploads)
     harness.source.outputs = [(lines_of(some), Listing()), (lines_of(uploads), Listing())]
     await harness.synchroniser.sync()
-    assert (harness.source.runs, harness.present) == (3, set(uploads))
+    assert (harness.source.runs, harness.present) == ((3, set(uploads)) if is_most else (2, set(some)))
+    runs = harness.source.runs
+    await harness.print(uploads)
     await harness.print(some, END % left)
-    assert (harness.source.runs, harness.present) == (5, set(some))
+    assert (harness.source.runs, harness.present) == (runs + 2 + is_most, set(some))
+
+
+async def test_uploads_that_ended_do_not_hide_that_most_others_vanish() -> None:
+    harness = SourceHarness()
+    ended = {f"e{number}": {"ended": True} for number in range(9)}
+    await harness.print({**ended, "a": {}, "b": {}, "c": {}})
+    await harness.print({"a": {}}, END % 1)
+    assert harness.source.runs == 3
 
 
 async def test_a_second_listing_that_fails_makes_nothing_gone() -> None:
@@ -254,7 +268,9 @@ async def test_a_listing_without_the_end_line_of_earlier_ones_is_asked_for_again
 
 async def test_an_empty_listing_makes_uploads_gone_only_with_an_end_line() -> None:
     harness = SourceHarness()
-    await harness.print({})
+    with pytest.raises(SourceError, match="nothing was listed, and there is no end line"):
+        await harness.print({})
+    assert harness.synchroniser.previous_read_on is None
     await harness.print({"a": {}, "b": {"ended": True}})
     for more in ([], [b"", b'{"type": "progress"}']):
         with pytest.raises(SourceError, match="nothing was listed, and there is no end line"):

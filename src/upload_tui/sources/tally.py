@@ -1,0 +1,97 @@
+"""Count what a listing has shown, and decide whether it is whole."""
+
+from msgspec import Struct, field
+
+from upload_tui.sources.contract import EndLine, ErrorLine
+from upload_tui.text import plural
+
+__all__ = ["ListingTally"]
+
+
+class ListingTally(Struct):
+    """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`."""
+
+    keys: dict[str, int] = field(default_factory=dict)
+    """The hash of the last line of each upload."""
+    upload_count: int = 0
+    unreadable_ids: set[str] = field(default_factory=set)
+    unreadable_count: int = 0
+    repeated_count: int = 0
+    """Lines with an id that an earlier line has."""
+    repeated_id: str = ""
+    first_problem: str = ""
+    unknown_problem: str = ""
+    """The first line that cannot be read and whose upload is unknown."""
+    end: EndLine | None = None
+    error: ErrorLine | None = None
+
+    def add_upload(self, key: int, upload_id: str) -> int | None:
+        """Count a line of an upload; return the hash of the last one before."""
+        self.upload_count += 1
+        earlier = self.keys.get(upload_id)
+        if earlier is not None or upload_id in self.unreadable_ids:
+            self._add_repeated(upload_id)
+        self.keys[upload_id] = key
+        return earlier
+
+    def add_end(self, line: EndLine) -> None:
+        """Note an end line; the numbers of two must agree."""
+        if self.end is not None and self.end != line:
+            line = EndLine(None, self.end.problem or line.problem or "two end lines disagree on the number of uploads")
+        self.end = line
+
+    def add_of_other_project(self, *, is_repeated: bool) -> None:
+        """Count an upload of a project that is not watched; `is_repeated` if the same line came before."""
+        self.upload_count += 1
+        if is_repeated:
+            self._add_repeated("")
+
+    def _add_repeated(self, upload_id: str) -> None:
+        self.repeated_count += 1
+        self.repeated_id = self.repeated_id or upload_id[:40]
+
+    def add_unreadable(self, number: int, reason: str, upload_id: str, *, is_known: bool) -> None:
+        """Count a line that cannot be read; `is_known` if it is certain whose line it is."""
+        self.upload_count += 1
+        if upload_id and (upload_id in self.keys or upload_id in self.unreadable_ids):
+            self._add_repeated(upload_id)
+        self.add_problem(f"line {number:,} cannot be read ({reason})", upload_id, is_known=is_known)
+
+    def add_problem(self, problem: str, upload_id: str, *, is_known: bool) -> None:
+        """Note that what is counted already cannot be read."""
+        self.unreadable_count += 1
+        self.first_problem = self.first_problem or problem
+        if upload_id:
+            self.unreadable_ids.add(upload_id)
+        if not is_known:
+            self.unknown_problem = self.unknown_problem or problem
+
+    @property
+    def contradiction(self) -> str:
+        """How the line of type `end` disagrees; empty if it does not."""
+        if self.end is None or self.end.uploads in {None, self.upload_count}:
+            return "" if self.end is None else self.end.problem
+        expected = self.end.uploads or 0
+        if self.upload_count > expected:
+            return f"the end line says {plural(expected, 'upload')}, and {self.upload_count:,} were listed"
+        return f"{self.upload_count:,} of {expected:,} uploads were listed"
+
+    @property
+    def partial_problem(self) -> str:
+        """Why uploads may be there that no line is known to list; empty if there is no reason."""
+        found = [self.unknown_problem] if self.unknown_problem else []
+        if found and self.unreadable_count > 1:
+            found = [f"{self.unknown_problem} and {self.unreadable_count - 1:,} more"]
+        if self.repeated_count:
+            example = f", such as {self.repeated_id}" if self.repeated_id else ""
+            lines = "1 line has" if self.repeated_count == 1 else f"{self.repeated_count:,} lines have"
+            found.append(f"{lines} an id that was listed before{example}")
+        return "; ".join(found)
+
+    def missing_end(self, *, had_end: bool = False) -> str:
+        """Why a listing without an end line is not whole; empty if it has one, or needs none. `had_end`: earlier ones had one."""
+        if self.end is not None:
+            return ""
+        if had_end:
+            return "there is no end line, which earlier listings had"
+        return "" if self.upload_count else "nothing was listed, and there is no end line"
