@@ -141,8 +141,9 @@ class SnapshotRecorder:
         return is_watched
 
     def missing_projects(self) -> Mapping[str, NotFoundError]:
-        """As `WatchedSource.missing_projects`; one of which uploads are known, also if all are gone, is not missing."""
-        return self._watched.missing_projects(self._store.projects(), self._other_projects)
+        """As `WatchedSource.missing_projects`; one whose uploads are all gone is missing."""
+        present = [one for one in self._scope.projects if self._store.listed_ids(0, 1, frozenset({one.id}))]
+        return self._watched.missing_projects(present, self._other_projects)
 
     def changed_lines(self, lines: Iterable[UploadLine]) -> Sequence[UploadLine]:
         """The last line of each upload, without those that the store has: a process that has just started knows no line."""

@@ -292,6 +292,30 @@ async def test_an_upload_that_ended_stays_as_it_ended() -> None:
     assert harness.shown() == {"a": True, "b": True, "c": False, "d": False}
 
 
+@pytest.mark.parametrize(
+    ("left", "missing"),
+    [
+        ({"q": {"project": "Q"}}, ["P"]),
+        ({"q": {"project": "Q", "stage": "completed"}, "r": {"project": "R"}}, ["P"]),
+        ({"p": {"project": "P"}}, ["Q"]),
+        ({"q": {"project": "Q"}, "p2": {"project": "P"}}, []),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_new_session", [True, False])
+async def test_a_project_that_a_whole_listing_lacks_is_missing_also_if_its_uploads_are_known(
+    left: dict[str, dict[str, Any]], missing: list[str], *, is_new_session: bool
+) -> None:
+    projects = frozenset({"P", "Q"})
+    harness = SourceHarness(projects=projects)
+    await harness.print({"p": {"project": "P"}, "q": {"project": "Q"}, "r": {"project": "R"}})
+    assert harness.synchroniser.missing_projects() == {}
+    if is_new_session:
+        harness.new_session(projects)
+    await harness.print(left, END % len(left))
+    assert [*harness.synchroniser.missing_projects()] == missing
+
+
 async def test_only_uploads_of_the_watched_projects_are_kept() -> None:
     harness = SourceHarness(projects=frozenset({"P", "scripted"}))
     await harness.print({"a": {"project": {"id": "1", "name": "P"}}, "b": {"project": "Q"}, "c": {}}, END % 3)
