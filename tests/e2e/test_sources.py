@@ -669,6 +669,8 @@ def test_lines_of_the_readme_and_of_list_match_the_schema(here: Here, source: So
         {"id": "a", "name": "a", "size": -1},
         {"id": "a", "name": "a", "size": "5"},
         {"id": "a", "name": "a", "chunks": [{"number": 1}]},
+        {"id": "a", "name": "a", "chunks": [{"number": 0, "size": 1}]},
+        {"id": "a", "name": "a", "chunks": [{"number": 1, "size": "1"}]},
         {"id": "a", "name": "a", "current": {"state_on": None}},
         {"id": "a", "name": "a", "ended": "yes"},
         {"type": "end", "uploads": "5"},

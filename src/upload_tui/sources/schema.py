@@ -20,7 +20,11 @@ _STATE = {
     "required": ["state"],
 }
 _NUMBER = {"type": "integer", "minimum": 0}
-_CHUNK = {"type": "object", "properties": {"number": _NUMBER, "size": _NUMBER}, "required": ["number", "size"]}
+_CHUNK = {
+    "type": "object",
+    "properties": {"number": {"type": "integer", "minimum": 1}, "size": _NUMBER},
+    "required": ["number", "size"],
+}
 _EVENT = {
     "type": "object",
     "properties": {

@@ -30,7 +30,7 @@ _Time = Annotated[str, Meta(min_length=1)]
 
 
 class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
-    number: _Count
+    number: Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
     size: _Count
 
 

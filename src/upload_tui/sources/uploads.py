@@ -23,7 +23,6 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.text import plural
 from upload_tui.wire import Chunk, Upload, read_status, read_time
 
 __all__ = ["parse_upload", "read_project"]
@@ -65,7 +64,6 @@ class _UploadParser:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self._anomalies: list[Anomaly] = []
-        self._unreadable_chunk_count = 0
 
     def parse(self, read_on: datetime, default_project: str) -> Upload:
         """The upload, as of `read_on`."""
@@ -91,7 +89,7 @@ class _UploadParser:
             origin=Origin.SOURCE,
             says_final_chunks=self._flag("final_chunks"),
         )
-        inspected = _inspect(upload, self._unreadable_chunk_count)
+        inspected = _inspect(upload)
         return replace(upload, anomalies=(*self._anomalies, *_declared_anomalies(fields, inspected), *inspected))
 
     # Single fields
@@ -136,11 +134,12 @@ class _UploadParser:
     # Chunks
 
     def _chunks(self) -> tuple[tuple[Chunk, ...] | None, int | None, int | None]:
-        """The list of chunks, else their number and bytes; None for what is unknown."""
+        """The list of chunks, else their number and bytes; None for what is unknown, as the list is if one cannot be read."""
         value, received = self._fields.get("chunks"), self._count("received_bytes")
         if isinstance(value, list):
             found = [chunk for entry in value if (chunk := self._chunk(entry)) is not None]
-            self._unreadable_chunk_count = len(value) - len(found)
+            if len(found) < len(value):
+                return None, None, received
             return tuple(sorted(found, key=lambda chunk: chunk.number)), None, None
         if isinstance(value, dict):
             size = self._count("size_bytes", value)
@@ -159,6 +158,8 @@ class _UploadParser:
             if entry.get("number") is None or entry.get(size_key) is None:
                 self._unreadable("a chunk", entry)
             return None
+        if number < 1:
+            self._unreadable("number", number)
         digest = entry.get("hash")
         if isinstance(digest, dict) and isinstance(digest.get("value"), str):
             algorithm = digest.get("algorithm")
@@ -266,7 +267,7 @@ def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
     return replace(timeline, events=tuple(events))
 
 
-def _inspect(upload: Upload, unreadable_chunk_count: int) -> tuple[Anomaly, ...]:
+def _inspect(upload: Upload) -> tuple[Anomaly, ...]:
     """The anomalies of a timeline and chunks, as far as a source can say what they mean."""
     found = inspect_timeline(upload.timeline, upload.read_on)
     if ABILITIES[Origin.SOURCE][Ability.STAGE_HISTORY] is Support.NEVER:
@@ -279,8 +280,7 @@ def _inspect(upload: Upload, unreadable_chunk_count: int) -> tuple[Anomaly, ...]
     chunks = (
         [(1, upload.chunk_bytes)] if upload.chunks is None else [(one.number, one.size_bytes) for one in upload.chunks]
     )
-    unreadable = [plural(unreadable_chunk_count, "chunk") + " cannot be read"] if unreadable_chunk_count else []
-    return found + inspect_chunks(chunks, upload.size_bytes, upload.timeline, unreadable)
+    return found + inspect_chunks(chunks, upload.size_bytes, upload.timeline)
 
 
 def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> Iterator[Anomaly]:

@@ -38,6 +38,8 @@ CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "lines"
 LINES_READ_OTHERWISE_BEFORE = [
     b'{"id": "a", "name": "a", "stage": "verified", "error_message": "0 errors"}',  # a failure in version 1
     b'{"id": "b", "name": "b", "stage": "initiated", "size": 10, "received_bytes": 20}',  # without an anomaly in version 1
+    b'{"id": "c", "name": "c", "stage": "verified", "size": 5, "chunks": [{"number": 1, "size": "5"}]}',  # 0 bytes in version 2
+    b'{"id": "d", "name": "d", "chunks": [{"number": 0, "size": 5}]}',  # without an anomaly in version 2
 ]
 
 
@@ -57,7 +59,7 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
         parse_upload(one.fields, read_on=NOW, default_project="p") for one in found if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
-    assert {CONTRACT_VERSION: digest} == {2: "26a463ce7a41e8d2"}, "raise CONTRACT_VERSION if a line is read differently"
+    assert {CONTRACT_VERSION: digest} == {3: "91b6f12d61ff504f"}, "raise CONTRACT_VERSION if a line is read differently"
 
 
 @given(st.binary(max_size=200))
@@ -193,12 +195,12 @@ def test_a_stage_at_an_unknown_time_lies_between_its_neighbours() -> None:
         ({"chunks": [{"number": 2, "size": 100}], "final_chunks": True}, ["chunks_missing"]),
         ({"received_bytes": 50, "final_chunks": True}, ["chunk_sizes_differ"]),
         ({"chunks": {"count": 2, "size_bytes": 50}, "final_chunks": True}, ["chunk_sizes_differ"]),
-        ({"chunks": [{"number": 1, "size": 100}, 5], "final_chunks": True}, ["unreadable_field", "chunks_invalid"]),
+        ({"chunks": [{"number": 0, "size": 100}], "final_chunks": True}, ["unreadable_field", "chunks_invalid"]),
         ({"received_bytes": 100, "final_chunks": True}, []),
         ({"received_bytes": 50, "final_chunks": True, "stage": "initiated"}, []),
         ({"final_chunks": True}, []),
     ],
-    ids=["not set", "false", "list", "gap", "bytes", "numbers", "unreadable", "whole", "initiated", "unknown"],
+    ids=["not set", "false", "list", "gap", "bytes", "numbers", "number 0", "whole", "initiated", "unknown"],
 )
 def test_chunks_contradict_a_stage_only_if_the_source_says_that_they_are_final(
     fields: dict[str, Any], names: list[str]
@@ -206,6 +208,23 @@ def test_chunks_contradict_a_stage_only_if_the_source_says_that_they_are_final(
     upload = upload_of(**{"stage": "verified", "size": 100, **fields})
     assert [anomaly.name for anomaly in upload.anomalies] == names
     assert is_contradictory(upload.stage, upload.anomalies) == (bool(names) and upload.stage is Stage.VERIFIED)
+
+
+@pytest.mark.parametrize("is_final", [True, False])
+@pytest.mark.parametrize("received", [None, 100])
+@pytest.mark.parametrize(
+    "chunk",
+    [5, {}, {"number": 1}, {"size": 1}, *({"number": 1, "size": size} for size in (None, "9", -1, 1.5, True, 2**63))],
+    ids=str,
+)
+def test_chunks_are_unknown_if_one_of_them_cannot_be_read(
+    chunk: object, received: int | None, *, is_final: bool
+) -> None:
+    chunks = [{"number": 2, "size": 3}, chunk]
+    upload = upload_of(stage="verified", size=100, chunks=chunks, received_bytes=received, final_chunks=is_final)
+    assert (upload.chunks, upload.chunk_count, upload.received_bytes) == (None, None, received)
+    assert {one.name for one in upload.anomalies} == {AnomalyName.UNREADABLE_FIELD}
+    assert not is_contradictory(upload.stage, upload.anomalies)
 
 
 def test_numbers_of_chunks_without_a_list() -> None:

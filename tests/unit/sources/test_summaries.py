@@ -121,6 +121,7 @@ def test_usual_lines_are_summarized(fields: dict[str, Any]) -> None:
         {"ended": True},
         {"type": "end"},
         {"size": -1},
+        {"chunks": [{"number": 0, "size": 7}]},
         {"error_message": "lost"},
         {"size": 6, "received_bytes": 7},
         {"size": 0, "chunks": [{"number": 1, "size": 7}]},
