@@ -5,7 +5,7 @@ no id of its own, so it is never confused with an upload of the service.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
 from upload_tui.sources.uploads import parse_upload
-from upload_tui.status import Certainty, Event, Stage, Timeline
+from upload_tui.status import Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
@@ -34,7 +34,7 @@ def source_reading(
     Args:
         line: the upload's line.
         before: the upload as it was known; None if it is new. Its earlier stages are kept where the line names only the present
-            one, and bytes that have arrived since count as activity.
+            one, and all where it names none; bytes that have arrived since count as activity.
         read_on: the clock when it was read.
         default_project: as for `parse_upload`.
 
@@ -45,12 +45,17 @@ def source_reading(
     page = line.fields.get("url")
     if isinstance(page, str) and not page_problem(page):  # any other text is hidden, as it may be signed
         fields = {**fields, "url": page}
-    upload = parse_upload(fields, read_on=read_on, default_project=default_project)
+    bare = parse_upload(fields, read_on=read_on, default_project=default_project)
+    known = None if before is None or bare.stage is not Stage.INITIATED else _known_stages(before.timeline)
+    upload = parse_upload(fields, read_on=read_on, default_project=default_project, known=known) if known else bare
     seen: dict[str, Any] = {}
     if before is not None:
-        events = [_event_fields(event) for event in _earlier_events(before.timeline, upload.timeline)]
+        has_kept = known is not None and upload.timeline != bare.timeline
+        events = before.timeline.events if has_kept else _earlier_events(before.timeline, upload.timeline)
         active_on = _active_on(before, upload)
-        seen = {"events": events} if events else {}
+        seen = {"events": [*map(_event_fields, events)]} if events else {}
+        if has_kept and (state := before.timeline.own_state) is not None:
+            seen["state"] = {"name": state.name, "on": None if state.on is None else format_time(state.on)}
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
     stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
@@ -69,9 +74,11 @@ def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None)
     line = upload_line(payload["line"])
     if isinstance(line, UnreadableLine):
         raise InvalidResponseError(f"The stored line of a source cannot be read: {line.reason}")
-    upload = parse_upload(line.fields, read_on=read_on, default_project=default if isinstance(default, str) else "")
     seen = payload.get("seen")
-    return _with_seen(upload, seen if isinstance(seen, dict) else {})
+    seen = seen if isinstance(seen, dict) else dict[str, Any]()
+    project_id = default if isinstance(default, str) else ""
+    upload = parse_upload(line.fields, read_on=read_on, default_project=project_id, known=_seen_stages(seen))
+    return _with_seen(upload, seen)
 
 
 def shown_raw(payload: Any) -> Any:
@@ -100,6 +107,30 @@ def _is_source(payload: Any) -> bool:
     return payload.get("source") in range(1, CONTRACT_VERSION + 1) and isinstance(payload.get("line"), dict)
 
 
+def _known_stages(before: Timeline) -> Timeline | None:
+    """What a line without a stage leaves as it was; None if nothing was ever known but that the upload exists."""
+    current = before.current
+    is_reported = current is not None and (
+        current.stage is not Stage.INITIATED or current.certainty is Certainty.REPORTED
+    )
+    return Timeline(before.events, unknown_state=before.own_state) if is_reported or before.own_state else None
+
+
+def _seen_stages(seen: Mapping[str, Any]) -> Timeline | None:
+    """The stages that a line without one has kept."""
+    events, state = tuple(_seen_events(seen)), seen.get("state")
+    state = state if isinstance(state, dict) else {}
+    name = state.get("name")
+    own = UnknownState(name, read_time(state.get("on"))) if isinstance(name, str) else None
+    return Timeline(events, unknown_state=own) if events or own else None
+
+
+def _seen_events(seen: Mapping[str, Any]) -> Iterator[Event]:
+    entries = seen.get("events")
+    found = map(_read_event, entries if isinstance(entries, list) else ())
+    return (event for event in found if event is not None)
+
+
 def _earlier_events(before: Timeline, after: Timeline) -> list[Event]:
     """The known stages before the present one that the line does not name."""
     named = {event.stage for event in after.events}
@@ -124,10 +155,8 @@ def _event_fields(event: Event) -> Mapping[str, Any]:
 
 def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     """Add what earlier lines showed."""
-    entries = seen.get("events")
-    found = map(_read_event, entries if isinstance(entries, list) else ())
     named = {event.stage for event in upload.timeline.events}
-    events = [event for event in found if event is not None and event.stage not in named]
+    events = [event for event in _seen_events(seen) if event.stage not in named]
     if events:
         merged = sorted((*events, *upload.timeline.events), key=lambda event: event.stage.rank)
         upload = replace(upload, timeline=replace(upload.timeline, events=tuple(merged)))

@@ -34,15 +34,18 @@ _STATE_KEYS = ("current", "prior")
 _MISSING_STAGES = frozenset({AnomalyName.INITIATED_MISSING, AnomalyName.COMPLETED_MISSING})
 
 
-def parse_upload(fields: Mapping[str, Any], *, read_on: datetime, default_project: str) -> Upload:
+def parse_upload(
+    fields: Mapping[str, Any], *, read_on: datetime, default_project: str, known: Timeline | None = None
+) -> Upload:
     """Parse the fields of an `UploadLine`. Never raises: what cannot be read becomes an anomaly.
 
     Args:
         fields: of the line.
         read_on: the clock when the line was read.
         default_project: the id and name of the project of lines that name none.
+        known: the stages of earlier lines, which stay if this one has none that can be read; None if there are none.
     """
-    return _UploadParser(fields).parse(read_on, default_project)
+    return _UploadParser(fields, known).parse(read_on, default_project)
 
 
 def read_project(value: object, default: str) -> tuple[str, str] | None:
@@ -61,8 +64,9 @@ def read_project(value: object, default: str) -> tuple[str, str] | None:
 class _UploadParser:
     """Parses one upload and collects its anomalies."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: Mapping[str, Any], known: Timeline | None) -> None:
         self._fields = fields
+        self._known = known
         self._anomalies: list[Anomaly] = []
 
     def parse(self, read_on: datetime, default_project: str) -> Upload:
@@ -178,12 +182,21 @@ class _UploadParser:
         elif stage is not None:
             self._unreadable("stage", stage)
         if not timeline.events and timeline.unknown_state is None:
-            timeline = Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
+            timeline = self._last_known()
         timeline = self._with_message(timeline)
         if not self._flag("ended"):
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
         return replace(timeline, unknown_state=state, has_ended=True)
+
+    def _last_known(self) -> Timeline:
+        """The stages of an upload whose line has none that can be read."""
+        if self._known is None:
+            return Timeline((Event(Stage.INITIATED, None, Certainty.OBSERVED),))
+        state = self._known.own_state
+        name = quote(str(self._known.stage) if state is None else state.name)
+        self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"no stage, and it was {name} before"))
+        return self._known
 
     def _listed_events(self) -> Iterator[Event]:
         """The events of a `timeline` as `upload-tui list` prints it."""

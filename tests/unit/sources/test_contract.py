@@ -301,6 +301,31 @@ def test_earlier_stages_stay_where_a_line_names_only_the_present_one() -> None:
     assert [event.stage for event in stored.timeline] == [Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED]
 
 
+@pytest.mark.parametrize(
+    "without", [{}, {"stage": None}, {"stage": 5}, {"stage": " "}, {"prior": []}, {"on": LATER}], ids=str
+)
+@pytest.mark.parametrize("on", [None, ON])
+@pytest.mark.parametrize("stage", [*map(str, Stage), "quarantined"])
+def test_a_line_without_a_stage_leaves_the_known_one(stage: str, on: str | None, without: dict[str, Any]) -> None:
+    first = source_reading(upload_line(stage=stage, on=on), None, read_on=NOW, default_project="d")
+    second = source_reading(upload_line(size=7, **without), first.upload, read_on=NOW, default_project="d")
+    third = source_reading(upload_line(size=8, **without), second.upload, read_on=NOW, default_project="d")
+    for reading in (second, third):
+        assert reading.upload.timeline == first.upload.timeline
+        assert read_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
+        details = [one.detail for one in reading.upload.anomalies if one.name is AnomalyName.UNREADABLE_FIELD]
+        is_plain = stage == "initiated" and on is None  # as without any stage
+        assert (f"no stage, and it was {stage!r} before" in details) == (not is_plain)
+    fourth = source_reading(upload_line(stage="initiated"), third.upload, read_on=NOW, default_project="d")
+    assert (fourth.upload.stage, fourth.upload.timeline.own_state) == (Stage.INITIATED, None)
+
+
+def test_an_upload_that_never_had_a_stage_is_initiated_without_an_anomaly() -> None:
+    first = source_reading(upload_line(), None, read_on=NOW, default_project="d")
+    second = source_reading(upload_line(size=7), first.upload, read_on=NOW, default_project="d")
+    assert (second.upload.stage, second.upload.anomalies) == (Stage.INITIATED, ())
+
+
 def test_bytes_that_arrive_are_activity() -> None:
     first = source_reading(upload_line(received_bytes=5), None, read_on=NOW, default_project="d")
     second = source_reading(upload_line(received_bytes=9), first.upload, read_on=NOW, default_project="d")

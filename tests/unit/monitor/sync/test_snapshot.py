@@ -354,6 +354,23 @@ async def test_what_was_observed_stays_when_other_projects_are_watched_meanwhile
     assert (harness.present, "UploadGone a" in harness.take_changes()) == ({"a", "p", "q"}, False)
 
 
+@pytest.mark.parametrize("on", [{}, {"on": ON}], ids=str)
+@pytest.mark.parametrize("without", [{}, {"stage": 5}], ids=str)
+async def test_a_line_without_a_stage_moves_no_upload(without: dict[str, Any], on: dict[str, str]) -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "completed", **on}})
+    before = harness.picture.detail("a")
+    for size in (1, 2):
+        harness.clock.advance(60)  # type: ignore[attr-defined]
+        await harness.print({"a": {"size": size, **without}})
+        detail = harness.picture.detail("a")
+        assert (before is not None, detail is not None) == (True, True)
+        assert detail.upload.timeline == before.upload.timeline  # type: ignore[union-attr]
+    assert {one.split()[0] for one in harness.take_changes()} == {"AnomalyNoticed"}
+    await harness.print({"a": {"stage": "verified", "on": LATER}})
+    assert harness.take_changes() == ["StageReached a"]
+
+
 async def test_the_last_of_several_lines_of_an_upload_counts() -> None:
     harness = SourceHarness()
     first, second = {"a": {"stage": "initiated", "on": ON}}, {"a": {"stage": "completed", "on": LATER}}
