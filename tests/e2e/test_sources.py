@@ -332,6 +332,29 @@ def test_a_command_that_follows_a_source_rides_out_what_may_pass(
     assert recording.exists() == (line.startswith("record") and code == 3)
 
 
+@pytest.mark.parametrize("failure", ["is not allowed", "is not configured"])
+@pytest.mark.parametrize("line", FOLLOWING)
+def test_a_command_that_follows_a_source_ends_on_a_later_refusal(
+    here: Here, failing: Callable[[str], str], tmp_path: Path, line: str, failure: str
+) -> None:
+    script, code, problem = FAILURES[failure]
+    runs, recording = shlex.quote(str(tmp_path / "runs")), tmp_path / "recording"
+    script = f"""echo >> {runs}
+upload a
+if [ $(wc -l < {runs}) -gt 2 ]; then {script}; fi"""
+    ended = here(*line.format(recording=recording).split(), "--command", failing(script))
+    assert (ended.code, problem in ended.err) == (code, True), ended
+    assert recording.exists() == line.startswith("record")
+
+
+@pytest.mark.parametrize("failure", ["is not allowed", "is not configured"])
+@pytest.mark.parametrize("line", ["list", "report", "show a"])
+def test_a_refusal_shows_what_is_known(here: Here, failing: Callable[[str], str], line: str, failure: str) -> None:
+    script, code, problem = FAILURES[failure]
+    ended = here(*line.split(), "--command", failing(f"upload a; {script}"))
+    assert (ended.code, problem in ended.err, len(ended.records)) == (code, True, 1), ended
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize("line", WAITING)
 def test_the_timeout_of_wait_is_that_of_its_first_listing_too(

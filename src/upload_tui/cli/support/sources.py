@@ -98,7 +98,7 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     """List the source once. A listing that failed is reported, and what is known is shown.
 
     Raises:
-        ServiceError: the source is misconfigured or not allowed to list, or nothing is known of it or of the projects.
+        ServiceError: nothing is known of the source, or of the projects.
     """
     from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
 
@@ -110,9 +110,7 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
             code = EXIT_UNREACHABLE
         missing.extend(report_missing_projects(synchroniser))
-    except (AuthError, SourceConfigError):
-        raise
-    except SourceError as error:
+    except (AuthError, SourceConfigError, SourceError) as error:
         if not synchroniser.scope.projects:
             raise
         echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")

@@ -51,7 +51,7 @@ class SourceSession:
         schedule: how often to list.
         limits: the settings that decide on trouble.
         changes: where changes are published; None makes a new one.
-        ends_on_refusal: whether `run` raises the `SourceConfigError` or `AuthError` of a first listing, which no retry can help.
+        ends_on_refusal: whether `run` raises the `SourceConfigError` or `AuthError` of a listing, which no retry can help.
     """
 
     lost_projects: Sequence[ProjectRef] = ()
@@ -131,7 +131,7 @@ class SourceSession:
             missing = [error.title for error in self._synchroniser.missing_projects().values()]
         except (ServiceError, BusyStorageError) as error:
             is_refused = isinstance(error, SourceConfigError | AuthError)
-            if is_refused and self._ends_on_refusal and self._synchroniser.previous_read_on is None:
+            if is_refused and self._ends_on_refusal:
                 raise
             self._publish_picture()  # what was read before it failed is shown
             return self._tracker.failed(error)
