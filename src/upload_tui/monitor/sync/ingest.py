@@ -149,8 +149,7 @@ def compare(
     if before is not None:
         known = {event.stage: event.best_time for event in before.timeline}
         after = _bound_passed_events(_keep_known_event(before, after), known)
-    known_stages = None if before is None else _without_older_answer(before.timeline, after.timeline, noticed)
-    steps, contradictions = transitions_between(known_stages, after.timeline)
+    steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
     changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
@@ -173,14 +172,6 @@ def compare(
         )
     changes.extend(_other_changes(before, after, new_anomalies, ref))
     return Comparison(after, earliest, (*noticed, *new_anomalies), tuple(changes))
-
-
-def _without_older_answer(before: Timeline, after: Timeline, noticed: Sequence[Anomaly]) -> Timeline:
-    """The stages before a reading, without the last one if an older answer had it and it is reached at another time now."""
-    known, current = before.current, after.current
-    if known is None or current is None or known.stage is not current.stage or known.on == current.on:
-        return before
-    return replace(before, events=before.events[:-1]) if was_taken_back(known, noticed) else before
 
 
 def _other_changes(
