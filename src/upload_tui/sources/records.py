@@ -55,7 +55,8 @@ def source_reading(
         active_on = _active_on(before, upload)
         seen = {"events": [*map(_event_fields, events)]} if events else {}
         if has_kept and (state := before.timeline.own_state) is not None:
-            seen["state"] = {"name": state.name, "on": None if state.on is None else format_time(state.on)}
+            on = None if state.on is None or state.certainty is Certainty.OBSERVED else format_time(state.on)
+            seen["state"] = {"name": state.name, "on": on}
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
     stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}

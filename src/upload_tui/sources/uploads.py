@@ -73,7 +73,7 @@ class _UploadParser:
         """The upload, as of `read_on`."""
         fields = self._fields
         project_id, project_name = self._project(default_project)
-        timeline = _with_bounds(self._timeline(), read_on)
+        timeline = _with_bounds(_with_state_time(self._timeline(), read_on), read_on)
         chunks, count, received = self._chunks()
         size = self._count("size_bytes" if fields.get("size") is None else "size")
         upload = Upload(
@@ -261,6 +261,14 @@ def _stage(name: object) -> Stage | None:
 
 def _sorted_timeline(events: Iterable[Event]) -> Timeline:
     return Timeline(tuple(sorted(events, key=lambda event: event.stage.rank)))
+
+
+def _with_state_time(timeline: Timeline, read_on: datetime) -> Timeline:
+    """Give a state of its own that has no time that of the reading: it began then at the latest."""
+    state = timeline.own_state
+    if state is None or state.on is not None:
+        return timeline
+    return replace(timeline, unknown_state=replace(state, on=read_on, certainty=Certainty.OBSERVED))
 
 
 def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:

@@ -123,10 +123,12 @@ class UnknownState(Struct, frozen=True):
     Attributes:
         name: the service's own name for it, not sanitized; `unknown` if it has none.
         on: since when; None if unknown.
+        certainty: how `on` is known; if it is observed, the state began then at the latest.
     """
 
     name: str
     on: datetime | None = None
+    certainty: Certainty = Certainty.REPORTED
 
 
 class Timeline(Struct, frozen=True):
@@ -200,7 +202,7 @@ class Timeline(Struct, frozen=True):
         """How `since` is known: `OBSERVED` if it is only a bound; None if it is not known."""
         if self.since is None:
             return None
-        current = self.current if self.own_state is None else None
+        current = self.current if self.own_state is None else self.own_state
         return Certainty.REPORTED if current is None else current.certainty
 
     @property

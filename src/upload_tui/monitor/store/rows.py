@@ -175,8 +175,8 @@ def row_values(
     message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms = times_ms[stage] if stage.is_final else None
     certainty = current.certainty if current else Certainty.OBSERVED
-    if timeline.own_state is not None:  # with a time only if it was reported
-        certainty = Certainty.REPORTED
+    if timeline.own_state is not None:
+        certainty = timeline.own_state.certainty
     # An observed time is only a bound (an observed end may be a purge years later): the duration is unknown.
     known_ms = {one: ms for one, ms in times_ms.items() if _certainty(timeline, one) is not Certainty.OBSERVED}
     verify_bucket = _latency_bucket(known_ms.get(Stage.COMPLETED), known_ms.get(stage) if stage.is_final else None)

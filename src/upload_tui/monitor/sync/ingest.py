@@ -13,7 +13,16 @@ from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChang
 from upload_tui.monitor.store.rows import StoredUpload, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
-from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline, transitions_between, was_taken_back
+from upload_tui.status import (
+    Anomaly,
+    Certainty,
+    Event,
+    Stage,
+    Timeline,
+    UnknownState,
+    transitions_between,
+    was_taken_back,
+)
 from upload_tui.wire import Project, Upload, UploadReading
 
 __all__ = [
@@ -70,8 +79,9 @@ def restore_known_event(
 
     The JSON alone may contain less: a purge or any later update hides when the upload was verified.
     """
-    if upload.timeline.own_state is not None:  # what is stored is the time of that state
-        return upload
+    state = upload.timeline.own_state
+    if state is not None:  # what is stored is the time of that state
+        return upload if since is None else _with_observed_state(upload, replace(state, on=since))
     upload = _with_earliest(upload, earliest)
     current = upload.timeline.current
     if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
@@ -79,6 +89,14 @@ def restore_known_event(
     if certainty is Certainty.ESTIMATED:
         return _replace_last_event(upload, replace(current, on=since, certainty=certainty))
     return _replace_last_event(upload, replace(current, on=None, certainty=certainty, latest=since))
+
+
+def _with_observed_state(upload: Upload, known: UnknownState) -> Upload:
+    """Give a state of its own the time at which it was first observed, if it has none that is reported."""
+    state = upload.timeline.own_state
+    if state is None or state.name != known.name or Certainty.REPORTED in (state.certainty, known.certainty):
+        return upload
+    return replace(upload, timeline=replace(upload.timeline, unknown_state=known))
 
 
 def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
@@ -99,6 +117,9 @@ def _with_earliest(upload: Upload, earliest: datetime | None) -> Upload:
 
 def _keep_known_event(before: Upload, after: Upload) -> Upload:
     """Keep the known time of the last event, unless the service reports it now or an estimate narrows what was only observed."""
+    state = before.timeline.own_state
+    if state is not None:
+        after = _with_observed_state(after, state)
     known, current = before.timeline.current, after.timeline.current
     if known is None or current is None or known.stage is not current.stage or known.best_time is None:
         return after

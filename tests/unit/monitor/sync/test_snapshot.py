@@ -20,7 +20,7 @@ from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import Query, StageReached, Store, upload_record
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import UploadReading, format_time
 
@@ -369,6 +369,36 @@ async def test_a_line_without_a_stage_moves_no_upload(without: dict[str, Any], o
     assert {one.split()[0] for one in harness.take_changes()} == {"AnomalyNoticed"}
     await harness.print({"a": {"stage": "verified", "on": LATER}})
     assert harness.take_changes() == ["StageReached a"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"stage": "quarantined"}, {"current": {"state": "quarantined", "state_on": None}}], ids=str
+)
+@pytest.mark.parametrize("is_new_session", [True, False])
+async def test_a_state_of_its_own_without_a_time_is_as_old_as_it_was_observed_to_be(
+    fields: dict[str, Any], *, is_new_session: bool
+) -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "completed"}})
+    harness.clock.advance(60)  # type: ignore[attr-defined]
+    observed_on = harness.clock.now()
+    for printed in (fields, {**fields, "size": 1}, fields, {}, {"size": 2}):
+        await harness.print({"a": printed})
+        row = harness.picture.row("a")
+        assert row is not None
+        found = (row.unknown_state, row.stage_since, row.since_certainty)
+        assert found == ("quarantined", observed_on, Certainty.OBSERVED)
+        harness.clock.advance(60)  # type: ignore[attr-defined]
+        if is_new_session:
+            harness.new_session()
+    await harness.print({"a": {"stage": "quarantined", "on": ON}})
+    row = harness.picture.row("a")
+    assert row is not None
+    assert (row.stage_since and format_time(row.stage_since), row.since_certainty) == (ON, Certainty.REPORTED)
+    await harness.print({"a": {"stage": "held"}})
+    row = harness.picture.row("a")
+    assert row is not None
+    assert (row.unknown_state, row.stage_since) == ("held", harness.clock.now())
 
 
 async def test_the_last_of_several_lines_of_an_upload_counts() -> None:
