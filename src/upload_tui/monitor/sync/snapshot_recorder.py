@@ -98,6 +98,11 @@ class Scope(Struct, frozen=True):
         return [one for one in self.store.projects() if self.watched.has_project(one.id, one.name)]
 
     @property
+    def present_projects(self) -> Sequence[ProjectRef]:
+        """Those of which not all uploads are gone."""
+        return [one for one in self.projects if self.store.listed_ids(0, 1, frozenset({one.id}))]
+
+    @property
     def ids(self) -> frozenset[str]:
         """Their ids; empty if all are watched, and an id that no project has if there are none."""
         ids = frozenset(project.id for project in self.projects)
@@ -142,8 +147,7 @@ class SnapshotRecorder:
 
     def missing_projects(self) -> Mapping[str, NotFoundError]:
         """As `WatchedSource.missing_projects`; one whose uploads are all gone is missing."""
-        present = [one for one in self._scope.projects if self._store.listed_ids(0, 1, frozenset({one.id}))]
-        return self._watched.missing_projects(present, self._other_projects)
+        return self._watched.missing_projects(self._scope.present_projects, self._other_projects)
 
     def changed_lines(self, lines: Iterable[UploadLine]) -> Sequence[UploadLine]:
         """The last line of each upload, without those that the store has: a process that has just started knows no line."""
