@@ -434,8 +434,9 @@ def check_whole(world: World, watcher: Watcher) -> None:
                 last = published.get(upload.id, upload.stage)
                 assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"
     if not world.has_lost_store:
-        for url, first in watcher.first_shown.items():
-            _check_published(watcher, first, shown_uploads(watcher.sessions[url]))
+        for place, (url, session) in zip(world.places(), watcher.sessions.items(), strict=True):
+            if url in watcher.first_shown and not place.is_broken:
+                _check_published(watcher, watcher.first_shown[url], shown_uploads(session))
 
 
 def _check_published(

@@ -323,7 +323,7 @@ class EmbeddedHost(Host):
         """Send bytes; True if the service, and not a proxy, says that it has them."""
         with suppress(httpx.HTTPError):
             response = await http.put(target["host"] + target["url"], content=content)
-            return response.is_success and not response.content.startswith(b"<html>")
+            return response.is_success and response.content == b"{}"
         return False
 
     async def _call(
