@@ -18,6 +18,7 @@ from upload_tui.status.anomalies import (
     is_unsafe,
     most_serious,
     transitions_between,
+    was_superseded,
     was_taken_back,
 )
 from upload_tui.status.timeline import (
@@ -59,5 +60,6 @@ __all__ = [
     "is_unsafe",
     "most_serious",
     "transitions_between",
+    "was_superseded",
     "was_taken_back",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "is_unsafe",
     "most_serious",
     "transitions_between",
+    "was_superseded",
     "was_taken_back",
 ]
 
@@ -231,6 +232,12 @@ def _is_reported(event: Event) -> bool:
 def was_taken_back(event: Event, noticed: Iterable[Anomaly]) -> bool:
     """Whether a stage was reported with this time and then no longer; now it is again, and not for a second time."""
     return _is_reported(event) and _lost_stage(event) in noticed
+
+
+def was_superseded(event: Event, noticed: Iterable[Anomaly]) -> bool:
+    """Whether a stage was reported with this time and then with another one; now it is again, and not for a second time."""
+    start = f"{event.stage} was {_format_time(event)} before "
+    return any(one.name is AnomalyName.TIME_CHANGED and one.detail.startswith(start) for one in noticed)
 
 
 def _lost_stage(event: Event) -> Anomaly:

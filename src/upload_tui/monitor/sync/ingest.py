@@ -21,6 +21,7 @@ from upload_tui.status import (
     Timeline,
     UnknownState,
     transitions_between,
+    was_superseded,
     was_taken_back,
 )
 from upload_tui.wire import Project, Upload, UploadReading
@@ -170,7 +171,7 @@ def compare(
     if before is not None:
         known = {event.stage: event.best_time for event in before.timeline}
         after = _bound_passed_events(_keep_known_event(before, after), known)
-    steps, contradictions = transitions_between(before.timeline if before else None, after.timeline)
+    steps, contradictions = transitions_between(_without_older_answer(before, after.timeline, noticed), after.timeline)
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
     changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
@@ -193,6 +194,16 @@ def compare(
         )
     changes.extend(_other_changes(before, after, new_anomalies, ref))
     return Comparison(after, earliest, (*noticed, *new_anomalies), tuple(changes))
+
+
+def _without_older_answer(upload: Upload | None, after: Timeline, noticed: Sequence[Anomaly]) -> Timeline | None:
+    """The stages before a reading, without the last one if an older answer had it and it is reached at another time now."""
+    before = None if upload is None else upload.timeline
+    known, current = before.current if before else None, after.current
+    if before is None or known is None or current is None or known.stage is not current.stage or known.on == current.on:
+        return before
+    is_older = was_taken_back(known, noticed) and not was_superseded(current, noticed)
+    return replace(before, events=before.events[:-1]) if is_older else before
 
 
 def _other_changes(

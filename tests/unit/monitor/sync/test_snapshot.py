@@ -354,6 +354,28 @@ async def test_what_was_observed_stays_when_other_projects_are_watched_meanwhile
     assert (harness.present, "UploadGone a" in harness.take_changes()) == ({"a", "p", "q"}, False)
 
 
+@pytest.mark.parametrize("final", ["verified", "error"])
+@pytest.mark.parametrize("lower", ["initiated", "completed"])
+@pytest.mark.parametrize("older_answers", [0, 1, 2])
+async def test_a_stage_reached_a_second_time_is_a_change_also_after_an_older_answer(
+    older_answers: int, lower: str, final: str
+) -> None:
+    harness = SourceHarness()
+    first, retried, second = "2026-03-14T08:01:00.000Z", "2026-03-14T08:03:00.000Z", "2026-03-14T08:04:00.000Z"
+    await harness.print({"a": {"stage": final, "on": first}})
+    await harness.print({"a": {"stage": lower, "on": retried}})
+    for size in range(older_answers):
+        await harness.print({"a": {"stage": final, "on": first, "size": size}})
+    assert [one for one in harness.take_changes() if one.startswith("StageReached")] == ["StageReached a"]
+    await harness.print({"a": {"stage": final, "on": second}})
+    (change,) = harness.changes
+    assert isinstance(change, StageReached)
+    assert (change.after, change.on and format_time(change.on)) == (final, second)
+    for number, on in enumerate([second, first, second] * 2):
+        await harness.print({"a": {"stage": final, "on": on, "size": 9 + number}})
+    assert sum(isinstance(one, StageReached) for one in harness.changes) == 1
+
+
 @pytest.mark.parametrize("on", [{}, {"on": ON}], ids=str)
 @pytest.mark.parametrize("without", [{}, {"stage": 5}], ids=str)
 async def test_a_line_without_a_stage_moves_no_upload(without: dict[str, Any], on: dict[str, str]) -> None:
