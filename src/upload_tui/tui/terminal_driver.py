@@ -161,15 +161,15 @@ class _TerminalFile:
 
     def _write_left(self) -> bool:
         """Write what is left; False if the terminal is not read."""
-        waiting_since = time.monotonic()
+        waiting_since, is_read = time.monotonic(), not self._is_stalled
         while self._left:
-            if self._is_writable(0 if self._is_stalled else _POLL_SECONDS):
+            if self._is_writable(_POLL_SECONDS if is_read else 0):
                 with suppress(BlockingIOError):
                     self._left = self._left[os.write(self._number, self._left[: select.PIPE_BUF]) :]
-                    waiting_since = time.monotonic()
+                    waiting_since, is_read = time.monotonic(), True  # nothing else may be written that brings the rest
                     continue
             limit_seconds = _ENDING_STALL_SECONDS if self._is_ending() else _STALL_SECONDS
-            if self._is_stalled or time.monotonic() - waiting_since >= limit_seconds:
+            if not is_read or time.monotonic() - waiting_since >= limit_seconds:
                 self._is_stalled = True
                 return False
         if self._is_stalled:

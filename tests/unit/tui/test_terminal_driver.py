@@ -1,6 +1,11 @@
 """The terminal's driver."""
 
 import asyncio
+import os
+import select
+import time
+import tty
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -9,7 +14,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from upload_tui.tui import Preferences
 from upload_tui.tui.base_app import BaseApp
-from upload_tui.tui.terminal_driver import _FRAME_END, _FRAME_START, TerminalDriver
+from upload_tui.tui.terminal_driver import _FRAME_END, _FRAME_START, TerminalDriver, _TerminalFile
 
 
 async def test_a_terminal_that_is_read_again_before_the_first_screen_is_no_error() -> None:
@@ -50,3 +55,31 @@ def test_a_frame_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> Non
     for data in (_FRAME_START, "a", "b", _FRAME_END, "c"):
         driver.write(data)
     assert written == [f"{_FRAME_START}ab{_FRAME_END}", "c"]
+
+
+def test_a_frame_is_written_whole_as_soon_as_the_terminal_is_read_again() -> None:
+    """Also if nothing is painted after it. A frame is larger than what a terminal holds until it is read."""
+    reader, terminal = os.openpty()
+    resumed: list[bool] = []
+    with os.fdopen(terminal, "w") as file:
+        tty.setraw(file)
+        output = _TerminalFile(
+            file, is_ending=lambda: False, on_failure=lambda: None, on_resume=lambda: resumed.append(True)
+        )
+        first, second = "a" * 100_000, "b" * 100_000
+        output.write(first)  # stalls
+        wanted, read = len(first) + len(second), bytearray()
+
+        def read_all() -> None:
+            while len(read) < wanted and select.select([reader], [], [], 10)[0]:
+                read.extend(os.read(reader, 65536))
+
+        with ThreadPoolExecutor() as pool:
+            reading = pool.submit(read_all)
+            while not read:  # until there is room, or the frame would be dropped
+                time.sleep(0)
+            output.write(second)
+            reading.result()
+    os.close(reader)
+    assert read.decode() == first + second
+    assert resumed == [True]
