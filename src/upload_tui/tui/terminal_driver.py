@@ -8,7 +8,7 @@ import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -56,7 +56,7 @@ class TerminalDriver(LinuxDriver):
         """Write what there is of a frame: the signal may have arrived while it was written."""
         frame, self._frame = self._frame, ""
         if frame:
-            super().write(frame + _FRAME_END)
+            self.write(frame + _FRAME_END)
 
     def write(self, data: str) -> None:
         """Write data, a frame in one piece; drop it if the terminal was gone before the driver started."""
@@ -65,8 +65,9 @@ class TerminalDriver(LinuxDriver):
             if data != _FRAME_END:
                 return
             data, self._frame = self._frame, ""
-        if self._writer_thread is not None:
-            super().write(data)
+        # The writer's thread would wait until this one has nothing to do: the first frame until the next is composed.
+        if self._writer_thread is not None and (left := self._file.write_now(data)) is not None:
+            super().write(left)
 
     def run_input_thread(self) -> None:
         """Dispatch input until the driver stops or the terminal is gone."""
@@ -83,7 +84,7 @@ class TerminalDriver(LinuxDriver):
             self._hang_up()
 
     def _repaint(self) -> None:
-        """Repaint the screen, in place of the frames that were dropped; called from the writer's thread."""
+        """Repaint the screen, in place of the frames that were dropped; may be called from any thread."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._refresh_screen)
 
@@ -120,7 +121,7 @@ class _TerminalFile:
         file: the terminal.
         is_ending: whether the app ends.
         on_failure: called at the first failure.
-        on_resume: called when the terminal is read again after something was dropped.
+        on_resume: called, in a thread of its own, when the terminal is read again after something was dropped.
     """
 
     def __init__(
@@ -135,13 +136,44 @@ class _TerminalFile:
         self._is_ending = is_ending
         self._on_failure = on_failure
         self._on_resume = on_resume
-        self._number = _unblocked(file)
+        self._number, self._can_block = _unblocked(file)
         self._left = b""
-        self._is_stalled = False
+        self._is_stalled = self._is_awaiting_reader = False
+        self._lock = Lock()
+        self._passed_on = self._received = 0
+        """Texts that `write_now` did not write and `write` has to, and those that `write` has written."""
+
+    def write_now(self, text: str) -> str | None:
+        """Write text without waiting; return what `write` has to be called with, in another thread, or None.
+
+        Text that `write` still has to write goes first. A signal's handler may call this while it runs.
+        """
+        if self._can_block or not self._lock.acquire(blocking=False):
+            return self._pass_on(text)
+        try:
+            if self._left or self._is_stalled or self._passed_on != self._received:
+                return self._pass_on(text)
+            self._left = text.encode(self._file.encoding, "replace")
+            with suppress(BlockingIOError):
+                self._left = self._left[os.write(self._number, self._left) :]
+            return self._pass_on("") if self._left else None
+        except OSError:
+            self._fail()
+            return None
+        finally:
+            self._lock.release()
+
+    def _pass_on(self, text: str) -> str:
+        self._passed_on += 1
+        return text
 
     def write(self, text: str) -> None:
         """Write text; drop it if the terminal is not read, but never a part of it: the rest of a sequence is written first."""
-        data = text.encode(self._file.encoding, "replace")
+        with self._lock:
+            self._write(text.encode(self._file.encoding, "replace"))
+            self._received += 1
+
+    def _write(self, data: bytes) -> None:
         try:
             if self._is_stalled and not (self._is_ending() or self._is_writable(0)):
                 return
@@ -164,18 +196,30 @@ class _TerminalFile:
         waiting_since, is_read = time.monotonic(), not self._is_stalled
         while self._left:
             if self._is_writable(_POLL_SECONDS if is_read else 0):
+                part = self._left[: select.PIPE_BUF] if self._can_block else self._left
                 with suppress(BlockingIOError):
-                    self._left = self._left[os.write(self._number, self._left[: select.PIPE_BUF]) :]
-                    waiting_since, is_read = time.monotonic(), True  # nothing else may be written that brings the rest
+                    self._left = self._left[os.write(self._number, part) :]
+                    waiting_since, is_read = time.monotonic(), True
                     continue
             limit_seconds = _ENDING_STALL_SECONDS if self._is_ending() else _STALL_SECONDS
             if not is_read or time.monotonic() - waiting_since >= limit_seconds:
-                self._is_stalled = True
+                self._stall()
                 return False
-        if self._is_stalled:
-            self._is_stalled = False
-            self._on_resume()
+        self._is_stalled = False
         return True
+
+    def _stall(self) -> None:
+        """Drop what is written from now on, until the terminal is read again."""
+        self._is_stalled = True
+        if not self._is_awaiting_reader:
+            self._is_awaiting_reader = True
+            Thread(target=self._await_reader, name="terminal-reader", daemon=True).start()
+
+    def _await_reader(self) -> None:
+        with suppress(OSError):  # the terminal is gone
+            select.select([], [self._number], [])
+        self._is_awaiting_reader = False
+        self._on_resume()
 
     def _is_writable(self, timeout_seconds: float) -> bool:
         return bool(select.select([], [self._number], [], timeout_seconds)[1])
@@ -189,8 +233,11 @@ class _TerminalFile:
         self._on_failure()
 
 
-def _unblocked(file: TextIO) -> int:
-    """A descriptor of a terminal that does not block, without changing the mode of the file's own, which the shell shares."""
+def _unblocked(file: TextIO) -> tuple[int, bool]:
+    """A descriptor of a terminal that does not block, without changing the mode of the file's own, which the shell shares.
+
+    If there is none, the file's own. The second value is whether writing may block.
+    """
     with suppress(OSError):  # no terminal, or another user's
-        return os.open(os.ttyname(file.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    return file.fileno()
+        return os.open(os.ttyname(file.fileno()), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY), False
+    return file.fileno(), True

@@ -2,10 +2,15 @@
 
 import asyncio
 import os
+import queue
+import random
 import select
-import time
+import threading
 import tty
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -27,6 +32,13 @@ async def test_a_terminal_that_is_read_again_before_the_first_screen_is_no_error
     assert errors == []
 
 
+class _BusyFile:
+    """A file that is always being written by the writer's thread."""
+
+    def write_now(self, text: str) -> str:
+        return text
+
+
 @pytest.mark.parametrize("is_writing", [False, True], ids=["between frames", "in a frame"])
 def test_the_screen_is_left_before_a_suspension_also_while_a_frame_is_written(
     is_writing: bool, monkeypatch: pytest.MonkeyPatch
@@ -36,7 +48,7 @@ def test_the_screen_is_left_before_a_suspension_also_while_a_frame_is_written(
     monkeypatch.setattr(LinuxDriver, "_sigtstp_application", lambda driver: driver.write("leave"))
     monkeypatch.setattr(TerminalDriver, "can_suspend", True)
     driver = object.__new__(TerminalDriver)
-    driver._frame, driver._writer_thread = "", cast("WriterThread", "running")
+    driver._frame, driver._writer_thread, driver._file = "", cast("WriterThread", "running"), _BusyFile()
     for data in (_FRAME_START, "half of ") if is_writing else ():
         driver.write(data)
     assert written == []
@@ -51,35 +63,79 @@ def test_a_frame_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> Non
     written: list[str] = []
     monkeypatch.setattr(LinuxDriver, "write", lambda _, data: written.append(data))
     driver = object.__new__(TerminalDriver)
-    driver._frame, driver._writer_thread = "", cast("WriterThread", "running")
+    driver._frame, driver._writer_thread, driver._file = "", cast("WriterThread", "running"), _BusyFile()
     for data in (_FRAME_START, "a", "b", _FRAME_END, "c"):
         driver.write(data)
     assert written == [f"{_FRAME_START}ab{_FRAME_END}", "c"]
 
 
-def test_a_frame_is_written_whole_as_soon_as_the_terminal_is_read_again() -> None:
-    """Also if nothing is painted after it. A frame is larger than what a terminal holds until it is read."""
+def test_a_screen_that_was_dropped_is_repainted_when_the_terminal_is_read_again() -> None:
+    """Also if nothing else changes. A frame is larger than what a terminal holds until it is read."""
     reader, terminal = os.openpty()
-    resumed: list[bool] = []
-    with os.fdopen(terminal, "w") as file:
+    first, dropped, repainted = "a" * 100_000, "-" * 100_000, "b" * 100_000
+    is_read_again = threading.Event()
+    with os.fdopen(terminal, "w") as file, ThreadPoolExecutor() as pool:
         tty.setraw(file)
-        output = _TerminalFile(
-            file, is_ending=lambda: False, on_failure=lambda: None, on_resume=lambda: resumed.append(True)
-        )
-        first, second = "a" * 100_000, "b" * 100_000
+        output = _TerminalFile(file, is_ending=lambda: False, on_failure=lambda: None, on_resume=is_read_again.set)
         output.write(first)  # stalls
-        wanted, read = len(first) + len(second), bytearray()
-
-        def read_all() -> None:
-            while len(read) < wanted and select.select([reader], [], [], 10)[0]:
-                read.extend(os.read(reader, 65536))
-
-        with ThreadPoolExecutor() as pool:
-            reading = pool.submit(read_all)
-            while not read:  # until there is room, or the frame would be dropped
-                time.sleep(0)
-            output.write(second)
-            reading.result()
+        output.write(dropped)
+        assert not is_read_again.is_set()
+        reading = pool.submit(_read, reader, len(first) + len(repainted))
+        assert is_read_again.wait(10)
+        output.write(repainted)
+        assert reading.result().decode() == first + repainted
     os.close(reader)
-    assert read.decode() == first + second
-    assert resumed == [True]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_two_threads_write_arrives_whole_and_in_order(seed: int) -> None:
+    """Frames are written at once if the terminal has room for them, the others by the writer's thread."""
+    drawn = random.Random(seed)
+    texts = [f"<{number}{'é' * drawn.choice([1, 100, 30_000])}>" for number in range(300)]
+    wanted = "".join(texts).encode()
+    reader, terminal = os.openpty()
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    with os.fdopen(terminal, "w", encoding="utf-8") as file, ThreadPoolExecutor() as pool:
+        tty.setraw(file)
+        output = _TerminalFile(file, is_ending=lambda: False, on_failure=lambda: None, on_resume=lambda: None)
+        reading = pool.submit(_read, reader, len(wanted), lambda: drawn.choice([1, 100, 5_000, 65_536]))
+        writing = pool.submit(lambda: deque(map(output.write, iter(waiting.get, None)), maxlen=0))
+        written_at_once = 0
+        for text in texts:
+            if (left := output.write_now(text)) is None:
+                written_at_once += 1
+            else:
+                waiting.put(left)
+        waiting.put(None)
+        writing.result()
+        assert reading.result() == wanted
+    os.close(reader)
+    assert 0 < written_at_once < len(texts)
+
+
+def _read(reader: int, count: int, chunk_bytes: Callable[[], int] = lambda: 65_536) -> bytes:
+    read = bytearray()
+    while len(read) < count and select.select([reader], [], [], 10)[0]:
+        read.extend(os.read(reader, chunk_bytes()))
+    return bytes(read)
+
+
+def test_a_frame_is_passed_on_while_another_is_written() -> None:
+    """The event loop never waits for a terminal that is not read."""
+    reader, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as file, ThreadPoolExecutor() as pool:
+        tty.setraw(file)
+        is_over = threading.Event()
+        output = _TerminalFile(file, is_ending=is_over.is_set, on_failure=lambda: None, on_resume=lambda: None)
+        assert output.write_now("a" * 1_000_000) == ""
+        writing = pool.submit(output.write, "")
+        assert output.write_now("b") == "b"
+        is_over.set()
+        writing.result()
+    os.close(reader)
+
+
+def test_a_frame_is_passed_on_if_writing_it_could_wait(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w") as file:
+        output = _TerminalFile(file, is_ending=lambda: False, on_failure=lambda: None, on_resume=lambda: None)
+        assert output.write_now("a") == "a"
