@@ -50,6 +50,7 @@ __all__ = ["ActivityPane", "ChangeLogView"]
 
 _MAX_CHANGES = 10_000
 _MIN_LOG_LINES = 1
+_TITLE = "Activity"
 
 
 class ChangeLogView(CursorLines, can_focus=True):
@@ -91,6 +92,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         id: str | None = None,  # noqa: A002  # Textual's own name
     ) -> None:
         super().__init__(id=id)
+        self.border_title = _TITLE
         self._row_of = row_of
         self._all_changes: deque[UploadChange] = deque(maxlen=max_changes)
         self._shown_changes: deque[UploadChange] = deque(maxlen=max_changes)
@@ -305,7 +307,7 @@ class ActivityPane(Vertical):
     def update_title(self) -> None:
         """Write the filter of the change log into its title."""
         log = self.query_one(ChangeLogView)
-        parts = ["Activity"]
+        parts = [_TITLE]
         if log.change_filter.stage is not None:
             parts.append(log.change_filter.stage)
         if log.change_filter.recent_seconds is not None:

@@ -38,7 +38,7 @@ _PROBLEM_LINE = 1
 class StageCell(DiffedText):
     """One stage; a click on it posts `Picked`, a click on its stuck or overdue uploads `LatePicked`.
 
-    `has_word` and `has_time_word` are whether the number and the time below it have a word: all stages have, or none has.
+    The number and the time below it have a word if there is room for it in all stages of the bar.
     """
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
@@ -46,11 +46,7 @@ class StageCell(DiffedText):
     display_options: reactive[DisplayOptions] = reactive(DisplayOptions, repaint=False)
     is_filtered_out: reactive[bool] = reactive(False, repaint=False)
 
-    has_word: reactive[bool] = reactive(True, repaint=False)
-    has_time_word: reactive[bool] = reactive(True, repaint=False)
-
     watch_summary = watch_now = watch_display_options = watch_is_filtered_out = DiffedText.watch_changed
-    watch_has_word = watch_has_time_word = DiffedText.watch_changed
 
     class Picked(Message):
         """The user clicked the stage, to filter by it or to end the filter."""
@@ -110,7 +106,7 @@ class StageCell(DiffedText):
         """Sign, word and number, as far as there is room: `● verified 715`; `-` while nothing is known."""
         sign = self.display_options.glyphs.stages[self.stage]
         count = next((count for count in self._numbers() if self._fits(sign, count)), "")
-        has_word = self.has_word and self.can_have_word
+        has_word = all(stage.can_have_word for stage in self._stages)
         is_news = self.stage is Stage.ERROR and any(summary.recent)
         count_style = "bold $stage-error" if is_news else "bold $foreground" if summary.count else "$quiet"
         return Content.assemble(
@@ -118,6 +114,11 @@ class StageCell(DiffedText):
             (f" {self.stage} " if has_word else " " * self._fits(sign, " ", count), self._style("$quiet")),
             (count, self._style(count_style)),
         )
+
+    @property
+    def _stages(self) -> Sequence["StageCell"]:
+        """All stages of the bar."""
+        return [] if self.parent is None else [one for one in self.parent.children if isinstance(one, StageCell)]
 
     def _numbers(self) -> Sequence[str]:
         return ("-",) if self.summary is None else (f"{self.summary.count:,}", str(self.summary.count))
@@ -159,7 +160,8 @@ class StageCell(DiffedText):
             text = truncate_at_word(f"{glyphs.warning} {late}", room, glyphs.ellipsis)
             return Content.styled(text, self._style("bold $overdue"))
         word, time = self._time_texts(summary)
-        text = f"{word} {time}" if self.has_time_word and self.can_have_time_word else time
+        has_word = all(stage.can_have_time_word for stage in self._stages)
+        text = f"{word} {time}" if has_word else time
         return Content.styled(truncate_at_word(text.strip(), room, glyphs.ellipsis), self._style("$quiet"))
 
     @property
@@ -228,21 +230,16 @@ class FunnelBar(Horizontal):
         """Update the ages; the counts stay."""
         for stage_cell in self.query(StageCell):
             stage_cell.set_reactives(now=now)
-        self._align_words()
+        self._refresh_words()
 
     def on_resize(self) -> None:
         """Show the words that have room now."""
-        self._align_words()
+        self._refresh_words()
 
-    def _align_words(self) -> None:
-        """Show words in all stages, or in none."""
-        cells = self.query(StageCell)
-        has_word, has_time_word = (
-            all(cell.can_have_word for cell in cells),
-            all(cell.can_have_time_word for cell in cells),
-        )
-        for cell in cells:
-            cell.set_reactives(has_word=has_word, has_time_word=has_time_word)
+    def _refresh_words(self) -> None:
+        """Repaint the stages whose words depend on what another one shows."""
+        for stage_cell in self.query(StageCell):
+            stage_cell.refresh_changed()
 
     def show(
         self,
@@ -269,4 +266,4 @@ class FunnelBar(Horizontal):
                 display_options=display_options or DisplayOptions(),
                 is_filtered_out=bool(stages) and not is_filtered,
             )
-        self._align_words()
+        self._refresh_words()

@@ -366,7 +366,10 @@ class TitledTable(UploadTable):
 
     @property
     def _title_cells(self) -> int:
-        return self.outer_size.width - _FRAME_CELLS
+        width = (
+            self.outer_size.width or self.app.size.width
+        )  # before the first layout, so that the first frame has a title
+        return width - _FRAME_CELLS
 
     def _empty_text(self) -> str:
         query = self.rows_query
