@@ -96,9 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
     importlib.reload(textual.constants)
     _share_parsed_stylesheets()
     _share_default_certificates()
-    # A shell starts background jobs with these signals ignored, and the programs under test would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    _pass_on_no_ignored_signal()
     # The speed of an example depends on the load of the machine; speed is measured by benchmarks.
     # The same examples each time, or a change fails for what is not its own; `--hypothesis-seed` gives others.
     hypothesis.settings.register_profile(
@@ -111,6 +109,20 @@ def pytest_configure(config: pytest.Config) -> None:
         "quick", parent=hypothesis.settings.get_profile("any machine"), max_examples=_QUICK_EXAMPLES
     )
     hypothesis.settings.load_profile("quick" if config.getoption("--quick") else "any machine")
+
+
+def _pass_on_no_ignored_signal() -> None:
+    """Let programs under test have the default action of each signal, as in a terminal.
+
+    `nohup` and a shell's background jobs ignore some signals, which programs inherit. A function that does nothing is not inherited.
+    """
+    for number in signal.valid_signals() - {
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+    }:  # Python ignores these, and `subprocess` resets them
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
