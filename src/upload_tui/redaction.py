@@ -202,13 +202,29 @@ def _hide_in_parts(line: str, sequence: Any) -> str:
 # Each pattern starts at the beginning of a word or is bounded, so that no text of a service takes long.
 _ADDRESS = lazy_pattern(r"[^\s\"'<>]*/[^\s\"'<>]*")
 _QUERY_START = lazy_pattern(r"[?#]")
-_BEARER = lazy_pattern(r"\b(?P<scheme>(?:bearer|basic)[ \t]{1,9})(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{6,}", re.IGNORECASE)
+_BEARER = lazy_pattern(r"\b(?P<scheme>(?P<name>bearer|basic)[ \t]{1,9})(?P<value>[\w.~+/=-]{6,})", re.IGNORECASE)
+_RANDOM = lazy_pattern(r".{0,200}(?:\d|[a-z][A-Z])")
+_LONG_WORD = lazy_pattern(r"(?!authentic|authori[sz]|credential|implement|specific)[a-z]{12}", re.IGNORECASE)
+"""None of the usual words after `bearer`: tokens are longer."""
 _WEB_TOKEN = lazy_pattern(r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?")
 _ASSIGNED = lazy_pattern(r"(?<![\w-])(?P<name>[\w-]{1,80})(?P<sign>[\"']?(?:=|:\s{0,9})[\"']?)(?=[^\s\"'&;,()])")
 _VALUE = lazy_pattern(r"[^\s\"'&;,()]+")
+_SCHEMES = frozenset({"apikey", "basic", "bearer", "digest", "negotiate", "token"})
+_AFTER_SCHEME = lazy_pattern(r"[ \t]{1,9}(?=[^\s\"'&;,()])")
+_FLAG = lazy_pattern(
+    r"(?<![\w-])--(?P<name>[a-zA-Z][\w-]{0,80})[\"']?,?[ \t]{1,9}[\"']?(?P<value>[^\s\"'&;,()-][^\s\"'&;,()]*)"
+)
 _LONGEST_PROSE = 300
-_PROSE_VALUE = lazy_pattern(r"\D*|.{0,7}")
-"""After another name than that of a header, and a colon, this is no secret: `token: expired`."""
+_PROSE_VALUE = lazy_pattern(r"(?!.*[a-z][A-Z])(?:[^\W\d_]{0,24}[-'’.:!?…<>*/\[\]{}|])*[^\W\d_]{0,24}|\d{1,7}|.{0,3}")
+"""After another name than that of a header, and a colon, this is no secret: `token: expired`. A token is random."""
+_PASSWORD_WORDS = frozenset({"password", "passwd", "passphrase", "pwd"})
+_WORD_OF_SENTENCE = lazy_pattern(
+    r"(?:an?|and|are|authentication|basic|bearer|cannot|command|denied|does|empty|env|error|expects|expired|failed|file|for|from|has|"
+    r"if|in|incorrect|invalid|is|it|locked|mismatch|missing|must|needed|needs|no|none|not|null|of|ok|on|option|or|please|refused|"
+    r"rejected|requires?d?|set|should|the|this|to|too|unknown|unset|was|will|with|without|wrong)[.:!?]*",
+    re.IGNORECASE,
+)
+"""After a flag, or after the name of a password and a colon, only these are no secret: a password may be any other word."""
 _MAX_ROUNDS = 4
 
 
@@ -227,7 +243,23 @@ def _hide_once(text: str) -> str:
         text = _ADDRESS.sub(_hide_in_address, text)
     if "=" in text or ":" in text:
         text = _hide_assigned(text)
-    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(rf"\g<scheme>{HIDDEN}", text))
+    if "--" in text:
+        text = _FLAG.sub(_hide_value_of_flag, text)
+    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(_hide_bearer, text))
+
+
+def _hide_bearer(match: re.Match[str]) -> str:
+    """Hide what follows `bearer` or `basic`, unless it is a usual word."""
+    value = match["value"]
+    is_secret = _RANDOM.match(value) or (match["name"].lower() == "bearer" and _LONG_WORD.match(value))
+    return f"{match['scheme']}{HIDDEN}" if is_secret else match[0]
+
+
+def _hide_value_of_flag(match: re.Match[str]) -> str:
+    """Hide the value in `--password hunter2`; in `--token-file FILE` it is not the secret."""
+    words, value = _words(match["name"]), match["value"]
+    is_secret = _are_secret_words(words if words[-1] in {"key", "keys"} else words[-1:])
+    return match[0] if not is_secret or _WORD_OF_SENTENCE.fullmatch(value) else match[0].removesuffix(value) + HIDDEN
 
 
 def _hide_in_address(match: re.Match[str]) -> str:
@@ -249,20 +281,29 @@ def _hide_assigned(text: str) -> str:
     parts, at, shown_to = [], 0, 0
     while match := _ASSIGNED.search(text, at):
         at = match.end()
-        if is_secret_key(match["name"]) and _is_secret_value(text, match):
-            parts += [text[shown_to:at], HIDDEN]
-            shown_to = at = _VALUE.match(text, at).end()  # type: ignore[union-attr]  # the pattern has looked ahead
+        if is_secret_key(match["name"]) and (found := _secret_value(text, match)):
+            parts += [text[shown_to : found.start()], HIDDEN]
+            shown_to = at = found.end()
     return "".join([*parts, text[shown_to:]])
 
 
-def _is_secret_value(text: str, match: re.Match[str]) -> bool:
-    name, at = match["name"], match.end()
-    value = _VALUE.match(text, at, at + _LONGEST_PROSE)[0]  # type: ignore[index]  # the pattern has looked ahead
-    if value.lower() in {"bearer", "basic"}:
-        return False
+def _secret_value(text: str, assigned: re.Match[str]) -> re.Match[str] | None:
+    """What follows the name of a secret; None if it is a word of a sentence. A header may have its scheme first."""
+    name, value = assigned["name"], _VALUE.match(text, assigned.end())
     is_header = name.lower() == "authorization" or not {"-", "_"}.isdisjoint(name)
-    may_be_prose = "=" not in match["sign"] and not is_header and len(value) < _LONGEST_PROSE
-    return not (may_be_prose and _PROSE_VALUE.fullmatch(value))
+    if not is_header and "=" not in assigned["sign"]:
+        return None if _is_prose(name, value[0]) else value  # type: ignore[index]  # the pattern has looked ahead
+    if value[0].lower() not in _SCHEMES:  # type: ignore[index]
+        return value
+    blank = _AFTER_SCHEME.match(text, value.end())  # type: ignore[union-attr]
+    return _VALUE.match(text, blank.end()) if blank else None
+
+
+def _is_prose(name: str, value: str) -> bool:
+    """Whether what follows a name and a colon is a word of a sentence."""
+    if not _PASSWORD_WORDS.isdisjoint(_singular(_words(name))):
+        return _WORD_OF_SENTENCE.fullmatch(value) is not None
+    return len(value) < _LONGEST_PROSE and _PROSE_VALUE.fullmatch(value) is not None
 
 
 _PAGE = lazy_pattern(r"https?://(?:[\w.-]*\w|\[[0-9a-f:.]+\])(?::\d+)?(?:[/#][^\s\\]*)?", re.IGNORECASE)
@@ -293,20 +334,26 @@ def page_problem(url: str) -> str:
 
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))
 _ESCAPED_ASCII = lazy_pattern(rb"\\u00[2-7]")
+
+
+def _name_pattern(word: bytes) -> bytes:
+    """A word in the key of a pair, in a name before a sign, and in a flag."""
+    return rb'%b[^"\\]{0,100}"\s*:|%b[\w-]{0,80}\W{0,3}[=:]|--(?!-)[\w-]{0,80}%b' % (word, word, word)
+
+
 _MARKS = {
     b"//": rb"://",
     b"%": rb"%40",
     b"?": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
     b"#": rb"/[^\s\"/]{0,200}[?#][^\s\"=]{0,500}=",
-    b"auth": rb'auth(?:orization)?[^"\\]{0,100}"\s*:|auth(?:orization)?[\w-]{0,80}\W{0,3}[=:]',
-    b"basic": rb"basic\s+[\w.~+/=-]{0,200}\d",
-    b"bearer": rb'bearer\s|bearer[^"\\]{0,100}"\s*:|bearer[\w-]{0,80}\W{0,3}[=:]',
+    b"auth": _name_pattern(rb"auth(?:orization)?"),
+    b"basic": rb"basic(?:\s|\\t)",
+    b"bearer": rb"bearer(?:\s|\\t)|%b" % _name_pattern(b"bearer"),
     b"eyj": rb"eyj[\w-]{1,300}\.",
-    b"pass": rb'pass(?:word|wd|phrase)[^"\\]{0,100}"\s*:|pass(?:word|wd|phrase)[\w-]{0,80}\W{0,3}[=:]',
-    b"sig": rb'sig(?:nature)?[^"\\]{0,100}"\s*:|sig(?:nature)?[\w-]{0,80}\W{0,3}[=:]',
+    b"pass": _name_pattern(rb"pass(?:word|wd|phrase)"),
     **{
-        word: rb'%b[^"\\]{0,100}"\s*:|%b[\w-]{0,80}\W{0,3}[=:]' % (word, word)
-        for word in (b"cookie", b"credential", b"jwt", b"key", b"pwd", b"secret", b"session", b"token")
+        word: _name_pattern(word)
+        for word in (b"cookie", b"credential", b"jwt", b"key", b"pwd", b"secret", b"session", b"sig", b"token")
     },
     **{word.encode(): rb'%bs?"\s*:' % word.encode() for word in sorted(_URL_WORDS)},
 }

@@ -18,6 +18,7 @@ from tests.e2e.in_process import interrupting_at_request, run_here
 from tests.e2e.programs import Response, ScriptedService, scripted_service
 from tests.e2e.terminal import Terminal
 from upload_tui.cli.group import upload_tui
+from upload_tui.redaction import HIDDEN
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -261,6 +262,7 @@ LINE = {"name": "x", "stage": "error", "url": "/x/" + SECRET, "error_message": "
 SOURCE = f"""
 echo '{json.dumps({**UPLOAD, **LINE})}'
 echo "cannot read https://bob:$1@s3.test/x?X-Amz-Signature=$1 with password=$1, AWS_SECRET_ACCESS_KEY=$1" >&2
+echo "password: $1; ran curl --token $1" >&2
 echo "Authorization: Bearer $1" >&2
 exit $2
 """
@@ -283,6 +285,10 @@ def test_the_arguments_of_a_source_and_what_it_quotes_are_hidden(
         result = run_here(capfd, *line.format(home=home).split(), "--command", command)
         assert SECRET not in result.out + result.err, line
         assert result.code != 70, line
+    for output in ("table", "json"):
+        checked = run_here(capfd, "source", "check", "-o", output, "--", "sh", str(script), SECRET, str(code))
+        assert HIDDEN in checked.err
+        assert SECRET not in checked.out + checked.err
     assert _files_with(SECRET, home) == inputs
 
 

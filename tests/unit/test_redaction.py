@@ -49,7 +49,11 @@ ENTRIES: tuple[Any, ...] = (
     {"note": f"see /v1/container?temp_url_sig={SECRET}&temp_url_expires=5"},
     {"note": f"https://login.test/#access_token={SECRET}"},
     {"note": f"Authorization: Bearer {SECRET}"},
+    {"note": f"Authorization: token {SECRET}"},
     {"note": f"password={SECRET}"},
+    {"note": f"password: {SECRET}"},
+    {"note": f"curl --token {SECRET}"},
+    {"note": f"['curl', '--api-key', '{SECRET}']"},
     {"note": f"error:password={SECRET}"},
     {"note": f"stderr:X-Auth-Token: {SECRET}"},
     {"note": f"a=b=api_key={SECRET}"},
@@ -74,6 +78,9 @@ FORMS_OF_SECRETS = (
     "password=*",
     "X-Auth-Token: *",
     "Bearer *5abcdef",
+    "--token *",
+    "Authorization: Bearer *",
+    "pwd: *",
     "https://bob:*@h/",
     "eyJhbGciOi.*.x",
     "/x?sig=*",
@@ -124,7 +131,9 @@ FORMS = (
     "https://storage.test", "http://", "://", "bob:", SECRET, "@", "%40", "/", "/x", "?", "#", "=", "&",
     "sig=", "token=", "api_key=", "user-keys: ",
     "tokenValue=", "token: ",
-    "password:", "Authorization: ", "X-Auth-Token: ", "Bearer ", "basic ", "abc123", "eyJhbGciOi.", ".", " ", '"', "\\", "(hidden)",
+    "password:", "Authorization: ", "X-Auth-Token: ", "Bearer ", "basic ", "abc123", "Bearer\t", "basic\t", "dXNlcjpwYXNz",
+    "abcdefghijklmnop", "hunterX", "expired", "--", "-", "--token ", "--password\t", "--api_key", ",", "\t",
+    "eyJhbGciOi.", ".", " ", '"', "\\", "(hidden)",
     "name", "é", "reads_1.fastq", ";", "'", *INVISIBLE,
 )  # fmt: skip
 
@@ -140,11 +149,60 @@ FORMS = (
         "Connection refused: http://localhost:8902/api/v1/projects",
         "https://dds.test/api/v1/#top",
         "a basic error",
+        "basic authentication failed",
+        "bearer token missing",
+        "bearer authorization is needed",
+        "password: wrong",
+        "Password: incorrect.",
+        "token: 401",
+        "token: <none>",
+        "session: closed-by-peer",
+        "option --token requires an argument",
+        "use --token or --profile",
+        "--token-file /run/token",
+        "--password --verbose",
         "http://[::1]:8902/api/v1",
     ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:
     assert hide_secrets_in_text(text) == text
+
+
+OWN_SECRETS = ("abcdefghijklmnop", "hunterX", "hunter2", "c0ffee", "swordfish", "S3cret!", "pa$word", "dXNlcjpwYXNz")
+"""As people and programs choose them: with digits and without, random and not."""
+
+
+@pytest.mark.parametrize("secret", OWN_SECRETS)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Authorization: *",
+        "authorization: Bearer *",
+        "Authorization: token *",
+        "'Proxy-Authorization: Basic *'",
+        "password: *",
+        "Database password: * was refused",
+        '{"password": "*"}',
+        "password=*",
+        "--password *",
+        "curl --token '*' https://h.test",
+        "['--api-key', '*']",
+        "--auth-token\t*",
+    ],
+)
+def test_a_secret_is_hidden_whatever_it_looks_like(form: str, secret: str) -> None:
+    """After the name of a header, a flag or a password, no form is asked for."""
+    text = form.replace("*", secret)
+    assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
+    assert may_contain_secret(json.dumps({"note": text}).encode())
+
+
+@pytest.mark.parametrize("form", ["Bearer *", "got bearer * from", "token: *"])
+@pytest.mark.parametrize("secret", ["abcdefghijklmnopqrstuvwxyz", "dXNlcjpwYXNz", "c0ffee5", "xK" * 12])
+def test_a_random_text_is_hidden_after_the_name_of_a_token(form: str, secret: str) -> None:
+    text = form.replace("*", secret)
+    assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
+    assert may_contain_secret(json.dumps({"note": text}).encode())
 
 
 @pytest.mark.parametrize(
