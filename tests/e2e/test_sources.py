@@ -500,7 +500,7 @@ print(json.dumps({"id": "a", "name": "a", "project": "ceph", "stage": "initiated
 def test_a_run_that_takes_longer_than_the_interval_is_named(
     here: Here, monkeypatch: pytest.MonkeyPatch, words: str, seconds: float
 ) -> None:
-    async def inspect_source(_: object) -> Inspection:
+    async def inspect_source(_: object, *, had_end: bool = False) -> Inspection:
         return Inspection(listing=Listing(seconds=seconds))
 
     monkeypatch.setattr(upload_tui.sources, "inspect_source", inspect_source, raising=False)
@@ -596,7 +596,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
     assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
     checked = here("source", "check", "-o", "table", "--", *shlex.split(source(*lines[:-1])))
     assert re.search(
-        r"run 1: 4 uploads on 4 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 1 more; 1 line has an id",
+        r"run 1: 4 uploads on 4 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 2 more; 1 line has an id",
         checked.out,
     )
 

@@ -3,8 +3,8 @@
 A line is an upload unless its `type` is something else: `end` with the number of uploads, `error` with a kind and a message;
 other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
 times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
-A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, or has a key
-of the contract twice: the two values may contradict each other.
+A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, is nested too
+deeply, or has a key of the contract twice: the two values may contradict each other.
 
 `CommandSource` runs a command. Another kind of source (one that reads an object store itself, for example) implements
 `SnapshotSource` in a module of its own; it lists lines of the same contract, and the synchroniser does the rest.
@@ -22,7 +22,7 @@ from msgspec.json import decode, encode
 
 from upload_tui.errors import AuthError, InvalidResponseError, ServiceError, SourceConfigError, SourceError
 from upload_tui.text import sanitize_line
-from upload_tui.wire import parse_body
+from upload_tui.wire import MAX_DEPTH, parse_body
 
 __all__ = [
     "EndLine",
@@ -40,6 +40,7 @@ __all__ = [
     "UnreadableLine",
     "UploadLine",
     "guess_id",
+    "is_nested_deeply",
     "listing_error",
     "parse_line",
     "quote",
@@ -113,20 +114,22 @@ class UnreadableLine(Struct, frozen=True):
 Line: TypeAlias = UploadLine | EndLine | ErrorLine | IgnoredLine | UnreadableLine
 
 
-def parse_line(line: bytes) -> Line:
-    """Parse one line, without its end. Never raises."""
+def parse_line(line: bytes | None) -> Line:
+    """Parse one line, without its end; None for one that is too long. Never raises."""
+    if line is None or len(line) > MAX_LINE_BYTES:
+        return UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes")
     if not line.strip():
         return IgnoredLine()
-    if len(line) > MAX_LINE_BYTES:
-        return UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes")
     try:
         value = _decode(line)
     except InvalidResponseError:
         return UnreadableLine(_json_problem(line))
     fields = value if isinstance(value, dict) else {}
     try:
-        repeated = _repeated_keys(line, value)
-    except (MsgspecError, ValueError, OverflowError, RecursionError):
+        repeated = None if is_nested_deeply(line, value) else _repeated_keys(line, value)
+    except RecursionError:
+        repeated = None
+    if repeated is None:
         return UnreadableLine("nested too deeply", read_identifier(fields.get("id")))
     if not isinstance(value, dict):
         return UnreadableLine(f"{repeated[0]} is there twice" if repeated else "not a JSON object")
@@ -155,10 +158,26 @@ def _decode(line: bytes) -> Any:
         return parse_body(line)  # reads lone surrogates and numbers out of range
 
 
+def is_nested_deeply(line: bytes, value: Any) -> bool:
+    """Whether a line, which was decoded as `value`, has more levels than can be stored."""
+    return line.count(b"{") + line.count(b"[") > MAX_DEPTH and _has_levels(value, MAX_DEPTH + 1)
+
+
+def _has_levels(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return levels == 1 or any(
+        _has_levels(one, levels - 1) for one in (value.values() if isinstance(value, dict) else value)
+    )
+
+
 def _repeated_keys(line: bytes, value: Any) -> Sequence[str]:
     """The keys of the contract that are there twice, such as `current.state`. `value` is the decoded line: it has each key once."""
-    if rb"\u0022" not in line and line.count(b'"') == encode(value, enc_hook=str).count(b'"'):
-        return ()
+    try:
+        if rb"\u0022" not in line and line.count(b'"') == encode(value, enc_hook=str).count(b'"'):
+            return ()
+    except (MsgspecError, OverflowError):  # a number out of range
+        pass
     pairs = json.loads(line, object_pairs_hook=tuple, parse_int=str)
     return [*_repeated_in([one for one in pairs if one[0] in _LINE_KEYS])] if isinstance(pairs, tuple) else ()
 

@@ -18,7 +18,6 @@ from upload_tui.sources.contract import (
     UnreadableLine,
     UploadLine,
     guess_id,
-    listing_error,
     parse_line,
     quote,
 )
@@ -43,6 +42,7 @@ class Inspection(Struct):
         own_states: states that are no stage, which the contract allows.
         unknown_types: the types of lines that are ignored.
         hidden_url: a note on the first address of a page that is not kept; empty if there is none.
+        after_end: a note on the first upload after the end line; empty if there is none.
         error: why the listing is not whole; None if it is.
     """
 
@@ -55,6 +55,7 @@ class Inspection(Struct):
     unknown_types: set[str] = field(default_factory=set)
     own_states: set[str] = field(default_factory=set)
     hidden_url: str = ""
+    after_end: str = ""
     error: ServiceError | None = None
 
     @property
@@ -79,7 +80,7 @@ class Inspection(Struct):
         """Sentences about what the contract allows, and may be a mistake."""
         names = ", ".join(sorted(self.own_states)[:_MAX_PROBLEMS])
         own = [f"neither pending nor final, in a state of its own: {names}"] if names else []
-        return [*self.misspelt_fields, *own, *filter(None, [self.hidden_url])]
+        return [*self.misspelt_fields, *own, *filter(None, [self.hidden_url, self.after_end])]
 
     def add_problem(self, text: str) -> None:
         """Count a problem, and keep it if it is one of the first."""
@@ -90,8 +91,7 @@ class Inspection(Struct):
     def add_line(self, number: int, line: bytes | None) -> None:
         """Inspect one line."""
         self.line_count += 1
-        found = UnreadableLine("too long") if line is None else parse_line(line)
-        match found:
+        match found := parse_line(line):
             case UploadLine():
                 self._add_upload(number, found, hash(line))
             case UnreadableLine():
@@ -108,10 +108,12 @@ class Inspection(Struct):
                 self.unknown_types.update({found.type} - {""})
 
     def _add_upload(self, number: int, line: UploadLine, key: int) -> None:
-        if self.tally.add_upload(key, line.id) is not None:
+        repeated_before = self.tally.repeated_count
+        self.tally.add_upload(key, line.id)
+        if self.tally.repeated_count > repeated_before:
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
-        if self.tally.end is not None:
-            self.add_problem(f"line {number:,}: an upload after the end")
+        if self.tally.end is not None and not self.after_end:
+            self.after_end = f"line {number:,}: an upload after the end line, which need not be the last"
         self.field_counts.update(
             name for name, value in line.fields.items() if value is not None and isinstance(name, str)
         )
@@ -136,8 +138,8 @@ class Inspection(Struct):
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
 
 
-async def inspect_source(source: SnapshotSource) -> Inspection:
-    """Run a source once."""
+async def inspect_source(source: SnapshotSource, *, had_end: bool = False) -> Inspection:
+    """Run a source once; `had_end` if it has printed an end line before."""
     inspection = Inspection()
 
     async def receive(batch: LineBatch) -> None:
@@ -146,10 +148,7 @@ async def inspect_source(source: SnapshotSource) -> Inspection:
 
     inspection.listing = await source.read(receive)
     tally = inspection.tally
-    missing_end = tally.missing_end()
-    if missing_end and not (inspection.listing.failure or tally.error):
-        inspection.add_problem(missing_end)
-    inspection.error = listing_error(inspection.listing, tally.error, tally.contradiction or missing_end)
+    inspection.error = tally.failure(inspection.listing) or tally.missing_end(had_end=had_end)
     return inspection
 
 
@@ -168,8 +167,8 @@ def compare_inspections(first: Inspection, second: Inspection) -> ListingDiffere
     before, after = first.tally.keys, second.tally.keys
     common = before.keys() & after.keys()
     return ListingDifference(
-        new=sorted(after.keys() - common),
-        gone=sorted(before.keys() - common),
+        new=sorted(after.keys() - common - first.tally.unreadable_ids),
+        gone=sorted(before.keys() - common - second.tally.unreadable_ids),
         changed=sorted(one for one in common if before[one] != after[one]),
         has_unstable_ids=not common and len(before) > 1 and len(after) > 1,
     )

@@ -37,9 +37,6 @@ def source_reading(
             one, and all where it names none; bytes that have arrived since count as activity.
         read_on: the clock when it was read.
         default_project: as for `parse_upload`.
-
-    Raises:
-        InvalidResponseError: it is nested too deeply.
     """
     fields = mask_secrets(line.fields)
     page = line.fields.get("url")

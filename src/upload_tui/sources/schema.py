@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from upload_tui.sources.contract import MAX_LINE_BYTES, ErrorKind
 from upload_tui.status import Certainty, Stage
+from upload_tui.wire import MAX_DEPTH
 
 __all__ = ["LINE_FIELDS", "LineField", "contract_lines", "line_schema"]
 
@@ -152,7 +153,8 @@ def contract_lines() -> Iterator[str]:
     yield ""
     yield "A listing is complete if the exit code is 0, every line can be read, each id occurs once, and"
     yield "the end line (if any) has the right number. Uploads that a complete listing lacks are gone."
-    yield "A source that has printed an end line once must always print it; an empty listing needs one."
+    yield "The end line counts the uploads on all lines, also on later ones. A source that has printed"
+    yield "one once must always print one; an empty listing needs one."
     yield "Any other listing is partial: what was read is shown, and no upload is gone. The alarm line"
     yield "says why."
     yield ""
@@ -161,5 +163,6 @@ def contract_lines() -> Iterator[str]:
     yield "Standard error is shown if it fails. After 30 s (`timeout`) the command gets SIGTERM, and 5 s"
     yield "later SIGKILL, together with all processes that it started, on Linux even those in a session of"
     yield "their own. It is not started again while it runs. A line longer than"
-    yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that has one of these fields twice."
+    yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that has one of these fields twice,"
+    yield f"or objects and lists in more than {MAX_DEPTH} levels."
     yield "Unknown fields may repeat. After two end lines with other numbers, the listing is partial."

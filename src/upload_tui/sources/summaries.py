@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder, decode, encode
 
 from upload_tui.redaction import may_contain_secret
-from upload_tui.sources.contract import MAX_ID_CHARACTERS, MAX_NUMBER
+from upload_tui.sources.contract import MAX_ID_CHARACTERS, MAX_NUMBER, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire import UploadSummary, is_fully_readable, read_ms
@@ -199,10 +199,10 @@ def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | No
 
 
 def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
-    """Whether lines can be stored as they are: they certainly contain no secret.
+    """Whether lines can be stored as they are: the full parse reads them, and they certainly contain no secret.
 
     Id and name are shown whatever they look like, and the other usual texts are times and stages. Unusual fields, and values that a
-    repeated key hides, have quotation marks of their own.
+    repeated key hides, have quotation marks or brackets of their own.
     """
     texts = {one.summary.project_id for one in lines} | {one.summary.uploader for one in lines}
     texts |= {one.summary.content_type for one in lines}
@@ -211,18 +211,19 @@ def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     printed = b"\n".join([one.line for one in lines])
     if rb"\u0022" in printed:
         return False
-    quotes = printed.count(b'"')
-    if quotes == encode([one.fields for one in lines]).count(b'"'):
+    fields = encode([one.fields for one in lines])
+    if all(printed.count(sign) == fields.count(sign, 1, -1) for sign in (b'"', b"[", b"{")):
         return True
     if not is_fully_readable(printed) or may_contain_secret(printed):
         return False
-    return quotes == _quotes_without_repeated_keys(printed)
+    return printed.count(b'"') == _quotes_without_repeated_keys(printed)
 
 
 def _quotes_without_repeated_keys(printed: bytes) -> int:
     """The number of quotation marks in lines in which no key is repeated; -1 if one cannot be read."""
     try:
-        return encode([decode(line) for line in printed.split(b"\n")]).count(b'"')
+        found = [(line, decode(line)) for line in printed.split(b"\n")]
+        return -1 if any(is_nested_deeply(*one) for one in found) else encode([value for _, value in found]).count(b'"')
     except (MsgspecError, ValueError, RecursionError):
         return -1
 

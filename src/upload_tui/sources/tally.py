@@ -2,17 +2,23 @@
 
 from msgspec import Struct, field
 
-from upload_tui.sources.contract import EndLine, ErrorLine
+from upload_tui.errors import ServiceError, SourceError
+from upload_tui.sources.contract import EndLine, ErrorLine, Listing, listing_error
 from upload_tui.text import plural
 
 __all__ = ["ListingTally"]
 
+_END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listing, also of an empty one.'
+
 
 class ListingTally(Struct):
-    """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`."""
+    """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`.
+
+    It is whole unless there is a `failure`, a `missing_end` or a `notice`.
+    """
 
     keys: dict[str, int] = field(default_factory=dict)
-    """The hash of the last line of each upload."""
+    """The hash of the line of each upload whose lines can be read."""
     upload_count: int = 0
     unreadable_ids: set[str] = field(default_factory=set)
     unreadable_count: int = 0
@@ -25,14 +31,22 @@ class ListingTally(Struct):
     end: EndLine | None = None
     error: ErrorLine | None = None
 
-    def add_upload(self, key: int, upload_id: str) -> int | None:
-        """Count a line of an upload; return the hash of the last one before."""
+    def add_upload(self, key: int, upload_id: str) -> bool:
+        """Count a line of an upload; False if another line of this upload differs, or cannot be read."""
         self.upload_count += 1
         earlier = self.keys.get(upload_id)
-        if earlier is not None or upload_id in self.unreadable_ids:
-            self._add_repeated(upload_id)
-        self.keys[upload_id] = key
-        return earlier
+        if earlier is None and upload_id not in self.unreadable_ids:
+            self.keys[upload_id] = key
+            return True
+        self._add_repeated(upload_id)
+        if earlier == key:
+            return True
+        self._add_problem(f"{upload_id[:40]} cannot be read (its lines differ)", upload_id, is_known=True)
+        return False
+
+    def refuse(self, upload_id: str) -> None:
+        """Believe no line of an upload."""
+        self.keys.pop(upload_id, None)
 
     def add_end(self, line: EndLine) -> None:
         """Note an end line; the numbers of two must agree."""
@@ -55,20 +69,47 @@ class ListingTally(Struct):
         self.upload_count += 1
         if upload_id and (upload_id in self.keys or upload_id in self.unreadable_ids):
             self._add_repeated(upload_id)
-        self.add_problem(f"line {number:,} cannot be read ({reason})", upload_id, is_known=is_known)
+        self._add_problem(f"line {number:,} cannot be read ({reason})", upload_id, is_known=is_known)
 
-    def add_problem(self, problem: str, upload_id: str, *, is_known: bool) -> None:
-        """Note that what is counted already cannot be read."""
+    def _add_problem(self, problem: str, upload_id: str, *, is_known: bool) -> None:
         self.unreadable_count += 1
         self.first_problem = self.first_problem or problem
         if upload_id:
             self.unreadable_ids.add(upload_id)
+            self.refuse(upload_id)
         if not is_known:
             self.unknown_problem = self.unknown_problem or problem
 
+    def failure(self, listing: Listing) -> ServiceError | None:
+        """The error of a listing that ended before everything was listed, or whose end line disagrees; None if there is none."""
+        return listing_error(listing, self.error, self._contradiction)
+
+    def missing_end(self, *, had_end: bool = False) -> SourceError | None:
+        """The error of a listing without an end line; None if it has one, or needs none. `had_end`: earlier ones had one."""
+        if self.end is not None or (self.upload_count and not had_end):
+            return None
+        reason = (
+            "there is no end line, which earlier listings had"
+            if had_end
+            else "nothing was listed, and there is no end line"
+        )
+        return SourceError(f"partial: {reason}", _END_HINT)
+
     @property
-    def contradiction(self) -> str:
-        """How the line of type `end` disagrees; empty if it does not."""
+    def notice(self) -> str:
+        """What of the listing cannot be read, in one sentence without a full stop; empty if all can be read."""
+        if self.partial_problem:
+            return f"partial: {self.partial_problem}"
+        total = plural(self.upload_count, "upload")
+        return (
+            f"{self.unreadable_count:,} of {total} cannot be read: {self.first_problem}"
+            if self.unreadable_count
+            else ""
+        )
+
+    @property
+    def _contradiction(self) -> str:
+        """How the line of type `end` disagrees with all lines, also with those after it; empty if it does not."""
         if self.end is None or self.end.uploads in {None, self.upload_count}:
             return "" if self.end is None else self.end.problem
         expected = self.end.uploads or 0
@@ -87,11 +128,3 @@ class ListingTally(Struct):
             lines = "1 line has" if self.repeated_count == 1 else f"{self.repeated_count:,} lines have"
             found.append(f"{lines} an id that was listed before{example}")
         return "; ".join(found)
-
-    def missing_end(self, *, had_end: bool = False) -> str:
-        """Why a listing without an end line is not whole; empty if it has one, or needs none. `had_end`: earlier ones had one."""
-        if self.end is not None:
-            return ""
-        if had_end:
-            return "there is no end line, which earlier listings had"
-        return "" if self.upload_count else "nothing was listed, and there is no end line"

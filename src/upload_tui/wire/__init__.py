@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.wire.bodies import is_fully_readable, parse_body
+    from upload_tui.wire.bodies import MAX_DEPTH, is_fully_readable, parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "MAX_DEPTH",
     "API_PATH",
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
@@ -89,7 +90,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "page_summaries": "read_summaries UploadSummary",
         "resources": "API_PATH curl_command QueueStats read_queue service_root",
-        "bodies": "is_fully_readable parse_body",
+        "bodies": "is_fully_readable MAX_DEPTH parse_body",
         "responses": (
             "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope mask_secrets page_entries "
             "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "

@@ -121,7 +121,7 @@ async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:
     first = await inspect_source(source)
     if first.listing.is_misconfigured:
         return _Result([first], None)
-    second = await inspect_source(source)
+    second = await inspect_source(source, had_end=first.tally.end is not None)
     return _Result([first, second], compare_inspections(first, second))
 
 
@@ -162,8 +162,8 @@ def _verdict(result: _Result) -> str:
 def _end_text(run: "Inspection") -> str:
     if run.error is not None:
         return sanitize(run.error.title)
-    if run.tally.partial_problem:
-        return f"partial: {sanitize(run.tally.partial_problem)}"
+    if run.tally.notice:
+        return sanitize(run.tally.notice)
     return "whole" if run.tally.end is None else "whole, with an end line"
 
 

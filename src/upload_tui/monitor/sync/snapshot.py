@@ -16,7 +16,7 @@ from itertools import repeat
 from msgspec import Struct, field
 
 from upload_tui.clock import Clock
-from upload_tui.errors import NotFoundError, SourceError
+from upload_tui.errors import NotFoundError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
@@ -24,7 +24,6 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.snapshot_recorder import Scope, SnapshotRecorder, WatchedSource
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
-    MAX_LINE_BYTES,
     EndLine,
     ErrorLine,
     LineBatch,
@@ -34,10 +33,8 @@ from upload_tui.sources import (
     UnreadableLine,
     UploadLine,
     guess_id,
-    listing_error,
     parse_line,
 )
-from upload_tui.text import plural
 
 __all__ = ["SnapshotSynchroniser"]
 
@@ -52,7 +49,6 @@ _MAX_PAGE_SECONDS = 0.2
 _BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
-_END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listing, also of an empty one.'
 _OTHER_PROJECT = ""
 """In place of an id: the line's upload is of a project that is not watched."""
 
@@ -85,19 +81,10 @@ class _Round(ListingTally, kw_only=True):
         """Note a line of an upload; False if it is not to be recorded: another line of this upload differs, or cannot be read."""
         if upload_id == _OTHER_PROJECT:
             self.add_of_other_project(is_repeated=key in self.ids)
-        else:
-            earlier = self.add_upload(key, upload_id)
-            if earlier not in {None, key} or upload_id in self.unreadable_ids:
-                self.ids.pop(earlier or 0, None)
-                self.add_unrecorded(upload_id, "its lines differ")
-                return False
+        elif not self.add_upload(key, upload_id):
+            return False
         self.ids[key] = upload_id
         return True
-
-    def add_unrecorded(self, upload_id: str, reason: str = "nested too deeply", *, is_known: bool = True) -> None:
-        """Note that a line that was added cannot be read after all; `is_known` as for `add_unreadable`."""
-        self.refuse(upload_id)
-        self.add_problem(f"{upload_id[:40]} cannot be read ({reason})", upload_id, is_known=is_known)
 
     def refuse(self, upload_id: str) -> None:
         """Record no line of an upload, as far as none is recorded yet."""
@@ -155,13 +142,7 @@ class SnapshotSynchroniser:
     @property
     def unreadable_notice(self) -> str:
         """A note on uploads that the source lists but that cannot be read now; empty if there are none."""
-        last = self._last
-        if last.partial_problem:
-            return f"partial: {last.partial_problem}"
-        if last.unreadable_count:
-            total = plural(last.upload_count, "upload")
-            return f"{last.unreadable_count:,} of {total} cannot be read: {last.first_problem}"
-        return "" if self._state.is_scanned else "not all uploads have been read yet"
+        return self._last.notice or ("" if self._state.is_scanned else "not all uploads have been read yet")
 
     def missing_projects(self) -> Mapping[str, NotFoundError]:
         """An error for each project to watch that the last listing lacks; empty if not all of it could be read."""
@@ -206,9 +187,9 @@ class SnapshotSynchroniser:
         if not listed.partial_problem and self._is_suspicious(listed, len(present - ended), missing):
             listed = await self._list(present)
             missing -= listed.keys.keys() | listed.unreadable_ids
-        if problem := listed.missing_end(had_end=self._source_state.has_end):
+        if error := listed.missing_end(had_end=self._source_state.has_end):
             await self._keep_partial(listed, present)
-            raise SourceError(f"partial: {problem}", _END_HINT)
+            raise error
         is_whole = not listed.partial_problem
         if not is_whole:  # any of the missing may be in that line
             self._keep(listed, present | listed.keys.keys())
@@ -241,8 +222,8 @@ class SnapshotSynchroniser:
         round_ = self._last = _Round(found=_Found(self._clock.now()), recorded_at=self._clock.monotonic())
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
         await self._record(round_)
-        await self._record_lines([*round_.changed.values()], round_)
-        error = listing_error(self.last_listing, round_.error, round_.contradiction)
+        await self._record_lines([*round_.changed.values()])
+        error = round_.failure(self.last_listing)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
             if round_.end is not None and not self._source_state.has_end:
@@ -291,8 +272,7 @@ class SnapshotSynchroniser:
 
     def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
         """Parse a new line; return it if it is an upload to record."""
-        found = UnreadableLine(f"longer than {MAX_LINE_BYTES:,} bytes") if line is None else parse_line(line)
-        match found:
+        match found := parse_line(line):
             case UploadLine():
                 is_watched = self._recorder.is_watched(found)
                 is_added = round_.add(key, found.id if is_watched else _OTHER_PROJECT)
@@ -300,7 +280,6 @@ class SnapshotSynchroniser:
             case UnreadableLine():
                 guessed = found.id or (guess_id(line) if line else "")
                 round_.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
-                round_.refuse(guessed)
             case EndLine():
                 round_.add_end(found)
             case ErrorLine():
@@ -310,16 +289,11 @@ class SnapshotSynchroniser:
     async def _record(self, round_: _Round) -> None:
         """Record what was found, and give way to key presses."""
         found, round_.found, round_.recorded_at = round_.found, _Found(self._clock.now()), self._clock.monotonic()
-        lines = [*found.parsed.values()]
-        for upload_id, line in self._recorder.insert(found.summarized, found.read_on).items():
-            if isinstance(line, UploadLine):
-                lines.append(line)
-            elif isinstance(line, UnreadableLine):
-                round_.add_unrecorded(upload_id, line.reason, is_known=bool(line.id))
+        lines = [*found.parsed.values(), *self._recorder.insert(found.summarized, found.read_on)]
         # From a recording nothing can be deleted.
         is_shown_early = not self._state.is_scanned and self._store.bulk.can_insert_summaries
         early = {line.id for line in lines} - self._known if is_shown_early else set[str]()
-        await self._record_lines([line for line in lines if line.id in early], round_)
+        await self._record_lines([line for line in lines if line.id in early])
         for line in self._recorder.changed_lines([line for line in lines if line.id not in early]):
             round_.changed[line.id] = line
         if found.summarized or found.parsed:
@@ -327,9 +301,7 @@ class SnapshotSynchroniser:
                 self._on_progress(len(round_.keys), None)
             await asyncio.sleep(_YIELD_SECONDS)
 
-    async def _record_lines(self, lines: Sequence[UploadLine], round_: _Round) -> None:
+    async def _record_lines(self, lines: Sequence[UploadLine]) -> None:
         for start in range(0, len(lines), _BATCH_LINES):
-            some = lines[start : start + _BATCH_LINES]
-            for upload_id in self._recorder.record(some, is_silent=not self._state.is_scanned):
-                round_.add_unrecorded(upload_id)
+            self._recorder.record(lines[start : start + _BATCH_LINES], is_silent=not self._state.is_scanned)
             await asyncio.sleep(_YIELD_SECONDS)

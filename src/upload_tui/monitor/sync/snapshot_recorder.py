@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.errors import InvalidResponseError, NotFoundError, StorageResetError, did_you_mean
+from upload_tui.errors import NotFoundError, StorageResetError, did_you_mean
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
@@ -18,7 +18,6 @@ from upload_tui.monitor.sync.ingest import ingest, parse_stored
 from upload_tui.monitor.sync.recorder import sort_by_event_time
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
-    Line,
     SnapshotSource,
     SummarizedLine,
     UploadLine,
@@ -165,18 +164,12 @@ class SnapshotRecorder:
         with self._store.transaction():
             self._store.partitions.delete(upload_ids)
 
-    def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> Sequence[str]:
-        """Record uploads in one transaction; return the ids of those that cannot be read.
+    def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> None:
+        """Record uploads in one transaction.
 
         With `is_silent` nothing is published: what exists when a source is read for the first time is no change.
         """
-        readings: list[UploadReading] = []
-        unreadable: list[str] = []
-        for line in self.changed_lines(lines):
-            try:
-                readings.append(self._reading(line))
-            except InvalidResponseError:
-                unreadable.append(line.id)
+        readings = [self._reading(line) for line in self.changed_lines(lines)]
         with self._store.transaction():
             self._check_generation()
             others = self._changes_of_others()
@@ -187,16 +180,17 @@ class SnapshotRecorder:
         self._changes.extend(others)
         if not is_silent:
             self._changes.extend(result.changes)
-        return unreadable
 
     def summarize(self, lines: Sequence[bytes | None], read_on: datetime) -> Sequence[SummarizedLine | None]:
         """Read lines fast; None for each one that needs a full parse, or is of a project that is not watched."""
         if not self._store.bulk.can_insert_summaries:
             return [None] * len(lines)
         found = read_line_summaries([line or b"" for line in lines], read_on, self._watched.title)
-        if not self._watched.projects:
+        if self._watched.projects:
+            found = [one if one and one.summary.project_id in self._watched.projects else None for one in found]
+        if can_store_as_printed([one for one in found if one]):
             return found
-        return [one if one and one.summary.project_id in self._watched.projects else None for one in found]
+        return [one if one and can_store_as_printed([one]) else None for one in found]
 
     def printed_lines(self, rows: Iterable[tuple[int, str, int | None, int | None]]) -> Mapping[int, str]:
         """The uploads, of rows of `Store.listed_ids`, whose lines are stored as they were printed, by the hash of the line."""
@@ -212,28 +206,20 @@ class SnapshotRecorder:
                 found[hash(lines[place][1])] = upload_id
         return found
 
-    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Mapping[str, Line]:
-        """Insert uploads, by id, that are read for the first time; return those that have to be recorded upload by upload.
-
-        These are known already, contain something that may be a secret, or cannot be read after all.
-        """
+    def insert(self, found: Mapping[str, SummarizedLine], read_on: datetime) -> Sequence[UploadLine]:
+        """Insert uploads, by id, that are read for the first time; return the lines of those that are known already."""
         if not found:
-            return {}
-        are_plain = can_store_as_printed([*found.values()])
+            return []
         with self._store.transaction():
             self._check_generation()
             known = self._store.known([*found])
-            new = [
-                one
-                for upload_id, one in found.items()
-                if upload_id not in known and (are_plain or can_store_as_printed([one]))
-            ]
+            new = [one for upload_id, one in found.items() if upload_id not in known]
             if new:
                 body = stored_page([one.line for one in new], self._watched.title)
                 self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
                 self.has_changed = True
-        inserted = {one.summary.id for one in new}
-        return {upload_id: parse_line(one.line) for upload_id, one in found.items() if upload_id not in inserted}
+        parsed = [parse_line(one.line) for upload_id, one in found.items() if upload_id in known]
+        return [line for line in parsed if isinstance(line, UploadLine)]  # all are
 
     def _reading(self, line: UploadLine) -> UploadReading:
         stored = self._store.get(line.id)

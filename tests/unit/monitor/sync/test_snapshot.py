@@ -139,7 +139,7 @@ async def test_a_line_of_a_first_listing_that_only_the_full_parse_refuses_is_cou
     harness, printed = SourceHarness(), line.replace(b"%b", ON.encode())
     await harness.print({"a": {}}, printed)
     assert harness.present == {"a"}
-    problem = f"b cannot be read ({reason})"
+    problem = f"line 2 cannot be read ({reason})"
     notice = harness.synchroniser.unreadable_notice
     assert notice == (f"partial: {problem}" if is_partial else f"1 of 2 uploads cannot be read: {problem}")
     await harness.print({"a": {}}, printed)

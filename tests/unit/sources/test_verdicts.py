@@ -1,0 +1,112 @@
+"""`source check` and the synchroniser, which all other commands use, come to the same verdict about each listing."""
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.unit.sources.lines import LATER, ON
+from tests.unit.sources.scripted_source import ScriptedSource, SourceHarness
+
+from upload_tui.errors import ServiceError
+from upload_tui.sources import Inspection, Listing, inspect_source
+
+IDS = st.sampled_from("aabcde")
+STAGES = st.sampled_from(["initiated", "completed", "verified", "odd", 7])
+
+
+def upload(upload_id: str, **fields: Any) -> bytes:
+    return json.dumps({"id": upload_id, "name": "x", **fields}).encode()
+
+
+def nested(upload_id: str, levels: int, innermost: str = "") -> bytes:
+    return b'{"id": "%b", "name": "x", "z": %b}' % (
+        upload_id.encode(), (("[" * levels) + innermost + ("]" * levels)).encode(),
+    )  # fmt: skip
+
+
+UPLOADS = st.one_of(
+    st.builds(upload, IDS),
+    st.builds(lambda one, stage, on: upload(one, stage=stage, on=on), IDS, STAGES, st.sampled_from([ON, LATER, "?"])),
+    st.builds(nested, IDS, st.sampled_from([62, 63, 64, 65, 400]), st.sampled_from(["", "1", '"]]"', '{"size": 1}'])),
+    st.builds(lambda one: upload(one, secret="s3cret", size=2**70), IDS),
+)
+BROKEN = st.sampled_from(
+    [
+        b'{"id": "a"}',
+        b'{"name": "x"}',
+        b'{"id": "b", "na',
+        b"[]",
+        b"nonsense",
+        b'{"id": "c", "name": "x", "x": "\xff"}',
+        b'{"id": "d", "name": "x", "stage": "error", "stage": "verified"}',
+        b'{"id": "d", "name": "\\ud800", "stage": "error", "stage": "verified"}',
+        b'{"id": "e", "id": "f", "name": "x"}',
+        b'{"type": "end", "type": "upload", "id": "a", "name": "x"}',
+        None,
+    ]
+)
+OTHERS = st.sampled_from(
+    [
+        b"",
+        b'{"type": "progress", "percent": 5}',
+        b'{"type": 7}',
+        b'{"type": "error", "kind": "auth", "message": "who?"}',
+        b'{"type": "error", "kind": "config"}',
+        b'{"type": "error", "kind": "later", "message": 7}',
+        b'{"type": "error", "type": "error"}',
+    ]
+)
+ENDS = st.one_of(
+    st.builds(lambda number: b'{"type": "end", "uploads": %d}' % number, st.integers(0, 6)),
+    st.sampled_from([b'{"type": "end"}', b'{"type": "end", "uploads": "3"}', b'{"type": "end", "count": 3}']),
+)
+LISTINGS = st.sampled_from(
+    [Listing()] * 3 + [Listing(failure="exit code 1", stderr="no disk"), Listing(failure="no file", is_misconfigured=True)]
+)  # fmt: skip
+PRINTED = st.tuples(st.lists(UPLOADS | UPLOADS | UPLOADS | BROKEN | OTHERS | ENDS, max_size=7), LISTINGS)
+
+
+def verdict_of(inspection: Inspection) -> object:
+    """The error of a run, or what cannot be read."""
+    error = inspection.error
+    return inspection.tally.notice if error is None else (type(error), error.title, error.hint, error.exit_code)
+
+
+async def listed_verdict(harness: SourceHarness) -> object:
+    """The same of a round of the synchroniser."""
+    try:
+        await harness.synchroniser.sync()
+    except ServiceError as error:
+        return (type(error), error.title, error.hint, error.exit_code)
+    return harness.synchroniser.unreadable_notice.replace("not all uploads have been read yet", "")
+
+
+@given(st.lists(PRINTED, min_size=1, max_size=3), st.integers(1, 4), st.booleans())
+@settings(max_examples=150, deadline=None)
+@example([([upload("a"), b'{"type": "end", "uploads": 2}', upload("b")], Listing())], 1, False)
+@example([([b'{"type": "end", "uploads": 1}', upload("b"), upload("c")], Listing())], 3, False)
+@example([([nested("a", 64), upload("b", stage="completed")], Listing())], 3, False)
+@example([([upload("a"), b'{"type": "end", "uploads": 1}'], Listing()), ([upload("a")], Listing())], 3, False)
+def test_check_and_list_have_the_same_verdict(
+    printed: list[tuple[list[bytes | None], Listing]], batch_lines: int, has_new_sessions: bool
+) -> None:
+    """Whether a line is new, known from an earlier listing, or stored by an earlier session."""
+
+    async def check() -> None:
+        harness, inspected = SourceHarness(), ScriptedSource()
+        harness.source.batch_lines = batch_lines
+        had_end = False
+        for lines, listing in printed:
+            for source in (harness.source, inspected):
+                source.outputs.clear()
+                source.print_next(lines, listing)
+            if has_new_sessions:
+                harness.new_session()
+            inspection = await inspect_source(inspected, had_end=had_end)
+            assert await listed_verdict(harness) == verdict_of(inspection)
+            had_end |= inspection.tally.end is not None and inspection.error is None
+        harness.store.close()
+
+    asyncio.run(check())
