@@ -60,6 +60,7 @@ __all__ = [
     "ServerError",
     "ServiceError",
     "SettingsError",
+    "SourceAuthError",
     "SourceConfigError",
     "SourceError",
     "StorageError",
@@ -244,6 +245,10 @@ class SourceError(ServiceError):
     """The command of a source failed, or did not list everything; the next run may succeed."""
 
     is_transient = True
+
+
+class SourceAuthError(AuthError):
+    """The command of a source says that its own credentials are not accepted."""
 
 
 class SourceConfigError(SourceError):

@@ -644,6 +644,22 @@ def test_source_check_tells_what_breaks_the_contract_from_what_may_be_a_mistake(
     assert (checked.code, record["problems"], record["notes"]) == (3 if problems else 0, problems, notes)
 
 
+@pytest.mark.parametrize(
+    ("line", "problems"),
+    [
+        ({"kind": "transient"}, []),
+        ({"kind": "oops"}, ["line 1: in the error line, the kind 'oops' is unknown, which counts as transient"]),
+        ({}, ["line 1: in the error line, it has no kind, which counts as transient"]),
+    ],
+)
+def test_source_check_says_that_an_error_of_an_unknown_kind_is_transient(
+    here: Here, source: Source, line: Mapping[str, Any], problems: list[str]
+) -> None:
+    checked = here("source", "check", "--", *shlex.split(source({"type": "error", "message": "busy", **line})))
+    (record,) = checked.records
+    assert (checked.code, record["problems"], record["runs"][0]["error"]) == (3, problems, "partial: busy")
+
+
 def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, source: Source) -> None:
     odd = {"id": "d", "name": "d", "stage": "odd", "ended": True}
     listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, odd))

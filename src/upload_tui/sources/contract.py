@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeAlias
 from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
-from upload_tui.errors import AuthError, InvalidResponseError, ServiceError, SourceConfigError, SourceError
+from upload_tui.errors import InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
 from upload_tui.text import sanitize_line
 from upload_tui.wire import MAX_DEPTH, parse_body
 
@@ -92,10 +92,11 @@ class EndLine(Struct, frozen=True):
 
 
 class ErrorLine(Struct, frozen=True):
-    """The listing failed; an unknown kind is `transient`."""
+    """The listing failed; a kind that cannot be read is `transient`: `problem` is why."""
 
     kind: ErrorKind
     message: str
+    problem: str = ""
 
 
 class IgnoredLine(Struct, frozen=True):
@@ -147,7 +148,7 @@ def _line_of(value: Mapping[str, Any], repeated: Sequence[str]) -> Line:
     if kind == "end":
         return EndLine(None, f"in the end line, {problem}") if problem else _end_line(value)
     if kind == "error":
-        return _error_line({**value, "kind": ErrorKind.TRANSIENT} if problem else value)
+        return _error_line(value, problem)
     return IgnoredLine(quote(kind))
 
 
@@ -236,10 +237,13 @@ def _end_line(fields: Mapping[str, Any]) -> EndLine:
     return EndLine(count, f"the end line's number of uploads is {quote(value)}" if count is None else "")
 
 
-def _error_line(fields: Mapping[str, Any]) -> ErrorLine:
+def _error_line(fields: Mapping[str, Any], problem: str) -> ErrorLine:
     name, message = fields.get("kind"), fields.get("message")
-    kind = next((kind for kind in ErrorKind if kind == name), ErrorKind.TRANSIENT)
-    return ErrorLine(kind, message if isinstance(message, str) else "")
+    kind = None if problem else next((kind for kind in ErrorKind if kind == name), None)
+    if kind is None:
+        reason = problem or ("it has no kind" if name is None else f"the kind {quote(name)} is unknown")
+        problem = f"in the error line, {reason}, which counts as {ErrorKind.TRANSIENT}"
+    return ErrorLine(kind or ErrorKind.TRANSIENT, message if isinstance(message, str) else "", problem)
 
 
 def read_number(value: object) -> int | None:
@@ -326,7 +330,9 @@ def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:
     message = f": {sanitize_line(error.message)}" if error.message.strip() else stderr
     match error.kind:
         case ErrorKind.AUTH:
-            return AuthError(f"the source is not allowed to list{message}", "Renew the credentials of its command.")
+            return SourceAuthError(
+                f"the source is not allowed to list{message}", "Renew the credentials of its command."
+            )
         case ErrorKind.CONFIG:
             return SourceConfigError(f"the source is not configured{message}", "Correct the settings of its command.")
         case ErrorKind.TRANSIENT:

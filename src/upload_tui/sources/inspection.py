@@ -104,6 +104,8 @@ class Inspection(Struct):
                     self.add_problem(f"line {number:,}: {self.tally.end.problem}")
             case ErrorLine():
                 self.tally.error = self.tally.error or found
+                if found.problem:
+                    self.add_problem(f"line {number:,}: {found.problem}")
             case IgnoredLine():
                 self.unknown_types.update({found.type} - {""})
 

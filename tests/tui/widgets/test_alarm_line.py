@@ -522,7 +522,7 @@ def test_a_url_that_is_left_out_or_shortened_takes_no_parenthesis_with_it(
         (ConnectionState.NOT_ALLOWED, "Token rejected (401): https://example.org/api", " · 401"),
         (ConnectionState.DENIED, "Access denied (403: No): https://example.org/api/v1", " · 403: No"),
         (ConnectionState.DENIED, "Access denied: https://example.org/api/v1", ""),
-        (ConnectionState.NOT_ALLOWED, "the source is not allowed to list", " · the source is not allowed to list"),
+        (ConnectionState.DENIED, "the source is not allowed to list", " · the source is not allowed to list"),
         (ConnectionState.OFFLINE, "Offline for maintenance", " · Offline for maintenance"),
     ],
 )

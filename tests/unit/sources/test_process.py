@@ -9,7 +9,7 @@ from unittest.mock import ANY
 import psutil
 import pytest
 
-from upload_tui.errors import AuthError, SourceConfigError, SourceError
+from upload_tui.errors import SourceAuthError, SourceConfigError, SourceError
 from upload_tui.sources import (
     MAX_LINE_BYTES,
     CommandSource,
@@ -223,7 +223,7 @@ async def test_the_time_that_recording_takes_is_not_the_commands() -> None:
         (Listing(failure="exit code 3", stderr="one\n\x1b[2Jtwo\n"), None, "", SourceError, "partial: exit code 3: ␛[2Jtwo"),
         (Listing(), None, "2 of 3 uploads were listed", SourceError, "partial: 2 of 3 uploads were listed"),
         (Listing(failure="x cannot be run: y", is_misconfigured=True), None, "", SourceConfigError, "x cannot be run: y"),
-        (Listing(), ErrorLine(ErrorKind.AUTH, "expired"), "", AuthError, "the source is not allowed to list: expired"),
+        (Listing(), ErrorLine(ErrorKind.AUTH, "expired"), "", SourceAuthError, "the source is not allowed to list: expired"),
         (Listing(), ErrorLine(ErrorKind.CONFIG, ""), "", SourceConfigError, "the source is not configured"),
         (Listing(failure="exit code 1", stderr="why\n"), ErrorLine(ErrorKind.TRANSIENT, ""), "", SourceError,
          "partial: why"),

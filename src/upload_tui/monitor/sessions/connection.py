@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.errors import AuthError, BusyStorageError, ServiceError, ThrottledError
+from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceAuthError, ThrottledError
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.text import age_text
 
@@ -192,7 +192,10 @@ class ConnectionTracker:
         if self._is_paused:  # the single round of a refresh during a pause
             self._enter(ConnectionState.PAUSED, reason=error.title, hint=error.hint)
         elif isinstance(error, AuthError):
-            state = ConnectionState.DENIED if error.status == _FORBIDDEN else ConnectionState.NOT_ALLOWED
+            is_denied = error.status == _FORBIDDEN or isinstance(
+                error, SourceAuthError
+            )  # a source has no token of ours
+            state = ConnectionState.DENIED if is_denied else ConnectionState.NOT_ALLOWED
             self._enter(state, next_try_on=due, reason=error.title, hint=error.hint)
         elif self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title, hint=error.hint)

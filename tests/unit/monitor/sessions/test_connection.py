@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from upload_tui.errors import AuthError, ServerError, ThrottledError, UnreachableError
+from upload_tui.errors import AuthError, ServerError, SourceAuthError, ThrottledError, UnreachableError
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.testing import NOW, FrozenClock
@@ -71,10 +71,21 @@ def test_offline_begins_at_the_first_failure() -> None:
     assert tracker.current.since == NOW
 
 
-def test_rejected_credentials_are_a_state_at_once() -> None:
+@pytest.mark.parametrize(
+    ("error", "status", "state"),
+    [
+        (AuthError("rejected"), 401, ConnectionState.NOT_ALLOWED),
+        (AuthError("denied"), 403, ConnectionState.DENIED),
+        (AuthError("there is no other token"), None, ConnectionState.NOT_ALLOWED),
+        (SourceAuthError("a source has no token of ours"), None, ConnectionState.DENIED),
+    ],
+    ids=["401", "403", "no token", "source"],
+)
+def test_rejected_credentials_are_a_state_at_once(error: AuthError, status: int | None, state: ConnectionState) -> None:
+    error.status = status
     tracker = ConnectionTracker(FrozenClock(), lambda _: None)
-    tracker.failed(AuthError("401"))
-    assert tracker.current.state is ConnectionState.NOT_ALLOWED
+    tracker.failed(error)
+    assert tracker.current.state is state
 
 
 def test_the_notice_is_the_reason_while_the_connection_is_live() -> None:
