@@ -143,8 +143,8 @@ def contract_lines() -> Iterator[str]:
     for field in LINE_FIELDS:
         if not field.is_listed:
             yield f"  {field.name:<15} {field.meaning}"
-    yield "Other fields are kept for the raw response (J). Times are ISO 8601; one without an offset is UTC."
-    yield "The lines of `upload-tui list -o jsonl` are such lines as well."
+    yield "Other fields are kept for the raw response (J). Times are ISO 8601, no seconds since 1970;"
+    yield "one without an offset is UTC. The lines of `upload-tui list -o jsonl` are such lines as well."
     yield ""
     yield "Other lines:"
     yield '  {"type": "end", "uploads": N}    the listing is complete and has N uploads'

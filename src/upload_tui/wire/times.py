@@ -20,7 +20,7 @@ def format_time(on: datetime) -> str:
 def read_time(text: object) -> datetime | None:
     """Parse a time of the service, in UTC and with milliseconds; None if it is not a time. Never raises.
 
-    Reads ISO 8601 in the extended format (RFC 3339 in either case, any number of decimals). A time without an offset is UTC.
+    Reads ISO 8601 in the extended and the basic format, with any number of decimals. A time without an offset is UTC.
     """
     if not isinstance(text, str):
         return None
@@ -47,7 +47,7 @@ def read_ms(text: Any) -> int | None:
 
 
 def _parse(text: str) -> datetime:
-    # Python also reads the basic format, which numbers of milliseconds since 1970 can look like.
-    if text[4:8:3] != "--":
+    # Python also reads weeks, and any sign before the time of the basic format: numbers since 1970 can look like it.
+    if text[4:8:3] != "--" and not (text[:8].isdigit() and text[8:9] in {"T", "t", " "}):
         raise ValueError(text)
     return datetime.fromisoformat(text)
