@@ -272,7 +272,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
     """Makes a command of a script. Its second run interrupts its parent, this process: a command that goes on is ended."""
     monkeypatch.setenv("UPLOAD_TUI_REFRESH", "0.05")
     functions = """
-upload() { printf '{"id": "%s", "name": "x", "project": "P", "stage": "completed"}\\n' "$1"; }
+upload() { printf '{"id": "%s", "name": "x", "project": "P", "stage": "%s"}\\n' "$1" "${2:-completed}"; }
 problem() { printf '{"type": "error", "kind": "%s", "message": "%s"}\\n' "$1" "$2"; }
 if [ -n "$2" ]; then if [ -e "$2" ]; then kill -INT $PPID; else touch "$2"; fi; fi
 """
@@ -343,6 +343,23 @@ if [ $(wc -l < {runs}) -gt 2 ]; then {script}; fi"""
     ended = here(*line.format(recording=recording).split(), "--command", failing(script))
     assert (ended.code, problem in ended.err) == (code, True), ended
     assert recording.exists() == line.startswith("record")
+
+
+@pytest.mark.parametrize("failure", ["is not allowed", "is not configured"])
+@pytest.mark.parametrize("line", ["tail", "tail --count 90", "tail a b"])
+def test_tail_prints_what_was_read_before_a_refusal(
+    here: Here, failing: Callable[[str], str], tmp_path: Path, line: str, failure: str
+) -> None:
+    refusal, code, problem = FAILURES[failure]
+    runs = shlex.quote(str(tmp_path / "runs"))
+    script = f"""echo >> {runs}
+if [ $(wc -l < {runs}) -lt 2 ]; then upload a initiated; upload b initiated; else upload a; upload b verified; {refusal}; fi"""
+    ended = here(*line.split(), "--command", failing(script))
+    assert (ended.code, problem in ended.err) == (code, True), ended
+    assert [(one["upload"]["id"], one["to"]) for one in ended.records if one["kind"] == "stage"][-2:] == [
+        ("a", "completed"),
+        ("b", "verified"),
+    ]
 
 
 @pytest.mark.parametrize("failure", ["is not allowed", "is not configured"])

@@ -21,7 +21,7 @@ from upload_tui.cli.support.service import (
     trouble_limits,
 )
 from upload_tui.cli.support.tables import change_columns
-from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE
+from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
@@ -246,7 +246,11 @@ class _Follower(Struct):
         """Follow the uploads until each has ended, or until enough lines are printed."""
         interval, retries = 1.0, Retries()
         while True:
-            ended = await self.waiter.poll()
+            try:
+                ended = await self.waiter.poll()
+            except ServiceError:
+                self._print_changes()  # what was read before
+                raise
             retries.report(self.waiter.last_error)
             has_changed = bool(self.changes)
             self._print_changes()
