@@ -677,6 +677,17 @@ def test_source_check_says_that_an_error_of_an_unknown_kind_is_transient(
     assert (checked.code, record["problems"], record["runs"][0]["error"]) == (3, problems, "partial: busy")
 
 
+def test_source_check_says_that_a_project_has_two_names(here: Here, source: Source) -> None:
+    projects = [{"id": 1, "name": "A"}, "1", {"id": "1", "name": "B"}, {"id": "1"}, {"id": "1", "name": "B"}]
+    lines = [{"id": f"u{number}", "name": "x", "project": one} for number, one in enumerate(projects)]
+    checked = here("source", "check", "--", *shlex.split(source(*lines)))
+    (record,) = checked.records
+    assert (checked.code, record["problems"]) == (3, ["line 3: project '1' is named 'B', and 'A' before"])
+    listed = here("list", "--command", source(*lines)).records
+    assert {one["project"]["name"] for one in listed} == {"B"}
+    assert [one["name"] for one in here("projects", "--command", source(*lines)).records] == ["B"]
+
+
 def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, source: Source) -> None:
     odd = {"id": "d", "name": "d", "stage": "odd", "ended": True}
     listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, odd))

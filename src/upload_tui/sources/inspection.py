@@ -23,7 +23,7 @@ from upload_tui.sources.contract import (
 )
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
-from upload_tui.sources.uploads import parse_upload
+from upload_tui.sources.uploads import parse_upload, read_project
 from upload_tui.status import AnomalyName
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
@@ -40,6 +40,7 @@ class Inspection(Struct):
         problems: sentences about lines that break the contract, the first ones; `problem_count` is their number.
         field_counts: how many uploads have each field with a value.
         own_states: states that are no stage, which the contract allows.
+        project_names: the last name of each project, by its id; one that just repeats the id is none.
         unknown_types: the types of lines that are ignored.
         hidden_url: a note on the first address of a page that is not kept; empty if there is none.
         after_end: a note on the first upload after the end line; empty if there is none.
@@ -52,6 +53,7 @@ class Inspection(Struct):
     problem_count: int = 0
     problems: list[str] = field(default_factory=list)
     field_counts: Counter[str] = field(default_factory=Counter)
+    project_names: dict[str, str] = field(default_factory=dict)
     unknown_types: set[str] = field(default_factory=set)
     own_states: set[str] = field(default_factory=set)
     hidden_url: str = ""
@@ -119,6 +121,7 @@ class Inspection(Struct):
         self.field_counts.update(
             name for name, value in line.fields.items() if value is not None and isinstance(name, str)
         )
+        self._add_project(number, line.fields.get("project"))
         page = line.fields.get("url")
         problem = page_problem(page) if isinstance(page, str) and page else ""
         if "secret" in problem:
@@ -138,6 +141,15 @@ class Inspection(Struct):
             is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and line.fields.get("anomalies")
             if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and is_own)):
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
+
+    def _add_project(self, number: int, value: object) -> None:
+        project_id, name = read_project(value, "") or ("", "")
+        known = self.project_names.setdefault(project_id, name) if name not in {"", project_id} else name
+        if known != name:
+            self.add_problem(
+                f"line {number:,}: project {quote(project_id)} is named {quote(name)}, and {quote(known)} before"
+            )
+            self.project_names[project_id] = name
 
 
 async def inspect_source(source: SnapshotSource, *, had_end: bool = False) -> Inspection:

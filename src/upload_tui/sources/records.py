@@ -63,6 +63,8 @@ def source_reading(
 def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None) -> Upload:
     """Parse stored raw JSON: of a source, or an upload resource of a service.
 
+    `project` is as it is known: a later line may have named it otherwise.
+
     Raises:
         InvalidResponseError: it is neither.
     """
@@ -76,6 +78,8 @@ def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None)
     seen = seen if isinstance(seen, dict) else dict[str, Any]()
     project_id = default if isinstance(default, str) else ""
     upload = parse_upload(line.fields, read_on=read_on, default_project=project_id, known=_seen_stages(seen))
+    if project is not None and project.id == upload.project_id:
+        upload = replace(upload, project_name=project.name)
     return _with_seen(upload, seen)
 
 

@@ -37,10 +37,12 @@ class PartitionTable:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._numbers: dict[object, int] = {}
+        self._names: dict[str, str] = {}
 
     def clear_cache(self) -> None:
-        """Forget the row numbers, after a rollback or when the database was replaced."""
+        """Forget the row numbers and names, after a rollback or when the database was replaced."""
         self._numbers.clear()
+        self._names.clear()
 
     def select(
         self,
@@ -88,14 +90,16 @@ class PartitionTable:
         return (project_id, name) in self._numbers or self._db.execute(sql, (project_id, name)).fetchone() is not None
 
     def name_project(self, project_id: str, name: str) -> int:
-        """The row number of a project, which is created if missing; a name that is not empty becomes its name."""
+        """The row number of a project, which is created if missing. Its name is the latest one that is neither empty nor its id."""
         key = (project_id, name)
-        if key not in self._numbers:
+        if key not in self._numbers or self._names.get(project_id, name) != name:
             sql = (
-                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) "
-                "DO UPDATE SET name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END RETURNING project"
+                "INSERT INTO projects (id, name) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = "
+                "iif(excluded.name = '' OR (excluded.name = id AND name <> ''), name, excluded.name) RETURNING project"
             )
             self._numbers[key] = self._db.execute(sql, key).fetchone()[0]
+            if name not in {"", project_id}:
+                self._names[project_id] = name
         return self._numbers[key]
 
     def set_gone(self, upload_id: str, *, is_gone: bool) -> None:

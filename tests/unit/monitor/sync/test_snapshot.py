@@ -5,6 +5,7 @@ import json
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from tests.unit.cli.virtual_program import virtual_time
 from tests.unit.sources.lines import LATER, ON
-from tests.unit.sources.scripted_source import SourceHarness, lines_of
+from tests.unit.sources.scripted_source import SERVICE, SourceHarness, lines_of
 
 from upload_tui.errors import AuthError, SourceError
-from upload_tui.monitor import Query, StageReached, Store, upload_record
+from upload_tui.monitor import ProjectRef, Query, StageReached, Store, StorePicture, upload_record
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
@@ -314,6 +315,25 @@ async def test_a_project_that_a_whole_listing_lacks_is_missing_also_if_its_uploa
         harness.new_session(projects)
     await harness.print(left, END % len(left))
     assert [*harness.synchroniser.missing_projects()] == missing
+
+
+PROJECTS = {"A": {"id": "1", "name": "A"}, "B": {"id": "1", "name": "B"}, "id": {"id": "1"}, "text": "1"}
+
+
+@pytest.mark.parametrize(
+    "names", [*permutations(["A", "B", "text"]), ("A", "B", "A"), ("B", "id", "id"), ("A", "A", "B")]
+)
+async def test_a_project_with_two_names_has_the_latest_everywhere(names: tuple[str, ...]) -> None:
+    harness = SourceHarness()
+    uploads = {f"u{number}": {"project": PROJECTS[name]} for number, name in enumerate(names)}
+    await harness.print({"u0": {"project": PROJECTS["B"]}})
+    await harness.print(uploads)
+    name = [one for one in names if one in {"A", "B"}][-1]
+    for picture in (harness.picture, StorePicture(harness.store, harness.clock, SERVICE)):
+        details = [detail for one in uploads if (detail := picture.detail(one)) is not None]
+        assert {detail.upload.project_name for detail in details} == {name}
+        assert {row.project_name for row in picture.window(Query(), 0, 9).rows} == {name}
+    assert harness.synchroniser.scope.projects == [ProjectRef("1", name)]
 
 
 async def test_only_uploads_of_the_watched_projects_are_kept() -> None:
