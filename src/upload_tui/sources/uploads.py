@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -26,6 +26,8 @@ from upload_tui.status import (
 from upload_tui.wire import Chunk, Upload, read_status, read_time
 
 __all__ = ["parse_upload", "read_project"]
+
+Value = TypeVar("Value", int, datetime)
 
 _MAX_ANOMALIES = 20
 _MAX_STATE_CHARACTERS = 60
@@ -75,7 +77,7 @@ class _UploadParser:
         project_id, project_name = self._project(default_project)
         timeline = _with_bounds(_with_state_time(self._timeline(), read_on), read_on)
         chunks, count, received = self._chunks()
-        size = self._count("size_bytes" if fields.get("size") is None else "size")
+        size = self._either("size", self._count("size"), "size_bytes", self._count("size_bytes"))
         upload = Upload(
             id=read_identifier(fields["id"]),
             project_id=project_id,
@@ -116,6 +118,14 @@ class _UploadParser:
             self._unreadable(key, value)
         return number
 
+    def _either(self, key: str, value: Value | None, other_key: str, other: Value | None) -> Value | None:
+        """The value of a field, else that of another one that means the same."""
+        if value is not None and other is not None and value != other and len(self._anomalies) < _MAX_ANOMALIES:
+            self._anomalies.append(
+                Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} and {other_key} differ, and {key} counts")
+            )
+        return other if value is None else value
+
     def _flag(self, key: str) -> bool:
         value = self._fields.get(key)
         if value is not None and not isinstance(value, bool):
@@ -147,7 +157,8 @@ class _UploadParser:
             return tuple(sorted(found, key=lambda chunk: chunk.number)), None, None
         if isinstance(value, dict):
             size = self._count("size_bytes", value)
-            return None, self._count("count", value), received if size is None else size
+            received = self._either("chunks.size_bytes", size, "received_bytes", received)
+            return None, self._count("count", value), received
         if value is not None:
             self._unreadable("chunks", value)
         return None, None, received
@@ -156,10 +167,10 @@ class _UploadParser:
         if not isinstance(entry, dict):
             self._unreadable("a chunk", entry)
             return None
-        size_key = "size_bytes" if "size_bytes" in entry else "size"
-        number, size = self._count("number", entry), self._count(size_key, entry)
+        sizes = self._count("size", entry), self._count("size_bytes", entry)
+        number, size = self._count("number", entry), self._either("size", sizes[0], "size_bytes", sizes[1])
         if number is None or size is None:
-            if entry.get("number") is None or entry.get(size_key) is None:
+            if entry.get("number") is None or entry.get("size", entry.get("size_bytes")) is None:
                 self._unreadable("a chunk", entry)
             return None
         if number < 1:
@@ -228,7 +239,8 @@ class _UploadParser:
 
     def _with_stage(self, timeline: Timeline, name: str) -> Timeline:
         """Add the field `stage` with its time, if nothing else says when it began."""
-        on = self._time(self._fields, "stage_since" if self._fields.get("on") is None else "on")
+        times = self._time(self._fields, "on"), self._time(self._fields, "stage_since")
+        on = self._either("on", times[0], "stage_since", times[1])
         stage = _stage(name)
         if stage is None:
             if self._fields.get("timeline") is None:  # a state that `upload-tui list` prints is an anomaly already
@@ -294,7 +306,7 @@ def _inspect(upload: Upload) -> tuple[Anomaly, ...]:
     if ABILITIES[Origin.SOURCE][Ability.STAGE_HISTORY] is Support.NEVER:
         found = tuple(anomaly for anomaly in found if anomaly.name not in _MISSING_STAGES)
     if upload.size_bytes is not None and upload.chunk_bytes > upload.size_bytes:
-        detail = f"more bytes have arrived than its size of {upload.size_bytes}"  # without their number: it may grow
+        detail = f"more bytes have arrived than its size of {upload.size_bytes:,}"  # without their number: it may grow
         found = (*found, Anomaly(AnomalyName.RECEIVED_TOO_MUCH, detail))
     if not (upload.has_final_chunks and upload.has_received_bytes):
         return found
@@ -305,11 +317,11 @@ def _inspect(upload: Upload) -> tuple[Anomaly, ...]:
 
 
 def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> Iterator[Anomaly]:
-    """The anomalies that the line itself lists, as `upload-tui list` prints them."""
-    entries = fields.get("anomalies")
+    """The anomalies that the line itself lists, as `upload-tui list` prints them; earlier versions wrote numbers without commas."""
+    entries, known = fields.get("anomalies"), {(one.name, one.detail.replace(",", "")) for one in found}
     for entry in entries if isinstance(entries, list) else ():
         name, detail = (entry.get("name"), entry.get("detail")) if isinstance(entry, dict) else (None, None)
-        if isinstance(name, str) and name in set(AnomalyName) and isinstance(detail, str):
-            anomaly = Anomaly(AnomalyName(name), detail)
-            if anomaly not in found:
-                yield anomaly
+        if not (isinstance(name, str) and name in set(AnomalyName) and isinstance(detail, str)):
+            continue
+        if (name, detail.replace(",", "")) not in known:
+            yield Anomaly(AnomalyName(name), detail)

