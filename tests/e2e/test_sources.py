@@ -82,6 +82,16 @@ def test_list_prints_what_the_source_said_and_null_for_the_rest(here: Here, sour
     }
 
 
+@pytest.mark.parametrize(
+    "fields", [{"stage": "completed", "on": "2999-01-01T00:00:00Z"}, {"initiated_on": "2999-01-01T00:00:00Z"}]
+)
+def test_the_age_of_a_time_in_the_future_is_unknown(here: Here, source: Source, fields: Mapping[str, Any]) -> None:
+    listed = here("list", "-o", "table", "--command", source({"id": "a", "name": "a", **fields})).out
+    row = listed.splitlines()[1]
+    assert re.search(r"2999-01-01 \d\d:\d\d:\d\d +\? ", row), row
+    assert "time in future" in row
+
+
 @pytest.mark.parametrize(("arguments", "read"), [(["--limit", "1"], 1), ([], 3), (["--since", "2000-01-01"], 3)])
 def test_list_reads_each_upload_that_it_prints_once(
     here: Here, source: Source, monkeypatch: pytest.MonkeyPatch, arguments: list[str], read: int

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.status import Certainty, Event
+from upload_tui.status import FUTURE_TOLERANCE, Certainty, Event
 
 __all__ = [
     "MOMENT_EXAMPLES",
@@ -70,7 +70,12 @@ _SIZE = lazy_pattern(r"(?P<amount>\d{1,18}(?:\.\d{1,6})?)(?:(?P<prefix>[kmgtpe])
 
 
 def age_text(seconds: float) -> str:
-    """An age: `8s`, `4m 05s`, `43m`, `3h 12m`, `12d 4h`, `412d`; from ten minutes on without seconds."""
+    """An age: `8s`, `4m 05s`, `43m`, `3h 12m`, `12d 4h`, `412d`; from ten minutes on without seconds.
+
+    `?` for that of a time in the future, beyond what clocks may differ: it says nothing about the age.
+    """
+    if seconds < -FUTURE_TOLERANCE.total_seconds():
+        return "?"
     return f"{int(seconds) // _MINUTE}m" if _TEN_MINUTES <= seconds < _HOUR else span_text(seconds)
 
 

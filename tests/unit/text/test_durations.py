@@ -12,7 +12,9 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        pytest.param(-5, "0s", id="future"),
+        pytest.param(-5, "0s", id="clocks that differ"),
+        pytest.param(-5.1, "?", id="future"),
+        pytest.param(-1e9, "?", id="far future"),
         pytest.param(8.9, "8s", id="seconds"),
         pytest.param(245, "4m 05s", id="minutes"),
         pytest.param(599.9, "9m 59s", id="just below ten minutes"),

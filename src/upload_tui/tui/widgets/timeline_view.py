@@ -275,7 +275,7 @@ class _Painter(Struct, frozen=True):
         if attempts.next_on is None:
             note = "the worker has given up"
         else:
-            note = f"next in about {age_text((attempts.next_on - self.now).total_seconds())}"
+            note = f"next in about {age_text(max((attempts.next_on - self.now).total_seconds(), 0))}"
         yield Content.styled(f"{glyphs.rail} retries {signs} {note}", _QUIET)
 
     def anomalies(self) -> Iterator[Content]:
@@ -323,7 +323,7 @@ def _acknowledgement_text(given: Acknowledgement | None, now: datetime) -> str:
     """That what is wrong is acknowledged, with the note and the time left; empty if it is not."""
     if given is None:
         return ""
-    left = f", {age_text((given.until - now).total_seconds())} left" if given.until else ""
+    left = f", {age_text(max((given.until - now).total_seconds(), 0))} left" if given.until else ""
     return sanitize(f"acknowledged{left}{f': {given.note}' if given.note else ''}")
 
 
