@@ -204,11 +204,10 @@ class StorePicture:
         stored = self._store.get(upload_id)
         if stored is None:
             return None
-        from upload_tui.sources import shown_raw
-
         found = next(self._details([stored]))
-        entry = shown_raw(self._store.raw_json.entries([stored.number]).get(stored.number))
-        return None if found is None else replace(found, raw=json.dumps(entry, indent=2, ensure_ascii=False))
+        raw = _raw_text(self._store.raw_json.entries([stored.number]).get(stored.number))
+        gone_on = self._store.change_log.gone_on(stored.id, stored.project_id) if stored.is_gone else None
+        return None if found is None else replace(found, raw=raw, gone_on=gone_on)
 
     def details(self, query: Query) -> Iterator[Detail]:
         """All of a query's result, without raw JSON: each upload once, also if the store changes meanwhile."""
@@ -301,6 +300,13 @@ class StorePicture:
             trouble = _trouble(stored, lateness, failed_since, is_acknowledged=given is not None)
             row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
             yield replace(row, acknowledgement=given, is_least_age=stored.is_least_age, anomaly=stored.anomaly)
+
+
+def _raw_text(entry: Any) -> str:
+    """The raw response of an upload as text."""
+    from upload_tui.sources import shown_raw
+
+    return json.dumps(shown_raw(entry), indent=2, ensure_ascii=False)
 
 
 def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:

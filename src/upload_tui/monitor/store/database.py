@@ -10,6 +10,7 @@ Entries are appended in the transaction that stores the changed upload.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +264,12 @@ class ChangeLog:
             (since, self._writer, project_id),
         )
         return [_DECODERS[kind].decode(change) for kind, change in rows if kind in _DECODERS], last
+
+    def gone_on(self, upload_id: str, project_id: str) -> datetime | None:
+        """When an upload was last found to be no longer listed, by any process; None if the log does not have it."""
+        rows = self._db.execute(
+            "SELECT change FROM change_log WHERE kind = ? AND project_id = ? AND instr(change, ?) ORDER BY number DESC",
+            (UploadGone.__name__, project_id, encode(upload_id).decode()),
+        )
+        found = (_DECODERS[UploadGone.__name__].decode(change) for (change,) in rows)
+        return next((change.at for change in found if change.upload.id == upload_id), None)

@@ -156,9 +156,9 @@ class SessionScreen(CopyScreen):
         self.now = now
 
     def read_detail(self, key: UploadKey | None) -> Detail | None:
-        """An upload as it is now, and since when it is gone if that was seen in this session; None if it is not known."""
+        """An upload as it is now; since when it is gone was seen in this session if it is not stored. None if it is not known."""
         detail = None if key is None else self._session.picture.detail(*key)
-        if detail is None or not detail.row.is_gone:
+        if detail is None or not detail.row.is_gone or detail.gone_on is not None:
             return detail
         changes = reversed(self._session.changes.history(_MAX_CHANGES))
         of_upload = (one for one in changes if isinstance(one, UploadGone) and one.upload.key == detail.row.key)

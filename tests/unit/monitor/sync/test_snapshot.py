@@ -466,6 +466,37 @@ async def test_a_second_session_begins_with_what_the_first_knew(tmp_path: Path) 
     second.store.close()
 
 
+async def test_a_later_session_knows_since_when_an_upload_is_gone(tmp_path: Path) -> None:
+    """Also of one that was listed again and is gone again, and beside one whose id its id contains."""
+
+    def gone_on(harness: SourceHarness, upload_id: str) -> datetime | None:
+        detail = harness.picture.detail(upload_id)
+        assert detail is not None
+        return detail.gone_on
+
+    ids = ['"', "a", '"a"', "A\\"]
+    clock = FrozenClock()
+    harness = SourceHarness(store=Store(tmp_path / "store.db"), clock=clock)
+    await harness.print({one: {} for one in [*ids, "b"]})
+    for gone in ids:
+        clock.advance(60)
+        await harness.print({one: {} for one in [*ids, "b"] if one != gone})
+        assert (gone_on(harness, gone), gone_on(harness, "b")) == (clock.now(), None)
+        await harness.print({one: {} for one in [*ids, "b"]})
+        assert gone_on(harness, gone) is None
+    expected = {}
+    for number, gone in enumerate(ids, 1):
+        clock.advance(60)
+        await harness.print({one: {} for one in [*ids[number:], "b"]}, END % (len(ids) - number + 1))
+        expected[gone] = clock.now()
+    harness.store.close()
+    clock.advance(60)
+    second = SourceHarness(store=Store(tmp_path / "store.db"), clock=clock)
+    await second.print({"b": {}}, END % 1)
+    assert {one: gone_on(second, one) for one in ids} == expected
+    second.store.close()
+
+
 async def test_what_another_session_found_is_published_before_an_upload_that_is_gone_now(tmp_path: Path) -> None:
     first, second = (SourceHarness(store=Store(tmp_path / "store.db")) for _ in range(2))
     for harness in (first, second):
