@@ -134,11 +134,11 @@ class Database:
             BusyStorageError: another process is writing; within a transaction also that the database was replaced.
             StorageError: it failed and could not be replaced.
         """
-        try:
-            return self._run(sql, values)
-        except sqlite3.Error as error:
-            self.recover(error)
-        return self._run(sql, values)
+        while True:  # what replaces the database may fail as well; it is in memory in the end
+            try:
+                return self._run(sql, values)
+            except sqlite3.Error as error:
+                self.recover(error)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement for each of `rows`, within a transaction; raises as `execute` does."""
