@@ -55,7 +55,16 @@ class Checker(Protocol):
 
 def all_checkers(world: World) -> Sequence[Checker]:
     of_changes: Sequence[Checker] = [TrueStages(world), PublishedOnce(world), InOrder(), Scanned(world)]
-    return [Committed(), *of_changes, LiveIsCurrent(), OneTrouble(), Counted(world), Recordings(), Acknowledged()]
+    return [
+        Committed(),
+        *of_changes,
+        Progress(world),
+        LiveIsCurrent(),
+        OneTrouble(),
+        Counted(world),
+        Recordings(),
+        Acknowledged(),
+    ]
 
 
 def _rows(session: Session) -> Sequence[Row]:
@@ -109,32 +118,36 @@ class TrueStages:
 
 
 class PublishedOnce:
-    """Changes of an upload are in order, and none is repeated: not by one process, nor by the next one over its store."""
+    """Changes of an upload are in order, and none is repeated: not by one process, nor by the next one over its store.
+
+    Nor is an upload published as new that existed before the process was started and was shown, also if its store is lost
+    meanwhile. After that, one that was listed again is new.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._ranks: dict[tuple[int, str], Stage] = {}
-        self._present: set[tuple[int, int, str]] = set()
+        self._ranks: dict[tuple[object, ...], Stage] = {}
+        self._present: dict[tuple[int, int, str], bool] = {}
 
     def handle_change(self, watcher: Watcher, change: Change) -> None:
-        self._world.has_lost_store |= any(store.notice for store in watcher.stores)
         if isinstance(change, StageReached):
-            key = (watcher.number, change.upload.id)
-            before = self._ranks.get(key)
-            is_later = before is None or before.rank < change.after.rank
-            assert is_later or self._world.has_lost_store, (
-                f"{change.upload.name}: {change.after} is published after {before}"
-            )
-            self._ranks[key] = change.after
+            upload_id, file = change.upload.id, watcher.file_of(change.upload.service)
+            keys = [(watcher.number, watcher.starts, upload_id), (watcher.number, file, upload_id)]
+            for key in keys if file else keys[:1]:
+                before = self._ranks.get(key)
+                assert before is None or before.rank < change.after.rank, (
+                    f"{change.upload.name}: {change.after} is published after {before}"
+                )
+                self._ranks[key] = change.after
         elif isinstance(change, UploadSeen | UploadGone):
-            present = (watcher.number, watcher.starts, change.upload.id)
-            is_seen = isinstance(change, UploadSeen)
-            is_repeated = is_seen == (present in self._present) and (is_seen or present in self._present)
-            assert not is_repeated or self._world.has_lost_store, f"{change.upload.name} is published as seen twice"
-            if is_seen:
-                self._present.add(present)
-            else:
-                self._present.discard(present)
+            present, is_seen = (watcher.number, watcher.starts, change.upload.id), isinstance(change, UploadSeen)
+            is_repeated = is_seen and self._present.get(present, change.upload.id in watcher.known_before)
+            assert not is_repeated or self._is_listed_again(watcher, change), f"{change.upload.name} is seen again"
+            self._present[present] = is_seen
+
+    def _is_listed_again(self, watcher: Watcher, change: UploadSeen | UploadGone) -> bool:
+        lost_at = watcher.lost_at.get(change.upload.service, float("inf"))
+        return _known(self._world)[change.upload.id].listed_again >= lost_at
 
     def check(self, world: World) -> None:
         pass
@@ -255,6 +268,8 @@ class InOrder:
 class Scanned:
     """As soon as a session is live, it knows or counts as missing all that was listed since its watcher was started.
 
+    So it does, once all is read again, after its store was lost.
+
     A source may have printed a whole listing of nothing by accident. One whose listings all had unreadable lines does not count as
     live yet: until a listing has none, nothing that is new in it is published.
     """
@@ -267,13 +282,31 @@ class Scanned:
             sessions = zip(self._world.places(), watcher.stores, watcher.sessions.items(), strict=True)
             for place, store, (url, session) in sessions:
                 assert isinstance(session, LiveSession | SourceSession)
-                is_scanned = isinstance(session, LiveSession) or session.is_complete
+                is_known_whole = isinstance(session, LiveSession) and url not in watcher.lost_at
                 is_first = url not in watcher.first_shown and session.connection().is_live
-                if is_first and is_scanned and not store.notice:
-                    watcher.first_shown[url] = shown_uploads(session)
+                if is_first and (is_known_whole or session.is_complete):
                     listed = [one.id for one in place.uploads if one.stage_at(watcher.began) is not None]
+                    watcher.first_shown[url] = first = shown_uploads(session)
+                    doubtful = place.was_unreadable if isinstance(place, Host) else ()
+                    watcher.known_before |= {one for one in listed if one in first and not first[one][1]} - {*doubtful}
                     missing = {*listed} - store.known(listed) if isinstance(place, Host) else None
                     assert not missing or not session.is_complete, f"live without {missing}"
+
+    def check(self, world: World) -> None:
+        pass
+
+
+class Progress:
+    """A full scan reports no more uploads read than the service has answered, nor more than it counts."""
+
+    def __init__(self, world: World) -> None:
+        self._source = world.source
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        if isinstance(change, SyncProgressed):
+            assert change.total is None or change.done <= change.total, change
+            printed = len(self._source.all_uploads()) if self._source is not None else 0
+            assert change.done <= max(printed, *watcher.answered_rows.values(), 0), change
 
     def check(self, world: World) -> None:
         pass
@@ -423,20 +456,19 @@ def _listed(place: Host | SourceHost) -> Mapping[str, Stage]:
 
 def check_whole(world: World, watcher: Watcher) -> None:
     """Check that the picture equals the services, and that the last stage of each upload was published if an earlier one was."""
+    watcher.note_losses()
     published = {change.upload.id: change.after for change in watcher.changes if isinstance(change, StageReached)}
-    world.has_lost_store |= any(store.notice for store in watcher.stores)
     for place, session in zip(world.places(), watcher.sessions.values(), strict=True):
         if not place.is_broken:
             shown, listed = _shown(session), _listed(place)
             assert shown == listed, {key: (shown.get(key), listed.get(key)) for key in shown.keys() ^ listed.keys()}
             assert _is_complete(session), "uploads are counted as missing, but none is"
-            for upload in () if world.has_lost_store else place.uploads:
+            for upload in place.uploads:
                 last = published.get(upload.id, upload.stage)
                 assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"
-    if not world.has_lost_store:
-        for place, (url, session) in zip(world.places(), watcher.sessions.items(), strict=True):
-            if url in watcher.first_shown and not place.is_broken:
-                _check_published(watcher, watcher.first_shown[url], shown_uploads(session))
+    for place, (url, session) in zip(world.places(), watcher.sessions.items(), strict=True):
+        if url in watcher.first_shown and not place.is_broken:
+            _check_published(watcher, watcher.first_shown[url], shown_uploads(session))
 
 
 def _check_published(
@@ -446,7 +478,6 @@ def _check_published(
     published = {
         (change.upload.id, change.after if isinstance(change, StageReached) else type(change))
         for change in watcher.changes
-        if isinstance(change, UploadChange)
     }
     for upload_id, (stage, is_gone) in shown.items():
         before, was_gone = first.get(upload_id, (None, True))

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTE
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
-__all__ = ["EVENTS", "Event", "Simulation", "draw_events", "draw_options"]
+__all__ = ["ACTIONS", "Event", "Simulation", "draw_events", "draw_options"]
 
 
 class Event(Struct, frozen=True):
@@ -240,7 +240,7 @@ def _delete_stores(simulation: Simulation) -> None:
     world = simulation.world
     for watcher in world.watchers:
         simulation.loop.run_until_complete(watcher.kill())
-    world.has_lost_store = True
+    world.deletions += 1
     for name in [str(host.number) for host in world.hosts] + ["source"]:
         for file in world.folder.glob(f"{name}.db*"):
             file.unlink()
@@ -267,6 +267,44 @@ def _scan_anew(simulation: Simulation, rng: Random) -> None:
     _delete_stores(simulation)
     for host in simulation.world.hosts:
         host.restless = rng.randrange(1, 20)
+
+
+def _exchange(simulation: Simulation, rng: Random) -> None:
+    """As many uploads arrive as are deleted while pages are read, often all of them."""
+    for _ in range(rng.choice((0, 10, 30))):
+        _place(simulation, rng).insert(rng)
+    if rng.random() < 0.7:
+        _delete_stores(simulation)
+    for host in simulation.world.hosts:
+        host.restless, host.is_exchanging = rng.randrange(4, 40), True
+
+
+def _lock(simulation: Simulation, rng: Random) -> None:
+    """Other processes lock the stores, which are new ones or not: a transaction cannot begin, or not be committed."""
+    if rng.random() < 0.5:
+        _delete_stores(simulation)
+    disk = simulation.world.disk
+    disk.failure, disk.only, disk.every = (
+        Failure("BUSY"),
+        rng.choice(("BEGIN", "COMMIT", "COMMIT")),
+        rng.choice((1, 2, 3)),
+    )
+    disk.end_later(simulation.loop, rng.choice((2.0, 5.0, 20.0)))
+
+
+def _die_after_commit(simulation: Simulation, rng: Random) -> None:
+    """A watcher is killed as soon as a transaction is committed that writes an upload, before it writes anything else."""
+    watcher, loop = _watcher(simulation, rng), simulation.loop
+
+    async def end() -> None:
+        await watcher.kill()
+        loop.call_later(rng.choice((0.0, 20.0)), watcher.start)
+
+    for place in simulation.world.places():
+        place.insert(rng)
+        place.advance(rng)
+    statements = rng.choice((1, 1, 2, 4))
+    simulation.world.disk.victim = Victim(watcher.connections, "INSERT INTO uploads", statements, end, is_after=True)
 
 
 def _claim_jobs(simulation: Simulation, rng: Random) -> None:
@@ -396,22 +434,35 @@ EVENTS: Mapping[str, tuple[Action, int]] = {
 }
 """Each event, and how often it happens by default in relation to others."""
 
-ADDED_EVENTS: Mapping[str, Action] = {
-    "fail chunks": _fail_chunks,
-    "fail some statements": _fail_some_statements,
-    "damage source": _damage_source,
-    "start fault": _start_fault,
-    "die": _die,
-}
-"""Events that are drawn after all others: a seed of before keeps its events and their numbers."""
+LATER_EVENTS: Sequence[tuple[Mapping[str, Action], Sequence[int]]] = (
+    (
+        {
+            "fail chunks": _fail_chunks,
+            "fail some statements": _fail_some_statements,
+            "damage source": _damage_source,
+            "start fault": _start_fault,
+            "die": _die,
+        },
+        (0, 0, 1, 3, 8),
+    ),
+    (
+        {
+            "list again": _list_again,
+            "scan anew": _scan_anew,
+            "claim jobs": _claim_jobs,
+            "record command": _run_record,
+        },
+        (0, 0, 0, 1, 2),
+    ),
+    ({"exchange": _exchange, "die after commit": _die_after_commit, "lock": _lock}, (0, 0, 1, 2)),
+)
+"""Events that are drawn after all others, and how often each may happen: a seed of before keeps its events and their numbers."""
 
-LAST_EVENTS: Mapping[str, Action] = {
-    "list again": _list_again,
-    "scan anew": _scan_anew,
-    "claim jobs": _claim_jobs,
-    "record command": _run_record,
+ACTIONS: Mapping[str, Action] = {
+    **{name: action for name, (action, _) in EVENTS.items()},
+    **{name: action for group, _ in LATER_EVENTS for name, action in group.items()},
 }
-"""Events that are drawn after those."""
+"""What happens at each event."""
 
 
 _SMALLEST_PAGE = 3
@@ -454,12 +505,10 @@ def draw_events(seed: int, options: Options) -> list[Event]:
     names: Any = rng.choices([*weights], [*weights.values()], k=options.event_count)
     embedded, source = options.has_embedded, options.has_source
     places = {"fail chunks": embedded, "start fault": embedded, "damage source": source, "claim jobs": embedded}
-    possible = [name for name in ADDED_EVENTS if places.get(name, True)]
-    added = [name for name in possible for _ in range(rng.choice((0, 0, 1, 3, 8)))]
-    times.extend(rng.uniform(0, options.minutes * 60) for _ in added)
-    last = [name for name in LAST_EVENTS if places.get(name, True) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-    times.extend(rng.uniform(0, options.minutes * 60) for _ in last)
-    names.extend((*added, *last))
+    for group, counts in LATER_EVENTS:
+        drawn = [name for name in group if places.get(name, True) for _ in range(rng.choice(counts))]
+        times.extend(rng.uniform(0, options.minutes * 60) for _ in drawn)
+        names.extend(drawn)
     events = [
         Event(number, at, name, f"{seed}/{number}") for number, (at, name) in enumerate(zip(times, names, strict=True))
     ]

@@ -18,7 +18,7 @@ import pytest
 from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole, is_whole
-from tests.simulation.events import ADDED_EVENTS, EVENTS, LAST_EVENTS, Event, Simulation, draw_events, draw_options
+from tests.simulation.events import ACTIONS, Event, Simulation, draw_events, draw_options
 from tests.simulation.faults import failing_files, failing_statements, is_killed
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
@@ -39,7 +39,6 @@ _MAX_PASSES = 4
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
-_ACTIONS = {**{name: action for name, (action, _) in EVENTS.items()}, **ADDED_EVENTS, **LAST_EVENTS}
 
 
 class Outcome(Struct):
@@ -125,7 +124,7 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
             _advance(world, loop, event.at, checkers, errors)
             world.trace.add(f"event {event.name}")
             outcome.kinds[event.name] += 1
-            _ACTIONS[event.name](simulation, Random(event.seed))
+            ACTIONS[event.name](simulation, Random(event.seed))
             asyncio.set_event_loop(loop)  # a command has removed it
         _advance(world, loop, world.options.minutes * 60, checkers, errors)
         _recover(world, loop, checkers, errors)
@@ -223,7 +222,7 @@ def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
         place.mode = "ok"
     for host in world.hosts:
         host.unreadable.clear()
-        host.restless = 0
+        host.restless, host.is_exchanging = 0, False
         host.is_broken = host.number == world.options.broken
         host.mode = "down" if host.is_broken else "ok"
     if world.embedded is not None:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -39,6 +40,7 @@ from upload_tui.monitor import (
     SourceSession,
     Store,
     SyncProgressed,
+    UploadChange,
     WatchedSource,
 )
 from upload_tui.monitor.store.store import Limits
@@ -184,6 +186,7 @@ class Host:
         was_unreadable: those that it could not at any time.
         skew_seconds: how far its clock is ahead.
         restless: how many of the next requests have something happen before their answer.
+        is_exchanging: whether that is an arrival and a deletion in turn, so that totals hardly show it.
     """
 
     def __init__(self, number: int, options: Options, trace: Trace, rng: Random) -> None:
@@ -195,6 +198,7 @@ class Host:
         self.was_unreadable: set[str] = set()
         self.skew_seconds = 0.0
         self.restless = 0
+        self.is_exchanging = False
         self.tokens = 0
         self.valid_token = ""
         self._options = options
@@ -272,7 +276,10 @@ class Host:
             rng.choice(verified).purged = _CLOCK.monotonic()
 
     def happen(self, rng: Random) -> None:
-        """One of these, at random."""
+        """One of these, at random; or in turn."""
+        if self.is_exchanging:
+            (self.delete if self.restless % 2 else self.insert)(rng)
+            return
         rng.choice((self.insert, self.insert, self.advance, self.advance, self.delete))(rng)
 
     # Answers
@@ -298,6 +305,7 @@ class Host:
         if self.restless:
             self.restless -= 1
             self.happen(self._rng)
+            self.is_exchanging &= self.restless > 0
         response = await self._failure(mode, request) or await self._respond(request)
         await asyncio.sleep(self._rng.uniform(0.005, 0.2))
         on = _CLOCK.now() + timedelta(seconds=self.skew_seconds)
@@ -413,6 +421,7 @@ class SourceHost:
         self._trace = trace
         self._rng = rng
         self._count = 0
+        self._was_empty = False
 
     @property
     def uploads(self) -> Sequence[SimulatedUpload]:
@@ -453,8 +462,9 @@ class SourceHost:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
         mode = self.mode  # `ok`, `cut`, `failed`, `damaged` or `empty`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
-        if mode == "empty":  # by accident, this time only
-            self.mode, lines = "ok", []
+        if mode == "empty":  # by accident, and never twice in a row: that would be the truth
+            self.mode, lines = "ok", lines if self._was_empty else []
+        self._was_empty = not lines
         if mode == "damaged" and lines:
             lines[self._rng.randrange(len(lines))] = b"\xff"
         cut = self._rng.randrange(len(lines) + 1) if mode in {"cut", "failed"} else len(lines)
@@ -525,6 +535,7 @@ class Victim:
         only: how the statements begin that count.
         statements: which one of them that is, from 1.
         kill: ends it, at the next step of the event loop; None to damage the file of that connection instead.
+        is_after: whether the transaction of that statement is still committed, and the next statement that writes is not executed.
     """
 
     def __init__(
@@ -533,11 +544,14 @@ class Victim:
         only: str,
         statements: int,
         kill: Callable[[], Coroutine[Any, Any, None]] | None,
+        *,
+        is_after: bool = False,
     ) -> None:
         self._connections = connections
         self._only = only
         self._left = statements
         self._kill = kill
+        self._is_after = is_after
         self._dead: Sequence[sqlite3.Connection] = ()
         self._killing: asyncio.Task[None] | None = None
 
@@ -546,7 +560,10 @@ class Victim:
         if sql and sql.startswith(self._only) and self._left and asyncio._get_running_loop() is not None:
             connections = self._connections()
             self._left -= any(one is connection for one in connections)
-            if not self._left:
+            if not self._left and self._is_after:
+                is_committed = self._only == "COMMIT"
+                self._only, self._left, self._is_after = "" if is_committed else "COMMIT", 1, not is_committed
+            elif not self._left:
                 self._dead = [connection] if self._kill is None else connections
                 self._killing = self._kill and asyncio.get_running_loop().create_task(self._kill())
         if any(one is connection for one in self._dead):
@@ -607,11 +624,17 @@ class Watcher:
         self._folder = folder
         self.number = number
         self.starts = 0
-        self.changes: list[Change] = []
-        """What it has published since it was started."""
-        self.first_shown: dict[str, dict[str, tuple[Stage, bool]]] = {}
-        """What each session showed as it was live for the first time since then."""
         self.began = 0.0
+        self.lost_at: dict[str, float] = {}
+        """When the store of a session was last replaced by an empty one since it was started, in seconds of virtual time."""
+        self.changes: list[UploadChange] = []
+        """What each session has published since then."""
+        self.first_shown: dict[str, dict[str, tuple[Stage, bool]]] = {}
+        """What each session showed as it was whole and live for the first time since then."""
+        self.known_before: set[str] = set()
+        """The ids of the uploads among that which were listed before the start."""
+        self.answered_rows = Counter[str]()
+        """How many rows of each project it was answered since then."""
         self.was_killed = False
         self.clients: dict[str, ServiceClient] = {}
         self.sessions: dict[str, Session] = {}
@@ -644,22 +667,44 @@ class Watcher:
     def _start(self) -> None:
         self.starts += 1
         self.began = _CLOCK.monotonic()
-        self.changes = []
-        self.first_shown = {}
+        self.lost_at, self.changes, self.first_shown = {}, [], {}
+        self._databases: dict[str, object] = {}
+        self.known_before.clear()
+        self.answered_rows.clear()
         self._world.trace.add(f"watcher {self.number} starts")
         self.sessions = {host.url: self._live(host) for host in self._world.hosts}
         if self._world.source is not None:
             store = self._store("source")
             watched = WatchedSource(self._world.source, "source:it", "it", frozenset())
             schedule = Schedule(5.0, 5.0, 5.0)
-            self.sessions["source"] = SourceSession(watched, store, _CLOCK, schedule=schedule)
+            self.sessions[watched.service] = SourceSession(watched, store, _CLOCK, schedule=schedule)
         self.combined = CombinedSession([*self.sessions.values()])
         self.combined.changes = ChangeBroadcaster(self._publish)
         self._task = asyncio.get_event_loop().create_task(self.combined.run())
 
     def _publish(self, change: Change) -> None:
-        self.changes.append(change)
+        self.note_losses()
+        # What was published before a loss may arrive after it.
+        if isinstance(change, UploadChange) and _CLOCK.monotonic() > self.lost_at.get(change.upload.service, -1.0):
+            self.changes.append(change)
         self._world.handle_change(self, change)
+
+    def note_losses(self) -> None:
+        """Forget what sessions have shown and published whose stores were replaced by empty ones."""
+        for service, store in zip(self.sessions, self.stores, strict=True):
+            current = store.db._current
+            if self._databases.setdefault(service, current) is current:
+                continue
+            self._databases[service] = current
+            if not current.is_copy:
+                self.lost_at[service] = _CLOCK.monotonic()
+                self.first_shown.pop(service, None)
+                self.changes = [change for change in self.changes if change.upload.service != service]
+
+    def file_of(self, service: str) -> object:
+        """What identifies the file that a session stores in; None if it is in memory."""
+        current = self.stores[[*self.sessions].index(service)].db._current
+        return current.file and (self._world.deletions, current.identity)
 
     def _store(self, name: str) -> Store:
         store = Store(self._folder / f"{name}.db", _CLOCK.monotonic, self._world.options.limits)
@@ -667,7 +712,13 @@ class Watcher:
         return store
 
     def _live(self, host: Host) -> LiveSession:
-        client = self.clients[host.url] = host.client()
+        async def answer(request: httpx.Request) -> httpx.Response:
+            response = await host.answer(request)
+            with suppress(ValueError):  # a proxy's page
+                self.answered_rows[request.url.path] += len(json.loads(response.content).get("results", ()))
+            return response
+
+        client = self.clients[host.url] = host.client(answer)
         return LiveSession(client, host.refs, self._store(str(host.number)), title=f"s{host.number}")
 
     async def record(self) -> None:
@@ -735,8 +786,8 @@ class World:
         self.source = SourceHost(self.trace, Random(f"{seed} source")) if options.has_source else None
         self.watchers = [Watcher(self, number, folder) for number in range(options.watchers)]
         self.recordings: list[Recorded] = []
-        self.has_lost_store = False
-        """Whether a store was replaced: what is in a new one may be published again, or not at all."""
+        self.deletions = 0
+        """How often the user has deleted the stores."""
         self.on_change: list[Callable[[Watcher, Change], None]] = []
         if options.has_embedded:
             from tests.simulation import embedded
