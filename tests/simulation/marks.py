@@ -49,7 +49,7 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "unreadable rows tried again": (fetcher.UnreadableRows, "next_to_retry", lambda _, rows: rows is not None),
     "upload found gone": (recorder.ChangeRecorder, "_mark_gone", _has_result),
     "upload marked stale": (recorder.ChangeRecorder, "_mark_stale", _has_result),
-    "changes of another process": (recorder.ChangeRecorder, "_changes_of_others", _has_result),
+    "changes of another process": (recorder.ChangeRecorder, "collect_changes_of_others", _has_result),
     "pending uploads planned by page": (pending_uploads, "plan_pages", _always),
     "difference of totals accepted": (reconciler.Reconciler, "accept_difference", _always),
     "offline": (connection.ConnectionTracker, "failed", _enters(ConnectionState.OFFLINE)),

@@ -230,7 +230,7 @@ class ChangeLog:
     """The change log of one store.
 
     Args:
-        db: the store's database; a log in memory stays empty, since no other process can read it.
+        db: the store's database; a log in memory is not appended to, since no other process can read it.
     """
 
     def __init__(self, db: Database) -> None:
@@ -257,7 +257,7 @@ class ChangeLog:
 
     def by_others(self, since: int, project_id: str) -> tuple[Sequence[UploadChange], int]:
         """A project's changes by other processes after entry number `since`, in order; and the number of the last entry."""
-        if self._db.file is None or (last := self.last_number()) == since:
+        if (last := self.last_number()) == since:
             return (), since
         rows = self._db.execute(
             "SELECT kind, change FROM change_log WHERE number > ? AND writer <> ? AND project_id = ? ORDER BY number",

@@ -111,22 +111,20 @@ class ChangeRecorder:
         """Record readings; return whether anything changed, and the ids to fetch again."""
         client = self._fetcher.client
         with self.transaction():
-            others = self._changes_of_others()
+            has_others = self.collect_changes_of_others()
             result = ingest(self._store, readings, client.root, now=client.clock.now(), earlier_ms=self._earlier_ms)
         self.note_read(*(reading.upload.read_on for reading in readings))
-        self._changes.extend((*others, *result.changes))
-        return bool(others) or result.changed_count > 0, result.possibly_outdated
+        self._changes.extend(result.changes)
+        return has_others or result.changed_count > 0, result.possibly_outdated
 
     def collect_changes_of_others(self) -> bool:
-        """Collect the changes that other processes found first; True if there are any."""
-        others = self._changes_of_others()
+        """Collect new changes of other processes, which come before those found here; True if there are any.
+
+        They are published also if the transaction in which they are read is rolled back.
+        """
+        others, self._last_seen_number = self._store.change_log.by_others(self._last_seen_number, self._project_id)
         self._changes.extend(others)
         return bool(others)
-
-    def _changes_of_others(self) -> Sequence[UploadChange]:
-        """Read new changes of other processes from the change log; they come before the changes found here."""
-        changes, self._last_seen_number = self._store.change_log.by_others(self._last_seen_number, self._project_id)
-        return changes
 
     async def refetch(self, upload_ids: Sequence[str]) -> bool:
         """Fetch uploads one by one, several at a time; True if anything changed."""

@@ -172,12 +172,11 @@ class SnapshotRecorder:
         readings = [self._reading(line) for line in self.changed_lines(lines)]
         with self._store.transaction():
             self._check_generation()
-            others = self._changes_of_others()
+            self._collect_changes_of_others()
             result = ingest(
                 self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
             )
-        self.has_changed |= bool(others) or result.changed_count > 0
-        self._changes.extend(others)
+        self.has_changed |= result.changed_count > 0
         if not is_silent:
             self._changes.extend(result.changes)
 
@@ -226,15 +225,14 @@ class SnapshotRecorder:
         before = None if stored is None else parse_stored(self._store.raw_json.raw(line.id), stored)
         return source_reading(line, before, read_on=self._clock.now(), default_project=self._watched.title)
 
-    def _changes_of_others(self) -> Sequence[UploadChange]:
-        """New changes of other processes, from the change log."""
-        found: list[UploadChange] = []
+    def _collect_changes_of_others(self) -> None:
+        """Collect new changes of other processes, which are published also if the present transaction is rolled back."""
         last = since = self._last_seen_number
         for project in self._scope.projects:
             changes, last = self._store.change_log.by_others(since, project.id)
-            found.extend(changes)
+            self._changes.extend(changes)
+            self.has_changed |= bool(changes)
         self._last_seen_number = last
-        return found
 
     async def ended_among(self, upload_ids: Collection[str]) -> set[str]:
         """Those of the uploads that their source has reported as ended."""
@@ -263,11 +261,11 @@ class SnapshotRecorder:
             await asyncio.sleep(_YIELD_SECONDS)
 
     def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadChange]:
-        """Mark uploads as gone; return what changed, after what other processes have found."""
+        """Mark uploads as gone; return what changed."""
         found: list[UploadGone] = []
         with self._store.transaction():
             self._check_generation()
-            others = self._changes_of_others()
+            self._collect_changes_of_others()
             for stored in map(self._store.get, upload_ids):
                 if stored is not None and not stored.is_gone:
                     ref = UploadRef(
@@ -278,7 +276,7 @@ class SnapshotRecorder:
             self._store.change_log.append(found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
-        return [*others, *found]
+        return found
 
     async def mark_unreadable(self, upload_ids: Collection[str]) -> None:
         """Mark known uploads whose lines cannot be read: what is stored may be old."""
@@ -304,7 +302,7 @@ class SnapshotRecorder:
 
     def finish_round(self, state: SyncState, *, is_whole: bool, is_scanned: bool) -> None:
         """Store that a listing has been read, and when, if it was whole; `is_scanned` if no line has an upload that is unknown."""
-        self._changes.extend(self._changes_of_others())
+        self._collect_changes_of_others()
         if not is_scanned:
             return
         now_ms = to_ms(self._clock.now())

@@ -1,0 +1,123 @@
+"""Two processes over one store publish the same changes, each once, whichever statement of one of them fails."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from tests.simulation.faults import Failure, Injector, failing_statements
+from tests.simulation.operations import IN_MEMORY
+from tests.unit.monitor.shifting_service import ShiftingService
+from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
+from upload_tui.errors import StorageError
+from upload_tui.monitor import Change, ProjectRef, Store, UploadChange
+from upload_tui.monitor.store.store import Limits
+from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
+from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.monitor.sync.synchroniser import Synchroniser
+from upload_tui.testing import FrozenClock
+from upload_tui.wire import StatusShape
+
+
+class _Process(Struct):
+    """One process: a round of its synchroniser, and what it has published."""
+
+    store: Store
+    sync: Callable[[], Awaitable[bool]]
+    published: list[Change]
+
+    @property
+    def changes(self) -> Counter[tuple[str, str, object]]:
+        changes = [change for change in self.published if isinstance(change, UploadChange)]
+        return Counter((type(one).__name__, one.upload.id, getattr(one, "after", None)) for one in changes)
+
+
+class _Service:
+    """A service whose pending uploads advance, and a synchroniser for each process."""
+
+    def __init__(self) -> None:
+        self._service = ShiftingService(1, StatusShape.A, largest_page=100, uploads=0)
+        for _ in range(3):
+            self._service.start_upload()
+
+    def process(self, store: Store) -> _Process:
+        client, published = self._service.client(), list[Change]()
+        synchroniser = Synchroniser(client, store, ProjectRef("p-1", "Genome"), published.append, lambda *_: None)
+        return _Process(store, synchroniser.sync, published)
+
+    def advance(self, number: int) -> None:
+        self._service.clock.seconds += 10
+        self._service.advance(self._service.uploads[number])
+        if number:
+            self._service.uploads.pop()
+        self._service.start_upload()
+
+
+class _Source:
+    """The same of a source."""
+
+    def __init__(self) -> None:
+        self._source, self._clock = ScriptedSource(), FrozenClock()
+        self._uploads: dict[str, Mapping[str, Any]] = {f"u-{number}": {"stage": "initiated"} for number in range(3)}
+        self._print()
+
+    def _print(self) -> None:
+        self._source.outputs.clear()
+        self._source.print_next(lines_of(self._uploads))
+
+    def process(self, store: Store) -> _Process:
+        watched, published = WatchedSource(self._source, SERVICE, "scripted", frozenset()), list[Change]()
+        synchroniser = SnapshotSynchroniser(watched, store, self._clock, published.append, lambda *_: None)
+        return _Process(store, synchroniser.sync, published)
+
+    def advance(self, number: int) -> None:
+        self._clock.advance(10)
+        self._uploads[f"u-{number}"] = {"stage": "completed"}
+        if number:
+            del self._uploads["u-2"]
+        self._uploads[f"new-{number}"] = {"stage": "initiated"}
+        self._print()
+
+
+async def _run(place: _Service | _Source, injector: Injector, file: Path, number: int) -> bool:
+    """Let statement `number` of the round of the second process fail; False if it has fewer."""
+    limits = Limits(busy_seconds=0.0)
+    first, second = (place.process(Store(file, limits=limits)) for _ in range(2))
+    for process in (first, second):
+        await process.sync()
+    place.advance(0)
+    await first.sync()
+    place.advance(1)
+    injector.count, injector.number = 0, number
+    with suppress(StorageError):
+        await second.sync()
+    injector.number = 0
+    for _ in range(2):
+        for process in (second, first):
+            await process.sync()
+    assert second.changes == first.changes, injector.failed_on
+    assert set(first.changes.values()) == {1}, first.changes
+    for process in (first, second):
+        process.store.close()
+    return injector.has_fired
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [_Service, _Source])
+@pytest.mark.parametrize(
+    "failure", [Failure("BUSY"), Failure("FULL", writes_only=True), Failure("IOERR", rolls_back=True)], ids=str
+)
+async def test_no_change_of_another_process_is_lost_or_repeated_whatever_fails(
+    place: type[_Service | _Source], failure: Failure
+) -> None:
+    for number in count(1):
+        with TemporaryDirectory(dir=IN_MEMORY) as folder, failing_statements(injector := Injector(failure, 0)):
+            if not await _run(place(), injector, Path(folder, "it.db"), number):
+                break
+    assert number > 5
