@@ -135,19 +135,23 @@ class PublishedOnce:
             keys = [(watcher.number, watcher.starts, upload_id), (watcher.number, file, upload_id)]
             for key in keys if file else keys[:1]:
                 before = self._ranks.get(key)
-                assert before is None or before.rank < change.after.rank, (
+                is_later = before is None or before.rank < change.after.rank
+                assert is_later or self._may_be_new(watcher, change), (
                     f"{change.upload.name}: {change.after} is published after {before}"
                 )
                 self._ranks[key] = change.after
         elif isinstance(change, UploadSeen | UploadGone):
             present, is_seen = (watcher.number, watcher.starts, change.upload.id), isinstance(change, UploadSeen)
             is_repeated = is_seen and self._present.get(present, change.upload.id in watcher.known_before)
-            assert not is_repeated or self._is_listed_again(watcher, change), f"{change.upload.name} is seen again"
+            assert not is_repeated or self._may_be_new(watcher, change), f"{change.upload.name} is seen again"
             self._present[present] = is_seen
 
-    def _is_listed_again(self, watcher: Watcher, change: UploadSeen | UploadGone) -> bool:
+    def _may_be_new(self, watcher: Watcher, change: UploadChange) -> bool:
+        """Whether it is new for a store that was lost: it was listed again since, or its source has printed nothing by accident."""
+        upload, source = _known(self._world)[change.upload.id], self._world.source
         lost_at = watcher.lost_at.get(change.upload.service, float("inf"))
-        return _known(self._world)[change.upload.id].listed_again >= lost_at
+        emptied_at = source.emptied_at if source is not None and upload in source.uploads else -1.0
+        return max(upload.listed_again, emptied_at) >= lost_at
 
     def check(self, world: World) -> None:
         pass

@@ -1,5 +1,10 @@
 """Some seeds of the simulation, among them those that found a fault. `python -m tests.simulation` runs fresh ones."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.events import draw_events, draw_options
@@ -22,6 +27,27 @@ def test_all_holds_in_a_simulated_world_of_which_a_seed_decides_everything(capfd
     outcome = run_seed(capfd, 4)
     assert not outcome.failure, f"{outcome.detail}\n{outcome.replay}"
     assert run_seed(capfd, 4).trace == outcome.trace
+
+
+_PRINT_DIGEST = """
+import sys
+from _pytest.capture import FDCapture, MultiCapture
+from tests.simulation.run import run_seed
+capture = MultiCapture(in_=None, out=FDCapture(1), err=FDCapture(2))
+capture.start_capturing()
+digest = run_seed(capture, int(sys.argv[1])).digest
+capture.stop_capturing()
+print(digest)
+"""
+
+
+def test_a_seed_decides_the_same_on_another_machine(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One with another time zone, language, home and folder for temporary files, and another order of sets."""
+    other = {"TZ": "Asia/Kolkata", "LC_ALL": "C", "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "PYTHONHASHSEED": "5"}
+    env = {**os.environ, **other, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _PRINT_DIGEST, "7"]
+    printed = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == run_seed(capfd, 7).digest
 
 
 @pytest.mark.parametrize("seed", FOUND)

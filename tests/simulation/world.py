@@ -422,6 +422,8 @@ class SourceHost:
         self._rng = rng
         self._count = 0
         self._was_empty = False
+        self.emptied_at = -1e9
+        """When it has last printed nothing by accident."""
 
     @property
     def uploads(self) -> Sequence[SimulatedUpload]:
@@ -463,7 +465,9 @@ class SourceHost:
         mode = self.mode  # `ok`, `cut`, `failed`, `damaged` or `empty`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
         if mode == "empty":  # by accident, and never twice in a row: that would be the truth
-            self.mode, lines = "ok", lines if self._was_empty else []
+            self.mode = "ok"
+            if lines and not self._was_empty:
+                lines, self.emptied_at = [], _CLOCK.monotonic()
         self._was_empty = not lines
         if mode == "damaged" and lines:
             lines[self._rng.randrange(len(lines))] = b"\xff"
