@@ -293,8 +293,16 @@ class Scanned:
                     watcher.first_shown[url] = first = shown_uploads(session)
                     doubtful = place.was_unreadable if isinstance(place, Host) else ()
                     watcher.known_before |= {one for one in listed if one in first and not first[one][1]} - {*doubtful}
-                    missing = {*listed} - store.known(listed) if isinstance(place, Host) else None
+                    missing = (
+                        set(self._to_know(place, watcher)) - store.known(listed) if isinstance(place, Host) else None
+                    )
                     assert not missing or not session.is_complete, f"live without {missing}"
+
+    def _to_know(self, host: Host, watcher: Watcher) -> Iterator[str]:
+        """What was listed; but what was listed again has an old place, where only a pass over all pages finds it."""
+        for upload in host.uploads:
+            if upload.stage_at(watcher.began) is not None and upload.listed_again < 0:
+                yield upload.id
 
     def check(self, world: World) -> None:
         pass

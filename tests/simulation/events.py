@@ -364,7 +364,8 @@ def _run_command(simulation: Simulation, rng: Random) -> None:
     arguments = rng.choice(
         (("list",), ("list", "--fail-on-error"), ("report", "-o", "json"), ("wait", *_names(host), "--timeout", "20s"))
     )
-    before = {upload.id: upload.stage for upload in host.uploads}
+    # What is listed again has an old place, where only a pass over all pages finds it, and a command reads what is new.
+    before = {upload.id: upload.stage for upload in host.uploads if upload.listed_again < 0}
     home = simulation.world.folder / f"home-{host.number}"
     result = run_virtually(simulation.capture, home, _CommandWorld(host), *arguments)
     simulation.world.trace.add(f"{' '.join(arguments)}: {result.code} {len(result.out)}")
