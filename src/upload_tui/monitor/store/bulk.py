@@ -265,11 +265,11 @@ class BulkLoad:
     async def _finish(self) -> None:
         self._idle.clear()
         try:
-            if self._db.file is None:
+            if (file := self._db.reachable_file) is None:
                 for _ in end_bulk_steps(self._db.connection):
                     await asyncio.sleep(0)
             else:
-                await self._finish_in_thread(self._db.file)
+                await self._finish_in_thread(file)
         except sqlite3.Error as error:
             self._db.recover(error)
         finally:

@@ -114,6 +114,11 @@ class Database:
         return self._current.file
 
     @property
+    def reachable_file(self) -> Path | None:
+        """The current file for another connection; None for memory, or if the file was deleted or renamed meanwhile."""
+        return self._current.reachable_file
+
+    @property
     def notice(self) -> str:
         """Why the database is not stored where it should be; empty if it is."""
         return self._current.notice

@@ -51,6 +51,11 @@ class OpenDatabase(Struct, frozen=True):
     is_copy: bool = False
     busy_seconds: float = 0.0
 
+    @property
+    def reachable_file(self) -> Path | None:
+        """The file for another connection; None for memory, or if the file was deleted or renamed since it was opened."""
+        return self.file if self.file is not None and _identity(self.file) == self.identity else None
+
 
 def storage_error(
     error: sqlite3.Error, file: Path | None, connection: sqlite3.Connection | None = None

@@ -72,6 +72,11 @@ def count_decoded_pages(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return decoded
 
 
+def delete_files(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
 def index_and_trigger_names(store: Store) -> set[str]:
     """The names of the existing triggers and indexes."""
     rows = store.db.execute(
@@ -142,6 +147,25 @@ async def test_a_load_of_a_dead_process_is_finished_by_another_store(tmp_path: P
     assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}
     assert living.find(Query(where=parse_query("p-1-3")), STUCK, 0, 0).total == 1
     living.close()
+
+
+@pytest.mark.parametrize("has_other", [False, True])
+async def test_a_load_is_finished_though_the_file_was_deleted(tmp_path: Path, has_other: bool) -> None:
+    """A user may delete the cache while a dashboard is open, and start another one."""
+    store = Store(tmp_path / "store.db")
+    indexed = index_and_trigger_names(store)
+    store.bulk.begin()
+    store.bulk.insert_page(snapshot(verified(0, 10)))
+    delete_files(tmp_path)
+    other = Store(tmp_path / "store.db") if has_other else None
+    await store.bulk.finish()
+    assert index_and_trigger_names(store) == indexed
+    assert read_lease(store.db) is None
+    assert counts(store) == {(Stage.VERIFIED, False): 10}
+    for one in (store, other):
+        if one is not None:
+            assert not one.notice
+            one.close()
 
 
 def test_a_running_load_is_not_ended_by_another_store(tmp_path: Path) -> None:
