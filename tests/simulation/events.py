@@ -292,6 +292,23 @@ def _lock(simulation: Simulation, rng: Random) -> None:
     disk.end_later(simulation.loop, rng.choice((2.0, 5.0, 20.0)))
 
 
+def _refresh_changed(simulation: Simulation, watcher: Watcher, rng: Random) -> None:
+    """Uploads arrive and advance, and the watcher is the first to read it, from all projects at once."""
+    for place in simulation.world.places():
+        place.insert(rng)
+        place.advance(rng)
+    if watcher.runs:
+        watcher.combined.refresh()
+
+
+def _damage(simulation: Simulation, rng: Random) -> None:
+    """A store is damaged while rounds of several projects run, which read changes."""
+    watcher = _watcher(simulation, rng)
+    _refresh_changed(simulation, watcher, rng)
+    statements = rng.randrange(1, 100)
+    simulation.world.disk.victim = Victim(watcher.connections, rng.choice(("", *_STATEMENTS)), statements, None)
+
+
 def _die_after_commit(simulation: Simulation, rng: Random) -> None:
     """A watcher is killed as soon as a transaction is committed that writes an upload, before it writes anything else."""
     watcher, loop = _watcher(simulation, rng), simulation.loop
@@ -300,9 +317,7 @@ def _die_after_commit(simulation: Simulation, rng: Random) -> None:
         await watcher.kill()
         loop.call_later(rng.choice((0.0, 20.0)), watcher.start)
 
-    for place in simulation.world.places():
-        place.insert(rng)
-        place.advance(rng)
+    _refresh_changed(simulation, watcher, rng)
     statements = rng.choice((1, 1, 2, 4))
     simulation.world.disk.victim = Victim(watcher.connections, "INSERT INTO uploads", statements, end, is_after=True)
 
@@ -455,7 +470,7 @@ LATER_EVENTS: Sequence[tuple[Mapping[str, Action], Sequence[int]]] = (
         },
         (0, 0, 0, 1, 2),
     ),
-    ({"exchange": _exchange, "die after commit": _die_after_commit, "lock": _lock}, (0, 0, 1, 2)),
+    ({"exchange": _exchange, "damage": _damage, "die after commit": _die_after_commit, "lock": _lock}, (0, 0, 1, 2)),
 )
 """Events that are drawn after all others, and how often each may happen: a seed of before keeps its events and their numbers."""
 
