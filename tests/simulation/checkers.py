@@ -147,11 +147,17 @@ class PublishedOnce:
             self._present[present] = is_seen
 
     def _may_be_new(self, watcher: Watcher, change: UploadChange) -> bool:
-        """Whether it is new for a store that was lost: it was listed again since, or its source has printed nothing by accident."""
+        """Whether it is new for a store that was lost.
+
+        It was listed again since, its source has printed nothing by accident, or another process has filled the new store before it.
+        """
         upload, source = _known(self._world)[change.upload.id], self._world.source
         lost_at = watcher.lost_at.get(change.upload.service, float("inf"))
         emptied_at = source.emptied_at if source is not None and upload in source.uploads else -1.0
-        return max(upload.listed_again, emptied_at) >= lost_at
+        is_shared = watcher.file_of(change.upload.service) in {
+            one.file_of(change.upload.service) for one in self._world.watchers if one.runs and one is not watcher
+        } - {None}
+        return max(upload.listed_again, emptied_at) >= lost_at or (is_shared and lost_at < float("inf"))
 
     def check(self, world: World) -> None:
         pass
