@@ -292,7 +292,7 @@ def _has_broken_pages(world: Served) -> bool:
 def run_virtually(capture: Capture, home: Path, world: Served, *arguments: str) -> Result:
     """Run a command to its end; what it keeps is in `home`."""
     capture.readouterr()
-    is_endless = arguments[0] in {"tail", "record"} and not _needs_many_requests(world)
+    is_endless = arguments[0] in {"tail", "record", "metrics"} and not _needs_many_requests(world)
     world.requests, world.max_requests = 0, (400 if _has_broken_pages(world) else 80) if is_endless else 3000
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):

@@ -91,7 +91,6 @@ class _Exporter:
         self._read_on: dict[str, datetime] = {}
         self._figures: dict[str, ProjectFigures] = {}
         self.session = deferred_session(settings, stores, clock, can_retry=True, on_request=self._count)
-        self.session.set_watched(is_watched=False)  # as rarely as for a dashboard that is not watched
 
     async def run(self) -> None:
         """Keep the picture current until cancelled."""
