@@ -170,6 +170,19 @@ def test_a_project_is_found_by_each_id_and_name_that_is_listed(here: Here, sourc
         assert (waited.code, [one["id"] for one in waited.records]) == (0, ["a"])
 
 
+def test_an_upload_that_is_in_another_project_now_is_not_gone(here: Here, source: Source) -> None:
+    uploads = [{"id": one, "name": one, "project": "P", "stage": "verified"} for one in "ab"]
+    here("list", "--command", source(*uploads), "--project", "P")
+    words = ("--command", source({**uploads[0], "project": "Q"}, uploads[1]), "--project", "P")
+    assert [record["id"] for record in here("list", *words).records] == ["b"]
+    assert here("list", *words, "--where", "is:gone").records == []
+    waited = here("wait", "a", *words)
+    assert (waited.code, waited.records[0]["project"]["id"]) == (0, "Q")
+    assert "'a' is in project 'Q', not in P." in waited.err
+    assert here("tail", "a", *words).code == 0
+    assert "the source does not list it in P" in here("show", "z", *words).err
+
+
 @pytest.mark.parametrize("line", ["list --fail-on-error", "report", "wait", "wait --where b", "projects", "show a"])
 def test_a_project_that_no_upload_has_is_named(here: Here, source: Source, line: str) -> None:
     """A listing that is not whole cannot show that a project does not exist."""
@@ -527,7 +540,7 @@ print(json.dumps({"id": "a", "name": "a", "project": "ceph", "stage": "initiated
 def test_a_run_that_takes_longer_than_the_interval_is_named(
     here: Here, monkeypatch: pytest.MonkeyPatch, words: str, seconds: float
 ) -> None:
-    async def inspect_source(_: object, *, had_end: bool = False) -> Inspection:
+    async def inspect_source(_: object, **options: object) -> Inspection:
         return Inspection(listing=Listing(seconds=seconds))
 
     monkeypatch.setattr(upload_tui.sources, "inspect_source", inspect_source, raising=False)

@@ -25,6 +25,7 @@ from upload_tui.text import sanitize_line
 from upload_tui.wire import MAX_DEPTH, parse_body
 
 __all__ = [
+    "CHECK_HINT",
     "EndLine",
     "ErrorKind",
     "ErrorLine",
@@ -54,7 +55,7 @@ MAX_LINE_BYTES = 1 << 20
 MAX_NUMBER = 2**63 - 1
 MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
-_CHECK_HINT = "Run `upload-tui source check` on the command."
+CHECK_HINT = "Run `upload-tui source check` on the command."
 _LINE_KEYS = frozenset(
     {
         "id", "name", "project", "size", "stage", "on", "initiated_on", "completed_on", "verified_on", "error_on", "current", "prior",
@@ -322,8 +323,8 @@ def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> Se
     if listing.failure and listing.is_misconfigured:
         return SourceConfigError(listing.failure, listing.hint or "Correct `command` in the profile, or --command.")
     if listing.failure:
-        return SourceError(f"partial: {listing.failure}{stderr}", listing.hint or _CHECK_HINT)
-    return SourceError(f"partial: {problem}", _CHECK_HINT) if problem else None
+        return SourceError(f"partial: {listing.failure}{stderr}", listing.hint or CHECK_HINT)
+    return SourceError(f"partial: {problem}", CHECK_HINT) if problem else None
 
 
 def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct, field
 
@@ -152,8 +153,10 @@ class Inspection(Struct):
             self.project_names[project_id] = name
 
 
-async def inspect_source(source: SnapshotSource, *, had_end: bool = False) -> Inspection:
-    """Run a source once; `had_end` if it has printed an end line before."""
+async def inspect_source(
+    source: SnapshotSource, *, had_end: bool = False, known: AbstractSet[str] = frozenset()
+) -> Inspection:
+    """Run a source once; `had_end` if it has printed an end line before, `known` is what it has listed and may be there still."""
     inspection = Inspection()
 
     async def receive(batch: LineBatch) -> None:
@@ -162,7 +165,7 @@ async def inspect_source(source: SnapshotSource, *, had_end: bool = False) -> In
 
     inspection.listing = await source.read(receive)
     tally = inspection.tally
-    inspection.error = tally.failure(inspection.listing) or tally.missing_end(had_end=had_end)
+    inspection.error = tally.failure(inspection.listing) or tally.missing_end(had_end=had_end) or tally.lacking(known)
     return inspection
 
 

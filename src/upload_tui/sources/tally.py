@@ -1,9 +1,11 @@
 """Count what a listing has shown, and decide whether it is whole."""
 
+from collections.abc import Set as AbstractSet
+
 from msgspec import Struct, field
 
 from upload_tui.errors import ServiceError, SourceError
-from upload_tui.sources.contract import EndLine, ErrorLine, Listing, listing_error
+from upload_tui.sources.contract import CHECK_HINT, EndLine, ErrorLine, Listing, listing_error
 from upload_tui.text import plural
 
 __all__ = ["ListingTally"]
@@ -14,7 +16,7 @@ _END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listin
 class ListingTally(Struct):
     """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`.
 
-    It is whole unless there is a `failure`, a `missing_end` or a `notice`.
+    It is whole unless there is a `failure`, a `missing_end` or a `partial_problem`.
     """
 
     keys: dict[str, int] = field(default_factory=dict)
@@ -94,6 +96,18 @@ class ListingTally(Struct):
             else "nothing was listed, and there is no end line"
         )
         return SourceError(f"partial: {reason}", _END_HINT)
+
+    def missing(self, known: AbstractSet[str]) -> AbstractSet[str]:
+        """Those of the known uploads that no line lists."""
+        return known - self.keys.keys() - self.unreadable_ids
+
+    def lacking(self, known: AbstractSet[str]) -> SourceError | None:
+        """The error of a listing that is not whole and lacks known uploads: what it says of them may be old; None for any other."""
+        missing = len(self.missing(known)) if self.partial_problem else 0
+        if not missing:
+            return None
+        lacks = "1 known upload is" if missing == 1 else f"{missing:,} known uploads are"
+        return SourceError(f"partial: {self.partial_problem}; {lacks} not listed", CHECK_HINT)
 
     @property
     def notice(self) -> str:

@@ -104,7 +104,8 @@ def test_check_and_list_have_the_same_verdict(
                 source.print_next(lines, listing)
             if has_new_sessions:
                 harness.new_session()
-            inspection = await inspect_source(inspected, had_end=had_end)
+            known = harness.present
+            inspection = await inspect_source(inspected, had_end=had_end, known=known)
             assert await listed_verdict(harness) == verdict_of(inspection)
             had_end |= inspection.tally.end is not None and inspection.error is None
         harness.store.close()

@@ -87,13 +87,14 @@ async def _listed_records(
 
     records: list[Record] = []
     errors: dict[str, ServiceError] = {}
+    place = f" in {', '.join(settings.projects)}" if settings.projects else ""
     async with open_snapshot(settings) as snapshot:
         for upload_id in dict.fromkeys(upload_ids):
             detail = snapshot.picture.detail(upload_id)
             if detail is not None and not detail.row.is_gone:
                 records.append(full_upload_record(detail, json.loads(detail.raw)))
             elif snapshot.service_exit_code in {EXIT_OK, EXIT_NOT_FOUND}:  # the second: only a project is missing
-                errors[upload_id] = NotFoundError("the source does not list it")
+                errors[upload_id] = NotFoundError(f"the source does not list it{place}")
             else:
                 errors[upload_id] = SourceError("not in what could be read of the listing")
         return records, errors, snapshot.service_exit_code

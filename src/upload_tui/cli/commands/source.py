@@ -121,7 +121,7 @@ async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:
     first = await inspect_source(source)
     if first.listing.is_misconfigured:
         return _Result([first], None)
-    second = await inspect_source(source, had_end=first.tally.end is not None)
+    second = await inspect_source(source, had_end=first.tally.end is not None, known=first.tally.keys.keys())
     return _Result([first, second], compare_inspections(first, second))
 
 

@@ -213,7 +213,7 @@ async def _open_waiter(
         from upload_tui.cli.support.sources import source_synchroniser
 
         picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
-        synchroniser = source_synchroniser(settings, store, clock, publish)
+        synchroniser = source_synchroniser(settings, store, clock, publish, has_all_projects=True)
         schedule = source_schedule(settings.refresh_seconds)
         yield (
             SourceWaiter(synchroniser, picture, options.upload_ids, goal=goal, clock=clock, schedule=schedule),

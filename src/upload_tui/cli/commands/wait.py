@@ -186,10 +186,11 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
     from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
 
     clock = SystemClock()
-    synchroniser = source_synchroniser(settings, store, clock)
+    has_ids = bool(options.upload_ids)
+    synchroniser = source_synchroniser(settings, store, clock, has_all_projects=has_ids)
     picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
     upload_ids, code = options.upload_ids, EXIT_OK
-    if not upload_ids:
+    if not has_ids:
         await retrying(synchroniser.sync)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
@@ -198,7 +199,15 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
             code = EXIT_NOT_FOUND
         upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
-    waiter = SourceWaiter(synchroniser, picture, upload_ids, goal=options.goal, clock=clock, schedule=schedule)
+    waiter = SourceWaiter(
+        synchroniser,
+        picture,
+        upload_ids,
+        goal=options.goal,
+        clock=clock,
+        schedule=schedule,
+        projects=settings.projects,
+    )
     return _Wanted(waiter, picture, code)
 
 
@@ -268,9 +277,8 @@ class _WaitLoop(Struct):
     bar: ProgressBar
     started: float
     settings: ServiceSettings
-    _has_clock_notice: bool = False
+    _printed_notices: set[str] = field(default_factory=set)
     _printed_ids: set[str] = field(default_factory=set)
-    _reported_states: set[tuple[str, str]] = field(default_factory=set)
 
     async def run(self, deadline: float | None) -> int:
         """Poll to the end, or until a time of the event loop; return the exit code."""
@@ -313,18 +321,16 @@ class _WaitLoop(Struct):
         """Poll once, and print what has ended."""
         ended = await self.waiter.poll()
         self.bar.clear()
-        self._print_clock_notice()
+        self._print_notices()
         self._print_ended(ended)
-        self._print_unknown_states()
         self.bar.advance(len(ended))
         return ended
 
     def _print_ended(self, ended: Sequence[str]) -> None:
         for upload_id in ended:
             detail = ended_detail(self.waiter, self.picture, upload_id)
-            if (
-                detail is not None and detail.upload.id not in self._printed_ids
-            ):  # the same id may be given in another case
+            # The same id may be given in another case.
+            if detail is not None and detail.upload.id not in self._printed_ids:
                 self._printed_ids.add(detail.upload.id)
                 self._print_detail(detail)
 
@@ -336,20 +342,14 @@ class _WaitLoop(Struct):
             details = "; ".join(anomaly.detail for anomaly in detail.anomalies)
             echo_err(f"upload-tui: {detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
 
-    def _print_clock_notice(self) -> None:
-        """Report once that clocks disagree: the ages of what is printed depend on it."""
-        notice = self.waiter.clock_notice
-        if notice and not self._has_clock_notice:
-            self._has_clock_notice = True
-            echo_err(f"upload-tui: {notice}.")
-
-    def _print_unknown_states(self) -> None:
-        """Report each state that is not in the design once. An upload in it is still waited for: it may yet be verified."""
-        for upload_id in self.waiter.pending:
-            state = self.waiter.unknown_state(upload_id)
-            if state and (upload_id, state) not in self._reported_states:
-                self._reported_states.add((upload_id, state))
-                echo_err(f"upload-tui: {upload_id!a} is in an unknown state, {state!a}; waiting for it to change.")
+    def _print_notices(self) -> None:
+        """Report each once. An upload in a state that is not in the design is still waited for: it may yet be verified."""
+        states = [(one, state) for one in self.waiter.pending if (state := self.waiter.unknown_state(one))]
+        unknown = [f"{one!a} is in an unknown state, {state!a}; waiting for it to change" for one, state in states]
+        for notice in [*self.waiter.notices, *unknown]:
+            if notice not in self._printed_notices:
+                self._printed_notices.add(notice)
+                echo_err(f"upload-tui: {notice}.")
 
     def print_heartbeat(self) -> None:
         """Print what is still pending, for how long, and the current error."""

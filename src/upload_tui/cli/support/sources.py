@@ -39,10 +39,10 @@ def _command_source(settings: ServiceSettings) -> "CommandSource":
     return CommandSource((program, *arguments), timeout_seconds=settings.timeout_seconds)
 
 
-def _watched(settings: ServiceSettings) -> "WatchedSource":
+def _watched(settings: ServiceSettings, *, has_all_projects: bool = False) -> "WatchedSource":
     from upload_tui.monitor import WatchedSource
 
-    projects = frozenset(settings.projects)
+    projects = frozenset[str]() if has_all_projects else frozenset(settings.projects)
     source, service = _command_source(settings), service_of(settings)
     return WatchedSource(source, service, settings.title, projects, settings.timeout_seconds)
 
@@ -70,12 +70,21 @@ def source_session(
 
 
 def source_synchroniser(
-    settings: ServiceSettings, store: "Store", clock: "Clock", publish: "Callable[[Change], None]" = lambda _: None
+    settings: ServiceSettings,
+    store: "Store",
+    clock: "Clock",
+    publish: "Callable[[Change], None]" = lambda _: None,
+    *,
+    has_all_projects: bool = False,
 ) -> "SnapshotSynchroniser":
-    """A synchroniser whose progress is not published, and whose changes are not if nothing is to be called with them."""
+    """A synchroniser whose progress is not published, and whose changes are not if nothing is to be called with them.
+
+    Single uploads are looked for in all projects (`has_all_projects`), as a service finds them.
+    """
     from upload_tui.monitor import SnapshotSynchroniser
 
-    return SnapshotSynchroniser(_watched(settings), store, clock, publish, lambda *_: None)
+    watched = _watched(settings, has_all_projects=has_all_projects)
+    return SnapshotSynchroniser(watched, store, clock, publish, lambda *_: None)
 
 
 def report_missing_projects(synchroniser: "SnapshotSynchroniser") -> Sequence[ProjectReading]:

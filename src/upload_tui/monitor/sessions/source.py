@@ -239,6 +239,7 @@ class SourceWaiter:
         goal: the stage to reach.
         clock: for sleeping.
         schedule: the interval between listings.
+        projects: ids or names of the projects in which the uploads are expected; empty for any.
     """
 
     def __init__(
@@ -250,7 +251,9 @@ class SourceWaiter:
         goal: Stage,
         clock: Clock,
         schedule: Schedule,
+        projects: Sequence[str] = (),
     ) -> None:
+        self._projects = frozenset(projects)
         self._synchroniser = synchroniser
         self._picture = picture
         self._goal = goal
@@ -275,8 +278,16 @@ class SourceWaiter:
         state = None if detail is None else detail.upload.timeline.unknown_state
         return "" if state is None else state.name
 
-    clock_notice = ""
-    """Always empty: a source has no clock of its own."""
+    @property
+    def notices(self) -> Sequence[str]:
+        """A note on each upload that is in another project than expected."""
+        details = map(self._picture.detail, self.outcomes) if self._projects else ()
+        found = [detail.upload for detail in details if detail is not None and not detail.row.is_gone]
+        return [
+            f"{one.id!a} is in project {one.project_name or one.project_id!a}, not in {', '.join(sorted(self._projects))}"
+            for one in found
+            if self._projects.isdisjoint((one.project_id, one.project_name))
+        ]
 
     def reason(self, upload_id: str) -> str:  # noqa: ARG002
         """Why an upload cannot be read."""
@@ -305,7 +316,7 @@ class SourceWaiter:
 
     def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
         if upload_id in self._synchroniser.unreadable_ids:
-            self._unreadable_counts[upload_id] += self.last_error is None
+            self._unreadable_counts[upload_id] += not self._synchroniser.last_listing.failure
             return Outcome.UNREADABLE if self._unreadable_counts[upload_id] >= MAX_UNREADABLE else Outcome.PENDING
         del self._unreadable_counts[upload_id]
         detail = self._picture.detail(upload_id)

@@ -106,9 +106,9 @@ class UploadWaiter:
         return self._unknown_states.get(upload_id, "")
 
     @property
-    def clock_notice(self) -> str:
-        """A note if the service's clock and the local one disagree; empty otherwise."""
-        return self._client.clock_notice
+    def notices(self) -> Sequence[str]:
+        """A note if the service's clock and the local one disagree: the ages of what is printed depend on it."""
+        return [self._client.clock_notice] if self._client.clock_notice else []
 
     def reason(self, upload_id: str) -> str:
         """Why the last response for an unreadable upload cannot be read."""

@@ -1,15 +1,17 @@
 """Keep the store equal to a source, which lists everything that is there now each time it is asked.
 
-A round is one listing. In the first, new uploads are recorded as their lines arrive; everything else once the listing has ended, as a
-later line may contradict it. A line that is the same as in the last round costs one look-up. *Gone* are the uploads that a whole
-listing does not have; from one that failed, was cut or has a line that cannot be read, nothing is ever gone. The same holds for one
-without the `end` line that the source has printed before, and for an empty one without any. A listing that suddenly lacks most
+A round is one listing. In the first, new uploads are recorded as their lines arrive; everything else once the listing has ended,
+as a later line may contradict it. A line that is the same as in the last round costs one look-up. *Gone* are the uploads that a
+whole listing does not have, in no project; from one that failed, was cut or has a line that cannot be read, nothing is ever gone.
+The same holds for one without the `end` line that the source has printed before, and for an empty one without any. One that has a
+line that cannot be read fails if it also lacks known uploads: nothing is known of them. A listing that suddenly lacks most
 uploads is asked for a second time first. Success never follows from absence: an upload that is gone keeps its last stage, and one
 that its source reported as `ended` stays as it ended.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from itertools import repeat
 
@@ -70,12 +72,16 @@ class _Round(ListingTally, kw_only=True):
 
     found: _Found
     """What is not recorded yet."""
+    present: AbstractSet[str] = frozenset()
+    """The known uploads of the watched projects that are not gone."""
     recorded_at: float
     """When lines were last recorded, or the round began; monotonic, in seconds."""
     ids: dict[int, str] = field(default_factory=dict)
     """The upload of each line, by its hash."""
     changed: dict[str, UploadLine] = field(default_factory=dict)
     """To record when the listing has ended."""
+    elsewhere: dict[str, UploadLine] = field(default_factory=dict)
+    """The lines of known uploads that are in a project that is not watched."""
 
     def add(self, key: int, upload_id: str) -> bool:
         """Note a line of an upload; False if it is not to be recorded: another line of this upload differs, or cannot be read."""
@@ -85,6 +91,12 @@ class _Round(ListingTally, kw_only=True):
             return False
         self.ids[key] = upload_id
         return True
+
+    @property
+    def moved(self) -> Mapping[str, UploadLine]:
+        """The lines of known uploads that have left the watched projects, by id."""
+        listed = self.keys.keys() | self.unreadable_ids
+        return {upload_id: line for upload_id, line in self.elsewhere.items() if upload_id not in listed}
 
     def refuse(self, upload_id: str) -> None:
         """Record no line of an upload, as far as none is recorded yet."""
@@ -181,13 +193,13 @@ class SnapshotSynchroniser:
         present = await self._read_stored() if self._present is None else self._present
         self._known = set[str]() if self._state.is_scanned else self._store.ids()
         listed = await self._list(present)
-        missing = present - listed.keys.keys() - listed.unreadable_ids
+        missing = {*listed.missing(present)}
         ended = await self._recorder.ended_among(missing)
         missing -= ended
         if not listed.partial_problem and self._is_suspicious(listed, len(present - ended), missing):
             listed = await self._list(present)
-            missing -= listed.keys.keys() | listed.unreadable_ids
-        if error := listed.missing_end(had_end=self._source_state.has_end):
+            missing &= listed.missing(present)
+        if error := listed.missing_end(had_end=self._source_state.has_end) or listed.lacking(present - ended):
             await self._keep_partial(listed, present)
             raise error
         is_whole = not listed.partial_problem
@@ -218,11 +230,17 @@ class SnapshotSynchroniser:
         return present
 
     async def _list(self, present: set[str]) -> _Round:
-        """Read a whole listing; of one that is not whole, what was read is kept, and its error raised."""
-        round_ = self._last = _Round(found=_Found(self._clock.now()), recorded_at=self._clock.monotonic())
+        """Read a whole listing; of one that is not whole, what was read is kept, and its error raised.
+
+        Uploads that have left the watched projects are recorded once more, and are not `present` any longer.
+        """
+        found, now = _Found(self._clock.now()), self._clock.monotonic()
+        round_ = self._last = _Round(found=found, present=present, recorded_at=now)
         self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
         await self._record(round_)
-        await self._record_lines([*round_.changed.values()])
+        moved = round_.moved
+        await self._record_lines([*round_.changed.values(), *moved.values()])
+        present.difference_update(moved)
         error = round_.failure(self.last_listing)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
@@ -276,6 +294,8 @@ class SnapshotSynchroniser:
             case UploadLine():
                 is_watched = self._recorder.is_watched(found)
                 is_added = round_.add(key, found.id if is_watched else _OTHER_PROJECT)
+                if not is_watched and found.id in round_.present:
+                    round_.elsewhere[found.id] = found
                 return found if is_watched and is_added else None
             case UnreadableLine():
                 guessed = found.id or (guess_id(line) if line else "")

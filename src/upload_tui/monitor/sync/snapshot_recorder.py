@@ -178,7 +178,10 @@ class SnapshotRecorder:
             )
         self.has_changed |= result.changed_count > 0
         if not is_silent:
-            self._changes.extend(result.changes)
+            # One that has left the watched projects is no longer theirs.
+            refs = ((change, change.upload) for change in result.changes)
+            watched = self._watched.has_project
+            self._changes.extend(change for change, ref in refs if watched(ref.project_id, ref.project_name))
 
     def summarize(self, lines: Sequence[bytes | None], read_on: datetime) -> Sequence[SummarizedLine | None]:
         """Read lines fast; None for each one that needs a full parse, or is of a project that is not watched."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -67,11 +68,11 @@ async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
         ([END % 3, END % 2], None, SourceError),
         ([END % 2, END % 3], None, SourceError),
         ([b'{"type": "error", "kind": "auth"}'], None, AuthError),
-        ([b"{broken"], None, None),
-        ([None], None, None),
+        ([b"{broken"], None, SourceError),
+        ([None], None, SourceError),
         ([b'{"id": "a", "id": "x", "name": "a"}'], None, None),
         ([b'{"type": "upload", "id": "a", "name": "a", "type": "note"}'], None, None),
-        ([b'{"type": "note", "uploads": 2, "type": "end"}'], None, None),
+        ([b'{"type": "note", "uploads": 2, "type": "end"}'], None, SourceError),
     ],
     ids=[
         "exit code",
@@ -149,6 +150,7 @@ async def test_a_line_of_a_first_listing_that_only_the_full_parse_refuses_is_cou
 
 
 A = b'{"id": "a", "name": "a.tiff", "project": "P", "stage": "%s"}'
+Z_IN_Q = b'{"id": "z", "name": "z", "project": "Q"}'
 
 
 @pytest.mark.parametrize(
@@ -158,17 +160,26 @@ A = b'{"id": "a", "name": "a.tiff", "project": "P", "stage": "%s"}'
         ([A % b"error", A % b"verified"], "1 line has an id that was listed before, such as a"),
         ([b'{"id": "a"}'] * 3, "2 lines have an id that was listed before, such as a"),
         ([A % b"verified", b'{"id": "a"}'], "1 line has an id that was listed before, such as a"),
-        ([A.replace(b"P", b"Q")] * 3, "2 lines have an id that was listed before"),
+        ([A % b"verified", Z_IN_Q] * 2, "2 lines have an id that was listed before, such as a"),
+        ([A % b"verified", b"nonsense"], "line %d cannot be read (not JSON)"),
+        ([A % b"verified", None], "line %d cannot be read (longer than 1,048,576 bytes)"),
     ],
-    ids=["same", "contradictory", "unreadable", "once unreadable", "of another project"],
-)
-async def test_a_repeated_id_makes_the_listing_partial_and_is_said(lines: list[bytes], notice: str) -> None:
+    ids=["same", "contradictory", "unreadable", "once unreadable", "of another project", "unreadable line", "long line"],
+)  # fmt: skip
+@pytest.mark.parametrize("lacks", ["", "b", "bc"])
+async def test_a_listing_that_is_not_whole_is_said_and_fails_if_it_lacks_known_uploads(
+    lines: list[bytes | None], notice: str, lacks: str
+) -> None:
     harness = SourceHarness(projects=frozenset({"P"}))
     await harness.print({one: {"project": "P"} for one in "abc"}, END % 3)
+    others = {one: {"project": "P"} for one in "bc" if one not in lacks}
+    reason = f"partial: {notice % (len(others) + 2) if '%d' in notice else notice}"
+    suffix = {"": "", "b": "; 1 known upload is not listed", "bc": "; 2 known uploads are not listed"}[lacks]
     for _ in range(2):
-        await harness.print({}, *lines, END % len(lines))
-        assert harness.synchroniser.unreadable_notice == f"partial: {notice}"
-        assert harness.present == {"a", "b", "c"}
+        with pytest.raises(SourceError, match=re.escape(reason + suffix)) if lacks else nullcontext():
+            await harness.print(others, *lines, END % (len(others) + len(lines)))
+        assert (harness.synchroniser.unreadable_notice, harness.present) == (reason, {"a", "b", "c"})
+        harness.new_session(frozenset({"P"}))
     await harness.print({"a": {"project": "P"}}, END % 1)
     assert (harness.synchroniser.unreadable_notice, harness.present) == ("", {"a"})
 
@@ -607,6 +618,11 @@ class Printed(Struct, frozen=True):
         is_repeated = self.end == "repeated" and bool(self.uploads)
         return is_cut or is_repeated or self.end in {"failed", "timeout", "broken line"}
 
+    def fails(self, watched: set[str]) -> bool:
+        """Whether the listing fails, while these uploads are known: the command does, or a listing that is not whole lacks one."""
+        is_failed = self.is_partial and self.end in {"cut", "failed", "timeout"}
+        return is_failed or (self.is_partial and not watched <= self.listed.keys())
+
     @property
     def listed(self) -> dict[str, dict[str, Any]]:
         """The uploads of its lines."""
@@ -681,12 +697,16 @@ async def _check_rounds(rounds: list[Printed], sessions: Sessions | None, projec
         watched = {one for one, project in known.items() if not projects or project in projects}
         harness.source.on_batch = partial(clock.advance, printed.seconds)
         harness.source.outputs = [*printed.outputs(has_end=has_end, is_known=bool(watched))]
-        fails = printed.is_partial and printed.end in {"cut", "failed", "timeout"}
-        has_end |= not fails and (printed.end != "whole" or not printed.uploads)
+        fails = printed.fails(watched)
+        has_end |= not (fails and printed.end in {"cut", "failed", "timeout"}) and (
+            printed.end != "whole" or not printed.uploads
+        )
         with pytest.raises(SourceError) if fails else nullcontext():
             await harness.synchroniser.sync()
         listed = {
-            one: fields for one, fields in printed.listed.items() if not projects or fields.get("project") in projects
+            one: fields
+            for one, fields in printed.listed.items()
+            if not projects or fields.get("project") in projects or one in watched  # it has moved
         }
         gone = set[str]() if printed.is_partial else watched - listed.keys()
         known |= {one: fields.get("project", "scripted") for one, fields in listed.items()}
