@@ -243,9 +243,17 @@ def test_an_upload_that_ended_without_success_is_not_waited_for(
 ) -> None:
     command = source({"id": "d", "name": "d", "stage": stage, "on": "2026-03-14T08:00:00Z", "ended": True})
     ended = here(*line.split(), "--command", command)
-    assert (ended.code, stage in ended.out + ended.err) == (1, True)
+    assert (ended.code, stage in ended.out + ended.err, "has ended" in ended.err) == (1, True, True)
     (record,) = here("list", "--command", command).records
-    assert (record["stage"], record["stage_since"], record["ended"]) == (stage, "2026-03-14T08:00:00.000Z", True)
+    state = stage if stage == "quarantined" else "ended"
+    assert (record["stage"], record["stage_since"], record["ended"]) == (state, "2026-03-14T08:00:00.000Z", True)
+    for words in (["--where", "stage:unknown"], ["--where", f'"{state}"']):
+        assert [one["id"] for one in here("list", "--command", command, *words).records] == ["d"]
+    assert here("list", "--command", command, "--where", "stage:initiated OR stage:completed").records == []
+    (report,) = here("report", "--command", command).records
+    assert (report["unknown_states"], sum(report["stages"].values())) == ({state: 1}, 0)
+    for kind in ("show d", "list"):
+        assert state in here(*kind.split(), "-o", "table", "--command", command).out
     assert here("list", "--command", source(record)).records == [{**record, "as_of": ANY, "service": ANY}]
 
 
@@ -712,8 +720,11 @@ def test_source_check_says_that_a_project_has_two_names(here: Here, source: Sour
 
 
 def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, source: Source) -> None:
-    odd = {"id": "d", "name": "d", "stage": "odd", "ended": True}
-    listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, odd))
+    ended = [
+        {"id": f"d{number}", "name": "d", "stage": one, "ended": True}
+        for number, one in enumerate(["odd", "completed"])
+    ]
+    listed = here("list", "-o", "jsonl", "--command", source(*UPLOADS, *ended))
     checked = here("source", "check", "--", *shlex.split(source(listed.out.rstrip())))
     assert (checked.code, checked.records[0]["problems"], checked.records[0]["unknown_fields"]) == (0, [], [])
 

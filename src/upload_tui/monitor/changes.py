@@ -189,7 +189,7 @@ def upload_record(detail: Detail) -> Record:
         "content_type": upload.content_type,
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
-        "stage": upload.timeline.own_state.name if upload.timeline.own_state else upload.stage,
+        "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,
         "stage_since": format_optional_time(upload.timeline.since),
         "stage_since_certainty": upload.timeline.since_certainty,
         "error_message": upload.timeline.error_message,

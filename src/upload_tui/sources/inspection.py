@@ -25,7 +25,7 @@ from upload_tui.sources.contract import (
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
 from upload_tui.sources.uploads import parse_upload, read_project
-from upload_tui.status import AnomalyName
+from upload_tui.status import ENDED_STATE, AnomalyName
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
 
@@ -130,11 +130,12 @@ class Inspection(Struct):
         elif problem:
             self.add_problem(f"line {number:,}: url {problem}")
         upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
+        is_over = upload.timeline.has_ended
         stage, current, state = line.fields.get("stage"), line.fields.get("current"), upload.timeline.own_state
         is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
         if state is not None and is_own:
             self.own_states.add(state.name)
-        elif isinstance(stage, str) and stage.strip().lower() != upload.stage:
+        elif isinstance(stage, str) and stage.strip().lower() not in {upload.stage, ENDED_STATE if is_over else None}:
             self.add_problem(
                 f"line {number:,}: stage is {quote(stage)}, but {upload.stage} by the other fields, which counts"
             )

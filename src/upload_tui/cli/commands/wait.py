@@ -199,14 +199,9 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
             code = EXIT_NOT_FOUND
         upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
+    goal, projects = options.goal, settings.projects
     waiter = SourceWaiter(
-        synchroniser,
-        picture,
-        upload_ids,
-        goal=options.goal,
-        clock=clock,
-        schedule=schedule,
-        projects=settings.projects,
+        synchroniser, picture, upload_ids, goal=goal, clock=clock, schedule=schedule, projects=projects
     )
     return _Wanted(waiter, picture, code)
 
@@ -335,12 +330,14 @@ class _WaitLoop(Struct):
                 self._print_detail(detail)
 
     def _print_detail(self, detail: "Detail") -> None:
-        from upload_tui.monitor import TROUBLE_WORDS, Trouble, upload_record
+        from upload_tui.monitor import TROUBLE_WORDS, Outcome, Trouble, upload_record
 
         self.printer.print_record(upload_record(detail))
         if detail.row.is_contradictory:
             details = "; ".join(anomaly.detail for anomaly in detail.anomalies)
             echo_err(f"upload-tui: {detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
+        elif detail.upload.timeline.unknown_state and self.waiter.outcomes.get(detail.upload.id) is Outcome.MISSED:
+            echo_err(f"upload-tui: {detail.upload.id!a} has ended without being {self.options.goal}.")
 
     def _print_notices(self) -> None:
         """Report each once. An upload in a state that is not in the design is still waited for: it may yet be verified."""
