@@ -6,12 +6,13 @@ group is found by a variable of its environment (`kill_processes_with`), where t
 """
 
 import asyncio
+import math
 import os
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,7 @@ __all__ = [
     "TERMINATE_SECONDS",
     "ChildProcess",
     "CommandEnd",
+    "TimeLimit",
     "end_text",
     "kill_processes_with",
     "program_name",
@@ -39,6 +41,8 @@ CANCEL_SECONDS = 0.5
 DRAIN_SECONDS = 0.5
 """How long output may stay open after the program has exited: a process that it left behind may hold it."""
 _EXIT_CHECK_SECONDS = 0.05
+_COUNT_SECONDS = 0.1
+"""How often a `TimeLimit` counts; it never counts more than twice as much at once."""
 _MAX_SEARCHES = 100
 """For processes to kill, one per check; one that is being killed may be found again, and may have started another before."""
 _INTERPRETER = lazy_pattern(r"(?:python|pypy|ruby|perl|php|lua|node)[\d.]*(?:\.exe)?|(?:ba|da|z|k)?sh|fish|env|Rscript")
@@ -152,6 +156,70 @@ class ChildProcess:
                 self._process.send_signal(number)
 
 
+class TimeLimit:
+    """A limit of the time of a command. Time in which this process did not run, as after SIGSTOP, is not the command's.
+
+    Args:
+        seconds: how long it may take.
+        longest_seconds: the same with the time that is not counted inside `uncounted`; nothing ends when it is over.
+    """
+
+    def __init__(self, seconds: float, longest_seconds: float = math.inf) -> None:
+        self._left_seconds, self._longest_left_seconds = seconds, longest_seconds
+        self._loop = asyncio.get_running_loop()
+        self._counted_at = self._loop.time()
+        self._is_counting = True
+        self._timeout = asyncio.timeout(None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time was over inside `applied`."""
+        return self._timeout.expired()
+
+    @property
+    def is_longest_over(self) -> bool:
+        """Whether `longest_seconds` are over."""
+        return self._longest_left_seconds <= 0
+
+    @asynccontextmanager
+    async def applied(self) -> AsyncIterator[None]:
+        """Count, and end what is in the context when the time is over.
+
+        Raises:
+            TimeoutError: it is.
+        """
+        async with self._timeout:
+            checking = asyncio.create_task(self._check(), name="limit of a command")
+            try:
+                yield
+            finally:
+                checking.cancel()
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Do not count the time of the context."""
+        self._count()
+        self._is_counting = False
+        try:
+            yield
+        finally:
+            self._count()
+            self._is_counting = True
+
+    async def _check(self) -> None:
+        while self._left_seconds > 0:
+            await asyncio.sleep(_COUNT_SECONDS)
+            self._count()
+        self._timeout.reschedule(self._loop.time())
+
+    def _count(self) -> None:
+        now = self._loop.time()
+        seconds, self._counted_at = min(now - self._counted_at, 2 * _COUNT_SECONDS), now
+        self._longest_left_seconds -= seconds
+        if self._is_counting:
+            self._left_seconds -= seconds
+
+
 class CommandEnd(Struct, frozen=True):
     """How a command ended: its exit code (None if its time was over), and 64 KiB of each output."""
 
@@ -194,7 +262,7 @@ async def run_command(
     ]
     code, grace_seconds = None, CANCEL_SECONDS
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with TimeLimit(timeout_seconds).applied():
             await _write(child.stdin, data)
             code = await child.exit_code()
     except TimeoutError:

@@ -139,3 +139,16 @@ async def test_a_program_with_a_large_pipe_need_not_wait_for_its_reader() -> Non
 def test_a_command_has_the_name_of_its_program_or_script(command: str, name: str) -> None:
     assert program_name(command.split()) == name
     assert program_name(["python3", "", *command.split()]) == name
+
+
+async def test_time_in_which_this_process_did_not_run_is_not_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after SIGSTOP: the clock of the loop is an hour further when it goes on."""
+    loop = asyncio.get_running_loop()
+    now = loop.time
+
+    def jump_soon(_: ChildProcess) -> None:
+        loop.call_later(0.05, lambda: monkeypatch.setattr(loop, "time", lambda: now() + 3600))
+
+    command = [sys.executable, "-I", "-c", "import time; time.sleep(0.3); print('b')"]
+    end = await run_command(command, timeout_seconds=30, on_start=jump_soon)
+    assert (end.code, end.stdout) == (0, b"b\n")

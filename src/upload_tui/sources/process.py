@@ -1,17 +1,17 @@
 """Run the command of a source: once at a time, without a shell, with a time limit, leaving no process behind."""
 
 import asyncio
-import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 from upload_tui.processes import (
     CANCEL_SECONDS,
     DRAIN_SECONDS,
     TERMINATE_SECONDS,
     ChildProcess,
+    TimeLimit,
     end_text,
     kill_processes_with,
     program_name,
@@ -129,7 +129,6 @@ class _Run:
         self._longest_seconds = longest_seconds
         self._terminate_seconds = terminate_seconds
         self._stderr = bytearray()
-        self._latest_at = math.inf
 
     @property
     def stderr(self) -> str:
@@ -141,18 +140,17 @@ class _Run:
         errors = asyncio.create_task(
             read_bounded(self._child.stderr, self._stderr, keeps_end=True), name="standard error of a source"
         )
-        grace_seconds, now = CANCEL_SECONDS, asyncio.get_running_loop().time
-        self._latest_at = now() + self._longest_seconds
+        grace_seconds, limit = CANCEL_SECONDS, TimeLimit(self._timeout_seconds, self._longest_seconds)
         try:
-            async with asyncio.timeout(self._timeout_seconds) as limit:
+            async with limit.applied():
                 is_left_open = await self._read_stdout(receive, limit)
                 code = await self._child.exit_code()
         except TimeoutError:
-            is_endless = now() >= self._latest_at
-            if not (limit.expired() or is_endless):  # the receiver's own
+            if not (limit.is_over or limit.is_longest_over):  # the receiver's own
                 raise
             grace_seconds = self._terminate_seconds
-            return f"ended after {self._longest_seconds if is_endless else self._timeout_seconds:g}s without finishing"
+            seconds = self._timeout_seconds if limit.is_over else self._longest_seconds
+            return f"ended after {seconds:g}s without finishing"
         finally:
             await self._child.end(grace_seconds)
             await asyncio.wait([errors], timeout=DRAIN_SECONDS)
@@ -161,7 +159,7 @@ class _Run:
             return end_text(code)
         return "a process that it left running kept its output open" if is_left_open else ""
 
-    async def _read_stdout(self, receive: LineReceiver, limit: asyncio.Timeout) -> bool:
+    async def _read_stdout(self, receive: LineReceiver, limit: TimeLimit) -> bool:
         """Pass on all lines; True if the output was still open after the command had exited.
 
         Raises:
@@ -172,15 +170,15 @@ class _Run:
         assert stream is not None  # noqa: S101  # it is a pipe
         try:
             while True:
-                if asyncio.get_running_loop().time() >= self._latest_at:
+                if limit.is_longest_over:
                     raise TimeoutError
-                with self._untimed(limit) if self._child.has_output() else nullcontext():
+                with limit.uncounted() if self._child.has_output() else nullcontext():
                     data = await self._read_until(stream, exited)
                 if data is None:
                     return True
                 batch = splitter.split(data)
                 if batch.lines:
-                    with self._untimed(limit):
+                    with limit.uncounted():
                         await receive(batch)
                 if not data:
                     return False
@@ -199,17 +197,6 @@ class _Run:
             return reading.result() if reading.done() else None
         finally:
             reading.cancel()
-
-    @contextmanager
-    def _untimed(self, limit: asyncio.Timeout) -> Iterator[None]:
-        """Do not count the time: the command is not slow because its lines are read or recorded slowly."""
-        loop = asyncio.get_running_loop()
-        started_at, due_at = loop.time(), limit.when()
-        limit.reschedule(None)
-        try:
-            yield
-        finally:
-            limit.reschedule(None if due_at is None else due_at + loop.time() - started_at)
 
 
 class _LineSplitter:

@@ -207,6 +207,20 @@ async def test_runs_never_overlap() -> None:
     assert most == 1
 
 
+async def test_time_in_which_this_process_did_not_run_is_not_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after SIGSTOP: the clock of the loop is an hour further when it goes on."""
+    loop, lines = asyncio.get_running_loop(), Lines()
+    now = loop.time
+
+    async def receive(batch: LineBatch) -> None:
+        await lines(batch)
+        loop.call_later(0.05, lambda: monkeypatch.setattr(loop, "time", lambda: now() + 3600))
+
+    script = "import time; print('a', flush=True); time.sleep(0.3); print('b')"
+    listing = await python(script).read(receive)
+    assert (listing.failure, lines.texts) == ("", [b"a", b"b"])
+
+
 async def test_the_time_that_recording_takes_is_not_the_commands() -> None:
     async def receive(batch: LineBatch) -> None:
         await asyncio.sleep(0.8)
