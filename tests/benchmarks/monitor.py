@@ -37,7 +37,7 @@ from upload_tui.monitor import (
 )
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
-from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import read_upload_reading
@@ -158,7 +158,7 @@ class _Lines:
     def __init__(self, lines: Sequence[bytes]) -> None:
         self._lines = lines
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         for start in range(0, len(self._lines), 300):
             await receive(LineBatch(start + 1, self._lines[start : start + 300]))
         return Listing()

@@ -44,7 +44,7 @@ from upload_tui.monitor import (
     WatchedSource,
 )
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire import StatusShape
@@ -460,7 +460,7 @@ class SourceHost:
             if rng.random() < 0.5:  # in the stage of before, or in another one
                 upload.advance(rng)
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
         mode = self.mode  # `ok`, `cut`, `failed`, `damaged` or `empty`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]

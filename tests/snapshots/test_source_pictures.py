@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from tests.snapshots.scenes import dashboard
 from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
 from upload_tui.monitor import PictureChanged, Schedule, SourceSession, Store, WatchedSource
-from upload_tui.sources import LineReceiver, Listing
+from upload_tui.sources import LineReceiver, Listing, ListingVerdict
 from upload_tui.testing import NOW, FrozenClock, settled
 from upload_tui.wire import format_time
 
@@ -38,10 +38,10 @@ UPLOADS: Mapping[str, Mapping[str, Any]] = {
 class HangingSource(ScriptedSource):
     """Prints its output once; then it runs and prints nothing."""
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         if self.runs:
             await asyncio.Event().wait()
-        return await super().read(receive)
+        return await super().read(receive, is_whole)
 
 
 def session_of(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         LineBatch,
         LineReceiver,
         Listing,
+        ListingVerdict,
         SnapshotSource,
         UnreadableLine,
         UploadLine,
@@ -54,6 +55,7 @@ __all__ = [
     "Listing",
     "ListingDifference",
     "ListingTally",
+    "ListingVerdict",
     "SnapshotSource",
     "SummarizedLine",
     "UnreadableLine",
@@ -84,7 +86,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "contract": (
             "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error "
-            "MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
+            "ListingVerdict MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",

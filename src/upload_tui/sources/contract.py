@@ -34,6 +34,7 @@ __all__ = [
     "LineBatch",
     "LineReceiver",
     "Listing",
+    "ListingVerdict",
     "MAX_ID_CHARACTERS",
     "MAX_LINE_BYTES",
     "MAX_NUMBER",
@@ -289,6 +290,8 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 LineReceiver: TypeAlias = Callable[[LineBatch], Awaitable[None]]
+ListingVerdict: TypeAlias = Callable[[Listing], bool]
+"""Whether a listing is whole, now that all its lines were received; see `ListingTally.is_whole`."""
 
 
 class SnapshotSource(Protocol):
@@ -299,11 +302,11 @@ class SnapshotSource(Protocol):
         """A short name, shown where a service's host is."""
         ...
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         """List once. Awaits `receive` for each batch of lines, and reads no further until it returns.
 
-        Never called again before it has returned. When it is cancelled, nothing of it keeps running. It raises only what
-        `receive` raises; its own failures are in the result.
+        Never called again before it has returned. When it is cancelled, or the listing is not whole in the end, nothing of it
+        keeps running. It raises only what `receive` raises; its own failures are in the result.
         """
         ...
 

@@ -164,7 +164,7 @@ async def inspect_source(
         for number, line in enumerate(batch.lines, batch.first_number):
             inspection.add_line(number, line)
 
-    inspection.listing = await source.read(receive)
+    inspection.listing = await source.read(receive, lambda listing: inspection.tally.is_whole(listing, had_end=had_end))
     tally = inspection.tally
     inspection.error = tally.failure(inspection.listing) or tally.missing_end(had_end=had_end) or tally.lacking(known)
     return inspection

@@ -17,7 +17,7 @@ from upload_tui.processes import (
     program_name,
     read_bounded,
 )
-from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing
+from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing, ListingVerdict
 
 __all__ = ["CommandSource", "source_environment"]
 
@@ -74,19 +74,19 @@ class CommandSource:
         """The program's name, or that of its script."""
         return program_name(self._command)
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         """Run the command once; a run that was started before is waited for.
 
-        If it fails or is cancelled, no process of it stays, on Linux even one with a session of its own. After a success, such a one
-        may stay if it has closed the output: the shared connection of ssh, for example.
+        If it fails or is cancelled, no process of it stays, on Linux even one with a session of its own. After a whole listing, such
+        a one may stay if it has closed the output: the shared connection of ssh, for example.
         """
         async with self._lock:
-            run_id, is_whole = os.urandom(16).hex(), False
+            run_id, may_leave_processes = os.urandom(16).hex(), False
             try:
                 listing = await self._run({**self._environment, _RUN_VARIABLE: run_id}, receive)
-                is_whole = not listing.failure
+                may_leave_processes = is_whole(listing)
             finally:
-                if not is_whole:
+                if not may_leave_processes:
                     await asyncio.to_thread(kill_processes_with, _RUN_VARIABLE, run_id)
             return listing
 

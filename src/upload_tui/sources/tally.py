@@ -16,7 +16,7 @@ _END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listin
 class ListingTally(Struct):
     """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`.
 
-    It is whole unless there is a `failure`, a `missing_end` or a `partial_problem`.
+    See `is_whole`.
     """
 
     keys: dict[str, int] = field(default_factory=dict)
@@ -81,6 +81,10 @@ class ListingTally(Struct):
             self.refuse(upload_id)
         if not is_known:
             self.unknown_problem = self.unknown_problem or problem
+
+    def is_whole(self, listing: Listing, *, had_end: bool = False) -> bool:
+        """Whether everything was listed that is there now; `had_end`: earlier listings had an end line."""
+        return not (self.failure(listing) or self.missing_end(had_end=had_end) or self.partial_problem)
 
     def failure(self, listing: Listing) -> ServiceError | None:
         """The error of a listing that ended before everything was listed, or whose end line disagrees; None if there is none."""

@@ -9,7 +9,7 @@ from upload_tui.monitor import Change, Query, Store, StorePicture
 from upload_tui.monitor.store.schema import compress_page, decompress_page
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
-from upload_tui.sources import LineBatch, LineReceiver, Listing
+from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.testing import FrozenClock
 
@@ -38,7 +38,7 @@ class ScriptedSource:
         """Print this in the next run that has no output yet."""
         self.outputs.append((lines, listing or Listing()))
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         """Print one output."""
         self.runs += 1
         lines, listing = self.outputs.pop(0) if len(self.outputs) > 1 else self.outputs[0]

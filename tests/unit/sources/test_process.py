@@ -4,12 +4,15 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from unittest.mock import ANY
 
 import psutil
 import pytest
+from tests.unit.sources.scripted_source import SourceHarness
 
-from upload_tui.errors import SourceAuthError, SourceConfigError, SourceError
+from upload_tui.errors import ServiceError, SourceAuthError, SourceConfigError, SourceError
 from upload_tui.sources import (
     MAX_LINE_BYTES,
     CommandSource,
@@ -17,6 +20,7 @@ from upload_tui.sources import (
     ErrorLine,
     LineBatch,
     Listing,
+    inspect_source,
     listing_error,
     source_environment,
 )
@@ -44,9 +48,13 @@ def python(script: str, **options: float) -> CommandSource:
     return CommandSource([sys.executable, "-I", "-c", script], **{"timeout_seconds": 30.0, **options})  # type: ignore[arg-type]
 
 
+def has_not_failed(listing: Listing) -> bool:
+    return not listing.failure
+
+
 async def read(source: CommandSource) -> tuple[Listing, Sequence[bytes | None]]:
     lines = Lines()
-    return await source.read(lines), lines.texts
+    return await source.read(lines, has_not_failed), lines.texts
 
 
 def is_running(pid: int) -> bool:
@@ -99,7 +107,9 @@ async def test_the_command_gets_no_input_and_no_variables_of_ours(monkeypatch: p
 )
 async def test_output_is_split_into_numbered_lines(script: str, lines: list[tuple[int, bytes | None]]) -> None:
     found = Lines()
-    listing = await python(f"import sys; sys.stdout.reconfigure(encoding='utf-8'); {script}").read(found)
+    listing = await python(f"import sys; sys.stdout.reconfigure(encoding='utf-8'); {script}").read(
+        found, has_not_failed
+    )
     assert (listing.failure, found.lines) == ("", lines)
 
 
@@ -137,7 +147,7 @@ async def test_a_command_that_prints_without_end_is_ended() -> None:
     async def discard(batch: LineBatch) -> None:
         pass
 
-    listing = await python("while True: print('x' * 9999)", longest_seconds=0.3).read(discard)
+    listing = await python("while True: print('x' * 9999)", longest_seconds=0.3).read(discard, has_not_failed)
     assert listing.failure == "ended after 0.3s without finishing"
 
 
@@ -157,7 +167,7 @@ async def test_a_cancelled_run_leaves_no_process() -> None:
         started.set()
 
     running = asyncio.create_task(
-        python("import os, time; print(os.getpid(), flush=True); time.sleep(600)").read(receive)
+        python("import os, time; print(os.getpid(), flush=True); time.sleep(600)").read(receive, has_not_failed)
     )
     await started.wait()
     running.cancel()
@@ -203,8 +213,46 @@ async def test_runs_never_overlap() -> None:
         running -= 1
 
     source = python("print('a')")
-    await asyncio.gather(*(source.read(receive) for _ in range(3)))
+    await asyncio.gather(*(source.read(receive, has_not_failed) for _ in range(3)))
     assert most == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the environment of processes")
+@pytest.mark.parametrize(
+    ("more", "stays"),
+    [
+        ('{"type": "end", "uploads": 1}', True),
+        ("", True),
+        ('{"type": "end", "uploads": 2}', False),
+        ("garbage", False),
+        ('{"type": "error", "kind": "transient"}', False),
+        ('{"id": "1", "name": "x"}', False),
+    ],
+)
+@pytest.mark.parametrize("is_checked", [True, False])
+async def test_only_a_whole_listing_leaves_a_process(tmp_path: Path, more: str, stays: bool, is_checked: bool) -> None:
+    """Such as the shared connection of ssh."""
+    script = f"""
+import pathlib, subprocess
+null = subprocess.DEVNULL
+left = subprocess.Popen(["sleep", "600"], stdout=null, stderr=null, start_new_session=True)
+pathlib.Path({str(tmp_path / "pid")!r}).write_text(str(left.pid))
+print('{{"id": "1", "name": "x"}}')
+print({more!r})
+"""
+    if is_checked:
+        await inspect_source(python(script))
+    else:
+        harness = SourceHarness()
+        harness.source = python(script)  # type: ignore[assignment]
+        with suppress(ServiceError):
+            await harness.new_session().sync()
+    left = psutil.Process(int((tmp_path / "pid").read_text())) if stays else None
+    if left is None:
+        await wait_until_gone(int((tmp_path / "pid").read_text()))
+    else:
+        assert left.cmdline() == ["sleep", "600"]
+        left.kill()
 
 
 async def test_time_in_which_this_process_did_not_run_is_not_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +265,7 @@ async def test_time_in_which_this_process_did_not_run_is_not_the_commands(monkey
         loop.call_later(0.05, lambda: monkeypatch.setattr(loop, "time", lambda: now() + 3600))
 
     script = "import time; print('a', flush=True); time.sleep(0.3); print('b')"
-    listing = await python(script).read(receive)
+    listing = await python(script).read(receive, has_not_failed)
     assert (listing.failure, lines.texts) == ("", [b"a", b"b"])
 
 
@@ -225,7 +273,7 @@ async def test_the_time_that_recording_takes_is_not_the_commands() -> None:
     async def receive(batch: LineBatch) -> None:
         await asyncio.sleep(0.8)
 
-    listing = await python("print('a')", timeout_seconds=0.7).read(receive)
+    listing = await python("print('a')", timeout_seconds=0.7).read(receive, has_not_failed)
     assert listing.failure == ""
 
 

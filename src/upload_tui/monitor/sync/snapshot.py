@@ -236,7 +236,10 @@ class SnapshotSynchroniser:
         """
         found, now = _Found(self._clock.now()), self._clock.monotonic()
         round_ = self._last = _Round(found=found, present=present, recorded_at=now)
-        self.last_listing = await self._source.read(lambda batch: self._receive(batch, round_))
+        self.last_listing = await self._source.read(
+            lambda batch: self._receive(batch, round_),
+            lambda listing: round_.is_whole(listing, had_end=self._source_state.has_end),
+        )
         await self._record(round_)
         moved = round_.moved
         await self._record_lines([*round_.changed.values(), *moved.values()])

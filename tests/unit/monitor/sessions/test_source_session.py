@@ -22,7 +22,7 @@ from upload_tui.monitor import (
     source_schedule,
 )
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import LineReceiver, Listing
+from upload_tui.sources import LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.text import age_text, overrun_text
 
@@ -126,11 +126,11 @@ class _SlowSource(ScriptedSource):
         self.began_at = 0.0
         self.print_next(lines_of({"a": {}}))
 
-    async def read(self, receive: LineReceiver) -> Listing:
+    async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         seconds = self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
         self.began_at = VirtualClock().monotonic()
         await asyncio.sleep(seconds)
-        return await super().read(receive)
+        return await super().read(receive, is_whole)
 
 
 def states_of(source: _SlowSource, seconds: float) -> list[tuple[str, int, str]]:
