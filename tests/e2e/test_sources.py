@@ -257,6 +257,24 @@ def test_an_upload_that_ended_without_success_is_not_waited_for(
     assert here("list", "--command", source(record)).records == [{**record, "as_of": ANY, "service": ANY}]
 
 
+@pytest.mark.parametrize(
+    ("fields", "received"),
+    [
+        ({"received_bytes": 500}, "received    500 B (500 bytes)"),
+        ({"received_bytes": 0}, "received    0 B (0 bytes)"),
+        ({"chunks": {"count": 3}}, "received    3 chunks"),
+        ({"chunks": {"size_bytes": 3}}, "received    3 B (3 bytes)"),
+        ({"chunks": {"count": 1, "size_bytes": 3}}, "received    3 B (3 bytes) in 1 chunk"),
+        ({"chunks": [{"number": 1, "size": 5}]}, "chunk 1     5 B"),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_show_has_what_is_known_of_the_chunks(here: Here, source: Source, fields: dict[str, Any], received: str) -> None:
+    shown = here("show", "a", "-o", "table", "--command", source({"id": "a", "name": "a", "size": 1000, **fields}))
+    assert [line for line in shown.out.splitlines() if line.startswith(("received", "chunk"))] == ([received] if received else [])
+
+
 def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> None:
     (record,) = here("report", "--command", source(*UPLOADS)).records
     assert (record["total"], record["stages"]["verified"], record["causes"][0]["cause"]) == (3, 1, "virus found")

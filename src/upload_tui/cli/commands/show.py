@@ -134,6 +134,8 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("service", record["service"])
     size = record["size_bytes"]
     yield line("size", "unknown" if size is None else f"{size_text(size)} ({size} bytes)")
+    if received := _received_text(record):
+        yield line("received", received)
     yield line("type", record["content_type"])
     yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
@@ -145,6 +147,18 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
         yield line(f"chunk {chunk['number']}", f"{size_text(chunk['size_bytes'])}  {digest}")
     for anomaly in record["anomalies"]:
         yield line("anomaly", f"{anomaly['name'].replace('_', ' ')}: {anomaly['detail']}")
+
+
+def _received_text(record: Record) -> str:
+    """What is known of chunks that are not listed; empty if nothing is, or all are listed."""
+    from upload_tui.text import plural, size_text
+
+    chunks = None if record["chunk_list"] is not None else record["chunks"]
+    if chunks is None:
+        return ""
+    count, size = chunks["count"], chunks["size_bytes"]
+    parts = ["" if size is None else f"{size_text(size)} ({size} bytes)", "" if count is None else plural(count, "chunk")]
+    return " in ".join(filter(None, parts))
 
 
 def _stage_text(record: Record) -> str:
