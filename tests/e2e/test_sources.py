@@ -183,6 +183,22 @@ def test_an_upload_that_is_in_another_project_now_is_not_gone(here: Here, source
     assert "the source does not list it in P" in here("show", "z", *words).err
 
 
+@pytest.mark.parametrize("project", ["P", {"id": "p1", "name": "P"}], ids=str)
+@pytest.mark.parametrize("others", [[], ["Q"], ["Q", "nowhere"]], ids=str)
+def test_a_project_that_has_vanished_is_reported_once(
+    here: Here, source: Source, project: object, others: list[str]
+) -> None:
+    words = [word for name in ("P", *others) for word in ("--project", name)]
+    uploads = [{"id": "a", "name": "a", "project": project}, {"id": "b", "name": "b", "project": "Q"}]
+    end = {"type": "end", "uploads": 1}
+    here("list", *words, "--command", source(*uploads))
+    report = here("report", *words, "--command", source(uploads[1], end))
+    projects = [(one["name"] or one["id"], one["error"] is None) for one in report.records[0]["projects"]]
+    assert (report.code, projects) == (5, [("P", False), *((name, name == "Q") for name in others)])
+    table = here("report", *words, "-o", "table", "--command", source(uploads[1], end)).out
+    assert f"of {', '.join(('P', *others))}, as of" in table
+
+
 @pytest.mark.parametrize("line", ["list --fail-on-error", "report", "wait", "wait --where b", "projects", "show a"])
 def test_a_project_that_no_upload_has_is_named(here: Here, source: Source, line: str) -> None:
     """A listing that is not whole cannot show that a project does not exist."""
@@ -270,9 +286,13 @@ def test_an_upload_that_ended_without_success_is_not_waited_for(
     ],
     ids=str,
 )
-def test_show_has_what_is_known_of_the_chunks(here: Here, source: Source, fields: dict[str, Any], received: str) -> None:
+def test_show_has_what_is_known_of_the_chunks(
+    here: Here, source: Source, fields: dict[str, Any], received: str
+) -> None:
     shown = here("show", "a", "-o", "table", "--command", source({"id": "a", "name": "a", "size": 1000, **fields}))
-    assert [line for line in shown.out.splitlines() if line.startswith(("received", "chunk"))] == ([received] if received else [])
+    assert [line for line in shown.out.splitlines() if line.startswith(("received", "chunk"))] == (
+        [received] if received else []
+    )
 
 
 def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> None:

@@ -157,7 +157,10 @@ def _received_text(record: Record) -> str:
     if chunks is None:
         return ""
     count, size = chunks["count"], chunks["size_bytes"]
-    parts = ["" if size is None else f"{size_text(size)} ({size} bytes)", "" if count is None else plural(count, "chunk")]
+    parts = [
+        "" if size is None else f"{size_text(size)} ({size} bytes)",
+        "" if count is None else plural(count, "chunk"),
+    ]
     return " in ".join(filter(None, parts))
 
 

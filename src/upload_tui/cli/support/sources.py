@@ -128,8 +128,15 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     service, limits = service_of(settings), trouble_limits(settings)
     picture = StorePicture(store, clock, service, limits, synchroniser.scope.ids, freshness)
     projects = synchroniser.scope.projects or (ProjectRef(settings.title, settings.title),)
-    readings = [ProjectReading(project, failure, is_complete=code == EXIT_OK, is_shown=True) for project in projects]
-    return Snapshot(picture, [*readings, *missing], EXIT_NOT_FOUND if missing else code)
+    errors = {one.project.id: one.error for one in missing}
+    vanished = [failure or errors.get(project.id) or errors.get(project.name) for project in projects]
+    readings = [
+        ProjectReading(project, error, is_complete=code == EXIT_OK, is_shown=True)
+        for project, error in zip(projects, vanished, strict=True)
+    ]
+    known = {name for project in projects for name in (project.id, project.name)}
+    never_listed = [one for one in missing if one.project.id not in known]
+    return Snapshot(picture, [*readings, *never_listed], EXIT_NOT_FOUND if missing else code)
 
 
 async def source_finding(settings: ServiceSettings) -> Finding:
