@@ -497,7 +497,7 @@ def test_a_device_without_space(
     """As on a full disk, no file can grow; an empty one that would block the next try is not left behind."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with capfd.disabled():  # the captured output is a file as well
-        monkeypatch.setattr(sys, "stdout", io.StringIO())
+        monkeypatch.setattr(sys, "stdout", out := io.StringIO())
         monkeypatch.setattr(sys, "stderr", err := io.StringIO())
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
         try:
@@ -508,6 +508,7 @@ def test_a_device_without_space(
     assert ended.value.code == code, err.getvalue()
     assert "Traceback" not in err.getvalue()
     assert "File too large" in err.getvalue() or not code
+    assert ("Nothing is cached between sessions" in out.getvalue()) == (line == "doctor")
     assert [file for file in home.rglob("*") if file.suffix in {".toml", ".jsonl", ".json", ".part"}] == []
 
 

@@ -4,7 +4,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 from msgspec import Struct
@@ -66,9 +69,21 @@ def cache_finding() -> Finding:
 
     folder = cache_folder()
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
-    if existing.is_dir() and os.access(existing, os.W_OK):
-        return Finding("storage", State.OK, str(folder))
-    return Finding("storage", State.WARNING, f"{folder} cannot be written", "Nothing is cached between sessions")
+    if problem := _store_problem(existing):
+        message = f"{folder} cannot be written ({sanitize_line(problem)})"
+        return Finding("storage", State.WARNING, message, "Nothing is cached between sessions")
+    return Finding("storage", State.OK, str(folder))
+
+
+def _store_problem(folder: Path) -> str:
+    """Why a store cannot be made in a folder, as on a full disk; empty if it can."""
+    from upload_tui.monitor import Store
+
+    try:
+        with TemporaryDirectory(dir=folder) as name, closing(Store(Path(name) / "store.db")) as store:
+            return store.notice.rpartition("(")[2].rstrip(")")
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def terminal_findings(signs: str = "") -> Iterator[Finding]:
