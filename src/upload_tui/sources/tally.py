@@ -88,7 +88,9 @@ class ListingTally(Struct):
 
     def failure(self, listing: Listing) -> ServiceError | None:
         """The error of a listing that ended before everything was listed, or whose end line disagrees; None if there is none."""
-        return listing_error(listing, self.error, self._contradiction)
+        # Lines that cannot be read, such as those of an object on several lines, are the first cause of a wrong number.
+        problems = [self.partial_problem, self._contradiction] if self._contradiction else []
+        return listing_error(listing, self.error, "; ".join(filter(None, problems)))
 
     def missing_end(self, *, had_end: bool = False) -> SourceError | None:
         """The error of a listing without an end line; None if it has one, or needs none. `had_end`: earlier ones had one."""

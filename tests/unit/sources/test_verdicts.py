@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON
@@ -111,3 +112,30 @@ def test_check_and_list_have_the_same_verdict(
         harness.store.close()
 
     asyncio.run(check())
+
+
+PRETTY = json.dumps({"id": "a", "name": "x"}, indent=1).encode().split(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (PRETTY, "line 1 cannot be read (not JSON) and 3 more; the end line says 1 upload, and 4 were listed"),
+        (
+            [upload("a"), None],
+            "line 2 cannot be read (longer than 1,048,576 bytes); the end line says 1 upload, and 2 were listed",
+        ),
+        (
+            [upload("a"), upload("a")],
+            "1 line has an id that was listed before, such as a; the end line says 1 upload, and 2 were listed",
+        ),
+        ([upload("a"), upload("b")], "the end line says 1 upload, and 2 were listed"),
+        ([], "0 of 1 uploads were listed"),
+    ],
+)
+async def test_the_first_cause_of_a_wrong_number_comes_first(lines: list[bytes | None], problem: str) -> None:
+    source = ScriptedSource()
+    source.print_next([*lines, b'{"type": "end", "uploads": 1}'])
+    error = (await inspect_source(source)).error
+    assert error is not None
+    assert error.title == f"partial: {problem}"
