@@ -13,6 +13,7 @@ import pytest
 
 from tests.contract.calls import FILE, Caller, serving
 from tests.contract.test_live_session import poll, until
+from tests.unit.sources.scripted_source import SERVICE, SourceHarness
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import StorageError
 from upload_tui.monitor import (
@@ -122,6 +123,22 @@ async def test_a_replay_equals_the_live_session(design: StatusShape, tmp_path: P
     kinds = {json.loads(line).get("kind") for line in text.splitlines()}
     assert {"kept", "same", "request", "seen", "stage", "connection"} <= kinds
     assert caller.service.account.user_key not in text
+
+
+async def test_a_replay_of_a_source_has_the_projects_that_were_listed_so_far_and_no_requests(tmp_path: Path) -> None:
+    file, clock = tmp_path / "recording.jsonl", FrozenClock()
+    with RecordingWriter(file, RecordingHeader(NOW, SERVICE, "scripted", (), 900)) as writer:
+        harness = SourceHarness(store=RecordingStore(writer), clock=clock)
+        await harness.print({"a": {"project": "P"}})
+        clock.advance(60)
+        await harness.print({"a": {"project": "P"}, "b": {"project": "Q"}})
+        harness.store.close()
+    session = ReplaySession(*read_recording(file), base=FrozenClock())
+    for on, names in [(NOW, ["P"]), (clock.now(), ["P", "Q"]), (NOW, ["P"])]:
+        session.seek(on)
+        assert [project.name for project in session.projects] == names
+        assert session.connection().requests_last_minute is None
+    session.close()
 
 
 @pytest.mark.parametrize("has_snapshots", [True, False], ids=["with snapshots", "without snapshots"])

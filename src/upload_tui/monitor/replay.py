@@ -28,7 +28,7 @@ from upload_tui.monitor.changes import (
     UploadRef,
     UploadSeen,
 )
-from upload_tui.monitor.model import Connection, ConnectionState, Playback
+from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.monitor.picture import ConnectionFreshness
 from upload_tui.monitor.recording import RecordingHeader, RecordingLine
 from upload_tui.monitor.sessions.connection import worst_connection
@@ -39,7 +39,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import restore_known_event
 from upload_tui.sources import read_raw
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Origin, Stage
 from upload_tui.wire import Project, page_entries, read_time
 
 __all__ = ["ReplaySession"]
@@ -61,7 +61,8 @@ class ReplaySession:
         self, header: RecordingHeader, lines: Sequence[RecordingLine], *, speed: float = 1.0, base: Clock | None = None
     ) -> None:
         self.title = f"replay {header.title}".strip()
-        self.projects = header.projects
+        self._first_projects = header.projects
+        self._is_source = Origin.of(header.service) is Origin.SOURCE
         self.changes = ChangeBroadcaster()
         self.began_on = header.began_on
         self.ends_on = lines[-1].at if lines else header.began_on
@@ -76,6 +77,12 @@ class ReplaySession:
         self._recorded = ConnectionFreshness(self._clock, self._first_connection())
         limits = TroubleLimits(header.stuck_after_seconds)
         self.picture = StorePicture(self._store, self._clock, header.service, limits, freshness=self._recorded)
+
+    @property
+    def projects(self) -> Sequence[ProjectRef]:
+        """The projects that were known when the recording began, and those of uploads that have appeared since."""
+        known = {project.id for project in self._first_projects}
+        return [*self._first_projects, *(one for one in self._store.projects() if one.id not in known)]
 
     def _first_connection(self) -> Connection:
         return Connection(state=ConnectionState.CONNECTING, since=self.began_on)
@@ -192,7 +199,10 @@ class ReplaySession:
             playback=Playback(position_seconds, length_seconds, recorded.state),
         )
 
-    def _requests_last_minute(self) -> int:
+    def _requests_last_minute(self) -> int | None:
+        """None for a source: it has no requests."""
+        if self._is_source:
+            return None
         since = self._clock.now() - timedelta(minutes=1)
         past = (self._lines[index] for index in range(self._next - 1, -1, -1))
         return sum(line.kind == "request" for line in takewhile(lambda line: line.at > since, past))
