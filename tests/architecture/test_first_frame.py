@@ -54,7 +54,7 @@ _ALWAYS = """
     tui.widgets.chunk_strip tui.widgets.chunk_summary tui.widgets.cursor_lines tui.widgets.footer tui.widgets.funnel
     tui.widgets.pending_list tui.widgets.status_bar tui.widgets.timeline_view
     tui.widgets.table.cells tui.widgets.table.query_text
-    tui.widgets.table.row_list tui.widgets.table.row_painter tui.widgets.table.row_window
+    tui.widgets.table.row_cursor tui.widgets.table.row_list tui.widgets.table.row_painter tui.widgets.table.row_window
     tui.widgets.table.upload_table
 """
 _DEMO = "backend.scenarios.catalogue cli.commands.demo cli.support.scenarios"

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui.dashboards import many, names_in, opened, selected, toasts, until
 from upload_tui.monitor import Connection, ConnectionState
-from upload_tui.testing import an_upload
+from upload_tui.testing import an_upload, settled
 from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
@@ -212,3 +212,65 @@ async def test_the_title_counts_the_acknowledged_among_the_rows() -> None:
         await pilot.press("slash", *"failed", "enter")
         await until(pilot, lambda: table.total == 2)
         assert "acknowledged" not in title(table)
+
+
+MANY_FAILED = [
+    an_upload(
+        f"failed-{number:02d}", initiated=9000 + number, completed=600, error=100 + number, message="no room left"
+    )
+    for number in range(40)
+]
+NEW_FAILURES = [
+    an_upload(f"new-{number}", initiated=90, completed=20, error=number, message="no room left") for number in range(4)
+]
+ENDED_WELL = [
+    an_upload(f"failed-{number:02d}", initiated=9000 + number, completed=600, verified=1) for number in range(40)
+]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=str)
+@pytest.mark.parametrize("keys", [(), ("d",)], ids=["one line", "two lines"])
+@pytest.mark.parametrize("row", [0, 1, -1, "last in view"])
+async def test_what_the_user_did_not_do_leaves_the_trouble_in_view(
+    size: tuple[int, int], keys: tuple[str, ...], row: int | str
+) -> None:
+    async with opened([*many(40), *MANY_FAILED], size=size, order=TableOrder()) as (pilot, session, table):
+        await pilot.press(*keys, "g")
+        above = table._window.in_trouble
+        is_below = row == "last in view"
+        target = table._last_visible_row() if isinstance(row, str) else row % above
+        await pilot.press(*"j" * target)
+        for published in (NEW_FAILURES[:1], NEW_FAILURES[1:3], ENDED_WELL[:2], many(45)[40:], MANY_FAILED[:2]):
+            session.publish(*published)
+            await settled(pilot)
+            assert int(table.scroll_offset.y) == 0
+            assert table._window.in_trouble > 0
+            assert (table.cursor_row >= table._window.in_trouble) is is_below
+            assert any(selected(table) in line for line in lines(pilot, table))
+
+
+@pytest.mark.parametrize("marked", [0, 1, 3])
+@pytest.mark.parametrize("failed", [5, 40])
+async def test_the_cursor_goes_on_to_the_next_row_if_the_user_acknowledges(marked: int, failed: int) -> None:
+    async with opened([*many(40), *MANY_FAILED[:failed]], (80, 24), order=TableOrder()) as (pilot, _, table):
+        await pilot.press("g", *"m" * marked, *("k" if marked else "j"))
+        names = names_in(table)
+        after = names[marked] if marked else names[2]
+        await pilot.press("a", "enter")
+        await until(pilot, lambda: "acknowledged" in title(table))
+        assert selected(table) == after
+        assert table.cursor_row < table._window.in_trouble
+        assert int(table.scroll_offset.y) == 0
+
+
+async def test_the_cursor_stays_among_the_others_if_the_user_takes_an_acknowledgement_back() -> None:
+    async with opened([*many(60), *MANY_FAILED[:5]], (80, 24), order=TableOrder()) as (pilot, _, table):
+        await pilot.press("g", "a", "enter")
+        await until(pilot, lambda: "acknowledged" in title(table))
+        await pilot.press("G", "k")
+        await pilot.press("j")
+        assert selected(table) == "failed-00"
+        top, above = table.scroll_offset.y, names_in(table)[table.cursor_row - 1]
+        await pilot.press("a")
+        await until(pilot, lambda: "acknowledged" not in title(table))
+        assert (table.scroll_offset.y, selected(table)) == (top, above)

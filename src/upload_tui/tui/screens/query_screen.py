@@ -10,8 +10,10 @@ from textual import on
 from textual.reactive import reactive
 
 from upload_tui.monitor import (
+    Acknowledgement,
     CauseGroup,
     Change,
+    Detail,
     Picture,
     Query,
     Row,
@@ -56,6 +58,10 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
     def marked(self) -> frozenset[UploadKey]:
         """The marked uploads."""
         return self.query_one(UploadTable).marked
+
+    def _acknowledge(self, details: Sequence[Detail], acknowledgement: Acknowledgement | None) -> None:
+        self.query_one(UploadTable).keep_place()
+        super()._acknowledge(details, acknowledgement)
 
     # Search
 

@@ -16,77 +16,10 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import Query, Row, SortKey, UploadKey
 from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.table.row_cursor import Place, RowCursor
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
-__all__ = ["RowCursor", "RowList"]
-
-
-class RowCursor:
-    """The cursor's row, and the row that it moves to when the rows change.
-
-    Attributes:
-        row: its row, from 0.
-        key: the upload on that row; None if the table is empty.
-    """
-
-    def __init__(self) -> None:
-        self.row = 0
-        self.key: UploadKey | None = None
-        self._is_pinned = False
-        """True once the user put the cursor on a row."""
-        self._previous_key: UploadKey | None = None
-        """The upload that a query removed from under the cursor. The cursor returns to it when a later query includes it."""
-        self._is_query_new = False
-
-    def pin(self) -> None:
-        """Record that the user put the cursor on this row; from now on it stays with the row's upload."""
-        self._is_pinned = True
-        self.forget_previous()
-
-    def forget_previous(self) -> None:
-        """Do not return to an upload that a query removed."""
-        self._previous_key = None
-        self._is_query_new = False
-
-    def on_query_changed(self, *, is_reordered: bool) -> None:
-        """Prepare for the rows of another query; `is_reordered` is True if the sort order changed."""
-        if is_reordered and self.row == 0:
-            self.key = None  # a cursor on the first row stays on the first row
-        self._previous_key = self._previous_key or self.key
-        self._is_query_new = True
-
-    def target_row(self, window: RowWindow, rows_from_top: int | None, *, stays_on_top: bool = False) -> int:
-        """The row to move to; it may be beyond the last one.
-
-        Args:
-            window: the current rows.
-            rows_from_top: number of visible rows if the table is scrolled to its top, else None.
-            stays_on_top: a cursor that the user never moved stays on the first row, whatever upload that is.
-        """
-        if self._is_query_new:
-            row = self._row_after_query_change(window)
-        elif self.key is None:
-            row = self.row
-        else:
-            row = self._row_after_changes(window, self.key)
-        is_pinned = self._is_pinned and self._previous_key is None
-        if rows_from_top is not None and not is_pinned and (stays_on_top or row >= rows_from_top):
-            return 0  # without a choice by the user, the view stays on the worst or the newest rows
-        return row
-
-    def _row_after_query_change(self, window: RowWindow) -> int:
-        row = None if self._previous_key is None else window.position(self._previous_key)
-        if row is not None:
-            self.forget_previous()
-            return row
-        self._is_query_new = not window.is_settled  # the search may still find the upload
-        return 0
-
-    def _row_after_changes(self, window: RowWindow, key: UploadKey) -> int:
-        row = window.position(key)
-        if row is None and not window.is_settled and self.row >= window.total:
-            return 0  # the last row so far is no meaningful position while the search continues
-        return self.row if row is None else row
+__all__ = ["RowList"]
 
 
 _SEARCH_STEPS = 40
@@ -158,7 +91,8 @@ class RowList(CursorLines, can_focus=True):
     def reload(self, now: datetime | None = None, source: RowSource | None = None) -> None:
         """Fetch the rows again, after the source changed.
 
-        The cursor stays on its upload and, unless the list is scrolled to its top, on its line.
+        The cursor stays on its upload and, unless the list is scrolled to its top, on its line. While rows in trouble are in
+        view, the view stays, and so does the cursor if its upload is no longer in view.
 
         Args:
             now: the new time that ages are computed from; None keeps the old one.
@@ -168,7 +102,7 @@ class RowList(CursorLines, can_focus=True):
             self._window.source = source
         if now is not None:
             self.set_reactive(RowList.now, now)
-        top, query = self._top_row(), self.rows_query
+        top, query, place = self._top_row(), self.rows_query, self._place()
         is_trouble_first = query.sort is SortKey.TROUBLE
         if is_trouble_first:
             query = replace(query, max_in_trouble=self._max_in_trouble())
@@ -177,9 +111,9 @@ class RowList(CursorLines, can_focus=True):
             query = replace(query, max_in_trouble=self._max_in_trouble())
             self._window.fetch(query, top, self._visible_rows() + 1)
         rows_from_top = None if top else self._visible_rows()
-        row = self._cursor.target_row(self._window, rows_from_top, stays_on_top=is_trouble_first)
-        row = 0 if self.follow else row
-        shift = row - self._cursor.row if top and not self.follow else 0
+        row = self._cursor.target_row(self._window, place, rows_from_top, stays_on_top=is_trouble_first)
+        row = 0 if self.follow else min(row, self._last_visible_row()) if place.stays_in_view else row
+        shift = row - self._cursor.row if top and not (self.follow or place.stays_in_view) else 0
         self._cursor.row = max(0, min(row, self.total - 1))
         self.set_line_count(self._first_line(self.total) + self.HEADER_LINES)
         if shift:
@@ -189,6 +123,13 @@ class RowList(CursorLines, can_focus=True):
         if not self.is_settled:
             self._search_tasks.schedule(self._search_steps())
         self._handle_reloaded()
+
+    def keep_place(self) -> None:
+        """Let the cursor and the view stay at the next reload if the upload gets into trouble or out of it: the user did that."""
+        self._cursor.keeps_place = True
+
+    def _place(self) -> Place:
+        return self._cursor.place(self._window, self._top_row())
 
     def _max_in_trouble(self) -> int | None:
         """How many rows in trouble come first: half of what is visible, and what the other rows leave; one more if it is the last.
@@ -222,6 +163,11 @@ class RowList(CursorLines, can_focus=True):
         rule = self._rule_row
         below = -1 if rule is None else line - super()._first_line(rule)
         return None if below == 0 else divmod(line - (below > 0), self._lines_per_row)
+
+    def _last_visible_row(self) -> int:
+        """The last row that is completely visible, or would be if there were so many."""
+        end = int(self.scroll_offset.y) + max(self._lines_per_row, self.size.height - self.HEADER_LINES)
+        return self._row_from(end - self._lines_per_row + 1) - 1
 
     def _handle_reloaded(self) -> None:
         """Called after the rows were fetched again."""

@@ -133,6 +133,10 @@ class RowWindow:
             index = number - self._window.offset
         return self._window.rows[index] if 0 <= index < len(self._window.rows) else None
 
+    def keys_above(self, number: int) -> Sequence[UploadKey]:
+        """The uploads above a row as far as they are held, the nearest first."""
+        return [row.key for row in reversed(self._window.rows[: max(0, number - self._window.offset)])]
+
     def position(self, key: UploadKey) -> int | None:
         """The row of an upload; None if it does not match the query."""
         return self.source.position(self._query, *key)
