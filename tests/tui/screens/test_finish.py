@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from rich.console import Console
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -9,6 +10,7 @@ from textual.widgets import OptionList, Static
 from tests.tui.dashboards import mixed, opened, until
 from upload_tui.monitor import Connection, ConnectionState, parse_query, text_terms
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
+from upload_tui.tui.appearance.columns import ColumnSpec
 from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
@@ -76,6 +78,34 @@ async def test_the_columns_can_be_reset() -> None:
         await pilot.press("c", "j", "J", "plus", "r", "enter")
         await pilot.pause()
         assert table.column_specs == default
+
+
+@pytest.mark.parametrize("keys", [(), ("r",), ("space", "space"), ("j", "space", "r")], ids="-".join)
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+@pytest.mark.parametrize("projects", [(), ("Proteomics", "Genome")], ids=["one project", "two projects"])
+async def test_columns_that_are_not_changed_stay_as_they_are(
+    size: tuple[int, int], projects: tuple[str, ...], keys: tuple[str, ...]
+) -> None:
+    saved: list[tuple[ColumnSpec, ...]] = []
+    async with opened(mixed(), size, save_columns=lambda _, columns: saved.append(tuple(columns))) as (pilot, _, table):
+        table.several_projects, table.project_names = bool(projects), projects
+        before = table.columns
+        await pilot.press("c", *keys, "enter")
+        await pilot.pause()
+        assert table.columns == before
+        assert not table.display_options.columns_of(table.view_kind)
+        assert saved == []
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
+async def test_a_reset_of_the_columns_is_saved_as_no_choice(size: tuple[int, int]) -> None:
+    saved: list[tuple[ColumnSpec, ...]] = []
+    async with opened(mixed(), size, save_columns=lambda _, columns: saved.append(tuple(columns))) as (pilot, _, table):
+        before = table.columns
+        await pilot.press("c", "j", "plus", "enter", "c", "r", "enter")
+        await until(pilot, lambda: len(saved) == 2)
+        assert saved[1] == ()
+        assert table.columns == before
 
 
 async def test_quitting_can_leave_the_picture() -> None:

@@ -57,12 +57,12 @@ class _Menu(DialogList):
 
 
 class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
-    """A dialog that returns the chosen columns in order; None if it was cancelled.
+    """A dialog that returns the chosen columns in order, or none for the default ones; None if it was cancelled.
 
     Args:
         columns: the present columns.
         left_out: those of them that do not fit.
-        defaults: the columns to return to; empty for the present ones.
+        defaults: the columns to return to.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -82,12 +82,12 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
     def __init__(
         self,
         columns: Sequence[ColumnSpec],
-        left_out: Collection[ColumnKey] = (),
-        defaults: Sequence[ColumnSpec] = (),
+        left_out: Collection[ColumnKey],
+        defaults: Sequence[ColumnSpec],
     ) -> None:
         super().__init__()
         self._left_out = left_out
-        self._defaults = tuple(defaults or columns)
+        self._defaults = tuple(defaults)
         self._lines = _lines_of(columns)
 
     def compose(self) -> ComposeResult:
@@ -113,8 +113,9 @@ class ColumnScreen(OptionScreen[tuple[ColumnSpec, ...] | None]):
 
     @on(OptionList.OptionSelected)
     def finish(self) -> None:
-        """Close the screen with the columns that are on."""
-        self.dismiss(tuple(line.column for line in self._lines if line.is_on))
+        """Close the screen with the columns that are on; the default ones are no choice, so that they still depend on the width."""
+        chosen = tuple(line.column for line in self._lines if line.is_on)
+        self.dismiss(() if chosen == self._defaults else chosen)
 
     def action_toggle_column(self) -> None:
         """Turn the column at the cursor on or off."""

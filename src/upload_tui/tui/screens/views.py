@@ -142,8 +142,8 @@ class ViewScreen(QueryScreen):
         self.app.push_screen(ColumnScreen(table.column_specs, table.left_out, table.default_specs), self._apply_columns)
 
     def _apply_columns(self, columns: tuple[ColumnSpec, ...] | None) -> None:
-        if columns is not None:
-            view = self.query_one(UploadTable).view_kind
+        view = self.query_one(UploadTable).view_kind
+        if columns is not None and columns != self.display_options.columns_of(view):
             self.display_options = self.display_options.with_columns(view, columns)
             if not self._has_view_columns:
                 self.post_message(ColumnsChosen(view, columns))
