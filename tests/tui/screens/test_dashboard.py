@@ -13,7 +13,7 @@ from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, se
 from upload_tui.errors import StorageError
 from upload_tui.monitor import ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
-from upload_tui.tui import ColumnSpec, UploadApp, ViewKind
+from upload_tui.tui import ColumnSpec, TableOrder, UploadApp, ViewKind
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.menu import MenuScreen
@@ -71,14 +71,28 @@ async def test_follow_keeps_the_cursor_on_the_newest_upload() -> None:
         assert "following" not in str(table.border_title)
 
 
-@pytest.mark.parametrize("between", [(), ("j", "f")], ids=["at once", "after a moved cursor"])
-async def test_follow_ends_with_the_order_before(between: tuple[str, ...]) -> None:
-    async with opened(many(50)) as (pilot, _, table):
-        await pilot.press("s", "f", *between)
-        assert table.rows_query.sort is SortKey.INITIATED
-        await pilot.press("f")
-        assert not table.follow
-        assert table.rows_query.sort is SortKey.STAGE
+@pytest.mark.parametrize("between", [(), ("j",), ("j", "m", "G")], ids=["at once", "a moved cursor", "a mark"])
+@pytest.mark.parametrize("key", ["f", "escape"])
+@pytest.mark.parametrize("sorts", range(3))
+async def test_follow_ends_with_the_order_before(sorts: int, between: tuple[str, ...], key: str) -> None:
+    async with opened(many(50), order=TableOrder()) as (pilot, _, table):
+        await pilot.press(*"s" * sorts)
+        before = table.rows_query
+        await pilot.press("f", *between)
+        assert table.rows_query.is_newest_first
+        await pilot.press(key)
+        assert not table.follow or before.is_newest_first
+        assert table.rows_query == before
+        assert isinstance(pilot.app.screen, DashboardScreen)
+        assert pilot.app.screen.state.order == TableOrder(before.sort, before.descending)
+
+
+@pytest.mark.parametrize("between", [(), ("j",)], ids=["at once", "a moved cursor"])
+async def test_the_order_before_follow_is_saved(between: tuple[str, ...]) -> None:
+    async with opened(many(50), order=TableOrder()) as (pilot, _, _):
+        await pilot.press("f", *between)
+        assert isinstance(pilot.app.screen, DashboardScreen)
+        assert pilot.app.screen.state.order == TableOrder()
 
 
 async def test_another_sort_order_ends_follow() -> None:

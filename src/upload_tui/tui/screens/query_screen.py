@@ -257,11 +257,30 @@ class QueryScreen(SearchScreen):
 
     def action_follow(self) -> None:
         """Follow the newest upload, or end that and return to the order before."""
-        table = self.query_one(UploadTable)
-        table.toggle_follow()
-        if not table.follow and self._order_before_follow is not None:
-            (sort, descending), self._order_before_follow = self._order_before_follow, None
-            self.rows_query = replace(self.rows_query, sort=sort, descending=descending)
+        if not self._return_to_order():
+            self.query_one(UploadTable).toggle_follow()
+
+    def action_clear(self) -> None:
+        """Clear the search or the filters; if there are none, return to the order before following; then clear the marks."""
+        if self.query_one(SearchBar).is_open or self.rows_query.is_filtered or not self._return_to_order():
+            super().action_clear()
+
+    def _return_to_order(self) -> bool:
+        """Return to the order before the table followed the newest upload; False if it has that order or another one was chosen."""
+        query = self._query_before_follow
+        if query == self.rows_query:
+            return False
+        self.query_one(UploadTable).follow = False
+        self.rows_query = query
+        return True
+
+    @property
+    def _query_before_follow(self) -> Query:
+        """The query with the order before the table followed the newest upload, if it still has the order of following."""
+        if self._order_before_follow is None or not self.rows_query.is_newest_first:
+            return self.rows_query
+        sort, descending = self._order_before_follow
+        return replace(self.rows_query, sort=sort, descending=descending)
 
     @on(UploadTable.Followed)
     def sort_newest_first(self) -> None:

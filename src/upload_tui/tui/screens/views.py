@@ -64,10 +64,7 @@ class ViewScreen(QueryScreen):
     @property
     def state(self) -> ScreenState:
         """How the screen is now, with the order before it followed the newest upload."""
-        query = self.rows_query
-        if self.is_running and self.query_one(UploadTable).follow and self._order_before_follow is not None:
-            sort, descending = self._order_before_follow
-            query = replace(query, sort=sort, descending=descending)
+        query = self._query_before_follow
         return ScreenState.of(
             query, self.view, is_roomy=self.display_options.is_roomy, searches=self._search_bar.searches
         )
