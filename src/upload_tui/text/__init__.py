@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         MOMENT_EXAMPLES,
         age_text,
         clock_text,
+        compared_size_text,
         duration_text,
         event_text,
         overrun_text,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         parse_size,
         percent_text,
         plural,
+        received_text,
         short_clock_text,
         size_text,
         span_text,
@@ -37,6 +39,7 @@ __all__ = [
     "anomaly_texts",
     "clock_text",
     "cause_with_short",
+    "compared_size_text",
     "csv_cell",
     "detailed_short_cause",
     "duration_text",
@@ -54,6 +57,7 @@ __all__ = [
     "parse_size",
     "percent_text",
     "plural",
+    "received_text",
     "sanitize",
     "sanitize_line",
     "sanitize_text",
@@ -70,8 +74,9 @@ __getattr__, __dir__ = lazy_names(
         "causes": "SHORT_CAUSES anomaly_texts cause_with_short detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "MOMENT_EXAMPLES age_text clock_text duration_text event_text overrun_text parse_date parse_duration parse_moment "
-            "parse_size percent_text plural short_clock_text size_text span_text sparkline_text"
+            "MOMENT_EXAMPLES age_text clock_text compared_size_text duration_text event_text overrun_text parse_date "
+            "parse_duration parse_moment parse_size percent_text plural received_text short_clock_text size_text span_text "
+            "sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible name_or_id sanitize sanitize_line sanitize_text",
     },

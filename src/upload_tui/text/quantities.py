@@ -11,6 +11,7 @@ __all__ = [
     "MOMENT_EXAMPLES",
     "age_text",
     "clock_text",
+    "compared_size_text",
     "duration_text",
     "event_text",
     "overrun_text",
@@ -20,6 +21,7 @@ __all__ = [
     "parse_size",
     "percent_text",
     "plural",
+    "received_text",
     "short_clock_text",
     "size_text",
     "span_text",
@@ -50,6 +52,21 @@ def size_text(size_bytes: int | None) -> str:
             break
     digits = 2 if abs(size) < 9.995 else 1 if abs(size) < 99.95 else 0
     return f"{size:.{digits}f} {unit}" if abs(size) < 1e6 else f"{size:.3g} {unit}"
+
+
+def compared_size_text(size_bytes: int, other_bytes: int) -> str:
+    """A size that stands beside another one; if both read the same, what it has more or less: `1 byte more`."""
+    text, difference = size_text(size_bytes), size_bytes - other_bytes
+    if not difference or text != size_text(other_bytes):
+        return text
+    return f"{plural(abs(difference), 'byte')} {'more' if difference > 0 else 'less'}"
+
+
+def received_text(received_bytes: int, declared_bytes: int) -> str:
+    """`1.50 MiB of 3.00 MiB received`, or `1 byte less than declared` if both read the same."""
+    text = compared_size_text(received_bytes, declared_bytes)
+    is_size = text == size_text(received_bytes)
+    return f"{text} of {size_text(declared_bytes)} received" if is_size else f"{text} than declared"
 
 
 def sparkline_text(counts: Sequence[int], width: int, sparks: str) -> str:

@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from upload_tui.status import Origin, Stage, is_contradictory
-from upload_tui.text import percent_text, plural, size_text
+from upload_tui.text import compared_size_text, percent_text, plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.widgets.chunk_summary import ChunkState, ChunkSummary, NumberSpan, group_spans, summarize_chunks
@@ -210,8 +210,11 @@ class _Painter(Struct, frozen=True):
         yield from self._problem_line(ChunkState.MISSING, "missing so far" if self.is_open else "missing", missing)
         repeated = [(f"{_span_text(span)} ({times:,} times)", span) for span, times in group_spans(summary.repeated)]
         yield from self._problem_line(ChunkState.REPEATED, "repeated", repeated)
-        sizes = group_spans(summary.unexpected_size_bytes)
-        unexpected = [(f"chunk {_span_text(span)} ({size_text(size)})", span) for span, size in sizes]
+        typical = summary.typical_bytes or 0
+        unexpected = [
+            (f"chunk {_span_text(span)} ({compared_size_text(size, typical)})", span)
+            for span, size in group_spans(summary.unexpected_size_bytes)
+        ]
         yield from self._problem_line(ChunkState.UNEXPECTED_SIZE, "unexpected size", unexpected)
         if summary.invalid_numbers:
             invalid = [(str(number), (number, number)) for number in summary.invalid_numbers]

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import ProjectRef, Row, WaitsFor
 from upload_tui.status import AnomalyName, Certainty, Origin, Stage, is_unsafe
-from upload_tui.text import age_text, anomaly_texts, duration_text, name_or_id, percent_text, size_text
+from upload_tui.text import age_text, anomaly_texts, duration_text, name_or_id, percent_text, received_text, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.places import places_of
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
@@ -92,8 +92,8 @@ def anomaly_reasons(row: Row) -> Sequence[str]:
     if row.anomaly.name is AnomalyName.RECEIVED_TOO_MUCH and row.size_bytes:
         percent = percent_text(row.chunk_bytes or 0, row.size_bytes)
         return f"{percent} received, more than its size", f"{percent} received"
-    if row.anomaly.name is AnomalyName.CHUNK_SIZES_DIFFER and row.chunk_bytes is not None:
-        return f"{size_text(row.chunk_bytes)} of {size_text(row.size_bytes)} received", "chunks do not match"
+    if row.anomaly.name is AnomalyName.CHUNK_SIZES_DIFFER and not (row.chunk_bytes is None or row.size_bytes is None):
+        return received_text(row.chunk_bytes, row.size_bytes), "chunks do not match"
     return [*anomaly_texts(row.anomaly)]
 
 

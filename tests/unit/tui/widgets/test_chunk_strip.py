@@ -83,6 +83,8 @@ def test_an_unexpected_size_is_listed_unless_it_is_a_smaller_last_chunk() -> Non
     assert lines(upload)[1:] == ["1 ■■◧■■ 5", "3 x 1.00 MiB, last 7 B", "◧ unexpected size: chunk 3 (5 B)"]
     larger = upload_of(completed=9, chunks=sized({1: MIB, 2: MIB, 3: 2 * MIB}), size_bytes=4 * MIB)
     assert lines(larger)[1:] == ["1 ■■◧ 3", "2 x 1.00 MiB", "◧ unexpected size: chunk 3 (2.00 MiB)"]
+    by_one = upload_of(completed=9, chunks=sized({1: MIB, 2: MIB + 1, 3: MIB, 4: MIB}), size_bytes=4 * MIB + 1)
+    assert lines(by_one)[1:] == ["1 ■◧■■ 4", "3 x 1.00 MiB", "◧ unexpected size: chunk 2 (1 byte more)"]
 
 
 def test_no_size_is_unexpected_if_all_differ() -> None:

@@ -11,7 +11,16 @@ from rich.cells import cell_len
 
 from upload_tui.monitor import Row
 from upload_tui.status import AnomalyName, Stage, is_unsafe
-from upload_tui.text import duration_text, find_folded, name_or_id, percent_text, plural, sanitize, size_text
+from upload_tui.text import (
+    duration_text,
+    find_folded,
+    name_or_id,
+    percent_text,
+    plural,
+    received_text,
+    sanitize,
+    size_text,
+)
 from upload_tui.tui.appearance.columns import (
     STAGE_WORD_WIDTH,
     TRACK_WIDTH,
@@ -291,7 +300,7 @@ def _contradictory_texts(row: Row) -> Sequence[str]:
     """Why a verified upload is not whole, the longest text first."""
     if row.chunk_bytes is None or row.size_bytes is None or row.chunk_bytes == row.size_bytes:
         return (*anomaly_reasons(row), "chunks do not match")
-    return (f"{size_text(row.chunk_bytes)} of {size_text(row.size_bytes)} received", "chunks do not match")
+    return received_text(row.chunk_bytes, row.size_bytes), "chunks do not match"
 
 
 def _stuck_texts(row: Row) -> Sequence[str]:
