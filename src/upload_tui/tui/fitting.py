@@ -16,6 +16,7 @@ from upload_tui.lazy import lazy_pattern
 from upload_tui.text import detailed_short_cause, sanitize, short_cause
 
 __all__ = [
+    "FRAME_CELLS",
     "MAX_CAUSES",
     "cause_text",
     "causes_text",
@@ -74,6 +75,10 @@ def fit_to_width(text: str, width: int, *, align_right: bool = False) -> str:
         cells = cell_len(text)
     padding = " " * (width - cells)
     return padding + text if align_right else text + padding
+
+
+FRAME_CELLS = 6
+"""The cells of a frame's line that its title cannot use: two corners, two pieces of the line and two spaces."""
 
 
 class TitlePart(Struct, frozen=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import mixed, names_in, opened, selected, toasts, until
@@ -233,3 +234,18 @@ async def test_no_column_is_named_that_was_not_chosen_or_while_there_are_no_rows
         await pilot.pause()
         assert str(table.border_subtitle) == ""
         assert width > 50 or table.left_out
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+async def test_the_project_is_no_column_while_all_rows_have_the_same(width: int) -> None:
+    uploads = [an_upload(f"{name}.bin", project=(name, f"The {name} project")) for name in ("one", "two", "three")]
+    async with opened(uploads, (width, 24)) as (pilot, _, table):
+        table.several_projects = True
+        shown = {}
+        for ids in ((), ("one",), ("one", "two"), ("two",), ()):
+            screen = pilot.app.screen
+            assert isinstance(screen, DashboardScreen)
+            screen.rows_query = replace(screen.rows_query, project_ids=frozenset(ids))
+            await pilot.pause()
+            shown[ids] = ColumnKey.PROJECT in {column.key for column in table.columns}
+        assert shown == {(): True, ("one",): False, ("one", "two"): True, ("two",): False}

@@ -25,9 +25,12 @@ FEW: list[dict[str, Any]] = [*many(40), STUCK, ODD, *FAILED[:2]]
 
 def lines(pilot: Pilot[int], table: UploadTable) -> list[str]:
     """The table as text, without its header, its frame and its scroll bar."""
-    painted = [strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size)]
     region = table.content_region
-    return [line[region.x : region.right - 1] for line in painted[region.y + 1 : region.bottom]]
+    return [line[region.x : region.right - 1] for line in screen_lines(pilot)[region.y + 1 : region.bottom]]
+
+
+def screen_lines(pilot: Pilot[int]) -> list[str]:
+    return [strip.text for strip in pilot.app.screen._compositor.render_strips(pilot.app.size)]
 
 
 def rules(pilot: Pilot[int], table: UploadTable) -> list[int]:
@@ -81,7 +84,16 @@ async def test_a_narrow_title_leaves_out_whole_parts_and_keeps_the_age(width: in
         await pilot.press("m", *"jm")
         parts = ["Uploads 44", "trouble first, then last started", "trouble first", "2 marked"]
         assert set(title(table).split(" · ")) <= {*parts, "updated 1h 00m ago", "1h 00m ago"}
-        assert len(title(table)) <= width - 4
+        assert f"─ {title(table)} ─" in screen_lines(pilot)[table.region.y]
+
+
+async def test_a_title_is_never_cut() -> None:
+    async with opened(FEW, size=(120, 24), order=TableOrder()) as (pilot, _, table):
+        for width in range(20, 80):
+            await pilot.resize_terminal(width, 24)
+            await settled(pilot)
+            assert f"─ {title(table)} ─" in screen_lines(pilot)[table.region.y]
+            assert "…" not in title(table)
 
 
 @pytest.mark.parametrize("density", [(), ("d",)], ids=["one line", "two lines"])

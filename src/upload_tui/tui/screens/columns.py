@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
 from upload_tui.tui.bindings import HELP_KEY, key_of
+from upload_tui.tui.fitting import FRAME_CELLS
 from upload_tui.tui.screens.menu import (
     DialogList,
     OptionScreen,
@@ -41,7 +42,9 @@ class _Menu(DialogList):
     """The list of columns. The subtitle shows the keys, shortened to fit."""
 
     def on_resize(self) -> None:
-        self.border_subtitle = next((hint for hint in self._hints() if len(hint) <= self.outer_size.width - 4), "")
+        self.border_subtitle = next(
+            (hint for hint in self._hints() if len(hint) <= self.outer_size.width - FRAME_CELLS), ""
+        )
 
     def _hints(self) -> Iterator[str]:
         """Yield texts for the subtitle, the longest first."""

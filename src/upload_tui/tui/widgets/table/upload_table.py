@@ -31,7 +31,7 @@ from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnSpec, ViewKind, default_columns
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import TABLE_KEYS, key_of
-from upload_tui.tui.fitting import TitlePart, join_parts, truncate_at_word
+from upload_tui.tui.fitting import FRAME_CELLS, TitlePart, join_parts, truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.table.query_text import FILTER_RANK, order_part, query_parts
 from upload_tui.tui.widgets.table.row_list import RowList
@@ -196,10 +196,15 @@ class UploadTable(RowList, can_focus=True):
         return self.display_options.columns_of(self.view_kind) or self.default_specs
 
     @property
+    def _shows_several_projects(self) -> bool:
+        """Whether rows of several projects may be shown."""
+        return self.several_projects and len(self.rows_query.project_ids) != 1
+
+    @property
     def default_specs(self) -> tuple[ColumnSpec, ...]:
         """The default columns."""
         return default_columns(
-            several_projects=self.several_projects, several_services=bool(self.display_options.services)
+            several_projects=self._shows_several_projects, several_services=bool(self.display_options.services)
         )
 
     @property
@@ -212,7 +217,7 @@ class UploadTable(RowList, can_focus=True):
         """Fit the columns to the rows that are visible now."""
         self._window.ensure_loaded(self._top_row())
         view = ColumnView(
-            self.several_projects,
+            self._shows_several_projects,
             self.project_names,
             self.display_options.columns_of(self.view_kind),
             tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
@@ -231,8 +236,6 @@ class UploadTable(RowList, can_focus=True):
         return "uploads--highlight" if row.key in self._highlighted else ""
 
 
-_FRAME_CELLS = 4
-"""The cells of a frame's line that its title cannot use: two corners and two spaces."""
 _STATE_RANK, _COUNT_RANK = FILTER_RANK + 1, FILTER_RANK + 2
 """Parts of the title with a higher rank are left out first."""
 _UNKNOWN_TEXTS = {
@@ -369,7 +372,7 @@ class TitledTable(UploadTable):
         width = (
             self.outer_size.width or self.app.size.width
         )  # before the first layout, so that the first frame has a title
-        return width - _FRAME_CELLS
+        return width - FRAME_CELLS
 
     def _empty_text(self) -> str:
         query = self.rows_query
