@@ -232,11 +232,10 @@ class Row(Struct, frozen=True, kw_only=True):
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
         anomaly: the most serious one of `anomaly_count`; None if there is none, or if it is not known.
         lateness: of a pending upload that is not gone; one that is acknowledged is neither overdue nor stuck.
-        trouble: what is wrong with it; None if nothing is, or if it is acknowledged or gone.
+        trouble, acknowledged_trouble: what is wrong and not acknowledged, or acknowledged; None if nothing is, or if it is gone.
         is_contradictory: it is verified, but its chunks do not agree.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.
-        is_purged, is_gone: its stored data were deleted; the service no longer lists it.
-        is_stale: it may have changed since it was read.
+        is_purged, is_gone, is_stale: its data were deleted; the service no longer lists it; it may have changed since it was read.
         is_current: its project was current when the row was made, so that estimates from it hold.
         read_on: when it was last read from the service.
         uploader, storage_provider, content_type: as the service names them; empty if unknown.
@@ -265,6 +264,7 @@ class Row(Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None
     is_contradictory: bool = False
     acknowledgement: Acknowledgement | None = None
+    acknowledged_trouble: Trouble | None = None
     is_purged: bool = False
     is_gone: bool = False
     is_stale: bool = False

@@ -34,7 +34,6 @@ from upload_tui.monitor.model import (
     Funnel,
     Lateness,
     Row,
-    Trouble,
     WaitsFor,
     Window,
 )
@@ -294,12 +293,9 @@ class StorePicture:
             lateness = self._lateness(stored, own_as_of, baselines, queued) if is_pending else _NOT_LATE
             age_seconds = ages_seconds[stored.project_id]
             is_stale = stored.is_stale or (not is_final and stored.read_on < stale_before[stored.project_id])
-            given = _acknowledgement(stored, as_of)
-            if given is not None:
-                lateness = replace(lateness, is_overdue=False, is_stuck=False)
-            trouble = _trouble(stored, lateness, failed_since, is_acknowledged=given is not None)
-            row = _row(stored, self.service, lateness, trouble, is_stale=is_stale, age_seconds=age_seconds)
-            yield replace(row, acknowledgement=given, is_least_age=stored.is_least_age, anomaly=stored.anomaly)
+            is_current = age_seconds < _MAX_CURRENT_AGE_SECONDS
+            row = _row(stored, self.service, lateness, is_stale=is_stale, is_current=is_current)
+            yield _judged(row, stored, _acknowledgement(stored, as_of), failed_since)
 
 
 def _raw_text(entry: Any) -> str:
@@ -325,23 +321,18 @@ def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | N
     return None if given is None or (given.until is not None and given.until <= now) else given
 
 
-def _trouble(
-    stored: StoredUpload, lateness: Lateness, failed_since: datetime, *, is_acknowledged: bool
-) -> Trouble | None:
-    if stored.is_gone or is_acknowledged:
-        return None
-    return trouble_of(stored.stage, stored.since, lateness, failed_since, has_contradiction=stored.is_contradictory)
+def _judged(row: Row, stored: StoredUpload, given: Acknowledgement | None, failed_since: datetime) -> Row:
+    """The row with what is wrong: the most serious anomaly, and the trouble, which is none while it is acknowledged."""
+    wrong, late = None, row.lateness
+    if not row.is_gone:
+        wrong = trouble_of(row.stage, row.stage_since, late, failed_since, has_contradiction=row.is_contradictory)
+    if given is None:
+        return replace(row, anomaly=stored.anomaly, trouble=wrong)
+    late = replace(late, is_overdue=False, is_stuck=False)
+    return replace(row, anomaly=stored.anomaly, lateness=late, acknowledgement=given, acknowledged_trouble=wrong)
 
 
-def _row(
-    stored: StoredUpload,
-    service: str,
-    lateness: Lateness,
-    trouble: Trouble | None,
-    *,
-    is_stale: bool,
-    age_seconds: float,
-) -> Row:
+def _row(stored: StoredUpload, service: str, lateness: Lateness, *, is_stale: bool, is_current: bool) -> Row:
     return Row(
         id=stored.id,
         name=stored.name,
@@ -353,6 +344,7 @@ def _row(
         unknown_state=stored.unknown_state,
         stage_since=stored.since,
         since_certainty=stored.certainty,
+        is_least_age=stored.is_least_age,
         initiated_on=stored.initiated_on,
         completed_on=stored.completed_on,
         ended_on=stored.ended_on,
@@ -361,12 +353,11 @@ def _row(
         error_message=stored.error_message,
         lateness=lateness,
         anomaly_count=stored.anomaly_count,
-        trouble=trouble,
         is_contradictory=stored.is_contradictory,
         is_purged=stored.is_purged,
         is_gone=stored.is_gone,
         is_stale=is_stale,
-        is_current=age_seconds < _MAX_CURRENT_AGE_SECONDS,
+        is_current=is_current,
         read_on=stored.read_on,
         uploader=stored.uploader,
         storage_provider=stored.storage_provider,

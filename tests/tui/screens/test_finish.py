@@ -129,7 +129,7 @@ async def test_the_help_explains_the_signs() -> None:
         assert isinstance(pilot.app.screen, HelpScreen)
         text = pilot.app.screen.query_one("#help-text").render()
         assert isinstance(text, Content)
-        for words in ("NOT WHOLE", "▲ stuck", "✓ marked", "□ missing"):
+        for words in ("NOT WHOLE", "▲ stuck", "△ acknowledged", "✓ marked", "□ missing"):
             assert words in text.plain
 
 

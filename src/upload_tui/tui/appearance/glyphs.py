@@ -27,6 +27,8 @@ class Glyphs(Struct, frozen=True):
     rail: str
     link: str
     warning: str
+    acknowledged: str
+    """In place of a warning."""
     live: str
     waiting: str
     broken: str
@@ -63,6 +65,7 @@ UNICODE = Glyphs(
     rail="│",
     link="─",
     warning="▲",
+    acknowledged="△",
     live="●",
     waiting="◌",
     broken="✗",
@@ -98,6 +101,7 @@ ASCII = Glyphs(
     rail="|",
     link="-",
     warning="!",
+    acknowledged="a",
     live="*",
     waiting="~",
     broken="X",

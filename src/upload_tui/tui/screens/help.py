@@ -144,7 +144,10 @@ _TIMES_NOTE = "Times: reported, ~estimated, or a range when only observed"
 
 def _legend(glyphs: Glyphs) -> Iterator[tuple[str, str]]:
     """Yield the signs and what they mean."""
-    signs = f"{glyphs.warning} stuck, overdue, or an anomaly; {glyphs.mark} marked; NOT WHOLE: verified, but the chunks do not match"
+    signs = (
+        f"{glyphs.warning} stuck, overdue, or an anomaly; {glyphs.acknowledged} acknowledged; {glyphs.mark} marked; "
+        "NOT WHOLE: verified, but the chunks do not match"
+    )
     yield "signs", signs
     yield (
         f"{glyphs.own_state} other",

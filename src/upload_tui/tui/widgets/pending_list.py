@@ -9,7 +9,16 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import ProjectRef, Row, WaitsFor
 from upload_tui.status import AnomalyName, Certainty, Origin, Stage, is_unsafe
-from upload_tui.text import age_text, anomaly_texts, duration_text, name_or_id, percent_text, received_text, size_text
+from upload_tui.text import (
+    age_text,
+    anomaly_texts,
+    duration_text,
+    name_or_id,
+    percent_text,
+    received_text,
+    sanitize,
+    size_text,
+)
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.places import places_of
 from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
@@ -17,6 +26,7 @@ from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = [
     "PendingList",
+    "acknowledged_texts",
     "anomaly_reasons",
     "bytes_per_second",
     "least_age_text",
@@ -257,7 +267,18 @@ def _first_that_fits(texts: Sequence[str], width: int) -> str:
 def _reason_texts(row: Row) -> Sequence[str]:
     """Why the upload is pending, and whether it is late, in several lengths, the longest first."""
     reasons = pending_reasons(row)
+    if row.acknowledged_trouble is not None:
+        return [*acknowledged_texts([*(f"{row.acknowledged_trouble}: {reason}" for reason in reasons)], "")]
     if not (row.lateness.is_stuck or row.lateness.is_overdue):
         return reasons
     word = "stuck" if row.lateness.is_stuck else "overdue"
     return [*(f"{word}: {reason}" for reason in reasons), word]
+
+
+def acknowledged_texts(wrong: Sequence[str], note: str) -> Iterator[str]:
+    """Yield what is wrong and that it is acknowledged, with the note if there is one, the longest first; then what is wrong alone."""
+    for text in wrong:
+        if note:
+            yield f"{text}, acknowledged: {sanitize(note)}"
+        yield f"{text}, acknowledged"
+    yield from wrong

@@ -31,6 +31,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.pending_list import (
+    acknowledged_texts,
     anomaly_reasons,
     is_from_source,
     pending_age_text,
@@ -118,7 +119,8 @@ def second_line(
     """
     glyphs = display_options.glyphs
     if row.stage is Stage.ERROR and _cause_width(row.error_message) > note_cells:
-        return ((detailed_cause_text(row.error_message, width, glyphs.ellipsis), _ERROR),)
+        text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
+        return ((text, _QUIET if row.is_acknowledged else _ERROR),)
     lateness, dot = _lateness_text(row), f" {glyphs.dot} "
     head = f"{lateness}{dot}" if lateness else ""
     parts = [row.lateness.wait_text] if row.lateness.waits_for else []
@@ -137,8 +139,8 @@ def second_line(
 def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     """A track of the stages and the stage's name, as far as the column is wide enough; else the stage's sign.
 
-    A problem replaces a sign on the track: that of the next stage, or of `verified` if the service reports it. Only the last
-    sign has a colour.
+    A problem replaces a sign on the track: that of the next stage, or of `verified` if the service reports it; the sign of an
+    acknowledged failure follows the name. Only the last sign has a colour.
     """
     if width < TRACK_WIDTH:
         return _stage_signs(row, width, glyphs)
@@ -151,32 +153,45 @@ def _stage_pieces(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
         if row.unknown_state and index == row.stage.rank + 1:
             pieces.append((glyphs.own_state, ""))
         elif problem and index == min(row.stage.rank + 1, 2):
-            pieces.append((glyphs.warning, problem))
+            pieces.append((_problem_sign(row, glyphs), problem))
         elif index <= row.stage.rank:
-            pieces.append((glyphs.stages[stage], stage_class(stage) if index == min(row.stage.rank, 2) else _QUIET))
+            is_last = index == min(row.stage.rank, 2)
+            pieces.append((glyphs.stages[stage], _stage_class(row) if is_last else _QUIET))
         else:
             pieces.append((glyphs.unreached, _QUIET))
     word = f" {sanitize(row.unknown_state) or row.stage}" if width >= STAGE_WORD_WIDTH else ""
-    word_class = stage_class(Stage.ERROR) if row.stage is Stage.ERROR else _text_class(row)
+    if row.stage is Stage.ERROR and row.is_acknowledged:
+        word = f"{word} {glyphs.acknowledged}"
+    word_class = _stage_class(row) if row.stage is Stage.ERROR else _text_class(row)
     return (*pieces, (fit_to_width(word, width - TRACK_WIDTH), word_class))
 
 
 def _stage_signs(row: Row, width: int, glyphs: Glyphs) -> Sequence[Piece]:
     """The stage's sign, then a warning sign if there is a problem; in a single cell only the warning."""
-    stage, problem = (glyphs.stages[row.stage], stage_class(row.stage)), _problem_class(row)
+    stage, problem = (glyphs.stages[row.stage], _stage_class(row)), _problem_class(row)
     if row.unknown_state:
         return ((glyphs.own_state, ""), (" " * (width - 1), ""))
-    if not problem or row.stage is Stage.ERROR:
+    if not problem or (row.stage is Stage.ERROR and not (row.is_acknowledged and width > 1)):
         return (stage, (" " * (width - 1), ""))
-    warning = (glyphs.warning, problem)
+    warning = (_problem_sign(row, glyphs), problem)
     return (stage, warning, (" " * (width - 2), "")) if width > 1 else (warning,)
+
+
+def _stage_class(row: Row) -> str:
+    return _QUIET if row.is_acknowledged else stage_class(row.stage)
+
+
+def _problem_sign(row: Row, glyphs: Glyphs) -> str:
+    return glyphs.acknowledged if row.is_acknowledged else glyphs.warning
 
 
 def _problem_class(row: Row) -> str:
     """The component class of a problem's colour: late, failed or with an anomaly; empty if there is no problem.
 
-    An anomaly that is no trouble, such as a state of the service's own, has its sign and no colour.
+    An anomaly that is no trouble, such as a state of the service's own, has its sign and no colour. What is acknowledged is quiet.
     """
+    if row.is_acknowledged:
+        return _QUIET
     if row.lateness.is_stuck or row.lateness.is_overdue:
         return _OVERDUE
     if row.stage is Stage.ERROR or row.is_contradictory:
@@ -185,8 +200,8 @@ def _problem_class(row: Row) -> str:
 
 
 def _text_class(row: Row) -> str:
-    """The component class of a row's text: uploads that are verified, without a problem, are dim."""
-    return _DIM if row.stage is Stage.VERIFIED and not _problem_class(row) else ""
+    """The component class of a row's text: uploads that are verified, without a problem, or acknowledged are dim."""
+    return _DIM if row.is_acknowledged or (row.stage is Stage.VERIFIED and not _problem_class(row)) else ""
 
 
 def _lateness_text(row: Row) -> str:
@@ -204,6 +219,11 @@ def _note_pieces(
     glyphs = display_options.glyphs
     if row.is_gone:
         return ((fit_to_width("gone", width), _QUIET),)
+    if wrong := _acknowledged_problem(row):
+        is_error, note = row.stage is Stage.ERROR, row.acknowledgement.note if row.acknowledgement else ""
+        shortest = detailed_cause_text(row.error_message, width, glyphs.ellipsis) if is_error else wrong[-1]
+        text = _first_that_fits(width, *acknowledged_texts(wrong, note), shortest)
+        return ((fit_to_width(text, width), _QUIET),)
     if row.stage is Stage.ERROR:
         text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
         return ((fit_to_width(text, width), _ERROR if row.trouble else _QUIET),)
@@ -222,6 +242,19 @@ def _note_pieces(
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
+
+
+def _acknowledged_problem(row: Row) -> Sequence[str]:
+    """What is wrong and acknowledged, the longest text first; empty if nothing is."""
+    if not row.is_acknowledged:
+        return ()
+    if row.stage is Stage.ERROR:
+        return (detailed_cause_text(row.error_message, _LONGEST_REASON_CELLS, ""),)
+    if row.acknowledged_trouble is None:
+        return ()
+    reasons = _contradictory_texts(row) if row.is_contradictory else pending_reasons(row)
+    word = "not whole" if row.is_contradictory else row.acknowledged_trouble
+    return (*(f"{word}: {reason}" for reason in reasons), word)
 
 
 def _overdue_texts(row: Row) -> Sequence[str]:
@@ -259,6 +292,8 @@ _BADGE_CELLS = len(" STUCK 2h 13m ")
 
 def note_widths(row: Row, display_options: DisplayOptions) -> tuple[int, frozenset[int]]:
     """The cells that a note needs in order not to be cut (0 if it has shorter forms), and the widths of its forms."""
+    if not row.is_gone and (wrong := _acknowledged_problem(row)):
+        return cell_len(wrong[-1]), frozenset(map(cell_len, acknowledged_texts(wrong, "")))
     if row.stage is Stage.ERROR and not row.is_gone:
         return _cause_width(row.error_message), frozenset()
     if row.unknown_state and not row.is_gone:

@@ -15,7 +15,17 @@ from rich.cells import cell_len
 from rich.style import Style
 from textual.geometry import Size
 
-from upload_tui.monitor import Connection, ConnectionState, Query, Row, SortKey, Store, StorePicture, ingest
+from upload_tui.monitor import (
+    Acknowledgement,
+    Connection,
+    ConnectionState,
+    Query,
+    Row,
+    SortKey,
+    Store,
+    StorePicture,
+    ingest,
+)
 from upload_tui.status import Anomaly, AnomalyName, Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.text import size_text
@@ -437,3 +447,45 @@ def test_a_state_of_the_service_has_the_room_that_names_leave() -> None:
         text = painter.row_line(row, 0, NOW, "", is_marked=False).text
         assert f"◇ {state} " in text or f" {state} " in text
         assert cell_len(text) == width
+
+
+QUIET = {"", "uploads--quiet", "uploads--dim"}
+
+
+def acknowledged(upload: Mapping[str, Any], note: str) -> Row:
+    session = InMemorySession([upload])
+    session.picture.acknowledge([upload["id"]], Acknowledgement(note))
+    (row,) = session.picture.window(Query(), 0, 1).rows
+    session.close()
+    return row
+
+
+@pytest.mark.parametrize(
+    ("upload", "wrong", "reason"),
+    [
+        (STUCK, "stuck", "verifying"),
+        (NO_CHUNKS, "stuck", "no chunks received"),
+        (CONTRADICTORY, "not whole", "chunks do not match"),
+        (FAILED, "wrong size", "reported 35703, stored 26777"),
+    ],
+    ids=["stuck", "no chunks", "contradictory", "failed"],
+)
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("note", ["", "known \x1b[31mto\x07 us"])
+def test_an_acknowledged_upload_has_its_sign_and_what_is_wrong_in_quiet(
+    upload: Mapping[str, Any], wrong: str, reason: str, glyphs: Glyphs, note: str
+) -> None:
+    row, options = acknowledged(upload, note), DisplayOptions(glyphs, zone=UTC)
+    for width in range(30, 260):
+        columns = fit_columns(width)
+        pieces = [piece for column in columns for piece in cell(column, row, NOW, options)]
+        shown = (*pieces, *second_line(row, NOW, options, width))
+        assert {component_class for text, component_class in shown if text} <= QUIET
+        text = text_of(pieces)
+        assert glyphs.acknowledged in text_of([*cell(columns[0], row, NOW, options)])
+        assert glyphs.warning not in text
+        cells = sum(column.width for column in columns if column.key is ColumnKey.NOTE)
+        assert wrong in text or cells < len(wrong)
+        assert "acknowledged" in text or cells < len(f"{wrong}: {reason}, acknowledged")
+        assert not note or width < 250 or "acknowledged: known " in text
+        assert "\x1b" not in text
