@@ -185,14 +185,17 @@ def figures_of_uploads(
 
 
 def _durations(details: Iterable[Detail]) -> Sequence[LatencyHistogram]:
-    counts: dict[tuple[str, str], Counter[int]] = {pair: Counter() for pair in STAGE_PAIRS}
+    durations: dict[tuple[str, str], list[float]] = {pair: [] for pair in STAGE_PAIRS}
     for detail in details:
         if contradicts_itself(detail.upload.stage, detail.anomalies):
             continue
         for span in detail.upload.timeline.spans():
-            if span.seconds is not None and span.seconds >= 0 and (span.start, span.end) in counts:
-                counts[span.start, span.end][bucket_of(round(span.seconds * 1000))] += 1
-    return [histogram_of(*pair, counts[pair]) for pair in STAGE_PAIRS]
+            if span.seconds is not None and span.seconds >= 0 and (span.start, span.end) in durations:
+                durations[span.start, span.end].append(span.seconds)
+    return [
+        histogram_of(*pair, Counter(bucket_of(round(one * 1000)) for one in durations[pair]), durations[pair])
+        for pair in STAGE_PAIRS
+    ]
 
 
 class MetricText(Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram, histogram_of
+from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_LIMITS,
     NEVER,
@@ -226,7 +226,7 @@ class StorePicture:
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """Latency histograms of all pairs of successive stages."""
         aggregates = self._aggregates_of(project_ids)
-        return [histogram_of(*stages, aggregates.latency_buckets(*stages)) for stages in STAGE_PAIRS]
+        return [aggregates.latency(*stages) for stages in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""

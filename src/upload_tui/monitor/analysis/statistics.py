@@ -43,7 +43,8 @@ class LatencyHistogram(Struct, frozen=True, kw_only=True):
 
     Attributes:
         count: the number of uploads with both times known.
-        p50_seconds, p95_seconds, p99_seconds: quantiles, estimated from the buckets; None if there are no uploads.
+        p50_seconds, p95_seconds, p99_seconds: quantiles; None if there are no uploads.
+        is_exact: the quantiles are those of the durations; otherwise they are estimated from the buckets.
         buckets: from the fastest to the slowest upload, without gaps; empty if there are none.
     """
 
@@ -53,6 +54,7 @@ class LatencyHistogram(Struct, frozen=True, kw_only=True):
     p50_seconds: float | None = None
     p95_seconds: float | None = None
     p99_seconds: float | None = None
+    is_exact: bool = False
     buckets: tuple[LatencyBucket, ...] = ()
 
 
@@ -65,6 +67,8 @@ STAGE_PAIRS = (
 
 _PER_DOUBLING = 4
 """Fine buckets per doubling; quantiles are off by less than a tenth."""
+
+_QUANTILES = (0.5, 0.95, 0.99)
 
 _MIN_BUCKET = -10 * _PER_DOUBLING
 """The fine bucket of durations below a millisecond."""
@@ -91,21 +95,32 @@ def _edge_seconds(bucket: int) -> float:
     return 0.0 if bucket <= _MIN_BUCKET else seconds
 
 
-def histogram_of(from_stage: Stage, to_stage: Stage, counts: Mapping[int, int]) -> LatencyHistogram:
-    """The durations between two stages; `counts` maps fine buckets to numbers of uploads."""
+def histogram_of(
+    from_stage: Stage, to_stage: Stage, counts: Mapping[int, int], durations: Sequence[float] = ()
+) -> LatencyHistogram:
+    """The durations between two stages.
+
+    Args:
+        from_stage: the earlier stage.
+        to_stage: the later stage.
+        counts: the number of uploads in each fine bucket.
+        durations: all the durations in seconds; empty if they are too many.
+    """
     if not counts:
         return LatencyHistogram(from_stage=from_stage, to_stage=to_stage)
     wide: dict[int, int] = {}
     for bucket, count in counts.items():
         wide[bucket // _PER_DOUBLING] = wide.get(bucket // _PER_DOUBLING, 0) + count
+    quantiles = _quantiles(durations) if durations else [_estimated_quantile(counts, share) for share in _QUANTILES]
     edges = range(min(wide) * _PER_DOUBLING, (max(wide) + 2) * _PER_DOUBLING, _PER_DOUBLING)
     return LatencyHistogram(
         from_stage=from_stage,
         to_stage=to_stage,
         count=sum(counts.values()),
-        p50_seconds=_quantile_seconds(counts, 0.5),
-        p95_seconds=_quantile_seconds(counts, 0.95),
-        p99_seconds=_quantile_seconds(counts, 0.99),
+        p50_seconds=quantiles[0],
+        p95_seconds=quantiles[1],
+        p99_seconds=quantiles[2],
+        is_exact=bool(durations),
         buckets=tuple(
             LatencyBucket(_edge_seconds(low), _edge_seconds(high), wide.get(low // _PER_DOUBLING, 0))
             for low, high in pairwise(edges)
@@ -113,7 +128,13 @@ def histogram_of(from_stage: Stage, to_stage: Stage, counts: Mapping[int, int]) 
     )
 
 
-def _quantile_seconds(counts: Mapping[int, int], share: float) -> float:
+def _quantiles(durations: Sequence[float]) -> Sequence[float]:
+    """The quantiles of durations in seconds, rounded to milliseconds."""
+    ordered = sorted(durations)
+    return [round(quantile(ordered, share), 3) for share in _QUANTILES]
+
+
+def _estimated_quantile(counts: Mapping[int, int], share: float) -> float:
     """The quantile of fine buckets, assuming that durations are spread evenly within each."""
     target, seen = share * sum(counts.values()), 0
     for bucket, count in sorted(counts.items()):
@@ -137,9 +158,6 @@ def merge_histograms(histograms: Sequence[LatencyHistogram]) -> LatencyHistogram
             if count:
                 counts[first + part] = counts.get(first + part, 0) + count
     return histogram_of(known[0].from_stage, known[0].to_stage, counts)
-
-
-_QUANTILES = (0.5, 0.95, 0.99)
 
 
 class Latency(Struct, frozen=True, rename={"from_stage": "after", "to_stage": "before"}):
@@ -225,6 +243,6 @@ def _latencies(details: Sequence[Detail]) -> list[Latency]:
             if span.seconds is not None:
                 seconds.setdefault((span.start, span.end), []).append(span.seconds)
     return [
-        Latency(*stages, len(durations), *(round(quantile(sorted(durations), share), 3) for share in _QUANTILES))
+        Latency(*stages, len(durations), *_quantiles(durations))
         for stages, durations in sorted(seconds.items(), key=lambda entry: (entry[0][0].rank, entry[0][1].rank))
     ]

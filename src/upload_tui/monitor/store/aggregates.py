@@ -1,4 +1,4 @@
-"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latency buckets."""
+"""Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latencies."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from upload_tui.monitor.analysis.statistics import LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import NEVER, SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
     MIN_WAITING,
@@ -46,6 +47,8 @@ _IS_NEAR = (
     f"OR coalesce(since_ms - earliest_ms <= {NEAR_BOUNDS // timedelta(milliseconds=1)}, 0)"
 )
 """The opposite of `StoredUpload.is_least_age`."""
+_MAX_EXACT = 5000
+"""Of more durations, quantiles are estimated."""
 _MAX_ENDED = 300
 """Ended uploads of each partition that are enough to learn from."""
 _FINAL_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
@@ -257,14 +260,18 @@ class StoreAggregates:
         ]
         return sorted(groups, key=lambda group: (-group.count, group.cause, group.storage_provider, group.uploader))
 
-    def latency_buckets(self, from_stage: Stage, to_stage: Stage) -> Mapping[int, int]:
-        """The number of uploads in each latency bucket (see `bucket_of`) between two stages."""
-        column = "upload_bucket" if from_stage is Stage.INITIATED else "verify_bucket"
-        partitions = self._partition_list() if from_stage is Stage.INITIATED else self._partition_list(to_stage)
-        rows = self._db.execute(
-            f"SELECT {column}, count(*) FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL GROUP BY 1"
-        )
-        return dict(rows.fetchall())
+    def latency(self, from_stage: Stage, to_stage: Stage) -> LatencyHistogram:
+        """How long uploads took between two stages; the quantiles are exact if the uploads are not too many."""
+        column, duration = "verify_bucket", "ended_ms - completed_ms"
+        partitions = self._partition_list(to_stage)
+        if from_stage is Stage.INITIATED:
+            column, duration, partitions = "upload_bucket", "completed_ms - initiated_ms", self._partition_list()
+        known = f"FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL"
+        counts = dict(self._db.execute(f"SELECT {column}, count(*) {known} GROUP BY 1").fetchall())
+        durations: list[float] = []
+        if sum(counts.values()) <= _MAX_EXACT:
+            durations = [milliseconds / 1000 for (milliseconds,) in self._db.execute(f"SELECT {duration} {known}")]
+        return histogram_of(from_stage, to_stage, counts, durations)
 
 
 def _since(boundary: _Boundary) -> datetime:

@@ -170,7 +170,8 @@ def _quantiles(latency: LatencyHistogram, display_options: DisplayOptions) -> st
         ("p99", latency.p99_seconds),
     )
     separator = f" {display_options.glyphs.dot} "
-    return separator.join(f"{name} {duration_text(seconds)}" for name, seconds in known if seconds is not None)
+    about = "" if latency.is_exact else display_options.glyphs.about
+    return separator.join(f"{name} {about}{duration_text(seconds)}" for name, seconds in known if seconds is not None)
 
 
 def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int) -> Iterator[Content]:

@@ -147,9 +147,24 @@ def test_latencies_are_counted_for_each_pair_of_stages() -> None:
     assert verifying.count == 4
     assert [(bucket.from_seconds, bucket.count) for bucket in verifying.buckets] == [(1, 1), (2, 1), (4, 1), (8, 1)]
     assert failing.count == 1
-    assert verifying.p50_seconds is not None
-    assert verifying.p50_seconds == pytest.approx(2, rel=0.2)
+    assert verifying.p50_seconds == 3
     session.close()
+
+
+@pytest.mark.parametrize("uploading", [1, 3, 30.0, 30.4, 900])
+@pytest.mark.parametrize("verifying", [(30,), (30, 30, 30), (1, 2, 4, 8), (0.4, 29, 31, 3000)])
+def test_the_dashboard_has_the_quantiles_of_the_report(uploading: float, verifying: tuple[float, ...]) -> None:
+    session = InMemorySession(
+        an_upload(f"{n}.bin", initiated=5000 + uploading, completed=5000, verified=5000 - seconds)
+        for n, seconds in enumerate(verifying)
+    )
+    shown = [latency for latency in session.picture.latencies() if latency.count]
+    reported = statistics_of(details_of(session)).latencies
+    session.close()
+    assert [(one.p50_seconds, one.p95_seconds, one.p99_seconds, one.count) for one in shown] == [
+        (one.p50_seconds, one.p95_seconds, one.p99_seconds, one.samples) for one in reported
+    ]
+    assert all(one.is_exact for one in shown)
 
 
 @pytest.mark.parametrize(("share", "name"), [(0.5, "p50_seconds"), (0.95, "p95_seconds"), (0.99, "p99_seconds")])
