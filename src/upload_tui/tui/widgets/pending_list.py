@@ -124,7 +124,7 @@ def pending_reasons(row: Row) -> Sequence[str]:
     if row.stage is Stage.COMPLETED:
         return _verification_reasons(row)
     if row.chunk_count is None and not row.chunk_bytes:
-        return ["waiting for client"]
+        return ["waiting for client", "waiting"]
     received = row.chunk_bytes or 0
     if row.size_bytes and received > row.size_bytes:
         percent = percent_text(received, row.size_bytes)

@@ -33,7 +33,6 @@ from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_wi
 from upload_tui.tui.widgets.pending_list import (
     acknowledged_texts,
     anomaly_reasons,
-    is_from_source,
     pending_age_text,
     pending_reasons,
     stuck_badge,
@@ -115,15 +114,17 @@ def second_line(
 ) -> Sequence[Piece]:
     """What the columns have no room for, in at most `width` cells: an error's message, or lateness, start, chunks and id.
 
-    A message that the column of details shows whole, in `note_cells`, is not repeated.
+    What the column of details shows, in `note_cells`, is not repeated.
     """
     glyphs = display_options.glyphs
     if row.stage is Stage.ERROR and _cause_width(row.error_message) > note_cells:
         text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
         return ((text, _QUIET if row.is_acknowledged else _ERROR),)
-    lateness, dot = _lateness_text(row), f" {glyphs.dot} "
+    pieces = _note_pieces(row, now, display_options, note_cells, has_age_beside=True) if note_cells else ()
+    note, dot = "".join(text for text, _ in pieces).casefold(), f" {glyphs.dot} "
+    lateness = ", ".join(part for part in _lateness_parts(row) if part not in note)
     head = f"{lateness}{dot}" if lateness else ""
-    parts = [row.lateness.wait_text] if row.lateness.waits_for else []
+    parts = [text for text in pending_reasons(row)[:1] if text not in note] if row.lateness.waits_for else []
     ago = "" if display_options.absolute_times else " ago"
     parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
     if row.chunk_count is not None:
@@ -204,12 +205,11 @@ def _text_class(row: Row) -> str:
     return _DIM if row.is_acknowledged or (row.stage is Stage.VERIFIED and not _problem_class(row)) else ""
 
 
-def _lateness_text(row: Row) -> str:
-    """`stuck` or `overdue` with the typical duration; empty if it is neither."""
+def _lateness_parts(row: Row) -> Sequence[str]:
+    """`stuck` or `overdue`, and the typical duration if it is known; empty if it is neither."""
     if not (row.lateness.is_stuck or row.lateness.is_overdue):
-        return ""
-    word = "stuck" if row.lateness.is_stuck else "overdue"
-    return f"{word}, {_typical_text(row)}" if _typical_text(row) else word
+        return ()
+    return [*filter(None, ("stuck" if row.lateness.is_stuck else "overdue", _typical_text(row)))]
 
 
 def _note_pieces(
@@ -259,7 +259,7 @@ def _acknowledged_problem(row: Row) -> Sequence[str]:
 
 def _overdue_texts(row: Row) -> Sequence[str]:
     """That an upload is overdue, after what is wrong with its chunks, the longest text first; empty if it is not overdue."""
-    if not (lateness := _lateness_text(row)):
+    if not (lateness := ", ".join(_lateness_parts(row))):
         return ()
     if row.anomaly is None or not is_unsafe(row.anomaly):
         return lateness, "overdue"
@@ -348,10 +348,9 @@ def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     if row.stage is Stage.INITIATED:
         return _upload_bar(row, glyphs, width)
     if row.stage is Stage.COMPLETED:
-        typical = _typical_text(row)
-        word = "waiting" if is_from_source(row) else "verifying"
-        text = _first_that_fits(width, f"{word}, {typical}", typical, word) if typical else word
-        return ((fit_to_width(text, width), ""),)
+        typical, reasons = _typical_text(row), pending_reasons(row)
+        texts = [*(f"{reason}, {typical}" for reason in reasons), typical] if typical else []
+        return ((fit_to_width(_first_that_fits(width, *texts, *reasons), width), ""),)
     took = _took_text(row, glyphs)
     return ((fit_to_width(f"took {took}" if took else "", width), _QUIET),)
 
@@ -376,7 +375,7 @@ def _first_that_fits(width: int, *texts: str) -> str:
 def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     """Share of the declared size that was received, as a bar and in percent, and the time left if there is room."""
     if row.chunk_bytes is None:
-        return ((fit_to_width("uploading", width), ""),)
+        return ((fit_to_width(_first_that_fits(width, *pending_reasons(row)), width), ""),)
     if not row.size_bytes:
         return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)
