@@ -280,7 +280,7 @@ async def test_the_summary_since_the_last_visit_is_shown_once_the_session_is_liv
     async with opened(uploads, last_visit=last_visit) as (pilot, session, _):
         session.publish()
         await until(pilot, lambda: bool(toasts(pilot)))
-        summary = "Since your last visit 2h 00m ago: 1 failed, 1 newly overdue, 2 new, 1 verified"
+        summary = "Since your last visit 2h 00m ago: 1 failed, 1 newly stuck, 2 new, 1 verified"
         assert toasts(pilot) == [summary]
         for command in pilot.app.get_system_commands(pilot.app.screen):
             if command.title == "Since your last visit":

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _BATCH_ROWS = 500
+_OPTIONAL_IDS = ("own_state_ids", "gone_ids")
 
 
 class LastVisit(Struct, frozen=True):
@@ -39,11 +40,14 @@ class LastVisit(Struct, frozen=True):
         on: its time.
         overdue_ids: the ids of the uploads that were overdue then.
         stages: the stages of all uploads known then, by id; None if only the time is known.
+        own_state_ids, gone_ids: the ids of the uploads in states of the service's own, and of those that were gone; None if unknown.
     """
 
     on: datetime
     overdue_ids: frozenset[str] = frozenset()
     stages: Mapping[str, Stage] | None = None
+    own_state_ids: frozenset[str] | None = None
+    gone_ids: frozenset[str] | None = None
 
 
 class SinceSummary(Struct, frozen=True):
@@ -62,7 +66,8 @@ def read_last_visit(file: Path) -> LastVisit | None:
         fields: Mapping[str, Any] = parse_json(read_text(file))
         on, by_stage = read_time(fields["on"]), fields.get("stages")
         stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
-        return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages)
+        ids = {name: frozenset(map(str, fields[name])) for name in _OPTIONAL_IDS if name in fields}
+        return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages, **ids)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -79,6 +84,8 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
         for upload_id, stage in visit.stages.items():
             by_stage.setdefault(stage, []).append(upload_id)
         fields["stages"] = by_stage
+    ids = {name: getattr(visit, name) for name in _OPTIONAL_IDS}
+    fields.update((name, sorted(known)) for name, known in ids.items() if known is not None)
     try:
         write_private_file(file, json.dumps(fields))
     except OSError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from upload_tui.tui.command_app import FailureHook
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.notices import AlertSettings, overdue_ids
+    from upload_tui.tui.notices import AlertSettings
     from upload_tui.tui.preferences import (
         MAX_SEARCHES,
         DemoControls,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         UploadCommand,
         check_fields,
     )
+    from upload_tui.tui.visits import overdue_ids, visit_of_picture
 
 __all__ = [
     "ASCII",
@@ -72,6 +73,7 @@ __all__ = [
     "free_key",
     "glyphs_for",
     "overdue_ids",
+    "visit_of_picture",
     "parse_columns",
     "read_theme",
     "stylesheet_paths",
@@ -91,7 +93,8 @@ __getattr__, __dir__ = lazy_names(
         "command_app": "FailureHook",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
-        "notices": "AlertSettings overdue_ids",
+        "notices": "AlertSettings",
+        "visits": "overdue_ids visit_of_picture",
         "preferences": "DemoControls Fault MAX_SEARCHES PlaybackControls Preferences ScreenState TableOrder View",
         "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },

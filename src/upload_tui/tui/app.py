@@ -18,7 +18,7 @@ from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
-from upload_tui.tui.notices import AlertNotices, Alerts, count_since_visit, desktop_notification, notice_text
+from upload_tui.tui.notices import AlertNotices, Alerts, desktop_notification, notice_text
 from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import LiveScreen
@@ -159,6 +159,8 @@ class UploadApp(CommandApp):
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
+            from upload_tui.tui.visits import count_since_visit
+
             picture = self.session.picture
             summary = count_since_visit(picture, self._last_visit)
             self.notify(summary.text(picture.now()), timeout=20, markup=False)

@@ -1,8 +1,7 @@
 """What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,11 +10,10 @@ from textual.app import App
 from textual.content import Content
 from textual.screen import Screen
 
-from upload_tui.monitor import Change, LastVisit, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
+from upload_tui.monitor import Change, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
-from upload_tui.text import age_text, name_or_id, plural, short_cause
+from upload_tui.text import name_or_id, plural, short_cause
 from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.table.row_window import RowSource
 
 __all__ = [
     "Alert",
@@ -23,11 +21,8 @@ __all__ = [
     "AlertSettings",
     "Alerts",
     "NoticeApp",
-    "VisitSummary",
     "desktop_notification",
     "notice_text",
-    "overdue_ids",
-    "count_since_visit",
 ]
 
 _NAME_CELLS = 32
@@ -272,62 +267,6 @@ def desktop_notification(text: str, *, in_tmux: bool) -> str:
     """
     sequence = f"\x1b]9;{text}\x07"
     return f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else sequence
-
-
-_MAX_PENDING = 1000
-
-
-class VisitSummary(Struct, frozen=True):
-    """How many uploads are new, were verified, failed or became overdue since a time."""
-
-    since: datetime
-    new: int = 0
-    verified: int = 0
-    failed: int = 0
-    newly_overdue: int = 0
-
-    def text(self, now: datetime) -> str:
-        """One line, problems first."""
-        counts = [
-            (self.failed, "failed"),
-            (self.newly_overdue, "newly overdue"),
-            (self.new, "new"),
-            (self.verified, "verified"),
-        ]
-        summary = ", ".join(f"{count:,} {label}" for count, label in counts if count) or "nothing new"
-        return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
-
-
-def count_since_visit(picture: Picture, last_visit: LastVisit) -> VisitSummary:
-    """Count what happened since a visit. Fetches a few single rows, however many uploads there are."""
-
-    def count_ended(stage: Stage) -> int:
-        query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
-        return _count(picture, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
-
-    return VisitSummary(
-        since=last_visit.on,
-        new=_count(picture, Query(), lambda row: row.initiated_on is not None and row.initiated_on > last_visit.on),
-        verified=count_ended(Stage.VERIFIED),
-        failed=count_ended(Stage.ERROR),
-        newly_overdue=len(overdue_ids(picture) - last_visit.overdue_ids),
-    )
-
-
-def overdue_ids(picture: Picture) -> frozenset[str]:
-    """The ids of the pending uploads that are overdue; in a picture of several services each after its service."""
-    overdue = (row for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
-    return frozenset(row.id if picture.service else f"{row.service} {row.id}" for row in overdue)
-
-
-def _count(source: RowSource, query: Query, is_new: Callable[[Row], bool]) -> int:
-    """The number of new rows. The query sorts them to the top."""
-
-    def is_old(index: int) -> bool:
-        rows = source.window(query, index, 1).rows
-        return not rows or not is_new(rows[0])
-
-    return bisect_left(range(source.window(query, 0, 0).total), True, key=is_old)
 
 
 _TOAST_FRAME_CELLS = 3

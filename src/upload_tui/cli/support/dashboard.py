@@ -128,15 +128,16 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
 
     A visit that cannot be recorded, in a read-only home for example, is not an error.
     """
-    from upload_tui.monitor import LastVisit, read_last_visit, save_last_visit
-    from upload_tui.tui import overdue_ids
+    from upload_tui.monitor import read_last_visit, save_last_visit
+    from upload_tui.tui import visit_of_picture
 
     file = last_visit_file(settings, settings.projects, "dashboard")
-    yield read_last_visit(file)
+    previous = read_last_visit(file)
+    yield previous
     read_on = session.connection().as_of(session.picture.now()) if session.connection().read_on else None
     if read_on is not None:  # what happened after that was not shown
         with suppress(StorageError):
-            save_last_visit(file, LastVisit(read_on, overdue_ids(session.picture)))
+            save_last_visit(file, visit_of_picture(session.picture, read_on, previous))
 
 
 _HOST = "127.0.0.1"
