@@ -84,7 +84,7 @@ class SourceSession:
             self._publish_connection,
             schedule.jitter,
             read_on=self._synchroniser.previous_read_on,
-            stall_text=_stall_text(watched),
+            stall_text=_stall_text(watched, lambda: self._synchroniser.answer_count > 0),
         )
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         self._progress_at = -math.inf
@@ -206,10 +206,10 @@ class SourceSession:
         self._publish_picture()
 
 
-def _stall_text(watched: WatchedSource) -> Callable[[str], str]:
-    """Why a listing that does not end counts as missed: `no line for 5s, will be ended at 30s`."""
-    limit = "" if watched.timeout_seconds is None else f", will be ended at {span_text(watched.timeout_seconds)}"
-    return lambda duration: f"no line{duration}{limit}"
+def _stall_text(watched: WatchedSource, has_lines: Callable[[], bool]) -> Callable[[str], str]:
+    """Why a listing that does not end counts as missed: `no more lines for 5s, timeout after 30s`."""
+    limit = "" if watched.timeout_seconds is None else f", timeout after {span_text(watched.timeout_seconds)}"
+    return lambda duration: f"no {'more ' if has_lines() else ''}lines{duration}{limit}"
 
 
 class _SourceFreshness:

@@ -22,7 +22,7 @@ State = tuple[ConnectionState, str]
         ([(CONNECTING, ""), (CATCHING_UP, ""), (LIVE, "")], []),
         ([(RETRYING, "refused"), (RETRYING, "refused"), (OFFLINE, "refused")], ["retrying: refused. Wait."]),
         ([(RETRYING, "refused"), (CATCHING_UP, "")], ["retrying: refused. Wait."]),
-        ([(RETRYING, "no line for 5s"), (OFFLINE, "no line for 15s")], ["retrying: no line for 5s. Wait."]),
+        ([(RETRYING, "no lines for 5s"), (OFFLINE, "no lines for 15s")], ["retrying: no lines for 5s. Wait."]),
         (
             [(RETRYING, "refused"), (OFFLINE, "timed out"), (OFFLINE, "refused"), (LIVE, "")],
             ["retrying: refused. Wait.", "offline: timed out. Wait.", "live again."],

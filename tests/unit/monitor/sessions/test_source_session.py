@@ -1,7 +1,7 @@
 """The session over a source: it lists again and again, and a listing that fails is tried again, also the first one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -22,7 +22,7 @@ from upload_tui.monitor import (
     source_schedule,
 )
 from upload_tui.monitor.store.store import Limits
-from upload_tui.sources import LineReceiver, Listing, ListingVerdict
+from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.text import age_text, overrun_text
 
@@ -118,10 +118,11 @@ async def test_a_source_that_never_verifies_has_no_worker_to_be_down() -> None:
 
 
 class _SlowSource(ScriptedSource):
-    """Takes some seconds for each listing; the last value again and again."""
+    """Takes some seconds for each listing; the last value again and again. `printed` is what it prints before that."""
 
-    def __init__(self, *seconds: float) -> None:
+    def __init__(self, *seconds: float, printed: Sequence[bytes] = ()) -> None:
         super().__init__()
+        self.printed = printed
         self.seconds = [*seconds]
         self.began_at = 0.0
         self.print_next(lines_of({"a": {}}))
@@ -129,6 +130,8 @@ class _SlowSource(ScriptedSource):
     async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         seconds = self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
         self.began_at = VirtualClock().monotonic()
+        if self.printed:
+            await receive(LineBatch(1, self.printed))
         await asyncio.sleep(seconds)
         return await super().read(receive, is_whole)
 
@@ -159,9 +162,15 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
     states = states_of(_SlowSource(10 * usual, *[usual] * 6, 100_000), 1000)
     assert [state for state, _, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
     assert [seconds for _, seconds, _ in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
-    lines = [f"no line{text}, will be ended at 30s" for text in (f" for {age_text(missed)}", "")]
+    lines = [f"no lines{text}, timeout after 30s" for text in (f" for {age_text(missed)}", "")]
     overruns = [overrun_text(seconds, 15) for seconds in (10 * usual, usual)]
     assert [reason for _, _, reason in states] == ["", *overruns, *lines]
+
+
+@pytest.mark.parametrize(("printed", "what"), [((), "no lines"), (lines_of({"b": {}}), "no more lines")])
+def test_the_reason_says_whether_a_listing_that_hangs_has_lines(printed: Sequence[bytes], what: str) -> None:
+    reasons = [reason for _, _, reason in states_of(_SlowSource(1, 100_000, printed=printed), 300) if reason]
+    assert reasons == [f"{what} for 5s, timeout after 30s", f"{what}, timeout after 30s"]
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(14, ""), (41, "listing 41s, every 15s wanted")])
