@@ -339,7 +339,7 @@ class Funnel(Struct, frozen=True):
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
     notice: str = ""
-    """For example "verification worker appears down: none verified for 8m, 14 waiting"; empty if all is well."""
+    """For example "verification worker appears down: none verified for 8m, 14 completed waiting"; empty if all is well."""
     troubles: Mapping[Trouble, int] = field(default_factory=dict)
     gone: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)

@@ -293,8 +293,8 @@ def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
 
 
 def _figures(count: int, since_end_seconds: float, silent_seconds: float, *, is_contradicted: bool = False) -> str:
-    """`none verified for 4m, 32 waiting`; as long as uploads have waited if none ever ended."""
+    """`none verified for 4m, 32 completed waiting`; as long as uploads have waited if none ever ended."""
     seconds = max(since_end_seconds, silent_seconds)
     age = age_text(seconds) if seconds >= _SECONDS_PER_HOUR else age_text(seconds).partition(" ")[0]
     contradiction = " though the queue is empty" if is_contradicted else ""
-    return f"none verified for {age}, {max(count, 1):,} waiting{contradiction}"
+    return f"none verified for {age}, {max(count, 1):,} completed waiting{contradiction}"

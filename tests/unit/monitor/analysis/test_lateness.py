@@ -68,7 +68,10 @@ def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> Non
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits{n}", initiated=1500, completed=1080 - 16 * n) for n in range(14)]
     session = InMemorySession([*done, *waiting])
-    assert session.picture.funnel().notice == "verification worker appears down: none verified for 31m, 14 waiting"
+    assert (
+        session.picture.funnel().notice
+        == "verification worker appears down: none verified for 31m, 14 completed waiting"
+    )
     session.publish(an_upload("waits0", initiated=1500, completed=1080, verified=1))
     assert session.picture.funnel().notice == ""
     session.close()
@@ -86,7 +89,7 @@ def test_the_figures_of_the_worker_are_those_of_the_funnel(stage: Stage, ended: 
     session = InMemorySession([*done, *retried, *waiting])
     funnel = session.picture.funnel()
     assert funnel[Stage.COMPLETED].count == 14 + overtaken
-    figures = f"none verified for {age}, {14 + overtaken} waiting"
+    figures = f"none verified for {age}, {14 + overtaken} completed waiting"
     assert funnel.notice == f"verification worker appears down: {figures}"
     session.close()
 
@@ -106,7 +109,7 @@ def test_a_source_has_a_worker_only_after_regular_verification(
     ]
     waiting = [an_upload(f"waits{n}", initiated=1600, completed=1400 - 16 * n) for n in range(11)]
     session = InMemorySession([*done, *waiting], service="source:folder" if is_source else "https://example.org")
-    notice = "verification worker appears down: none verified for 25m, 11 waiting"
+    notice = "verification worker appears down: none verified for 25m, 11 completed waiting"
     assert session.picture.funnel().notice == (notice if is_regular or not is_source else "")
     session.close()
 
