@@ -269,9 +269,7 @@ STATES: Mapping[str, State] = {
         "What is stuck first, though the scan is running: the header says how many of how many uploads are known.",
         loading,
     ),
-    "retrying": State(
-        "The stuck upload first; that the last request failed, and why, comes last in the alarm line.", retrying
-    ),
+    "retrying": State("The stuck upload first; the alarm line begins with why the last request failed.", retrying),
     "offline": State(
         "Offline: the red alarm line says since when and why, and the stuck upload still stands out.", offline
     ),

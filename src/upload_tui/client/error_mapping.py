@@ -141,7 +141,8 @@ def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelop
         return _not_found_error(envelope, code, url)
     if status in (429, 503):
         wait_seconds = _retry_after_seconds(headers)
-        return ThrottledError(f"Service busy ({code}): {url}", "Try again later.", retry_after_seconds=wait_seconds)
+        what = "Too many requests" if status == 429 else "Service busy"
+        return ThrottledError(f"{what} ({code}): {url}", "Try again later.", retry_after_seconds=wait_seconds)
     if status == 400:
         return BadRequestError(f"Request rejected ({code}): {url}", envelope.suggestion)
     if status >= 500:

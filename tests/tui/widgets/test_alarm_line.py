@@ -1,11 +1,13 @@
 """The alarm line: there only while something is wrong, the most serious first, and in its colour."""
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,8 @@ from textual.widgets._toast import Toast
 
 from tests.tui.dashboards import mixed, opened, toasts, until
 from tests.tui.test_prominence import Picture
+from upload_tui.client.error_mapping import raise_for_status
+from upload_tui.errors import ServiceError
 from upload_tui.monitor import (
     Acknowledgement,
     Connection,
@@ -80,7 +84,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
     """Level and text of the line; two empty texts while it is hidden."""
     await settled(pilot)
     bar = pilot.app.screen.query_one(AlarmBar)
-    levels = [name for name in ("lost", "waits", "note") if bar.has_class(f"-{name}")]
+    levels = [name for name in ("lost", "waits", "retry", "note") if bar.has_class(f"-{name}")]
     assert bar.display is bool(levels)
     return (levels[0], bar.text().plain) if levels else ("", "")
 
@@ -96,8 +100,8 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         (FAILED, None, "lost", "▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
         (FINE, OFFLINE, "lost", "✗ OFFLINE 2m 05s · https://example.org refused the connection · retry in 8s"),
         (STUCK, REJECTED, "lost", "✗ TOKEN REJECTED 5s · 401: expired · ▲ 1 stuck 2h 13m"),
-        (STUCK, RETRYING, "waits", "▲ 1 stuck 2h 13m · ◌ no answer in time · retry now"),
-        (FINE, RETRYING, "note", "◌ no answer in time · retry now"),
+        (STUCK, RETRYING, "waits", "◌ retrying: no answer in time · retry now · ▲ 1 stuck 2h 13m"),
+        (FINE, RETRYING, "retry", "◌ retrying: no answer in time · retry now"),
         (FINE, DENIED, "lost", "✗ Prot: ACCESS DENIED 5s · 403: No · retry in 3s"),
         (
             FINE,
@@ -106,7 +110,12 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
             "✗ Prot: ACCESS DENIED 5s, 1 more fails · No · retry in 3s",
         ),
         (STUCK, DELETED, "waits", "▲ 1 stuck 2h 13m · ✗ Prot: DELETED 5s · Not found (404: No): https://example.org"),
-        (FINE, replace(RETRYING, name="Prot", others=1), "note", "◌ Prot: no answer in time, 1 more fails · retry now"),
+        (
+            FINE,
+            replace(RETRYING, name="Prot", others=1),
+            "retry",
+            "◌ Prot: retrying, 1 more fails: no answer in time · retry now",
+        ),
     ],
     ids=[
         "fine",
@@ -147,7 +156,7 @@ async def test_waiting_has_the_numbers_of_the_alarm_line(uploads: Sequence[dict[
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (300, "▲ 9 stuck 5m 00s · none verified for 30m, 9 waiting"),
+        (300, "▲ 9 stuck 5m 00s · none verified for 30m, 9 completed waiting"),
         (1100, "▲ WORKER DOWN · none verified for 30m, 9"),
     ],
     ids=["only a fact", "an alarm"],
@@ -272,7 +281,7 @@ async def test_failures_are_counted_by_cause_and_no_figure_is_cut(columns: int, 
         (120, REFUSED, "refused the connection · retry in 8s · ▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
         (80, REFUSED, "refused the connection · ▲ 1 stuck 2h 13m · ✗ 1 failed"),
         (60, REFUSED, "refused the… · ▲ 1 stuck · ✗ 1 failed"),
-        (80, "Service busy (503: The service is down)", "Service busy · ▲ 1 stuck 2h 13m · ✗ 1 failed: no room left"),
+        (80, "Service busy (503: The service is down)", "Service busy (503) · ▲ 1 stuck 2h 13m · ✗ 1 failed"),
     ],
 )
 async def test_the_cause_of_an_outage_is_shortened_and_comes_before_ages_and_other_causes(
@@ -283,8 +292,44 @@ async def test_the_cause_of_an_outage_is_shortened_and_comes_before_ages_and_oth
         assert (await alarm_of(pilot))[1] == f"✗ OFFLINE 2m 05s · {text}"
 
 
+URL = "https://dds.example.org:8443/api/v1/projects/7b2c/uploads?page=1"
+
+
+@pytest.mark.parametrize("width", [58, 78, 118])
+@pytest.mark.parametrize("state", [ConnectionState.RETRYING, ConnectionState.OFFLINE], ids=str)
+@pytest.mark.parametrize(
+    ("status", "cause"), [(500, "server error (500)"), (503, "service busy (503)"), (429, "too many requests (429)")]
+)
+def test_the_state_of_the_connection_comes_first_with_the_status_of_the_response(
+    width: int, state: ConnectionState, status: int, cause: str
+) -> None:
+    """Also beside a worker that appears down, and however long the service's own words are."""
+    body = b'{"error": "%d", "reason": "The storage provider is unavailable, or so it seems; ask again"}' % status
+    with pytest.raises(ServiceError) as error:
+        raise_for_status(status, httpx.Headers(), body, URL)
+    notice = WORKER_DOWN if width > 60 else ""
+    stages = (StageSummary(Stage.COMPLETED, count=1, stuck=1),)
+    funnel = Funnel(stages, notice, {Trouble.FAILED: 11}, failures={"wrong size": 5, "no room left": 6})
+    line = line_of(replace(OFFLINE, state=state, reason=error.value.title), funnel, width)
+    start = "◌ retrying: " if state is ConnectionState.RETRYING else "✗ OFFLINE"
+    words = cause.rpartition(" (")[0] if width < 60 else cause[:-1]
+    assert re.match(rf"{start}( 2m 05s)?( · )?{re.escape(words)}", line, re.IGNORECASE), line
+    assert "✗ 11 failed" in line
+
+
+@given(reason=st.text("ab:;,.( )1", min_size=12, max_size=80), width=st.integers(50, 220))
+@settings(max_examples=200, deadline=None)
+def test_no_text_of_a_reason_hides_the_state_of_the_connection(reason: str, width: int) -> None:
+    for state, start in ((ConnectionState.RETRYING, "◌ retrying"), (ConnectionState.OFFLINE, "✗ OFFLINE")):
+        funnel = Funnel(troubles={Trouble.FAILED: 11}, failures={"wrong size": 11})
+        line = line_of(replace(OFFLINE, state=state, reason=reason), funnel, width)
+        assert line.startswith(start)
+        assert "✗ 11 failed" in line
+        assert cell_len(line) <= width
+
+
 WORDS = st.text("abcdefghij", min_size=1, max_size=14) | st.just("文件")
-WORKER_DOWN = "verification worker appears down: none verified for 8m, 14 waiting"
+WORKER_DOWN = "verification worker appears down: none verified for 8m, 14 completed waiting"
 CAUSES = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
 BETWEEN = " · "
 
@@ -339,7 +384,9 @@ def wrong_pictures(draw: st.DrawFn) -> tuple[Connection, Funnel]:
     failed, contradictory, stuck, overdue = draw(counts), draw(counts), draw(counts), draw(counts)
     causes = draw(st.lists(CAUSES, max_size=4, unique=True))
     notice = draw(
-        st.sampled_from(["", WORKER_DOWN, "none verified for 5m, 9 waiting", f"prod: {WORKER_DOWN}; 3 are new"])
+        st.sampled_from(
+            ["", WORKER_DOWN, "none verified for 5m, 9 completed waiting", f"prod: {WORKER_DOWN}; 3 are new"]
+        )
     )
     reason = draw(CAUSES) + draw(st.sampled_from(["", " at https://example.org answered", ": https://example.org/a/b"]))
     state = draw(st.sampled_from(ConnectionState))
@@ -361,7 +408,7 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
     failed, contradictory, overdue = (funnel.troubles[kind] for kind in kinds)
     is_out = connection.is_failing and connection.state is not ConnectionState.RETRYING
     words = [
-        *([f"{state_word(connection.state).upper()}"] if is_out else []),
+        *([f"{state_word(connection.state).upper()}"] if is_out else ["◌ "] if connection.is_failing else []),
         *([f"▲ {contradictory:,} "] if contradictory else []),
         *(["WORKER DOWN"] if WORKER_DOWN in funnel.notice else []),
         *([f"▲ {funnel.stuck:,} stuck"] if funnel.stuck else []),
@@ -399,7 +446,7 @@ def line_of(connection: Connection, funnel: Funnel, width: int) -> str:
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        ("no line, will be ended at 30s", "✗ OFFLINE · no line · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
+        ("no lines, timeout after 30s", "✗ OFFLINE · no lines · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
         (REFUSED, "✗ OFFLINE · refused the… · ▲ 2 stuck · ✗ 6 failed · +1"),
         ("partial: exit code 1: no", "✗ OFFLINE · exit code 1 · ▲ 2 stuck · ✗ 6 failed · +1 more"),
         ("", "✗ OFFLINE 2m 05s · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
@@ -478,9 +525,10 @@ UNCACHED = (
 @pytest.mark.parametrize(
     ("width", "reason", "text"),
     [
-        (58, PARTIAL.reason, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ partial"),
-        (78, PARTIAL.reason, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ partial: exit code 1…"),
-        (120, PARTIAL.reason, f"▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ {PARTIAL.reason} · retry in 3s"),
+        (40, PARTIAL.reason, "◌ partial · ▲ 1 stuck · ✗ 1 failed"),
+        (58, PARTIAL.reason, "◌ partial: exit code 1 · ▲ 1 stuck 2h 00m · ✗ 1 failed"),
+        (78, PARTIAL.reason, f"◌ {PARTIAL.reason} · ▲ 1 stuck 2h 00m · ✗ 1 failed"),
+        (120, PARTIAL.reason, f"◌ {PARTIAL.reason} · retry in 3s · ▲ 1 stuck 2h 00m · ✗ 1 failed: no room left"),
         (58, UNCACHED, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ not cached"),
         (78, UNCACHED, "▲ 1 stuck 2h 00m · ✗ 1 failed: no room left · ◌ not cached: disk is full"),
         (40, UNCACHED, "▲ 1 stuck · ✗ 1 failed · ◌ not cached"),

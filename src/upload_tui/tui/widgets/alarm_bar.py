@@ -42,7 +42,8 @@ _OF_DATABASE = "database or "
 """SQLite's reason is `database or disk is full`."""
 _PARTIAL = "partial"
 """So begins the reason of a source that could not list everything."""
-_IN_PARENTHESES = lazy_pattern(r" ?\((?:[^()]|\([^()]*\))*\)")
+_IN_PARENTHESES = lazy_pattern(r" ?\((?:(\d{3})(?=[:)]))?(?:[^()]|\([^()]*\))*\)")
+"""What is in parentheses, and the status code with which it begins."""
 _PATH = r"/(?:[^\s()]|\([^\s()]*\))*"
 """The path of a URL; a parenthesis that is closed after it is not a part of it."""
 _URL_PATH = lazy_pattern(rf"(https?://[^\s/()]+){_PATH}")
@@ -59,10 +60,12 @@ class _Level(IntEnum):
     """How serious an alarm is; the line has the colour of the most serious one."""
 
     NOTE = 0
-    """Not about uploads: a retry, or a notice."""
-    WAITS = 1
+    """A notice, or a project that is over."""
+    RETRY = 1
+    """The last request failed; the next may succeed."""
+    WAITS = 2
     """Uploads are stuck or overdue, or no worker verifies them."""
-    LOST = 2
+    LOST = 3
     """The service cannot be reached, uploads failed, or chunks of verified ones do not match."""
 
 
@@ -138,27 +141,16 @@ class AlarmBar(DiffedText):
         return sorted(alarms, key=lambda alarm: alarm.level is _Level.NOTE)
 
     def _connection_alarms(self, now: datetime) -> Iterator[_Alarm]:
-        """`✗ OFFLINE 2m · connection refused · retry in 8s`; `✗ Prot: ACCESS DENIED 5s, 1 more fails · …` if others are not."""
+        """`✗ OFFLINE 2m · connection refused · retry in 8s`, `◌ retrying: server error (500) · retry in 1s`, or a note."""
         connection, glyphs = self.connection, self.display_options.glyphs
         if connection is None or connection.playback is not None:
             return
         reason = _reason(connection)
-        if connection.is_failing and connection.state is not ConnectionState.RETRYING:
-            is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
-            level = _Level.NOTE if is_over else _Level.LOST
-            causes, dot = partial(_outage_text, reason, _retry_text(connection, now), glyphs), f" {glyphs.dot} "
-            main = f"{dot}{main}" if (main := _main_words(reason)) else ""
-            yield _Alarm(level, tuple(_outage_states(connection, now, glyphs)), causes, main)
+        if connection.is_failing or reason.startswith(_PARTIAL):
+            yield _outage(connection, reason, now, glyphs)
         elif reason:
-            name = truncate_middle(connection.name, _NAME_CELLS[0], glyphs.ellipsis)
-            named = f"{name}: {reason}{others_text(connection, is_short=False)}" if name else reason
-            retry = f" {glyphs.dot} {retry}" if (retry := _retry_text(connection, now)) else ""
-            if reason.startswith(_PARTIAL):
-                words = [f"{name}: {_PARTIAL}", _PARTIAL] if name else [_PARTIAL]
-                cause = reason.removeprefix(_PARTIAL)
-                yield _named_note(words, [f"{cause}{retry}", cause], glyphs)
-            else:
-                yield _note(glyphs.waiting, [f"{named}{retry}", named, reason], glyphs)
+            named = f"{truncate_middle(connection.name, _NAME_CELLS[0], glyphs.ellipsis)}: {reason}"
+            yield _note(glyphs.waiting, [named, reason] if connection.name else [reason], glyphs)
 
     def _upload_alarms(self, now: datetime) -> Iterator[_Alarm]:
         """`▲ 1 verified but not whole`, `▲ WORKER DOWN · none verified for 4m`, `▲ 1 stuck 1h`, `✗ 2 failed: wrong size`."""
@@ -207,12 +199,13 @@ def _reason(connection: Connection) -> str:
 
 
 def _without_asides(reason: str) -> str:
-    """A reason without URLs, what is in parentheses, and the word that the listing was partial."""
-    return _IN_PARENTHESES.sub("", _URL.sub("", reason)).strip().removeprefix(f"{_PARTIAL}: ")
+    """A reason without URLs, what is in parentheses except a status code, and the word that the listing was partial."""
+    short = _IN_PARENTHESES.sub(lambda match: f" ({match[1]})" if match[1] else "", _URL.sub("", reason))
+    return short.strip().removeprefix(f"{_PARTIAL}: ")
 
 
 def _main_words(reason: str) -> str:
-    """`exit code 7` of `partial: exit code 7: cannot reach the store`, `no line` of `no line, will be ended at 30s`."""
+    """`exit code 7` of `partial: exit code 7: cannot reach the store`, `Server error (500)` of `Server error (500: No): https://…`."""
     return _PART_END.split(_without_asides(reason), maxsplit=1)[0]
 
 
@@ -250,24 +243,50 @@ def _shown(alarms: Sequence[_Alarm], dot: str, width: int) -> tuple[Sequence[_Al
     return alarms[:1], ""
 
 
-def _outage_states(connection: Connection, now: datetime, glyphs: Glyphs) -> Iterator[str]:
+def _outage(connection: Connection, reason: str, now: datetime, glyphs: Glyphs) -> _Alarm:
+    """The state of a connection that fails, with its cause: `✗ Prot: OFFLINE 2m, 1 more fails · …`, `◌ retrying: …`."""
+    retry = _retry_text(connection, now)
+    if connection.is_failing and connection.state is not ConnectionState.RETRYING:
+        is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
+        level, between = _Level.NOTE if is_over else _Level.LOST, f" {glyphs.dot} "
+        age = f" {age_text((now - connection.since).total_seconds())}"
+        states = _outage_states(connection, glyphs.broken, state_word(connection.state).upper(), age, glyphs)
+    else:
+        level, between = _Level.RETRY, ": "
+        word = _PARTIAL if reason.startswith(_PARTIAL) else state_word(connection.state)
+        states = _outage_states(connection, glyphs.waiting, word, "", glyphs)
+        reason = _uncapitalized(reason.removeprefix(_PARTIAL).removeprefix(": "))
+    main = f"{between}{main}" if (main := _main_words(reason)) else ""
+    return _Alarm(level, tuple(states), partial(_outage_text, reason, retry, between, glyphs), main)
+
+
+def _uncapitalized(text: str) -> str:
+    """A text within a sentence: `connection refused`, but `DNS does not answer`."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _outage_states(connection: Connection, sign: str, word: str, age: str, glyphs: Glyphs) -> Iterator[str]:
     """`✗ Prot: OFFLINE 2m, 1 more fails`, then with the others as ` +1`, a shorter name, and without age, name and others."""
-    start, word = f"{glyphs.broken} ", state_word(connection.state).upper()
-    age = f" {age_text((now - connection.since).total_seconds())}"
     names = [truncate_middle(connection.name, cells, glyphs.ellipsis) for cells in _NAME_CELLS]
-    long, short = (f"{start}{name}: {word}" if name else f"{start}{word}" for name in names)
+    long, short = (f"{sign} {name}: {word}" if name else f"{sign} {word}" for name in names)
     others = others_text(connection)
     yield f"{long}{age}{others_text(connection, is_short=False)}"
-    yield from (f"{long}{age}{others}", f"{long}{others}", f"{short}{age}{others}", f"{short}{others}", start + word)
+    yield from (
+        f"{long}{age}{others}",
+        f"{long}{others}",
+        f"{short}{age}{others}",
+        f"{short}{others}",
+        f"{sign} {word}",
+    )
 
 
-def _outage_text(reason: str, retry: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:
+def _outage_text(reason: str, retry: str, between: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:
     """` · connection refused · retry in 8s`: the longest whole cause and the retry, then the shortest cause, at last cut."""
     short = _URL.sub("", reason).strip()
     shortest = _without_asides(reason)
 
-    def text(*parts: str) -> str:
-        return "".join(f" {glyphs.dot} {part}" for part in parts if part)
+    def text(cause: str, retry: str = "") -> str:
+        return (f"{between}{cause}" if cause else "") + (f" {glyphs.dot} {retry}" if retry else "")
 
     if cause_cells >= _WHOLE_CELLS:
         wholes = [*(text(cause, retry) for cause in (reason, short, shortest)), text(short)]
