@@ -36,6 +36,7 @@ __all__ = [
     "UploadRef",
     "UploadSeen",
     "change_record",
+    "change_word",
     "flat_change",
     "flat_upload",
     "format_optional_time",
@@ -253,6 +254,11 @@ def change_record(change: Change) -> Record:
         **empty,
         **_kind_fields(change),
     }
+
+
+def change_word(change: UploadChange) -> str:
+    """What happened in one word: the stage that was reached, else the kind of the change."""
+    return str(change.after) if isinstance(change, StageReached) else str(_kind_fields(change)["kind"])
 
 
 def _kind_fields(change: Change) -> Record:

@@ -1,13 +1,20 @@
 """Whether an upload or a change matches a query, evaluated in memory; `store.conditions` is the same in SQL. Pure."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
-from upload_tui.monitor.changes import AnomalyNoticed, CommandEnded, StageReached, UploadChange, UploadGone
+from upload_tui.monitor.changes import (
+    AnomalyNoticed,
+    CommandEnded,
+    StageReached,
+    UploadChange,
+    UploadGone,
+    change_word,
+)
 from upload_tui.monitor.model import ProjectRef, Row, Trouble, UploadKey
 from upload_tui.monitor.queries.query import (
     EVERYTHING,
@@ -29,11 +36,14 @@ from upload_tui.text import SHORT_CAUSES, fold, short_cause
 
 __all__ = [
     "COMPARISONS",
+    "begins_word",
     "matches_change",
     "matches_project",
     "matches_row",
     "matches_texts",
     "messages_of_short_cause",
+    "state_word",
+    "state_words",
     "time_bound",
     "name_service",
     "service_texts",
@@ -71,27 +81,66 @@ def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[Upl
         now: for ages, in whole seconds as in the store's queries.
         marked: the keys of the marked uploads.
     """
-    return _matches(tree, _Subject(row, *_stage_and_message(row), row.is_gone, row.begun_on, now, marked))
+    stage, message = _stage_and_message(row)
+    words = (state_word(stage, is_gone=row.is_gone),)
+    return _matches(tree, _Subject(row, stage, (message,), words, row.is_gone, row.begun_on, now, marked))
 
 
 def matches_change(
-    tree: Expression, change: UploadChange, row: Row | None, now: datetime, marked: frozenset[UploadKey] = frozenset()
+    tree: Expression,
+    change: UploadChange,
+    row: Row | None,
+    now: datetime,
+    marked: frozenset[UploadKey] = frozenset(),
+    folded: Sequence[UploadChange] = (),
 ) -> bool:
     """Whether a change matches: with the stage, message and time that it has itself, all else by its upload as it is now.
 
-    `row` is that upload; None if it is not known, or if `needs_upload` is False. A change that is no `StageReached` has no stage.
+    Args:
+        tree: of the query.
+        change: the change; one that is no `StageReached` has no stage.
+        row: its upload; None if it is not known, or if `needs_upload` is False.
+        now: for ages.
+        marked: the keys of the marked uploads.
+        folded: other changes that are shown in the same line: words are looked for in all of them.
     """
-    stage, message = "", ""
+    changes, row = (change, *folded), row or _unknown_row(change)
+    stage = str(change.after) if isinstance(change, StageReached) else ""
+    messages = tuple(text for one in changes for text in _change_messages(one))
+    words = tuple(map(change_word, changes))
+    is_gone = isinstance(change, UploadGone)
+    return _matches(tree, _Subject(row, stage, messages, words, is_gone, change.happened_on, now, marked))
+
+
+def _change_messages(change: UploadChange) -> Sequence[str]:
     match change:
         case StageReached():
-            stage, message = str(change.after), change.error_message or ""
-        case AnomalyNoticed():
-            message = f"{change.anomaly.name}: {change.anomaly.detail}"
+            return (change.error_message or "",)
+        case AnomalyNoticed(anomaly=anomaly):  # the activity shows the words of its name
+            text = f"{anomaly.name}: {anomaly.detail}"
+            return text, text.replace("_", " ")
         case CommandEnded():
-            message = change.text
-    is_gone = isinstance(change, UploadGone)
-    row = row or _unknown_row(change)
-    return _matches(tree, _Subject(row, stage, message, is_gone, change.happened_on, now, marked))
+            return (change.text,)
+        case _:
+            return ()
+
+
+_GONE_WORD = "gone"
+
+
+def state_word(stage: str, *, is_gone: bool) -> str:
+    """The word of an upload's state; empty for an unknown one, whose name is the message."""
+    return _GONE_WORD if is_gone else "" if stage == UNKNOWN_STAGE else stage
+
+
+def begins_word(term: TextTerm, words: Iterable[str]) -> bool:
+    """Whether a term without a field is one of these words for what happened, or its beginning."""
+    return not term.field and any(word.startswith(term.values) for word in words)
+
+
+def state_words(term: TextTerm) -> Sequence[str]:
+    """The words of states that a term begins."""
+    return [word for word in (*map(str, Stage), _GONE_WORD) if begins_word(term, (word,))]
 
 
 def _stage_and_message(row: Row) -> tuple[str, str]:
@@ -147,7 +196,8 @@ class _Subject(Struct, frozen=True):
     Attributes:
         row: the upload.
         stage: of `STAGE_NAMES`; empty if there is none to compare.
-        message: why it failed, its unknown state, or what was noticed.
+        messages: why it failed, its unknown state, or what was noticed; of an error, its own is the first.
+        words: of its state, or for what happened.
         is_gone: whether it is gone.
         on: the time of `since:` and `until:`.
         now: the present.
@@ -156,7 +206,8 @@ class _Subject(Struct, frozen=True):
 
     row: Row
     stage: str
-    message: str
+    messages: tuple[str, ...]
+    words: tuple[str, ...]
     is_gone: bool
     on: datetime | None
     now: datetime
@@ -189,7 +240,7 @@ def _matches_text(term: TextTerm, subject: _Subject) -> bool:
     row = subject.row
     if term.field == "project":
         return matches_project(term, ProjectRef(row.project_id, row.project_name))
-    return matches_texts(term, _TEXTS[term.field](subject))
+    return begins_word(term, subject.words) or matches_texts(term, _TEXTS[term.field](subject))
 
 
 def matches_texts(term: TextTerm, texts: Sequence[str]) -> bool:
@@ -212,17 +263,18 @@ def matches_project(term: TextTerm, project: ProjectRef) -> bool:
 
 
 def _causes(subject: _Subject) -> Sequence[str]:
-    message = subject.message
-    return (message, normalize_cause(message), *_short_causes(subject)) if subject.stage == Stage.ERROR else ()
+    if subject.stage != Stage.ERROR:
+        return ()
+    message = subject.messages[0]
+    return message, normalize_cause(message), *_short_causes(subject)
 
 
 def _short_causes(subject: _Subject) -> Sequence[str]:
-    short = short_cause(subject.message)
-    return (short,) if short else ()
+    return [*filter(None, map(short_cause, subject.messages))]
 
 
 _TEXTS: Mapping[str, Callable[[_Subject], Sequence[str]]] = {
-    "": lambda subject: (subject.row.name, subject.row.id, subject.message, *_short_causes(subject)),
+    "": lambda subject: (subject.row.name, subject.row.id, *subject.messages, *_short_causes(subject)),
     "service": lambda subject: service_texts(subject.row.service),
     "name": lambda subject: (subject.row.name,),
     "id": lambda subject: (subject.row.id,),

@@ -121,7 +121,7 @@ class TextTerm(Struct, frozen=True):
     """A text contains one of the values, or is equal to one if `is_exact`.
 
     Attributes:
-        field: of `TEXT_FIELDS`; empty means any of name, id and error message.
+        field: of `TEXT_FIELDS`; empty means any of name, id, error message, or that it begins the word of a state.
         values: folded.
     """
 

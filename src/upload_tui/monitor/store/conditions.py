@@ -15,6 +15,7 @@ from upload_tui.monitor.queries.matching import (
     matches_project,
     matches_texts,
     messages_of_short_cause,
+    state_words,
     time_bound,
 )
 from upload_tui.monitor.queries.query import (
@@ -228,6 +229,16 @@ def _short_cause_conditions(term: TextTerm) -> Sequence[Condition]:
     return [("substr(error_message, 1, ?) = ?", (len(fixed), fixed)) for fixed in fixed_texts]
 
 
+def _word_conditions(term: TextTerm) -> Iterator[Condition]:
+    """Conditions that a value begins the word of an upload's state."""
+    words = state_words(term)
+    ranks = ", ".join(str(_RANKS[word]) for word in words if word in _RANKS)
+    if ranks:
+        yield f"(+stage IN ({ranks}) AND is_gone = 0)", ()
+    if any(word not in _RANKS for word in words):
+        yield "is_gone = 1", ()
+
+
 def _column_condition(term: TextTerm, *columns: str) -> Condition:
     """The condition that one of some columns, which `folded` covers, contains a value or is equal to one."""
     if term.is_exact:
@@ -315,7 +326,7 @@ class Conditions:
     def _text_condition(self, term: TextTerm) -> Condition:
         match term.field:
             case "":
-                return _any(*map(_contains, term.values), *_short_cause_conditions(term))
+                return _any(*map(_contains, term.values), *_short_cause_conditions(term), *_word_conditions(term))
             case "name" | "id":
                 return _column_condition(term, term.field)
             case "error":

@@ -9,7 +9,13 @@ from msgspec.structs import replace
 
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.model import ProjectRef
-from upload_tui.monitor.queries.matching import matches_project, messages_of_short_cause
+from upload_tui.monitor.queries.matching import (
+    begins_word,
+    matches_project,
+    messages_of_short_cause,
+    state_word,
+    state_words,
+)
 from upload_tui.monitor.queries.query import (
     EVERYTHING,
     UNKNOWN_STAGE,
@@ -248,6 +254,8 @@ def _matches_cell(tree: Expression, cell: _Cell) -> bool | None:
             return matches_project(tree, cell.project)
         case TextTerm(field="error") if cell.stage != Stage.ERROR:
             return False
+        case TextTerm(field=""):
+            return begins_word(tree, (state_word(cell.stage, is_gone=cell.is_gone),)) or None
         case AllOf():
             no = _any_true([_negated(_matches_cell(part, cell)) for part in tree.parts])
             return _negated(no)
@@ -333,7 +341,7 @@ def trigram_query(tree: Expression) -> str:
         case TextTerm() if tree.field in {"", "name", "id", "error"}:
             values = [_trigrams(value, is_cause=tree.field == "error") for value in tree.values]
             causes = [_trigrams(fold(fixed), is_cause=False) for fixed in messages_of_short_cause(tree)]
-            return _any_trigrams([*values, *causes])
+            return "" if state_words(tree) else _any_trigrams([*values, *causes])
         case AllOf():
             return " AND ".join(filter(None, map(trigram_query, tree.parts)))
         case AnyOf():

@@ -87,7 +87,7 @@ class ChangeFilter(Struct, frozen=True):
         from upload_tui.monitor import matches_change
 
         row = row_of(change.upload.key) if needs_upload(self.where.tree) else None
-        return any(matches_change(self.where.tree, one, row, now) for one in unfolded(change))
+        return matches_change(self.where.tree, change, row, now, folded=unfolded(change)[1:])
 
     def is_recent(self, change: UploadChange, now: datetime) -> bool:
         """True if the change is of the last seconds."""

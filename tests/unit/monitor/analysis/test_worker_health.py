@@ -1,7 +1,7 @@
 """The notice about the verification worker, on generated histories of working and of dead workers.
 
-What counts is the verdict, that the worker appears down. The figures alone ("none verified for 4m, 7 completed waiting") are a fact, shown
-without the sign and the colour of an alarm; in a burst a working worker shows them too.
+What counts is the verdict, that the worker appears down. The figures alone ("none verified for 4m, 7 completed waiting") are a fact,
+shown without the sign and the colour of an alarm; in a burst a working worker shows them too.
 
 `PYTEST_WORKER_HISTORIES` sets how many are generated (10,000 takes two minutes).
 """

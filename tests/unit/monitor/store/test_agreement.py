@@ -109,6 +109,9 @@ PARTS = (
     "tiff",
     "žo",
     "ana",
+    "verif",
+    "err",
+    "gone",
 )
 OPERATORS = {"stage": (":", "!="), "is": (":", "!="), "since": (":",), "until": (":",)}
 COMPARED = {"size", "age", "took", "chunks"}

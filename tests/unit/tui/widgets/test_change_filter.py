@@ -1,16 +1,28 @@
 """Which changes the filter of the change log matches."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.monitor import StageReached, UploadKey, parse_query, read_query
+from upload_tui.monitor import (
+    AnomalyNoticed,
+    CommandEnded,
+    StageReached,
+    UploadChange,
+    UploadGone,
+    UploadKey,
+    UploadPurged,
+    parse_query,
+    read_query,
+)
 from upload_tui.monitor.changes import UploadRef
-from upload_tui.status import Stage
+from upload_tui.status import Anomaly, AnomalyName, Stage
 from upload_tui.testing import NOW
-from upload_tui.tui.widgets.change_text import ChangeFilter
+from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.widgets.change_text import ChangeFilter, change_pieces, fold_anomalies
 
 
 def stage_reached(stage: Stage, name: str = "scan.tiff", message: str | None = None) -> StageReached:
@@ -47,6 +59,32 @@ def no_row(key: UploadKey) -> None:
 def test_all_words_must_occur_and_excluded_words_must_not(search: str, is_matched: bool) -> None:
     change = stage_reached(Stage.ERROR, message="reported hash differs")
     assert ChangeFilter(parse_query(search)).matches(change, NOW, no_row) is is_matched
+
+
+REF = UploadRef("5f6a", "scan.tiff", "p-1", "Genome")
+MISSING = AnomalyNoticed(at=NOW, upload=REF, anomaly=Anomaly(AnomalyName.CHUNKS_MISSING, "3 chunks, without chunk 2"))
+CHANGES = (
+    *([stage_reached(stage)] for stage in Stage),
+    [stage_reached(Stage.VERIFIED), MISSING],
+    [MISSING],
+    [UploadPurged(at=NOW, upload=REF, on=None)],
+    [UploadGone(at=NOW, upload=REF)],
+    [CommandEnded(at=NOW, upload=REF, text="backup: exit code 1", is_ok=False)],
+)
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: "+".join(type(one).__name__ for one in changes))
+def test_each_word_of_a_line_finds_it_and_is_excluded_by_a_hyphen(changes: Sequence[UploadChange]) -> None:
+    """Also of a line into which an anomaly is folded; a word of one part does not hide that another one has it."""
+    (line,) = fold_anomalies(changes)
+    _, _, label, _, name, _, note = change_pieces(line, NOW, DisplayOptions(), 200)
+    folded = note[0].removeprefix("▲ ") if isinstance(changes[-1], AnomalyNoticed | CommandEnded) else ""
+    for word in f"{label[0]} {name[0]} {folded}".split():
+        assert ChangeFilter(parse_query(f'"{word}"')).matches(line, NOW, no_row), word
+        assert ChangeFilter(parse_query(f'scan "{word}"')).matches(line, NOW, no_row), word
+        assert not ChangeFilter(parse_query(f'-"{word}"')).matches(line, NOW, no_row), word
+    assert ChangeFilter(parse_query(label[0][:2])).matches(line, NOW, no_row)
+    assert ChangeFilter(parse_query("-another")).matches(line, NOW, no_row)
 
 
 @given(search=st.text(max_size=30), stage=st.none() | st.sampled_from(Stage), name=st.text(max_size=30))
