@@ -7,6 +7,7 @@ from textual.widgets import Input, Label
 
 from tests.tui.dashboards import names_in, opened, toasts, until
 from upload_tui.monitor import Query, Trouble, parse_query
+from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
@@ -40,7 +41,7 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]
         await search(pilot, "bin -stage:verified,error size>")
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]
-        assert note(pilot).startswith("2 matches  size needs a value")
+        assert note(pilot).startswith("size needs a value")
         await search(pilot, "bin stage:verifed done")
         assert names_in(table) == ["Straße É.bin", "stuck.bin"]  # the last good result
         assert "Did you mean verified?" in note(pilot)
@@ -57,23 +58,60 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert len(names_in(table)) == len(UPLOADS)
 
 
-@pytest.mark.parametrize("text", ["stage:er", "size>", '"open'])
-async def test_a_query_with_a_mistake_stays_open_on_enter(text: str) -> None:
+@pytest.mark.parametrize("is_activity", [False, True], ids=["table", "activity"])
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("stage:erx", "erx is no value of stage"),
+        ("size>", "size needs a value"),
+        ("bin size>", "size needs a value"),
+        ('"open', "A quotation mark is not closed"),
+        ("(bin", 'A ")" is missing'),
+        ("(is:trou", "trou is no value of is"),
+        ("foo:bar", "There is no field foo"),
+        ("bin OR", "Something is missing at the end"),
+    ],
+)
+async def test_a_query_with_a_mistake_stays_open_on_enter_and_says_what_is_wrong(
+    text: str, wrong: str, is_activity: bool
+) -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
+        if is_activity:
+            pilot.app.screen.query_one(ChangeLogView).focus()
         await pilot.press("slash")
         await search(pilot, text)
         await pilot.press("enter")
         assert pilot.app.screen.query_one(Input).has_focus
-        assert note(pilot)
+        assert wrong in note(pilot)
         await search(pilot, "bin")
         await pilot.press("enter")
         assert not pilot.app.screen.query_one(Input).has_focus
 
 
+@pytest.mark.parametrize("field", ["is", "stage"])
+async def test_while_a_value_is_incomplete_no_count_is_shown_and_enter_takes_the_completion(field: str) -> None:
+    """The completion is behind the cursor: a count beside it would be read as that of the completed text."""
+    values = [str(state) for state in State] if field == "is" else [*STAGE_NAMES]
+    async with opened(UPLOADS) as (pilot, _, table):
+        for value in values:
+            await pilot.press("slash")
+            await search(pilot, f"{field}:{value[:-1]}")
+            assert "match" not in note(pilot).split("  ")[0], note(pilot)
+            await pilot.press("enter")
+            await settled(pilot)
+            assert not pilot.app.screen.query_one(Input).has_focus
+            assert table.rows_query.where.text == f"{field}:{value}"
+            await pilot.press("slash")
+            await search(pilot, f"{field}:{value}")
+            matches = note(pilot).split("  ")[0]
+            assert matches == ("1 match" if table.total == 1 else f"{table.total} matches")
+            await pilot.press("escape", "escape")
+
+
 async def test_a_field_is_completed_and_explained_and_the_history_comes_first() -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
         await pilot.press("slash", *"is:tr")
-        assert note(pilot) == "4 matches  is: trouble 2, pending 2, stuck 1, overdue 1, failed 1"
+        assert note(pilot) == "is: trouble 2, pending 2, stuck 1, overdue 1, failed 1"
         await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble")
         await pilot.press("right")
         assert pilot.app.screen.query_one(Input).value == "is:trouble"
@@ -124,6 +162,16 @@ async def test_the_activity_understands_the_same_queries() -> None:
             await search(pilot, text)
             assert {change.upload.name for change in log.shown_changes} == expected, text
             await pilot.press("enter")
+
+
+async def test_the_values_for_the_activity_have_no_numbers_of_uploads() -> None:
+    async with opened(UPLOADS) as (pilot, _, _table):
+        pilot.app.screen.query_one(ChangeLogView).focus()
+        await pilot.press("slash")
+        for text in ("stage:er", "stage:error", "is:", "by:a", "error:"):
+            await search(pilot, text)
+            field = text.partition(":")[0]
+            assert f"{field}: {FIELDS[field]}" in note(pilot)
 
 
 async def test_marked_uploads_are_found_also_when_the_marks_change() -> None:

@@ -97,13 +97,14 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
             await asyncio.sleep(0)
 
     def _show_search_note(self, target: SearchTarget) -> None:
-        """Show the number of matches, and the note of the query."""
+        """Show the number of matches, unless only a part of the text is in force, and the note of the query."""
         log, table = self.query_one(ChangeLogView), self.query_one(UploadTable)
         is_log = target is SearchTarget.CHANGES
         total, where = (log.total, log.change_filter.where) if is_log else (table.total, self.rows_query.where)
         more = "" if is_log or table.is_settled else " so far"
         matches = "1 match" if total == 1 else f"{total:,} matches"
-        self.query_one(SearchBar).show_note(where.note, f"{matches}{more}")
+        is_in_force = where.applied_text == where.text
+        self.query_one(SearchBar).show_note(where.note, f"{matches}{more}" if is_in_force else "")
 
     @on(UploadTable.TitleChanged)
     def update_matches(self) -> None:

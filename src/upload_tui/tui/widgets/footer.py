@@ -113,8 +113,26 @@ class _QuerySuggester(Suggester):
         )
 
 
+def _without_counts(values_of: "Callable[[str], ValueCounts]") -> "Callable[[str], ValueCounts]":
+    """The values alone: the numbers of uploads that have them are not those of changes."""
+    return lambda field: [(value, None) for value, _ in values_of(field)]
+
+
+def _mistake(text: str) -> QueryError | None:
+    """What is wrong with a query; None if it can be applied."""
+    from upload_tui.monitor import parse_query
+
+    try:
+        parse_query(text)
+    except QueryError as error:
+        return error
+    return None
+
+
 class SearchBar(Horizontal):
     """Hidden until `open`, then shown in place of the footer. Enter applies the search, Escape cancels it.
+
+    If the search is incomplete, Enter takes the suggestion behind the cursor; without one it says what is wrong.
 
     Its messages name what is searched, which it keeps while it is open.
 
@@ -149,6 +167,8 @@ class SearchBar(Horizontal):
         super().__init__()
         self._suggester = _QuerySuggester(searches)
         self._text_before = ""
+        self._refusal = ""
+        """Why Enter did not apply the text."""
 
     @property
     def searches(self) -> tuple[str, ...]:
@@ -163,7 +183,7 @@ class SearchBar(Horizontal):
     def open(self, target: SearchTarget, value: str, values_of: "Callable[[str], ValueCounts]") -> None:
         """Show the line with a text to edit; `values_of` is called once for each field that is typed."""
         self.target = target
-        self._suggester.values_of = cache(values_of)
+        self._suggester.values_of = cache(_without_counts(values_of) if target is SearchTarget.CHANGES else values_of)
         self._text_before = value
         self._set_open(True)
         if not self.children:  # the first frame does not need them
@@ -177,16 +197,22 @@ class SearchBar(Horizontal):
         field.focus()
 
     def show_note(self, note: str, matches: str) -> None:
-        """Show the number of matches, and help for a field or value that may go on, what is wrong with the query, or the keys."""
+        """Show the number of matches, and help for a field or value that may go on, what is wrong with the query, or the keys.
+
+        Args:
+            note: what is wrong with the query; empty if nothing is.
+            matches: their number; empty if not the whole text is in force.
+        """
         value = self.query_one(Input).value
         completion = self._suggester.complete(value)
-        help_text = completion.help if completion.text else note or completion.help
+        help_text = self._refusal or (completion.help if completion.text else note or completion.help)
         texts = filter(None, [matches if value else "", help_text or _SEARCH_KEYS])
         label, content = self.query_one("#search-keys", Label), Content(sanitize("  ".join(texts)))
         label.update(content, layout=content.cell_length > label.content_size.width)  # one that is wider may stay
 
     def _post_change(self, value: str) -> None:
         """Post `Changed` for every key typed: at once and to the screen, which then paints the letter with what it finds."""
+        self._refusal = ""
         self.screen.post_message(self.Changed(self.target, value))
 
     @on(Input.Submitted)
@@ -201,16 +227,17 @@ class SearchBar(Horizontal):
         self._close()
 
     def action_apply(self) -> None:
-        """Close, and keep the text; stay open with its note if the query has a mistake."""
-        from upload_tui.monitor import parse_query
-
-        text = self.query_one(Input).value.strip()
-        try:
-            parse_query(text)
-        except QueryError:
-            self.app.bell()
-            return
-        if text:
+        """Close, and keep the text, completed if it is incomplete; stay open and say what is wrong if it has a mistake."""
+        field = self.query_one(Input)
+        if (error := _mistake(field.value.strip())) is not None:
+            completed = self._suggester.complete(field.value).text
+            if not (error.is_unfinished and completed) or _mistake(completed) is not None:
+                self.app.bell()
+                self._refusal = f"{error.title}. {error.hint}".strip()
+                self.show_note("", "")
+                return
+            field.value = completed
+        if text := field.value.strip():
             self._suggester.searches = tuple(dict.fromkeys((text, *self.searches)))[:MAX_SEARCHES]
         self._close()
 
