@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from upload_tui.text.causes import SHORT_CAUSES, cause_with_short, detailed_short_cause, failed_chunks, short_cause
+    from upload_tui.text.causes import (
+        SHORT_CAUSES,
+        cause_with_short,
+        cause_words,
+        detailed_short_cause,
+        failed_chunks,
+        short_cause,
+    )
     from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
     from upload_tui.text.quantities import (
         MOMENT_EXAMPLES,
@@ -39,6 +46,7 @@ __all__ = [
     "anomaly_texts",
     "clock_text",
     "cause_with_short",
+    "cause_words",
     "compared_size_text",
     "csv_cell",
     "detailed_short_cause",
@@ -71,7 +79,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": "SHORT_CAUSES anomaly_texts cause_with_short detailed_short_cause failed_chunks short_cause",
+        "causes": "SHORT_CAUSES anomaly_texts cause_with_short cause_words detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "MOMENT_EXAMPLES age_text clock_text compared_size_text duration_text event_text overrun_text parse_date "

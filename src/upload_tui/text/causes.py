@@ -8,7 +8,15 @@ from upload_tui.status import Anomaly, AnomalyName
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
-__all__ = ["SHORT_CAUSES", "anomaly_texts", "cause_with_short", "detailed_short_cause", "failed_chunks", "short_cause"]
+__all__ = [
+    "SHORT_CAUSES",
+    "anomaly_texts",
+    "cause_with_short",
+    "cause_words",
+    "detailed_short_cause",
+    "failed_chunks",
+    "short_cause",
+]
 
 _FAILED_CHUNKS = lazy_pattern(
     rf"(?:^|; )(?:(?P<fixed>{re.escape(CHUNK_HASH_DIFFERS)}|{re.escape(SIZE_DIFFERS)}): )?"
@@ -31,10 +39,19 @@ def short_cause(message: str) -> str:
     return next((short for fixed, short in SHORT_CAUSES.items() if message.startswith(fixed)), "")
 
 
+_PLACEHOLDERS = lazy_pattern(r"\s*[(\[]?(?<!\w)#+(?:(?: of |[-/.,:])#+)*(?!\w)[)\]]?")
+"""What stands for the numbers in the cause of a group."""
+
+
+def cause_words(cause: str) -> str:
+    """The cause of a group without the placeholders of its numbers: `chunk missing` for `chunk # missing`."""
+    return _PLACEHOLDERS.sub("", cause).strip() or cause
+
+
 def cause_with_short(cause: str) -> str:
-    """A cause after its short form, as in `wrong size: reported size does not match …`; the cause alone if it has none."""
-    short = short_cause(cause)
-    return f"{short}: {cause}" if short else cause
+    """The cause of a group after its short form: `wrong size: reported size does not match …`; the cause alone if it has none."""
+    short, words = short_cause(cause), cause_words(cause)
+    return f"{short}: {words}" if short else words
 
 
 def detailed_short_cause(message: str) -> str:

@@ -13,7 +13,7 @@ from textual.style import Style
 from textual.visual import RenderOptions, Visual
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.text import detailed_short_cause, sanitize, short_cause
+from upload_tui.text import cause_words, detailed_short_cause, sanitize, short_cause
 
 __all__ = [
     "FRAME_CELLS",
@@ -123,7 +123,8 @@ def causes_text(failures: Mapping[str, int], shown: int, cause_cells: int) -> st
     """The most frequent causes, each in at most `cause_cells` and, if there are several, with its count: `4 wrong size, 6 more`."""
     counts: Counter[str] = Counter()
     for cause, count in failures.items():
-        counts[truncate_at_word(short_cause(cause) or sanitize(cause) or "no reason given", cause_cells)] += count
+        words = short_cause(cause) or sanitize(cause_words(cause)) or "no reason given"
+        counts[truncate_at_word(words, cause_cells)] += count
     causes = counts.most_common()
     if len(causes) == 1:
         return causes[0][0]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from upload_tui.monitor import ProjectRef, Query, SortKey
 from upload_tui.status import Stage
-from upload_tui.text import sanitize, span_text
+from upload_tui.text import cause_words, sanitize, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import RECENT_SPANS
 from upload_tui.tui.fitting import TitlePart, cause_text, truncate_at_word, truncate_middle
@@ -39,7 +39,7 @@ def _filter_texts(query: Query, options: DisplayOptions) -> Iterator[str]:
     if query.recent_seconds is not None:
         yield f"last {RECENT_SPANS.get(query.recent_seconds) or span_text(query.recent_seconds)}"
     if query.cause:
-        yield f"failed: {cause_text(query.cause, _CAUSE_CELLS, options.glyphs.ellipsis)}"
+        yield f"failed: {cause_text(cause_words(query.cause), _CAUSE_CELLS, options.glyphs.ellipsis)}"
     for label, value in (("storage", query.storage_provider), ("by", query.uploader)):
         if value:
             yield f"{label} {truncate_middle(value, _CAUSE_CELLS, options.glyphs.ellipsis)}"
