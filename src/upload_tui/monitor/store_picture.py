@@ -47,7 +47,7 @@ from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.trouble_rules import TroubleRules, stage_summaries, trouble_counts
-from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.status import PENDING_STAGES, Origin, Stage
 
 __all__ = ["StorePicture"]
 
@@ -276,12 +276,12 @@ class StorePicture:
         """Rows as of the last time the picture was current; what they share is computed once."""
         as_of, baselines = self.as_of(), self._trouble_rules.baselines()
         behind, as_of = self._behind(as_of), as_of.replace(microsecond=0)
-        failed_since = self._limits.failed_since(as_of)
         ages_seconds = {
             project_id: (self.now() - self.as_of(project_id)).total_seconds()
             for project_id in {stored.project_id for stored in uploads}
         }
         stale_before = {project_id: self._stale_before(project_id) for project_id in ages_seconds}
+        listed_on = {project_id: _listed_on(self._store, self.service, project_id) for project_id in ages_seconds}
         queued = self.queue.waits_for(
             as_of, lambda: last_ended_on(self._aggregates.stage_counts()), self._tolerated_silence_seconds
         )
@@ -295,7 +295,8 @@ class StorePicture:
             is_stale = stored.is_stale or (not is_final and stored.read_on < stale_before[stored.project_id])
             is_current = age_seconds < _MAX_CURRENT_AGE_SECONDS
             row = _row(stored, self.service, lateness, is_stale=is_stale, is_current=is_current)
-            yield _judged(row, stored, _acknowledgement(stored, as_of), failed_since)
+            row = replace(row, read_on=_read_on(stored, listed_on[stored.project_id]))
+            yield _judged(row, stored, _acknowledgement(stored, as_of), self._limits.failed_since(as_of))
 
 
 def _raw_text(entry: Any) -> str:
@@ -303,6 +304,17 @@ def _raw_text(entry: Any) -> str:
     from upload_tui.sources import shown_raw
 
     return json.dumps(shown_raw(entry), indent=2, ensure_ascii=False)
+
+
+def _listed_on(store: Store, service: str, project_id: str) -> datetime:
+    """When a source last listed a project completely, which reads all its uploads; long ago for a service, which does not."""
+    is_listed = Origin.of(service) is Origin.SOURCE
+    return (from_ms(SyncState(store, project_id).synced_ms) if is_listed else None) or NEVER
+
+
+def _read_on(stored: StoredUpload, listed_on: datetime) -> datetime:
+    """When an upload was last read: the store has only the time of the last change of one in a final stage."""
+    return stored.read_on if stored.is_gone or stored.is_stale else max(stored.read_on, listed_on)
 
 
 def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:

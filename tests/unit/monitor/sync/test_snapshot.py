@@ -44,6 +44,32 @@ async def test_what_exists_at_first_is_no_change_and_later_uploads_are() -> None
     assert json.loads(detail.raw) == {"id": "a", "name": "a.tiff", "stage": "verified", "on": LATER}
 
 
+@pytest.mark.parametrize("project", [None, "Genome"])
+async def test_a_whole_listing_is_a_reading_of_all_its_uploads_whatever_their_stage(project: str | None) -> None:
+    """Also of those that have not changed; a partial one is a reading of those that it has."""
+    clock = FrozenClock()
+    harness = SourceHarness(clock=clock)
+    more = {"project": project} if project else {}
+    uploads = {stage: {"stage": stage, **more} for stage in (*map(str, Stage), "quarantined")}
+    await harness.print({**uploads, "left": {"stage": "verified", **more}})
+    first_on = harness.clock.now()
+    for _ in range(2):
+        clock.advance(60)
+        await harness.print(uploads, END % len(uploads))
+    rows = {row.id: row.read_on for row in harness.picture.window(Query(), 0, 99).rows}
+    detail = harness.picture.detail("verified")
+    assert rows.pop("left") == first_on  # gone
+    assert set(rows.values()) == {harness.clock.now()}
+    assert detail is not None
+    assert detail.row.read_on == harness.clock.now()
+    listed_on = harness.clock.now()
+    clock.advance(60)
+    with pytest.raises(SourceError):
+        await harness.print({"verified": uploads["verified"]}, listing=FAILED)
+    after = {row.id: row.read_on for row in harness.picture.window(Query(), 0, 99).rows}
+    assert (after["verified"], after["error"]) == (clock.now(), listed_on)
+
+
 async def test_gone_is_what_a_whole_listing_does_not_have() -> None:
     harness = SourceHarness()
     await harness.print({"a": {}, "b": {}})
