@@ -14,14 +14,15 @@ from tests.tui.dashboards import mixed, opened, toasts, until
 from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, InMemorySession, an_upload, settled
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.change_text import ChangeFilter, change_pieces
-from upload_tui.wire import SIZE_DIFFERS
+from upload_tui.tui.widgets.timeline_view import TimelinePane
+from upload_tui.wire import SIZE_DIFFERS, StatusShape
 
 
 @asynccontextmanager
@@ -261,6 +262,36 @@ async def test_a_text_that_is_no_time_moves_nothing() -> None:
         assert pilot.app.screen.query_one(Input).value == "nonsense"
         await pilot.press("escape")
         assert name_under_cursor(log) == "up-099"
+
+
+@pytest.mark.parametrize(
+    ("service", "sign", "other"), [("source:folder", "◇", "▲"), ("https://example.org", "▲", "◇ q")]
+)
+@pytest.mark.parametrize("completed", [None, 60], ids=["alone", "with a stage"])
+async def test_a_state_of_a_sources_own_has_no_sign_of_trouble_anywhere(
+    service: str, sign: str, other: str, completed: int | None
+) -> None:
+    """In the activity, in the timeline and in the history; an unknown state of a service contradicts its design."""
+    held = an_upload("held.bin", status_shape=StatusShape.B, initiated=90, completed=completed)
+    held["status"]["current"]["state"] = "quarantined"
+    session = InMemorySession([an_upload("held.bin", initiated=90)], service=service)
+    async with dashboard(session).run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        session.publish(held)
+        log = pilot.app.screen.query_one(ChangeLogView)
+        await until(pilot, lambda: any("quarantined" in log.line(y).text for y in range(log.total)))
+        lines = [log.line(y).text for y in range(log.total) if "quarantined" in log.line(y).text]
+        await settled(pilot)
+        timeline = pilot.app.screen.query_one(TimelinePane).text().plain.partition("chunks")[0].splitlines()
+        lines += [line for line in timeline if "quarantined" in line and not line.startswith("◇ ")]
+        assert any(line.startswith("◇ quarantined") for line in timeline)
+        await pilot.press("h")
+        await settled(pilot)
+        history = [str(label.render()) for label in pilot.app.screen.query("*") if "quarantined" in str(label.render())]
+        lines += [line for text in history for line in text.splitlines() if "quarantined" in line]
+        assert lines
+        assert all(sign in line and other not in line for line in lines), lines
+    session.close()
 
 
 async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_exported() -> None:

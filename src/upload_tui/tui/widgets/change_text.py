@@ -21,7 +21,7 @@ from upload_tui.monitor import (
     needs_upload,
 )
 from upload_tui.status import Stage
-from upload_tui.text import clock_text, duration_text, name_or_id, sanitize, short_cause
+from upload_tui.text import clock_text, duration_text, name_or_id, own_state, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.appearance.places import Places
@@ -124,10 +124,10 @@ def change_pieces(
     room -= cell_len(place)
     name = name_or_id(change.upload.name, change.upload.id)
     sign, label, component_class, note = _describe(change, display_options, _note_cells(change, name, room))
-    if isinstance(change, StageWithAnomalies):
-        names = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in change.anomalies)
-        note = f"{note} {glyphs.warning} {', '.join(names)}".strip()
-    note_class = _ERROR if component_class == _ERROR or isinstance(change, StageWithAnomalies) else _QUIET
+    states, wrong = _folded_texts(change)
+    signed = ((glyphs.own_state, states), (glyphs.warning, wrong))
+    note = " ".join(filter(None, (note, *(f"{sign} {', '.join(texts)}" for sign, texts in signed if texts))))
+    note_class = _ERROR if component_class == _ERROR or wrong else _QUIET
     name, note = _fit_name(name, note, room, glyphs)
     return (
         (time, _QUIET),
@@ -138,6 +138,14 @@ def change_pieces(
         (f" {glyphs.dot} " if note else "", _QUIET),
         (note, note_class),
     )
+
+
+def _folded_texts(change: UploadChange) -> tuple[Sequence[str], Sequence[str]]:
+    """A source's own states, and the anomalies that are folded into a change."""
+    anomalies = change.anomalies if isinstance(change, StageWithAnomalies) else ()
+    states = {one: own_state(one.anomaly, one.upload.service) for one in anomalies}
+    wrong = dict.fromkeys(one.anomaly.name.replace("_", " ") for one, state in states.items() if not state)
+    return [*filter(None, states.values())], [*wrong]
 
 
 def _place_text(change: UploadChange, places: Places, room: int, glyphs: Glyphs) -> str:
@@ -170,6 +178,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
         case StageReached():
             note = _stage_note(change, display_options, note_cells)
             return glyphs.stages[change.after], change.after, f"changes--{change.after}", note
+        case AnomalyNoticed() if state := own_state(change.anomaly, change.upload.service):
+            return glyphs.own_state, "state", _QUIET, state
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
             return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"

@@ -7,26 +7,29 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import ProjectRef, Row, WaitsFor
+from upload_tui.monitor import Detail, ProjectRef, Row, WaitsFor
 from upload_tui.status import AnomalyName, Certainty, Origin, Stage, is_unsafe
 from upload_tui.text import (
     age_text,
     anomaly_texts,
     duration_text,
     name_or_id,
+    own_state,
     percent_text,
     received_text,
     sanitize,
     size_text,
 )
 from upload_tui.tui.appearance.display_options import DisplayOptions
+from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.appearance.places import places_of
-from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import fit_to_width, hanging_lines, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 
 __all__ = [
     "PendingList",
     "acknowledged_texts",
+    "anomaly_lines",
     "anomaly_reasons",
     "bytes_per_second",
     "least_age_text",
@@ -105,6 +108,17 @@ def anomaly_reasons(row: Row) -> Sequence[str]:
     if row.anomaly.name is AnomalyName.CHUNK_SIZES_DIFFER and not (row.chunk_bytes is None or row.size_bytes is None):
         return received_text(row.chunk_bytes, row.size_bytes), "chunks do not match"
     return [*anomaly_texts(row.anomaly)]
+
+
+def anomaly_lines(detail: Detail, glyphs: Glyphs, width: int) -> Iterator[Content]:
+    """A line per anomaly, below an empty one. A state of a source's own is none: the timeline has it among the stages."""
+    anomalies = [one for one in detail.anomalies if not own_state(one, detail.row.service)]
+    if anomalies:
+        yield Content("")
+    for anomaly in anomalies:
+        name = anomaly.name.replace("_", " ")
+        text = Content.assemble((f"{name}: ", "$stage-error bold"), (sanitize(anomaly.detail), ""))
+        yield from hanging_lines(Content.styled(f"{glyphs.warning} ", "$stage-error bold"), text, width)
 
 
 def _verification_reasons(row: Row) -> Sequence[str]:

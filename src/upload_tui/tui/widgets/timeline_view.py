@@ -24,7 +24,7 @@ from upload_tui.tui.bindings import TIMELINE_KEYS
 from upload_tui.tui.fitting import fit_to_width, hanging_lines, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
-from upload_tui.tui.widgets.pending_list import bytes_per_second, time_left_text
+from upload_tui.tui.widgets.pending_list import anomaly_lines, bytes_per_second, time_left_text
 from upload_tui.wire import StatusShape
 
 __all__ = ["TimelinePane", "TimelineView", "timeline_lines"]
@@ -96,7 +96,7 @@ def timeline_lines(detail: Detail, now: datetime, display_options: DisplayOption
         *painter.heading(),
         Content(""),
         *painter.stages(),
-        *painter.anomalies(),
+        *anomaly_lines(detail, display_options.glyphs, painter.width),
         *painter.chunks(),
         *painter.details(),
     ]
@@ -277,17 +277,6 @@ class _Painter(Struct, frozen=True):
         else:
             note = f"next in about {age_text(max((attempts.next_on - self.now).total_seconds(), 0))}"
         yield Content.styled(f"{glyphs.rail} retries {signs} {note}", _QUIET)
-
-    def anomalies(self) -> Iterator[Content]:
-        """A line per anomaly, below an empty one."""
-        if not self.detail.anomalies:
-            return
-        yield Content("")
-        for anomaly in self.detail.anomalies:
-            name = anomaly.name.replace("_", " ")
-            sign = Content.styled(f"{self._glyphs.warning} ", "$stage-error bold")
-            text = Content.assemble((f"{name}: ", "$stage-error bold"), (sanitize(anomaly.detail), ""))
-            yield from hanging_lines(sign, text, self.width)
 
     def chunks(self) -> Iterator[Content]:
         """The chunk strip, below an empty line."""
