@@ -209,10 +209,10 @@ async def test_an_upload_without_a_page_and_one_like_an_option_run_nothing() -> 
     commands = (UploadCommand("open", ("open", "{upload_url}")), UploadCommand("say", ("say", "{name}"), "b"))
     async with opened([an_upload("-rf")], commands=commands, run_program=programs.run) as (pilot, _, _):
         await pilot.press("o")
-        no_page = "not started: it has no page; set upload_url in the profile · open"
+        no_page = "open was not started: the upload has no page; set upload_url in the profile"
         await until(pilot, lambda: toasts(pilot) == [no_page])
         await pilot.press("b")
-        option = "not started: -rf would be an option of say; put -- before {name} · say"
+        option = "say was not started: -rf would be an option of say; put -- before {name}"
         await until(pilot, lambda: toasts(pilot) == [option])
     assert programs.runs == []
 

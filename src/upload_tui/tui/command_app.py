@@ -131,12 +131,12 @@ class CommandApp(PlaybackApp):
     async def _run_on(self, command: UploadCommand, details: Sequence[Detail]) -> CommandResult:
         run_program = self._preferences.run_program
         if run_program is None:
-            return CommandResult(f"not started: no commands here · {command.name}", is_ok=False)
+            return CommandResult(f"{command.name} was not started: no commands here", is_ok=False)
         try:
             values = argument_values(details[-1], self._preferences.page_template(details[-1].row.service))
             arguments = rendered_arguments(command.arguments, values)
         except ValueError as error:
-            return CommandResult(f"not started: {error} · {command.name}", is_ok=False)
+            return CommandResult(f"{command.name} was not started: {error}", is_ok=False)
         data = "".join(f"{json.dumps(upload_record(detail))}\n" for detail in details)
         keeps_output = command.output is not CommandOutput.DISCARD
         return await run_program(command.name, ProgramRun(arguments, data, keeps_output, command.timeout_seconds))

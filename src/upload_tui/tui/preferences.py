@@ -202,11 +202,11 @@ class PlaybackControls(Protocol):
 
     @property
     def speed(self) -> float:
-        """Seconds of the scenario or the recording in a real second; 0 while paused."""
+        """Seconds of the scenario or the recording in a real second; 0 while stopped."""
         ...
 
     def slower(self) -> None:
-        """Go to the next lower speed; the lowest is 0, which pauses."""
+        """Go to the next lower speed; the lowest is 0, which stops."""
         ...
 
     def faster(self) -> None:
@@ -214,7 +214,7 @@ class PlaybackControls(Protocol):
         ...
 
     def step(self) -> None:
-        """Go one step forward, also while paused: a second of a demo, a line of a recording."""
+        """Go one step forward, also while stopped: a second of a demo, a line of a recording."""
         ...
 
 

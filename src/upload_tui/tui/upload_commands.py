@@ -157,7 +157,9 @@ def argument_values(detail: Detail, url_template: str) -> ArgumentValues:
     url = _text(line.get("url")) if isinstance(line, dict) else ""
     problem = _url_problem(url)
     page = _page(values, url_template) if problem or not url else url
-    return ArgumentValues({**values, "upload_url": page}, problem or "it has no page; set upload_url in the profile")
+    return ArgumentValues(
+        {**values, "upload_url": page}, problem or "the upload has no page; set upload_url in the profile"
+    )
 
 
 def _url_problem(url: str) -> str:

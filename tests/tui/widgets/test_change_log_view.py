@@ -87,6 +87,8 @@ async def test_the_cursor_follows_the_newest_change_only_from_the_last_line() ->
         assert name_under_cursor(log) == "up-048"
         assert log.scroll_offset.y == top
         assert log.is_scrolled_back
+        await settled(pilot)
+        assert "scrolled back" in str(log.border_title)
         await pilot.press("G")
         assert not log.is_scrolled_back
         publish(session, 60)

@@ -10,7 +10,7 @@ from textual.geometry import Size
 
 from tests.tui.dashboards import FakeControls, mixed, opened, until
 from upload_tui.monitor import Connection, ConnectionState, Playback, ProjectRef
-from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
+from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import UploadApp
 from upload_tui.tui.widgets.status_bar import StatusBar, connection_text
 
@@ -21,14 +21,29 @@ async def test_active_faults_are_shown_until_they_end() -> None:
         bar = pilot.app.screen.query_one(StatusBar)
         controls.active_faults = {"outage": 14.6, "dead-worker": inf}
         session.publish(an_upload("next.tiff", initiated=1))
-        await until(pilot, lambda: "outage 15s, dead-worker" in bar.render().plain)
+        await until(pilot, lambda: "outage, 15s left · dead-worker" in bar.render().plain)
         assert "example.org · Genome" in bar.render().plain
         await pilot.press("enter")
-        await until(pilot, lambda: "outage 15s, dead-worker" in pilot.app.screen.query_one(StatusBar).render().plain)
+        await until(
+            pilot, lambda: "outage, 15s left · dead-worker" in pilot.app.screen.query_one(StatusBar).render().plain
+        )
         await pilot.press("escape")
         controls.active_faults = {}
         session.publish(an_upload("after.tiff", initiated=1))
         await until(pilot, lambda: "outage" not in bar.render().plain and "Genome" in bar.render().plain)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 90, 100, 120, 200])
+async def test_the_rest_of_a_fault_is_never_read_as_its_duration(columns: int) -> None:
+    controls = FakeControls()
+    controls.active_faults = {"outage": 14.6, "dead-worker": inf}
+    controls.speed = 0
+    async with opened(mixed(), controls=controls, size=(columns, 24)) as (pilot, _, _):
+        await settled(pilot)
+        text = pilot.app.screen.query_one(StatusBar).render().plain
+        assert "stopped" in text
+        assert "paused" not in text  # which is what refreshing is after Space
+        assert "15s" not in text.replace("outage, 15s left", "")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ ASCII = Glyphs(
     bar_empty=".",
     bar_open="=",
     bar_break="/",
-    ellipsis="~",
+    ellipsis="$",
     dot="-",
     at_most="<=",
     arrow_right=">",
@@ -167,7 +167,7 @@ _REPLACEMENTS: dict[int, str] = {
     **dict.fromkeys(_BLOCKS, " "),  # the ends of a scroll bar's thumb; its middle is background
     **_map_each("─━┄┅┈┉╌╍═╴╶╸╺", "-"),
     **_map_each("│┃┆┇┊┋╎╏║╵╷╹╻▏▕", "|"),
-    **_map_each("…", "~"),
+    **_map_each("…", "$"),
     **_map_each("•", "*"),
     **_map_each("🔎", "> "),
 }

@@ -49,7 +49,7 @@ _TIME_CELLS = 8
 _TEXTS = {
     UploadSeen: "first seen here",
     UploadPurged: "stored data deleted",
-    UploadGone: "no longer listed by the service",
+    UploadGone: "no longer listed",
 }
 
 

@@ -315,7 +315,7 @@ class ActivityPane(Vertical):
         if text := log.change_filter.where.applied_text:
             parts.append(f'matching "{sanitize(text)}"')
         if log.is_scrolled_back:
-            parts.append("paused")
+            parts.append("scrolled back")
         log.border_title = Content(f" {log.display_options.glyphs.dot} ".join(parts))
 
     def on_resize(self) -> None:

@@ -186,7 +186,7 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
         case UploadPurged():
             return glyphs.unreached, "purged", _QUIET, "stored data deleted"
         case UploadGone():
-            return glyphs.unreached, "gone", _QUIET, "no longer listed by the service"
+            return glyphs.unreached, "gone", _QUIET, "no longer listed"
         case CommandEnded():
             return glyphs.unreached, "command", _QUIET if change.is_ok else _ERROR, sanitize(change.text)
         case UploadSeen():

@@ -107,7 +107,7 @@ class StatusBar(DiffedText):
     """One line: on the left the session's title and its projects, on the right the connection and the age of the data.
 
     In the demo, `active_faults` (seconds left; None means until it is ended) follow the projects. `speed` is the speed of
-    a demo or replay, 0 while it is paused; None elsewhere.
+    a demo or replay, 0 while it is stopped; None elsewhere.
     """
 
     title: reactive[str] = reactive("", repaint=False)
@@ -159,9 +159,11 @@ class StatusBar(DiffedText):
         watched, room = Content.styled(place, "$quiet"), room - cell_len(place) - 2
         if not self.active_faults or room < _MIN_FAULT_CELLS:
             return watched
-        faults = self.active_faults.items()
-        text = ", ".join(name if seconds is None else f"{name} {age_text(seconds)}" for name, seconds in faults)
-        line = truncate_at_word(f"{glyphs.warning} {text}", room, glyphs.ellipsis)
+        faults, dot = self.active_faults.items(), f" {glyphs.dot} "
+        names = f"{glyphs.warning} {dot.join(self.active_faults)}"
+        left = (name if seconds is None else f"{name}, {age_text(seconds)} left" for name, seconds in faults)
+        line = f"{glyphs.warning} {dot.join(left)}"
+        line = line if cell_len(line) <= room else truncate_at_word(names, room, glyphs.ellipsis)
         return Content.assemble(watched, "  ", (line, "$accent bold"))
 
     def _right(self, details: int) -> Content:
@@ -181,7 +183,7 @@ class StatusBar(DiffedText):
             scan = " (first scan)" if is_beyond else ""
             parts.append(Content.styled(f"{requests:,}{of_budget} requests/min{scan}", "$quiet"))
         if self.speed is not None and (self.speed != 1 or width >= _SPEED_FROM_WIDTH):
-            speed = "paused" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
+            speed = "stopped" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")
 

@@ -185,7 +185,7 @@ class _Painter(Struct, frozen=True):
             time += self._ago(event.on)
         yield self._line(self._glyphs.stages[event.stage], event.stage, time, f"$stage-{event.stage}")
         if event.stage is Stage.ERROR:
-            reason = Content.styled(sanitize(event.message or "The service gave no reason."), "$stage-error")
+            reason = Content.styled(sanitize(event.message or "no reason given"), "$stage-error")
             yield from hanging_lines(Content("  "), reason, self.width)
 
     def _ago(self, on: datetime) -> str:
