@@ -183,7 +183,8 @@ class StatusBar(DiffedText):
             scan = " (first scan)" if is_beyond else ""
             parts.append(Content.styled(f"{requests:,}{of_budget} requests/min{scan}", "$quiet"))
         if self.speed is not None and (self.speed != 1 or width >= _SPEED_FROM_WIDTH):
-            speed = "stopped" if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
+            zero = "stopped" if self.connection.playback is None else "paused"  # as Space does
+            speed = zero if self.speed == 0 else f"{self.speed:g}{self._glyphs.times}"
             parts.insert(0, Content.styled(speed, "$accent"))
         return Content(f" {self._glyphs.dot} ").join(parts) + Content(" ")
 
