@@ -446,7 +446,7 @@ def line_of(connection: Connection, funnel: Funnel, width: int) -> str:
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        ("timed out: 30s", "✗ OFFLINE · timed out · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
+        ("no line: 30s", "✗ OFFLINE · no line · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
         (REFUSED, "✗ OFFLINE · refused the… · ▲ 2 stuck · ✗ 6 failed · +1"),
         ("partial: exit code 1: no", "✗ OFFLINE · exit code 1 · ▲ 2 stuck · ✗ 6 failed · +1 more"),
         ("", "✗ OFFLINE 2m 05s · ▲ 2 stuck · ✗ 6 failed · ▲ 3 overdue"),
