@@ -72,7 +72,7 @@ LINE_FIELDS = (
     LineField("on", _TIME, "when that stage began"),
     *(LineField(f"{stage}_on", _TIME, f"when {verb} (in place of `stage`)") for stage, verb in _TIMES.items()),
     LineField("current", _STATE, 'in place of `stage`: {"state": …, "state_on": …}'),
-    LineField("prior", {"type": ["array", "null"], "items": _STATE}, "the states before `current`"),
+    LineField("prior", {"type": ["array", "null"], "items": _STATE}, "the states before `current` (or `stage`)"),
     LineField("error_message", {"type": ["string", "null"]}, "why it failed; counts only with the stage error"),
     LineField("received_bytes", _COUNT, "bytes that have arrived"),
     LineField(

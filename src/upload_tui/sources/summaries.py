@@ -176,6 +176,9 @@ def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
         return None
     if initiated is not None and initiated > (since if completed is None else completed):
         return None
+    first = completed if initiated is None else initiated
+    if (since if first is None else first) <= 0:  # what other systems write for null
+        return None
     if ended is not None:
         stage = Stage.ERROR if verified is None else Stage.VERIFIED
     else:

@@ -23,7 +23,7 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import Chunk, Upload, read_status, read_time
+from upload_tui.wire import Chunk, Upload, format_time, read_status, read_time
 
 __all__ = ["parse_upload", "read_project"]
 
@@ -189,7 +189,7 @@ class _UploadParser:
         timeline = self._status(known)
         stage = fields.get("stage")
         if isinstance(stage, str) and stage.strip():
-            timeline = self._with_stage(timeline, stage.strip())
+            timeline = timeline if self._is_stage_current else self._with_stage(timeline, stage.strip())
         elif stage is not None:
             self._unreadable("stage", stage)
         if not timeline.events and timeline.unknown_state is None:
@@ -199,6 +199,17 @@ class _UploadParser:
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
         return replace(timeline, unknown_state=state, has_ended=True)
+
+    @property
+    def _is_stage_current(self) -> bool:
+        """Whether `stage` is what `current` would be, and `prior` has the states before it."""
+        stage, current, prior = (self._fields.get(key) for key in ("stage", "current", "prior"))
+        return isinstance(stage, str) and stage.strip() != "" and current is None and prior is not None
+
+    def _stage_time(self) -> datetime | None:
+        """When the stage of the field `stage` began; None if that is not known."""
+        on, since = self._time(self._fields, "on"), self._time(self._fields, "stage_since")
+        return self._either("on", on, "stage_since", since)
 
     def _last_known(self) -> Timeline:
         """The stages of an upload whose line has none that can be read."""
@@ -232,16 +243,17 @@ class _UploadParser:
         status = {key: fields[key] for key in keys if fields.get(key) is not None}
         if not status:
             return _sorted_timeline(known.values())
-        reading = read_status(status)
+        if self._is_stage_current:
+            on = self._stage_time()
+            status["current"] = {"state": fields["stage"], "state_on": on and format_time(on)}
+        reading = read_status(status, Origin.SOURCE)
         self._anomalies.extend(reading.anomalies)
         events = {event.stage: event for event in reading.timeline.events}
         return replace(_sorted_timeline({**events, **known}.values()), unknown_state=reading.timeline.unknown_state)
 
     def _with_stage(self, timeline: Timeline, name: str) -> Timeline:
         """Add the field `stage` with its time, if nothing else says when it began."""
-        times = self._time(self._fields, "on"), self._time(self._fields, "stage_since")
-        on = self._either("on", times[0], "stage_since", times[1])
-        stage = _stage(name)
+        on, stage = self._stage_time(), _stage(name)
         if stage is None:
             if self._fields.get("timeline") is None:  # a state that `upload-tui list` prints is an anomaly already
                 self._anomalies.append(Anomaly(AnomalyName.UNKNOWN_STATE, quote(name)))

@@ -66,7 +66,7 @@ class AnomalyName(StrEnum):
     OTHER_PROJECT = "other_project"
     """The upload names a project other than the one that lists it."""
     STAGE_WENT_BACKWARDS = "stage_went_backwards"
-    """A stage that an earlier reading had is no longer reported."""
+    """A stage that an earlier reading had, or that is listed before the current state, is no longer reported."""
     TIME_CHANGED = "time_changed"
     """The time of a stage differs from an earlier reading, though it must not change once set."""
     CHUNKS_MISSING = "chunks_missing"

@@ -3,8 +3,11 @@
 The keys decide the shape: `current` or `prior` mean Option B; `is_consistent`, `ready_for_chunks` or `purged_on` mean the deployed
 shape; flat times alone mean Option A.
 
-Three rules hold for all shapes. A stage whose time cannot be read was reached at an unknown time. What other systems write for null
-(a zero date, `"null"`, 0, false) is no time. Any sign of an error means an error, readable or not.
+Three rules hold for all shapes of a service. A stage whose time cannot be read was reached at an unknown time. What other systems
+write for null (a zero date, `"null"`, 0, false) is no time. Any sign of an error means an error, readable or not.
+
+A source prints what a program of its own knows, so only what it states counts: a flat time that cannot be read (`"-"`) is no stage,
+and an error is one only if it is the current state. Prior states that contradict the current one belong to an earlier try.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +20,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.redaction import hide_secrets_in_text
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
+from upload_tui.status import (
+    FINAL_STAGES,
+    Anomaly,
+    AnomalyName,
+    Certainty,
+    Event,
+    Origin,
+    Stage,
+    Timeline,
+    UnknownState,
+)
 from upload_tui.wire.times import format_time, read_time
 
 __all__ = [
@@ -97,12 +110,12 @@ def detect_shape(status: object) -> StatusShape | None:
     return StatusShape.A if keys & _FLAT_KEYS else None
 
 
-def read_status(status: object) -> StatusReading:
+def read_status(status: object, origin: Origin = Origin.SERVICE) -> StatusReading:
     """Parse a `status` payload of any shape. Never raises: what cannot be read becomes an anomaly."""
     shape = detect_shape(status)
     if shape is None or not isinstance(status, Mapping):
         return _read_without_shape(status)
-    reader = _StatusReader()
+    reader = _StatusReader(origin)
     timeline = reader.read_states(status) if shape is StatusShape.B else reader.read_flat(status, shape)
     return StatusReading(shape, timeline, tuple(reader.anomalies))
 
@@ -110,7 +123,7 @@ def read_status(status: object) -> StatusReading:
 def _read_without_shape(status: object) -> StatusReading:
     """Parse a status of no shape: it may be the name of a stage, one state of Option B, or a list of states."""
     anomaly = Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}")
-    timeline = _StatusReader().read_states({"current": status})
+    timeline = _StatusReader(Origin.SERVICE).read_states({"current": status})
     if not timeline.events and timeline.unknown_state is None:
         timeline = Timeline(unknown_state=UnknownState(_NO_NAME))
     return StatusReading(None, timeline, (anomaly,))
@@ -124,7 +137,8 @@ def write_status(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
 class _StatusReader:
     """Parses one payload and collects its anomalies."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin) -> None:
+        self._is_source = origin is Origin.SOURCE
         self.anomalies: list[Anomaly] = []
 
     def read_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
@@ -165,34 +179,61 @@ class _StatusReader:
         return [self._read_event(status, Stage.ERROR, "error_on", message)]
 
     def read_states(self, status: Mapping[str, Any]) -> Timeline:
-        """Option B."""
+        """Option B: `current` is the stage, and `prior` has those before it."""
         found: dict[Stage, Event] = {}
-        for event in (*self._read_listed_states(status), *self._read_error(status)):
-            known = found.setdefault(event.stage, event)
-            if event.message is not None:
-                found[event.stage] = replace(known, message=event.message)
-        unknown = None if Stage.ERROR in found else self._unknown_state(status.get("current"))
+        unknown = self._unknown_state(status.get("current"))
+        for event in self._read_listed_states(_listed(status.get("current"))):
+            self._add_state(found, event)
+        current = max(found.values(), key=lambda event: event.stage.rank, default=None)
+        for event in self._read_listed_states(self._prior_states(status)):
+            if unknown is not None or not self._contradicts(event, current):
+                self._add_state(found, event)
+        for error in self._read_error(status):
+            known = found.get(Stage.ERROR, error)
+            found[Stage.ERROR] = known if known.message else replace(known, message=error.message)
+        if Stage.ERROR in found and not self._is_source:
+            unknown = None
         return replace(_timeline(found.values()), unknown_state=unknown)
 
-    def _read_listed_states(self, status: Mapping[str, Any]) -> Iterator[Event]:
-        found: set[Stage] = set()
-        for entry in self._state_entries(status):
-            event = self._read_state(entry)
-            if event is not None and event.stage in found:
-                self._add_anomaly(AnomalyName.REPEATED_STATE, f"{event.stage} is listed more than once")
-            elif event is not None:
-                found.add(event.stage)
-                yield event
-            if isinstance(entry, Mapping):
-                yield from self._error_of_state(entry, event)
-
-    def _state_entries(self, status: Mapping[str, Any]) -> Iterator[Any]:
-        yield from _listed(status.get("current"))
+    def _prior_states(self, status: Mapping[str, Any]) -> Sequence[Any]:
         prior = status.get("prior")
-        if isinstance(prior, list):
-            yield from prior
-        elif prior is not None:
-            self._add_unreadable("prior", prior)
+        if prior is None or isinstance(prior, list):
+            return prior or ()
+        self._add_unreadable("prior", prior)
+        return ()
+
+    def _read_listed_states(self, entries: Iterable[Any]) -> Iterator[Event]:
+        """The events of states, and of the errors that they name."""
+        for entry in entries:
+            event = self._read_state(entry)
+            if isinstance(entry, Mapping) and event is not None and event.stage is Stage.ERROR:
+                event = replace(event, message=self._read_text(entry, "error_message"))
+            elif isinstance(entry, Mapping) and not self._is_source:
+                yield from self._read_error(entry)
+            if event is not None:
+                yield event
+
+    def _add_state(self, found: dict[Stage, Event], event: Event) -> None:
+        """Add a state; of one that is listed twice, the first counts."""
+        known = found.setdefault(event.stage, event)
+        if known is not event and not self._is_of_earlier_try(event, known):
+            self._add_anomaly(AnomalyName.REPEATED_STATE, f"{event.stage} is listed more than once")
+            found[event.stage] = replace(known, message=event.message if known.message is None else known.message)
+
+    def _contradicts(self, event: Event, current: Event | None) -> bool:
+        """Whether a prior state comes after the current one or excludes it, so that it does not count; an error of a service does."""
+        stage = Stage.COMPLETED if current is None else current.stage
+        is_excluded = self._is_source and {event.stage, stage} == FINAL_STAGES
+        if event.stage.rank <= stage.rank and not is_excluded:
+            return False
+        if current is None or not self._is_of_earlier_try(event, current):
+            now = "no state is current" if current is None else f"{stage} is current"
+            self._add_anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{event.stage} is listed as prior, and {now}")
+        return self._is_source or event.stage is not Stage.ERROR
+
+    def _is_of_earlier_try(self, event: Event, later: Event) -> bool:
+        """Whether the times of a source say that a state is of an earlier try."""
+        return self._is_source and event.on is not None and later.on is not None and event.on <= later.on
 
     def _read_state(self, entry: object) -> Event | None:
         stage = _known_stage(entry)
@@ -203,13 +244,6 @@ class _StatusReader:
             self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
             return None
         return self._read_event(entry, stage, "state_on")
-
-    def _error_of_state(self, entry: Mapping[str, Any], event: Event | None) -> Iterator[Event]:
-        """The error that a state names itself, whatever stage it is."""
-        if event is None or event.stage is not Stage.ERROR:
-            yield from self._read_error(entry)
-        elif (message := self._read_text(entry, "error_message")) is not None:
-            yield replace(event, message=message)
 
     def _unknown_state(self, current: object) -> UnknownState | None:
         states = [*_listed(current)]
@@ -225,9 +259,10 @@ class _StatusReader:
         return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED, message=message)
 
     def _has_value(self, fields: Mapping[str, Any], key: str) -> bool:
-        """Whether a field has a value, readable or not; of an error, what elsewhere means null is a sign of one."""
+        """Whether a time has a value; of a service also if it cannot be read, and of its error also what elsewhere means null."""
         value = fields.get(key)
-        is_empty = _is_empty(value) or (key != "error_on" and _is_null_elsewhere(value))
+        is_empty = _is_empty(value) or ((self._is_source or key != "error_on") and _is_null_elsewhere(value))
+        is_empty = is_empty or (self._is_source and read_time(value) is None)
         if value is not None and is_empty:
             self._add_unreadable(key, value)
         return not is_empty
