@@ -22,7 +22,7 @@ from msgspec.json import decode, encode
 
 from upload_tui.errors import InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
 from upload_tui.text import sanitize_line
-from upload_tui.wire import MAX_DEPTH, parse_body
+from upload_tui.wire import MAX_DEPTH, MAX_NUMBER, parse_body
 
 __all__ = [
     "CHECK_HINT",
@@ -37,7 +37,6 @@ __all__ = [
     "ListingVerdict",
     "MAX_ID_CHARACTERS",
     "MAX_LINE_BYTES",
-    "MAX_NUMBER",
     "SnapshotSource",
     "UnreadableLine",
     "UploadLine",
@@ -53,7 +52,6 @@ __all__ = [
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is skipped."""
-MAX_NUMBER = 2**63 - 1
 MAX_ID_CHARACTERS = 4096
 _MAX_QUOTED = 60
 CHECK_HINT = "Run `upload-tui source check` on the command."

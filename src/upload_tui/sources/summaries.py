@@ -12,10 +12,10 @@ from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder, decode, encode
 
 from upload_tui.redaction import may_contain_secret
-from upload_tui.sources.contract import MAX_ID_CHARACTERS, MAX_NUMBER, is_nested_deeply
+from upload_tui.sources.contract import MAX_ID_CHARACTERS, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import UploadSummary, is_fully_readable, read_ms
+from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, read_ms
 
 __all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
 
@@ -139,9 +139,10 @@ def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -
     stage, since, certainty, initiated, completed, ended = times
     chunks, size, received, count = fields.chunks, fields.size, fields.received_bytes, None
     if chunks is not None and chunks is not UNSET:
-        count, received = len(chunks), sum([chunk.size for chunk in chunks])
-        if received > MAX_NUMBER:
+        count, total = len(chunks), sum([chunk.size for chunk in chunks])
+        if total > MAX_NUMBER or (isinstance(received, int) and received != total):
             return None
+        received = total
     if isinstance(received, int) and isinstance(size, int) and received > size:
         return None
     project = fields.project or default_project

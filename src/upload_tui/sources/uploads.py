@@ -23,7 +23,7 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import Chunk, Upload, format_time, read_status, read_time
+from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_status, read_time, sort_chunks
 
 __all__ = ["parse_upload", "read_project"]
 
@@ -63,13 +63,64 @@ def read_project(value: object, default: str) -> tuple[str, str] | None:
     return (project_id, name if isinstance(name, str) else "") if project_id else None
 
 
-class _UploadParser:
+class _FieldReader:
+    """Reads single fields, and collects the anomalies of those that cannot be read, and the numbers on which two fields differ."""
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._anomalies: list[Anomaly] = []
+        self._differences: list[str] = []
+
+    def _unreadable(self, key: str, value: object) -> None:
+        if len(self._anomalies) < _MAX_ANOMALIES:
+            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {quote(value)}"))
+
+    def _text(self, key: str) -> str:
+        value = self._fields.get(key)
+        if value is None or isinstance(value, str):
+            return value or ""
+        self._unreadable(key, value)
+        return ""
+
+    def _count(self, key: str, fields: Mapping[str, Any] | None = None) -> int | None:
+        value = (self._fields if fields is None else fields).get(key)
+        number = read_number(value)
+        if value is not None and number is None:
+            self._unreadable(key, value)
+        return number
+
+    def _either(self, key: str, value: Value | None, other_key: str, other: Value | None) -> Value | None:
+        """The value of a field, else that of another one that means the same; None if they differ."""
+        if value is None or other is None or value == other:
+            return other if value is None else value
+        # Without the values: they may grow, and each would be a new anomaly.
+        difference = f"{key} and {other_key} differ"
+        if isinstance(value, int):
+            self._differences.append(difference)
+        else:
+            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, difference))
+        return None
+
+    def _flag(self, key: str) -> bool:
+        value = self._fields.get(key)
+        if value is not None and not isinstance(value, bool):
+            self._unreadable(key, value)
+        return value is True
+
+    def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
+        value = fields.get(key)
+        on = read_time(value)
+        if value is not None and on is None:
+            self._unreadable(key, value)
+        return on
+
+
+class _UploadParser(_FieldReader):
     """Parses one upload and collects its anomalies."""
 
     def __init__(self, fields: Mapping[str, Any], known: Timeline | None) -> None:
-        self._fields = fields
+        super().__init__(fields)
         self._known = known
-        self._anomalies: list[Anomaly] = []
 
     def parse(self, read_on: datetime, default_project: str) -> Upload:
         """The upload, as of `read_on`."""
@@ -95,49 +146,8 @@ class _UploadParser:
             origin=Origin.SOURCE,
             says_final_chunks=self._flag("final_chunks"),
         )
-        inspected = _inspect(upload)
+        inspected = (*_inspect(upload), *_difference_anomalies(upload, self._differences))
         return replace(upload, anomalies=(*self._anomalies, *_declared_anomalies(fields, inspected), *inspected))
-
-    # Single fields
-
-    def _unreadable(self, key: str, value: object) -> None:
-        if len(self._anomalies) < _MAX_ANOMALIES:
-            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {quote(value)}"))
-
-    def _text(self, key: str) -> str:
-        value = self._fields.get(key)
-        if value is None or isinstance(value, str):
-            return value or ""
-        self._unreadable(key, value)
-        return ""
-
-    def _count(self, key: str, fields: Mapping[str, Any] | None = None) -> int | None:
-        value = (self._fields if fields is None else fields).get(key)
-        number = read_number(value)
-        if value is not None and number is None:
-            self._unreadable(key, value)
-        return number
-
-    def _either(self, key: str, value: Value | None, other_key: str, other: Value | None) -> Value | None:
-        """The value of a field, else that of another one that means the same."""
-        if value is not None and other is not None and value != other and len(self._anomalies) < _MAX_ANOMALIES:
-            self._anomalies.append(
-                Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} and {other_key} differ, and {key} counts")
-            )
-        return other if value is None else value
-
-    def _flag(self, key: str) -> bool:
-        value = self._fields.get(key)
-        if value is not None and not isinstance(value, bool):
-            self._unreadable(key, value)
-        return value is True
-
-    def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
-        value = fields.get(key)
-        on = read_time(value)
-        if value is not None and on is None:
-            self._unreadable(key, value)
-        return on
 
     def _project(self, default: str) -> tuple[str, str]:
         found = read_project(self._fields.get("project"), default)
@@ -148,20 +158,27 @@ class _UploadParser:
     # Chunks
 
     def _chunks(self) -> tuple[tuple[Chunk, ...] | None, int | None, int | None]:
-        """The list of chunks, else their number and bytes; None for what is unknown, as the list is if one cannot be read."""
+        """The list of chunks, else their number and bytes; None for what is unknown."""
         value, received = self._fields.get("chunks"), self._count("received_bytes")
-        if isinstance(value, list):
-            found = [chunk for entry in value if (chunk := self._chunk(entry)) is not None]
-            if len(found) < len(value):
-                return None, None, received
-            return tuple(sorted(found, key=lambda chunk: chunk.number)), None, None
         if isinstance(value, dict):
             size = self._count("size_bytes", value)
             received = self._either("chunks.size_bytes", size, "received_bytes", received)
             return None, self._count("count", value), received
-        if value is not None:
+        if value is not None and not isinstance(value, list):
             self._unreadable("chunks", value)
-        return None, None, received
+        chunks = self._chunk_list(value) if isinstance(value, list) else None
+        if chunks is None:
+            return None, None, received
+        total = self._either("chunks", sum(chunk.size_bytes for chunk in chunks), "received_bytes", received)
+        return (None if total is None else chunks), None, None
+
+    def _chunk_list(self, entries: Sequence[object]) -> tuple[Chunk, ...] | None:
+        """The chunks; None if one of them, or the sum of their sizes, cannot be read."""
+        found = [chunk for entry in entries if (chunk := self._chunk(entry)) is not None]
+        chunks = sort_chunks(found)
+        if chunks is None:
+            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, CHUNKS_TOO_LARGE))
+        return chunks if len(found) == len(entries) else None
 
     def _chunk(self, entry: object) -> Chunk | None:
         if not isinstance(entry, dict):
@@ -189,7 +206,7 @@ class _UploadParser:
         timeline = self._status(known)
         stage = fields.get("stage")
         if isinstance(stage, str) and stage.strip():
-            timeline = timeline if self._is_stage_current else self._with_stage(timeline, stage.strip())
+            timeline = timeline if _is_stage_current(fields) else self._with_stage(timeline, stage.strip())
         elif stage is not None:
             self._unreadable("stage", stage)
         if not timeline.events and timeline.unknown_state is None:
@@ -199,12 +216,6 @@ class _UploadParser:
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
         return replace(timeline, unknown_state=state, has_ended=True)
-
-    @property
-    def _is_stage_current(self) -> bool:
-        """Whether `stage` is what `current` would be, and `prior` has the states before it."""
-        stage, current, prior = (self._fields.get(key) for key in ("stage", "current", "prior"))
-        return isinstance(stage, str) and stage.strip() != "" and current is None and prior is not None
 
     def _stage_time(self) -> datetime | None:
         """When the stage of the field `stage` began; None if that is not known."""
@@ -243,7 +254,7 @@ class _UploadParser:
         status = {key: fields[key] for key in keys if fields.get(key) is not None}
         if not status:
             return _sorted_timeline(known.values())
-        if self._is_stage_current:
+        if _is_stage_current(fields):
             on = self._stage_time()
             status["current"] = {"state": fields["stage"], "state_on": on and format_time(on)}
         reading = read_status(status, Origin.SOURCE)
@@ -281,6 +292,12 @@ def _stage(name: object) -> Stage | None:
     """The stage of that name, without regard to case; None if it is not in the design."""
     text = name.lower() if isinstance(name, str) else ""
     return Stage(text) if text in set(Stage) else None
+
+
+def _is_stage_current(fields: Mapping[str, Any]) -> bool:
+    """Whether `stage` is what `current` would be, and `prior` has the states before it."""
+    stage, current, prior = (fields.get(key) for key in ("stage", "current", "prior"))
+    return isinstance(stage, str) and stage.strip() != "" and current is None and prior is not None
 
 
 def _sorted_timeline(events: Iterable[Event]) -> Timeline:
@@ -326,6 +343,13 @@ def _inspect(upload: Upload) -> tuple[Anomaly, ...]:
         [(1, upload.chunk_bytes)] if upload.chunks is None else [(one.number, one.size_bytes) for one in upload.chunks]
     )
     return found + inspect_chunks(chunks, upload.size_bytes, upload.timeline)
+
+
+def _difference_anomalies(upload: Upload, differences: Iterable[str]) -> Iterator[Anomaly]:
+    """The numbers that differ; where chunks are final, nothing then proves that a completed upload is whole."""
+    is_final = upload.has_final_chunks and upload.stage is not Stage.INITIATED
+    name = AnomalyName.CHUNKS_INVALID if is_final else AnomalyName.UNREADABLE_FIELD
+    yield from (Anomaly(name, difference) for difference in dict.fromkeys(differences))
 
 
 def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> Iterator[Anomaly]:

@@ -78,7 +78,7 @@ class AnomalyName(StrEnum):
     RECEIVED_TOO_MUCH = "received_too_much"
     """More bytes have arrived at a source than the size of the upload."""
     CHUNKS_INVALID = "chunks_invalid"
-    """A listed chunk has a number below 1, or it or the whole list cannot be read."""
+    """A listed chunk has a number below 1, or it or the whole list cannot be read, or contradicts another field."""
 
 
 class Anomaly(Struct, frozen=True):

@@ -11,7 +11,7 @@ from upload_tui.lazy import lazy_names
 if TYPE_CHECKING:
     from upload_tui.wire.bodies import MAX_DEPTH, is_fully_readable, parse_body
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
-    from upload_tui.wire.resources import API_PATH, QueueStats, curl_command, read_queue, service_root
+    from upload_tui.wire.resources import API_PATH, MAX_NUMBER, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
         CODE_NOT_CONSISTENT,
         CODE_NOT_PROVIDED,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from upload_tui.wire.times import format_time, read_ms, read_time
     from upload_tui.wire.upload import (
         CHUNK_HASH_DIFFERS,
+        CHUNKS_TOO_LARGE,
         FILE_HASH_DIFFERS,
         INTEGRITY_MESSAGES,
         OBJECT_MISSING,
@@ -40,11 +41,14 @@ if TYPE_CHECKING:
         Project,
         Upload,
         read_upload,
+        sort_chunks,
     )
 
 __all__ = [
     "MAX_DEPTH",
+    "MAX_NUMBER",
     "API_PATH",
+    "CHUNKS_TOO_LARGE",
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
@@ -82,6 +86,7 @@ __all__ = [
     "read_upload_entries",
     "read_upload_reading",
     "service_root",
+    "sort_chunks",
     "write_status",
 ]
 
@@ -89,7 +94,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "page_summaries": "read_summaries UploadSummary",
-        "resources": "API_PATH curl_command QueueStats read_queue service_root",
+        "resources": "API_PATH curl_command MAX_NUMBER QueueStats read_queue service_root",
         "bodies": "is_fully_readable MAX_DEPTH parse_body",
         "responses": (
             "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope mask_secrets page_entries "
@@ -99,7 +104,8 @@ __getattr__, __dir__ = lazy_names(
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
         "times": "format_time read_ms read_time",
         "upload": (
-            "Chunk CHUNK_HASH_DIFFERS FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload SIZE_DIFFERS Upload"
+            "Chunk CHUNK_HASH_DIFFERS CHUNKS_TOO_LARGE FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload "
+            "SIZE_DIFFERS sort_chunks Upload"
         ),
     },
 )

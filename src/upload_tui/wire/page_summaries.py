@@ -15,7 +15,7 @@ from msgspec.json import Decoder, decode
 from upload_tui.redaction import may_contain_secret
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire.bodies import is_fully_readable, may_repeat_row_key, may_repeat_stage_key
-from upload_tui.wire.resources import AuditResource, UploadResource
+from upload_tui.wire.resources import MAX_NUMBER, AuditResource, UploadResource
 from upload_tui.wire.times import read_ms
 
 __all__ = ["UploadSummary", "read_summaries"]
@@ -216,7 +216,7 @@ def _chunks(fields: UploadResource, *, is_complete: bool) -> tuple[int | None, i
         return None, None
     total = sum([chunk.size for chunk in chunks])  # type: ignore[misc]  # None raises
     numbers = {chunk.number for chunk in chunks}
-    if len(numbers) != len(chunks) or None in numbers or 0 in numbers:
+    if total > MAX_NUMBER or len(numbers) != len(chunks) or None in numbers or 0 in numbers:
         raise ValueError(numbers)
     if is_complete and (total != fields.size or (numbers and max(numbers) != len(numbers))):  # type: ignore[type-var]
         raise ValueError(numbers)

@@ -21,6 +21,7 @@ __all__ = [
     "ChunkResource",
     "DigestResource",
     "HashResource",
+    "MAX_NUMBER",
     "ProjectResource",
     "ProviderResource",
     "QueueStats",
@@ -31,8 +32,11 @@ __all__ = [
     "service_root",
 ]
 
-Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-"""A size or a chunk number: a non-negative integer that fits into a database column."""
+MAX_NUMBER = 2**63 - 1
+"""The largest number that fits into a database column. A sum that is larger is as unreadable as a number."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+"""A size or a chunk number."""
 
 
 class UserResource(Struct, gc=False):
@@ -145,7 +149,7 @@ def read_queue(body: Any, *, read_on: datetime) -> QueueStats | None:
 
 def _count(body: Mapping[str, Any], key: str) -> int | None:
     value = body.get(key)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= MAX_NUMBER else None
 
 
 API_PATH = "/api/v1"

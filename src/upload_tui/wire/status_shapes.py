@@ -11,7 +11,7 @@ and an error is one only if it is the current state. Prior states that contradic
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +31,7 @@ from upload_tui.status import (
     Timeline,
     UnknownState,
 )
-from upload_tui.wire.times import format_time, read_time
+from upload_tui.wire.times import format_time, is_zero_time, read_time
 
 __all__ = [
     "UNSUPPORTED_DETAILS",
@@ -47,7 +47,6 @@ _DEPLOYED_ONLY_KEYS = frozenset({"is_consistent", "ready_for_chunks", "purged_on
 _OPTION_B_ONLY_KEYS = frozenset({"current", "prior"})
 _FLAT_KEYS = frozenset({"initiated_on", "completed_on", "verified_on", "error_on", "error_message"})
 _NULL_TEXTS = frozenset({"null", "none", "nil", "0"})
-_ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)})
 _NO_NAME = "unknown"
 """The name of a state without a name."""
 _MAX_QUOTED = 60
@@ -308,7 +307,7 @@ def _is_null_elsewhere(value: object) -> bool:
     """Whether a time is what some systems write for null: a zero date, `"null"` or 0."""
     if isinstance(value, str):
         text = value.strip().lower()
-        return text in _NULL_TEXTS or text.startswith("0000-") or read_time(text) in _ZERO_TIMES
+        return text in _NULL_TEXTS or text.startswith("0000-") or is_zero_time(text)
     return isinstance(value, int | float) and value == 0
 
 

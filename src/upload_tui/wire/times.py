@@ -6,10 +6,13 @@ The only place that decides which times can be read: `read_ms` accepts a part of
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-__all__ = ["format_time", "read_ms", "read_time"]
+__all__ = ["format_time", "is_zero_time", "read_ms", "read_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_FIRST_YEAR, _YEAR_AFTER_LAST = "1900", "3000"
+"""Other times cannot be read: the sum of such a time and a duration between two of them may be beyond the calendar."""
+_ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), _EPOCH})
 
 
 def format_time(on: datetime) -> str:
@@ -20,16 +23,18 @@ def format_time(on: datetime) -> str:
 def read_time(text: object) -> datetime | None:
     """Parse a time of the service, in UTC and with milliseconds; None if it is not a time. Never raises.
 
-    Reads ISO 8601 in the extended and the basic format, with any number of decimals. A time without an offset is UTC.
+    Reads ISO 8601 in the extended and the basic format, with any number of decimals, from 1900 to 2999. A time without an offset is
+    UTC.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
         return None
-    try:
-        on = _parse(f"{text[:-1]}Z" if text[-1:] == "z" else text)
-        on = on.replace(tzinfo=UTC) if on.tzinfo is None else on.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return on.replace(microsecond=on.microsecond // 1000 * 1000)
+    on = _parse_utc(text)
+    return None if on is None else on.replace(microsecond=on.microsecond // 1000 * 1000)
+
+
+def is_zero_time(text: str) -> bool:
+    """Whether a time is what some systems write for null: the first moment of the year 1, or of 1970."""
+    return _parse_utc(text) in _ZERO_TIMES
 
 
 def read_ms(text: Any) -> int | None:
@@ -41,9 +46,17 @@ def read_ms(text: Any) -> int | None:
     """
     if text is None:
         return None
-    if text[-1:] != "Z" and text[-6:] != "+00:00":
+    if (text[-1:] != "Z" and text[-6:] != "+00:00") or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
         raise ValueError(text)
     return (_parse(text) - _EPOCH) // _MILLISECOND
+
+
+def _parse_utc(text: str) -> datetime | None:
+    try:
+        on = _parse(f"{text[:-1]}Z" if text[-1:] == "z" else text)
+        return on.replace(tzinfo=UTC) if on.tzinfo is None else on.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _parse(text: str) -> datetime:

@@ -23,7 +23,7 @@ from upload_tui.status import (
     inspect_timeline,
     invalid_chunks,
 )
-from upload_tui.wire.resources import DigestResource, ProjectResource, UploadResource, UserResource
+from upload_tui.wire.resources import MAX_NUMBER, DigestResource, ProjectResource, UploadResource, UserResource
 from upload_tui.wire.status_shapes import StatusShape, read_status
 from upload_tui.wire.times import read_time
 
@@ -33,6 +33,8 @@ __all__ = [
     "Project",
     "Upload",
     "read_upload",
+    "sort_chunks",
+    "CHUNKS_TOO_LARGE",
     "CHUNK_HASH_DIFFERS",
     "FILE_HASH_DIFFERS",
     "INTEGRITY_MESSAGES",
@@ -48,6 +50,9 @@ OBJECT_MISSING = "NonChunkedUpload not found in object store"
 
 INTEGRITY_MESSAGES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING)
 """All messages of the deployed service for a failed integrity check; each may be followed by `: ` and details."""
+
+
+CHUNKS_TOO_LARGE = f"the sizes of the chunks add up to more than {MAX_NUMBER}"
 
 
 class Chunk(Struct, frozen=True):
@@ -299,7 +304,7 @@ def _latest_possible(event: Event, next_on: datetime | None, read_on: datetime) 
 
 
 def _read_chunks(fields: UploadResource, unreadable: list[str]) -> tuple[Chunk, ...] | None:
-    """The chunks in order; a sentence about each without a number or a size is added to `unreadable`."""
+    """The chunks in order; a sentence about each without a number or a size, or about their sum, is added to `unreadable`."""
     if fields.chunks is None:
         return None
     chunks = [
@@ -308,6 +313,15 @@ def _read_chunks(fields: UploadResource, unreadable: list[str]) -> tuple[Chunk, 
         if chunk.number is not None and chunk.size is not None
     ]
     unreadable += ["a chunk without a number or a size"] * (len(fields.chunks) - len(chunks))
+    listed = sort_chunks(chunks)
+    unreadable += [CHUNKS_TOO_LARGE] if listed is None else []
+    return listed
+
+
+def sort_chunks(chunks: Sequence[Chunk]) -> tuple[Chunk, ...] | None:
+    """The chunks in the order of their numbers; None if their sizes add up to more than `MAX_NUMBER`."""
+    if sum(chunk.size_bytes for chunk in chunks) > MAX_NUMBER:
+        return None
     return tuple(sorted(chunks, key=lambda chunk: chunk.number))
 
 

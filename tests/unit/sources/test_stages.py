@@ -12,7 +12,7 @@ from upload_tui.wire import Upload
 
 NO_TIMES: list[Any] = [
     "-", "n/a", "pending", "no", "yes", 1795980000, 1795980000.5, True, [ON], {"on": ON}, "0000-00-00", "0001-01-01T00:00:00Z",
-    "null",
+    "9999-12-31T23:59:59Z", "null",
 ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ KEYS = st.sampled_from(
     ["current", "prior", "state", "state_on", "is_consistent", "ready_for_chunks", "purged_on", "error_message"]
     + [f"{stage}_on" for stage in Stage]
 )
-TIMES = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC)).map(
+TIMES = st.datetimes(datetime(1970, 1, 2), datetime(2999, 1, 1), timezones=st.just(UTC)).map(
     lambda on: on.replace(microsecond=on.microsecond // 1000 * 1000)
 )
 

@@ -216,6 +216,11 @@ def test_an_entry_that_is_nested_too_deeply_does_not_hide_the_others() -> None:
         ("20170101T150000.123+0200", datetime(2017, 1, 1, 13, 0, 0, 123000, tzinfo=UTC)),
         ("20170101 130000", datetime(2017, 1, 1, 13, tzinfo=UTC)),
         ("0001-01-01T00:00:00+10:00", None),
+        ("1900-01-01T00:00:00Z", datetime(1900, 1, 1, tzinfo=UTC)),
+        ("1899-12-31T23:59:59Z", None),
+        ("2999-12-31T00:00:00Z", datetime(2999, 12, 31, tzinfo=UTC)),
+        ("3000-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59Z", None),
         ("20170101", None),
         ("1494258743", None),
         ("1494258743386", None),
@@ -243,6 +248,11 @@ def test_an_entry_that_is_nested_too_deeply_does_not_hide_the_others() -> None:
         "basic-with-offset",
         "basic-with-blank",
         "before-time",
+        "first-year",
+        "before-first-year",
+        "last-year",
+        "after-last-year",
+        "end-of-time",
         "digits-of-a-day",
         "digits-of-seconds",
         "digits-of-milliseconds",
@@ -261,7 +271,7 @@ def test_times_are_parsed_or_none(text: object, on: datetime | None) -> None:
     assert read_time(text) == on
 
 
-@given(st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC)))
+@given(st.datetimes(datetime(1900, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)))
 def test_written_times_are_read_back_to_the_millisecond(on: datetime) -> None:
     assert read_time(format_time(on)) == on.replace(microsecond=on.microsecond // 1000 * 1000)
 
