@@ -5,8 +5,8 @@ from contextlib import suppress
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW
+from upload_tui.wire import mask_secrets, page_entries, read_upload_entries
 from upload_tui.wire.page_summaries import UploadSummary, read_summaries
-from upload_tui.wire.responses import mask_secrets, page_entries, read_upload_entries
 from upload_tui.wire.upload import Upload, read_upload
 
 

@@ -20,7 +20,7 @@ from upload_tui.redaction import (
     register_secrets,
 )
 from upload_tui.text import sanitize_line
-from upload_tui.wire.responses import mask_secrets
+from upload_tui.wire import mask_secrets
 
 SECRET = "c4nary"
 

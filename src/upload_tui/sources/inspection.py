@@ -26,6 +26,7 @@ from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
 from upload_tui.sources.uploads import parse_upload, read_project
 from upload_tui.status import ENDED_STATE, AnomalyName
+from upload_tui.wire import mask_secrets
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
 
@@ -119,19 +120,13 @@ class Inspection(Struct):
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
         if self.tally.end is not None and not self.after_end:
             self.after_end = f"line {number:,}: an upload after the end line, which need not be the last"
-        self.field_counts.update(
-            name for name, value in line.fields.items() if value is not None and isinstance(name, str)
-        )
-        self._add_project(number, line.fields.get("project"))
-        page = line.fields.get("url")
-        problem = page_problem(page) if isinstance(page, str) and page else ""
-        if "secret" in problem:
-            self.hidden_url = self.hidden_url or f"line {number:,}: url {problem}"
-        elif problem:
-            self.add_problem(f"line {number:,}: url {problem}")
-        upload = parse_upload(line.fields, read_on=SystemClock().now(), default_project="")
+        fields = mask_secrets(line.fields)
+        self.field_counts.update(name for name, value in fields.items() if value is not None)
+        self._add_project(number, fields.get("project"))
+        self._add_page(number, line.fields.get("url"))
+        upload = parse_upload(fields, read_on=SystemClock().now(), default_project="")
         is_over = upload.timeline.has_ended
-        stage, current, state = line.fields.get("stage"), line.fields.get("current"), upload.timeline.own_state
+        stage, current, state = fields.get("stage"), fields.get("current"), upload.timeline.own_state
         is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
         if state is not None and is_own:
             self.own_states.add(state.name)
@@ -140,9 +135,16 @@ class Inspection(Struct):
                 f"line {number:,}: stage is {quote(stage)}, but {upload.stage} by the other fields, which counts"
             )
         for anomaly in upload.anomalies:
-            is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and line.fields.get("anomalies")
+            is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and fields.get("anomalies")
             if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and is_own)):
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
+
+    def _add_page(self, number: int, page: object) -> None:
+        problem = page_problem(page) if isinstance(page, str) and page else ""
+        if "secret" in problem:
+            self.hidden_url = self.hidden_url or f"line {number:,}: url {problem}"
+        elif problem:
+            self.add_problem(f"line {number:,}: url {problem}")
 
     def _add_project(self, number: int, value: object) -> None:
         project_id, name = read_project(value, "") or ("", "")

@@ -15,7 +15,7 @@ from upload_tui.redaction import may_contain_secret
 from upload_tui.sources.contract import MAX_ID_CHARACTERS, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, read_ms
+from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, mask_name, read_ms
 
 __all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
 
@@ -205,12 +205,14 @@ def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | No
 def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     """Whether lines can be stored as they are: the full parse reads them, and they certainly contain no secret.
 
-    Id and name are shown whatever they look like, and the other usual texts are times and stages. Unusual fields, and values that a
+    An id is shown whatever it looks like, and the other usual texts are times and stages. Unusual fields, and values that a
     repeated key hides, have quotation marks or brackets of their own.
     """
     texts = {one.summary.project_id for one in lines} | {one.summary.uploader for one in lines}
     texts |= {one.summary.content_type for one in lines}
-    if may_contain_secret("\n".join(texts).encode()):
+    if may_contain_secret("\n".join(texts).encode()) or any(
+        mask_name(name) != name for name in [one.summary.name for one in lines]
+    ):
         return False
     printed = b"\n".join([one.line for one in lines])
     if rb"\u0022" in printed:

@@ -10,6 +10,7 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.wire.bodies import MAX_DEPTH, is_fully_readable, parse_body
+    from upload_tui.wire.masking import mask_name, mask_secrets
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
     from upload_tui.wire.resources import API_PATH, MAX_NUMBER, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         UploadPage,
         UploadReading,
         build_upload_page,
-        mask_secrets,
         page_entries,
         read_error_envelope,
         read_projects,
@@ -72,6 +72,7 @@ __all__ = [
     "curl_command",
     "format_time",
     "is_fully_readable",
+    "mask_name",
     "mask_secrets",
     "page_entries",
     "parse_body",
@@ -95,9 +96,10 @@ __getattr__, __dir__ = lazy_names(
     {
         "page_summaries": "read_summaries UploadSummary",
         "resources": "API_PATH curl_command MAX_NUMBER QueueStats read_queue service_root",
+        "masking": "mask_name mask_secrets",
         "bodies": "is_fully_readable MAX_DEPTH parse_body",
         "responses": (
-            "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope mask_secrets page_entries "
+            "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope page_entries "
             "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),

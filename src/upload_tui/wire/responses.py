@@ -11,8 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.redaction import hide_named_value, hide_secrets_in_text, may_contain_secret
+from upload_tui.redaction import may_contain_secret
 from upload_tui.wire.bodies import MAX_DEPTH, parse_body
+from upload_tui.wire.masking import mask_name, mask_secrets
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -25,50 +26,12 @@ __all__ = [
     "UploadPage",
     "UploadReading",
     "build_upload_page",
-    "mask_secrets",
     "page_entries",
     "read_error_envelope",
     "read_projects",
     "read_upload_entries",
     "read_upload_reading",
 ]
-
-
-def mask_secrets(value: Any, depth: int = 0) -> Any:
-    """Copy a JSON value with every secret masked; `depth` is the number of levels between its entry and the value.
-
-    Raises:
-        InvalidResponseError: it is nested too deeply.
-    """
-    if depth > MAX_DEPTH:
-        raise InvalidResponseError("The service listed an entry that is nested too deeply")
-    match value:
-        case str():
-            return hide_secrets_in_text(value)
-        case list():
-            return [mask_secrets(entry, depth + 1) for entry in value]
-        case dict():
-            return {key: _mask_entry(_name_of_pair(value, key), entry, depth + 1) for key, entry in value.items()}
-        case _:
-            return value
-
-
-_PLAIN_TEXTS = frozenset({"id", "name"})
-"""Fields of the contract that are shown as they are, whatever they look like."""
-
-
-def _mask_entry(name: str, entry: Any, depth: int) -> Any:
-    if name in _PLAIN_TEXTS and isinstance(entry, str):
-        return entry
-    return mask_secrets(hide_named_value(name, entry), depth)
-
-
-def _name_of_pair(fields: Mapping[str, Any], key: str) -> str:
-    """What an entry is called: of the value in `{"name": "X-Auth-Token", "value": …}` the name; else its key."""
-    names = [
-        fields[other] for other in ("name", "key", "header") if key == "value" and isinstance(fields.get(other), str)
-    ]
-    return names[0] if names else key
 
 
 CODE_NOT_PROVIDED = "not_provided"
@@ -188,16 +151,16 @@ def read_upload_reading(
     Raises:
         InvalidResponseError: it is not an upload with an id, or is nested too deeply.
     """
-    return UploadReading(read_upload(payload, read_on=read_on, project=project), _masked_json(payload), requested_on)
+    masked = _masked(payload)
+    upload = read_upload(masked, read_on=read_on, project=project)
+    return UploadReading(upload, json.dumps(masked, ensure_ascii=False), requested_on)
 
 
-def _masked_json(payload: object) -> str:
-    """The JSON of an entry with every secret masked; an entry that certainly has none is not walked through."""
+def _masked(payload: object) -> Any:
+    """An entry with every secret masked; one that certainly has none is not walked through."""
     raw = json.dumps(payload, ensure_ascii=False)
     is_flat = raw.count("{") + raw.count("[") <= MAX_DEPTH
-    if is_flat and not may_contain_secret(raw.encode()):
-        return raw
-    return json.dumps(mask_secrets(payload), ensure_ascii=False)
+    return payload if is_flat and not may_contain_secret(raw.encode()) else mask_secrets(payload)
 
 
 def read_upload_entries(
@@ -254,7 +217,7 @@ def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page:
     """Parse a page of projects."""
     entries = _results(body)
     projects = tuple(
-        Project(entry["id"], entry["name"] if isinstance(entry.get("name"), str) else "")
+        Project(entry["id"], mask_name(entry["name"]) if isinstance(entry.get("name"), str) else "")
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]
     )

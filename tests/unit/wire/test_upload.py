@@ -13,10 +13,10 @@ from tests.fuzz.agreement import assert_readers_agree
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW, an_upload
+from upload_tui.wire import mask_secrets
 from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.responses import (
     build_upload_page,
-    mask_secrets,
     read_error_envelope,
     read_upload_entries,
 )
