@@ -187,7 +187,7 @@ def upload_record(detail: Detail) -> Record:
         "id": upload.id,
         "name": upload.name,
         "size_bytes": upload.size_bytes,
-        "content_type": upload.content_type,
+        "content_type": upload.content_type or None,
         "project": {"id": upload.project_id, "name": upload.project_name},
         "service": row.service,
         "stage": upload.timeline.unknown_state.name if upload.timeline.unknown_state else upload.stage,

@@ -221,7 +221,8 @@ def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
 
 def read_identifier(value: object) -> str:
     """An id as text; databases and jq often print numbers. Empty if it is neither, or far too long."""
-    text = str(value) if type(value) is int else value
+    number = _whole(value)
+    text = str(number) if type(number) is int else value
     return text if isinstance(text, str) and len(text) <= MAX_ID_CHARACTERS else ""
 
 
@@ -232,8 +233,6 @@ def _end_line(fields: Mapping[str, Any]) -> EndLine:
         names = [quote(key) for key, one in fields.items() if key != "type" and isinstance(one, int | float)]
         other = f"the end line has {names[0]} in place of `uploads`" if names else ""
         return EndLine(None, other or "the end has no number of uploads")
-    if isinstance(value, float) and value.is_integer():  # JSON has one type of number: 3.0 is 3
-        value = int(value)
     count = read_number(value)
     return EndLine(count, f"the end line's number of uploads is {quote(value)}" if count is None else "")
 
@@ -249,7 +248,13 @@ def _error_line(fields: Mapping[str, Any], problem: str) -> ErrorLine:
 
 def read_number(value: object) -> int | None:
     """A size or a count: a whole number that fits into a database column; None if it is none."""
-    return value if type(value) is int and 0 <= value <= MAX_NUMBER else None
+    number = _whole(value)
+    return number if type(number) is int and 0 <= number <= MAX_NUMBER else None
+
+
+def _whole(value: object) -> object:
+    """A number without a fraction as an integer: JSON has one type of number, and 3.0 is 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def quote(value: object) -> str:

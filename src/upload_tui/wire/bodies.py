@@ -56,7 +56,10 @@ def parse_body(body: bytes) -> Any:
     except (MsgspecError, ValueError, RecursionError):
         pass  # msgspec is the stricter parser: json also accepts NaN, lone surrogates and numbers out of range
     try:
-        return _without_surrogates(json.loads(body, parse_int=_parse_integer, object_pairs_hook=_unambiguous))
+        text = body.decode(
+            "utf-8-sig"
+        )  # json would guess UTF-16 and UTF-32, and read surrogates that are encoded one by one
+        return _without_surrogates(json.loads(text, parse_int=_parse_integer, object_pairs_hook=_unambiguous))
     except (ValueError, RecursionError) as error:
         raise InvalidResponseError("The response is not JSON") from error
 

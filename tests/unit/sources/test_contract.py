@@ -33,7 +33,7 @@ from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.status import AnomalyName, Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW
-from upload_tui.wire import Upload, format_time
+from upload_tui.wire import Chunk, Upload, format_time
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus" / "lines"
 LINES_READ_OTHERWISE_BEFORE = [
@@ -93,6 +93,14 @@ def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
         (b'{"type": "progress", "id": "a", "name": "b"}', IgnoredLine("'progress'")),
         (b"not json", UnreadableLine("not JSON")),
         (b'{"id": "\xff", "name": "x"}', UnreadableLine("not UTF-8")),
+        (b'{"id": "a", "name": "\xed\xa0\x80"}', UnreadableLine("not UTF-8")),
+        (b'{"id": "a", "name": "x", "extra": "\xed\xa0\x80"}', UnreadableLine("not UTF-8")),
+        ('{"id": "a", "name": "x"}'.encode("utf-16"), UnreadableLine("not UTF-8")),
+        ('{"id": "a", "name": "x"}'.encode("utf-16-le"), UnreadableLine("not JSON")),
+        ('{"id": "a", "name": "x"}'.encode("utf-32-be"), UnreadableLine("not JSON")),
+        ('{"id": "a", "name": "x"}'.encode("utf-8-sig"), UploadLine("a", {"id": "a", "name": "x"})),
+        (b'{"id": 7.0, "name": "x"}', UploadLine("7", {"id": 7.0, "name": "x"})),
+        (b'{"id": 7.5, "name": "x"}', UnreadableLine("id is no text")),
         (b"[1]", UnreadableLine("not a JSON object")),
         (b'{"name": "x"}', UnreadableLine("no id")),
         (b'{"id": [], "name": "x"}', UnreadableLine("id is no text")),
@@ -271,6 +279,14 @@ def test_two_fields_that_differ_on_a_number_prove_nothing(
     assert read_line_summaries([line_of(stage=stage, **fields)], NOW, "default") == [None]
     alike = {"size": 10, "size_bytes": 10, "received_bytes": 10, "chunks": [{"number": 1, "size": 10}]}
     assert upload_of(stage=stage, final_chunks=True, **alike).anomalies == ()
+
+
+def test_a_number_without_a_fraction_is_an_integer() -> None:
+    fields = {"size": 10.0, "received_bytes": 1e1, "chunks": [{"number": 1.0, "size": 10.0}]}
+    upload = upload_of(stage="verified", final_chunks=True, **fields)
+    assert (upload.size_bytes, upload.chunks, upload.anomalies) == (10, (Chunk(1, 10),), ())
+    assert upload_of(chunks={"count": 2.0, "size_bytes": 7.0}).chunk_count == 2
+    assert upload_of(size=1.5).size_bytes is None
 
 
 def test_numbers_of_chunks_without_a_list() -> None:

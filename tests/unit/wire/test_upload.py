@@ -281,7 +281,17 @@ def test_lone_surrogates_in_a_body_are_replaced() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b'{"a":', b"", b"[" * 100_000, b"\xff\xfe"], ids=["html", "cut", "empty", "deep", "bytes"]
+    "body",
+    [
+        b"<html>",
+        b'{"a":',
+        b"",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'"\xed\xa0\x80"',
+        *map('{"a": 1}'.encode, ("utf-16", "utf-32")),
+    ],
+    ids=["html", "cut", "empty", "deep", "bytes", "surrogate", "utf-16", "utf-32"],
 )
 def test_a_body_that_is_not_json_is_an_invalid_response(body: bytes) -> None:
     with pytest.raises(InvalidResponseError):

@@ -136,7 +136,7 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("size", "unknown" if size is None else f"{size_text(size)} ({size} bytes)")
     if received := _received_text(record):
         yield line("received", received)
-    yield line("type", record["content_type"])
+    yield line("type", record["content_type"] or "unknown")
     yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
     if record["error_message"]:
