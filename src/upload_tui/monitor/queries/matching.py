@@ -126,6 +126,7 @@ def _change_messages(change: UploadChange) -> Sequence[str]:
 
 
 _GONE_WORD = "gone"
+_LEAST_LETTERS = 4
 
 
 def state_word(stage: str, *, is_gone: bool) -> str:
@@ -134,8 +135,12 @@ def state_word(stage: str, *, is_gone: bool) -> str:
 
 
 def begins_word(term: TextTerm, words: Iterable[str]) -> bool:
-    """Whether a term without a field is one of these words for what happened, or its beginning."""
-    return not term.field and any(word.startswith(term.values) for word in words)
+    """Whether a term without a field is one of these words for what happened, or its beginning, from four letters on.
+
+    Shorter ones are parts of many names.
+    """
+    values = () if term.field else tuple(value for value in term.values if len(value) >= _LEAST_LETTERS)
+    return any(word.startswith(values) for word in words)
 
 
 def state_words(term: TextTerm) -> Sequence[str]:

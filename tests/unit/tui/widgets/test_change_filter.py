@@ -83,7 +83,8 @@ def test_each_word_of_a_line_finds_it_and_is_excluded_by_a_hyphen(changes: Seque
         assert ChangeFilter(parse_query(f'"{word}"')).matches(line, NOW, no_row), word
         assert ChangeFilter(parse_query(f'scan "{word}"')).matches(line, NOW, no_row), word
         assert not ChangeFilter(parse_query(f'-"{word}"')).matches(line, NOW, no_row), word
-    assert ChangeFilter(parse_query(label[0][:2])).matches(line, NOW, no_row)
+    assert ChangeFilter(parse_query(label[0][:4])).matches(line, NOW, no_row)
+    assert not ChangeFilter(parse_query(label[0][:3])).matches(line, NOW, no_row)
     assert ChangeFilter(parse_query("-another")).matches(line, NOW, no_row)
 
 
