@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -307,6 +308,13 @@ def _has_files(folder: Path, number: int, _: str) -> bool:
     return len([*folder.glob("*-*Z.*")]) == number
 
 
+def _visible_words(process: psutil.Process, *, has_environment: bool) -> list[str]:
+    """What others see of a process: its arguments, and its environment on request; nothing if it has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):  # also one that is not waited for yet
+        return [*process.cmdline(), *([str(process.environ())] if has_environment else [])]
+    return []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("is_source", [False, True], ids=["service", "source"])
 def test_a_running_dashboard_shows_copies_and_exports_no_secret(
@@ -325,9 +333,10 @@ def test_a_running_dashboard_shows_copies_and_exports_no_secret(
             terminal.wait_until(lambda _: (tmp_path / "ran").exists())
         else:
             terminal.wait_until(lambda text: "live" in text)
-        processes = [psutil.Process(terminal.process_id), *psutil.Process(terminal.process_id).children(recursive=True)]
-        shown = [word for process in processes for word in process.cmdline()]
-        shown += [str(process.environ()) for process in processes[1:] if is_source]
+        process = psutil.Process(terminal.process_id)
+        shown = _visible_words(process, has_environment=False)
+        for child in process.children(recursive=True):
+            shown += _visible_words(child, has_environment=is_source)
         (tmp_path / "ran").unlink(missing_ok=True)
         terminal.wait_until(lambda text: "live" in text and "failed" in text)
         for key, sign in {"J": "Raw response", "G": "(hidden)"}.items():

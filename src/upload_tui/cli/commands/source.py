@@ -13,7 +13,7 @@ from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
 from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS
-from upload_tui.text import overrun_text, plural, sanitize, sanitize_text
+from upload_tui.text import overrun_text, plural, sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.sources import Inspection, ListingDifference
@@ -140,9 +140,9 @@ def _lines(result: _Result) -> Iterator[str]:
     if result.difference is not None:
         yield from _difference_lines(result.difference)
     for note in (*first.notes, *_overruns(result)):
-        yield f"note: {sanitize_text(note)}"
+        yield f"note: {sanitize_line(note)}"
     for problem in result.problems:
-        yield f"problem: {sanitize_text(problem)}"
+        yield f"problem: {sanitize_line(problem)}"
     yield _verdict(result)
 
 
@@ -208,4 +208,4 @@ def _print_stderr(text: str) -> None:
     if lines:
         echo_err("upload-tui: standard error of the command:")
     for line in lines:
-        echo_err(f"  {sanitize_text(line)}")  # indented, so that none looks like a message of the program
+        echo_err(f"  {sanitize_line(line)}")  # indented, so that none looks like a message of the program
