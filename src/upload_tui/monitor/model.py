@@ -200,13 +200,6 @@ class Lateness(Struct, frozen=True):
     p99_seconds: float | None = None
     queue_depth: int | None = None
 
-    @property
-    def wait_text(self) -> str:
-        """What it waits for, in a few words; empty if its stage is final."""
-        if self.waits_for is None:
-            return ""
-        return self.waits_for if self.queue_depth is None else f"{self.waits_for}, {self.queue_depth:,} in queue"
-
 
 class Acknowledgement(Struct, frozen=True):
     """A user has acknowledged what is wrong with an upload: it is not in trouble until its stage changes.

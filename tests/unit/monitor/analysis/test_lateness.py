@@ -5,13 +5,19 @@ from datetime import timedelta
 import pytest
 
 from upload_tui.monitor.analysis.trouble import MAX_RETRIES, baseline_of, estimate_retries, lateness_of
-from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.model import Connection, ConnectionState, WaitsFor
 from upload_tui.monitor.queries.query import Query
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.wire import QueueStats, read_queue
 
 BASELINE = baseline_of([10.0] * 19 + [40.0])
+
+
+def first_waits(session: InMemorySession) -> tuple[WaitsFor | None, int | None]:
+    """What the first pending upload waits for, and the depth of its queue."""
+    lateness = session.picture.pending(1)[0].lateness
+    return lateness.waits_for, lateness.queue_depth
 
 
 def test_too_few_samples_make_no_baseline() -> None:
@@ -47,14 +53,14 @@ def test_an_initiated_upload_waits_for_data_chunks_or_completion() -> None:
         an_upload("unknown.bin", size=None),
     ]
     session = InMemorySession(uploads)
-    waits = {row.name: row.lateness.wait_text for row in session.picture.pending(10)}
+    waits = {row.name: row.lateness.waits_for for row in session.picture.pending(10)}
     session.close()
     assert waits == {
-        "whole.bin": "waiting for data",
-        "parts.bin": "waiting for chunks",
-        "none.bin": "waiting for chunks",
-        "all.bin": "waiting for the client to complete it",
-        "unknown.bin": "waiting for chunks",
+        "whole.bin": WaitsFor.DATA,
+        "parts.bin": WaitsFor.CHUNKS,
+        "none.bin": WaitsFor.CHUNKS,
+        "all.bin": WaitsFor.COMPLETION,
+        "unknown.bin": WaitsFor.CHUNKS,
     }
 
 
@@ -123,28 +129,27 @@ def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("queue", "text"),
+    ("queue", "waits"),
     [
-        (None, "waiting for verification"),
-        ({"depth": 0, "oldest": None, "running": 1, "retried": 0, "dead": 0}, "waiting for verification"),
+        (None, (WaitsFor.VERIFICATION, None)),
+        ({"depth": 0, "oldest": None, "running": 1, "retried": 0, "dead": 0}, (WaitsFor.VERIFICATION, None)),
         (
             {"depth": 14, "oldest": NOW.isoformat(), "running": 3, "retried": 0, "dead": 0},
-            "waiting for verification, 14 in queue",
+            (WaitsFor.VERIFICATION, 14),
         ),
-        (
-            {"depth": 2, "oldest": (NOW - timedelta(seconds=1400)).isoformat(), "running": 0},
-            "waiting for verification: no worker has picked it up",
-        ),
-        ({"depth": "many"}, "waiting for verification"),
-        ([], "waiting for verification"),
+        ({"depth": 2, "oldest": (NOW - timedelta(seconds=1400)).isoformat(), "running": 0}, (WaitsFor.WORKER, None)),
+        ({"depth": "many"}, (WaitsFor.VERIFICATION, None)),
+        ([], (WaitsFor.VERIFICATION, None)),
     ],
     ids=["no queue", "empty", "busy", "no worker", "unreadable", "something else"],
 )
-def test_a_completed_upload_waits_as_the_queue_statistics_say(queue: object, text: str) -> None:
+def test_a_completed_upload_waits_as_the_queue_statistics_say(
+    queue: object, waits: tuple[WaitsFor, int | None]
+) -> None:
     session = InMemorySession([an_upload("a", completed=30)])
     for seconds in (2, 0):
         session.picture.queue.update(read_queue(queue, read_on=NOW - timedelta(seconds=seconds)))
-    assert session.picture.pending(1)[0].lateness.wait_text == text
+    assert first_waits(session) == waits
     session.close()
 
 
@@ -158,16 +163,16 @@ def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueS
 def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("stuck", completed=600)], clock=clock)
-    texts = []
+    waits = set()
     for second in range(0, 180, 3):
         session.publish(an_upload(f"quick {second}", completed=1, verified=0, now=clock.now()))
         session.picture.queue.update(idle_queue(clock))
-        texts.append(session.picture.pending(1)[0].lateness.wait_text)
+        waits.add(first_waits(session))
         clock.advance(3)
-    assert {*texts} == {"waiting for verification, 2 in queue"}
+    assert waits == {(WaitsFor.VERIFICATION, 2)}
     clock.advance(151)
     session.picture.queue.update(idle_queue(clock))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    assert first_waits(session) == (WaitsFor.WORKER, None)
     session.close()
 
 
@@ -177,10 +182,10 @@ def test_a_worker_that_ran_recently_is_not_absent() -> None:
     session.picture.queue.update(idle_queue(clock, running=1))
     clock.advance(10)
     session.picture.queue.update(idle_queue(clock))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    assert first_waits(session) == (WaitsFor.VERIFICATION, 2)
     clock.advance(1010)
     session.picture.queue.update(idle_queue(clock))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    assert first_waits(session) == (WaitsFor.WORKER, None)
     session.close()
 
 
@@ -188,10 +193,10 @@ def test_one_idle_moment_of_the_queue_is_not_an_absent_worker() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("waits", completed=600)], clock=clock)
     session.picture.queue.update(idle_queue(clock))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    assert first_waits(session) == (WaitsFor.VERIFICATION, 2)
     clock.advance(2)
     session.picture.queue.update(idle_queue(clock))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification: no worker has picked it up"
+    assert first_waits(session) == (WaitsFor.WORKER, None)
     session.close()
 
 
@@ -199,7 +204,7 @@ def test_uploads_that_wait_for_a_retry_are_not_unattended() -> None:
     clock = FrozenClock()
     session = InMemorySession([an_upload("again", completed=600)], clock=clock)
     session.picture.queue.update(idle_queue(clock, retried=2))
-    assert session.picture.pending(1)[0].lateness.wait_text == "waiting for verification, 2 in queue"
+    assert first_waits(session) == (WaitsFor.VERIFICATION, 2)
     session.close()
 
 
