@@ -117,6 +117,8 @@ class ShiftingService:
         self.is_changing = False
         self.is_ordered = False
         """Answer requests in the order in which they are sent."""
+        self.refuses_pages_after_last = False
+        """Answer 404 instead of an empty page."""
         self.new_per_request = 0
         self.requests = 0
         self.bytes_sent = 0
@@ -202,6 +204,8 @@ class ShiftingService:
         if self.unreadable_ids & {upload.id for upload in rows}:
             return self.broken_response()
         pages = -(-len(self.uploads) // size)
+        if self.refuses_pages_after_last and page > max(1, pages):
+            return httpx.Response(404, json={"error": 404, "code": "not_provided", "reason": "Page Not Found"})
         headers = {
             "X-Total": str(len(self.uploads)),
             "X-Per-Page": str(size),

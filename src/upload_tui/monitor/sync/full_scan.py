@@ -254,7 +254,7 @@ class FullScan:
         for _ in range(self._store.limits.scan_passes):
             if set(_ids(page)[-1:]) & set(_ids(following)):
                 return following
-            edge = await self._fetcher.fetch_page((row - 1) // size + 1, size)
+            edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
             if _joins(edge, page, following):
                 return following
             page = await self._fetcher.fetch_page(page.page, largest)

@@ -141,6 +141,18 @@ async def test_none_is_missing_when_as_many_arrive_between_two_pages_as_a_page_h
     assert harness.synchroniser.notice == ""
 
 
+@pytest.mark.parametrize("headers", [HEADERS, frozenset(), frozenset({"X-Per-Page"})], ids=["all", "none", "size"])
+@pytest.mark.parametrize("uploads", [0, 1, 5, 9, 10])
+async def test_all_are_known_when_the_service_refuses_pages_after_the_last(
+    uploads: int, headers: frozenset[str]
+) -> None:
+    service = a_service(uploads, 5, headers)
+    service.refuses_pages_after_last = True
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.names() == {upload.name for upload in service.uploads}
+
+
 async def test_all_are_known_when_pages_are_smaller_than_the_service_reports() -> None:
     service = a_service(230, 25)
     answer = service.answer
