@@ -85,6 +85,43 @@ async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_n
     assert gone.name not in harness.names()
 
 
+def name_no_next_page(service: ShiftingService) -> None:
+    """Answer without a total, and as if each page were the last."""
+    service.headers, answer = frozenset({"X-Per-Page"}), service._page
+
+    def page(number: int, size: int) -> httpx.Response:
+        response = answer(number, size)
+        response.headers["X-Next-Page"] = ""
+        return response
+
+    service._page = page  # type: ignore[method-assign, assignment]
+
+
+async def test_without_a_total_a_full_page_is_not_the_last() -> None:
+    service = a_service(200)
+    name_no_next_page(service)
+    harness = await scanned(service)
+    gone = service.uploads.pop(50)  # below the first page of the comparison
+    requests = record_requests(service)
+    for _ in range(4):
+        await harness.synchroniser.sync()
+    assert [one for one in requests if not one.isdecimal()] == [gone.id]  # no other seems missing
+    assert gone.name not in harness.names()
+
+
+async def test_without_a_total_the_comparison_ends_where_the_service_refuses_a_page() -> None:
+    service = a_service(40)  # two full pages of the comparison
+    name_no_next_page(service)
+    service.refuses_pages_after_last = True
+    harness = await scanned(service)
+    for _ in range(3):
+        await harness.synchroniser.sync()  # the third step requests the page after the last
+    gone = service.uploads.pop(30)
+    for _ in range(3):
+        await harness.synchroniser.sync()
+    assert gone.name not in harness.names()
+
+
 async def test_an_unreadable_upload_does_not_make_later_steps_larger_while_uploads_keep_arriving() -> None:
     service = a_service(3000)
     broken, resource = service.uploads[1500], service.resource
