@@ -15,7 +15,8 @@ from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.columns import ColumnScreen
 from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
 from upload_tui.tui.screens.history import HistoryScreen
-from upload_tui.tui.screens.menu import MenuScreen, ProjectScreen, ViewMenu
+from upload_tui.tui.screens.menu import MenuScreen, ViewMenu
+from upload_tui.tui.screens.projects import ProjectScreen
 from upload_tui.tui.screens.prompts import PromptScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen

@@ -9,7 +9,7 @@ from upload_tui.testing import an_upload
 from upload_tui.tui.bridge import ChangeBatch
 from upload_tui.tui.fitting import HangingLines
 from upload_tui.tui.screens.history import HistoryScreen
-from upload_tui.tui.screens.menu import ProjectScreen
+from upload_tui.tui.screens.projects import ProjectScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.status_bar import StatusBar

@@ -13,7 +13,8 @@ from tests.tui.dashboards import mixed, opened
 from upload_tui.monitor import ProjectRef
 from upload_tui.testing import InMemorySession, an_upload, settled
 from upload_tui.tui import screens
-from upload_tui.tui.screens.menu import Dialog, ProjectScreen
+from upload_tui.tui.screens.menu import Dialog
+from upload_tui.tui.screens.projects import ProjectScreen
 
 
 async def test_projects_with_the_same_name_show_their_ids() -> None:

@@ -1,14 +1,11 @@
-"""Base classes of dialogs, and dialogs in which the user chooses one line of several: menus, projects, views."""
+"""Base classes of dialogs, and dialogs in which the user chooses one line of several: menus, views."""
 
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Hashable, Sequence
 from enum import StrEnum
-from fractions import Fraction
 from typing import ClassVar, TypeVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
@@ -17,13 +14,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import Change, ProjectRef, Session, UploadKey
-from upload_tui.text import plural, sanitize
+from upload_tui.monitor import Change, Session, UploadKey
+from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.exports import ExportKind
-from upload_tui.tui.fitting import HangingLines, truncate_middle
+from upload_tui.tui.fitting import HangingLines
 from upload_tui.tui.preferences import Fault, View
 from upload_tui.tui.screens.session_screen import LiveScreen
 
@@ -34,7 +30,6 @@ __all__ = [
     "LiveDialog",
     "MenuScreen",
     "OptionScreen",
-    "ProjectScreen",
     "UploadDialog",
     "ViewChoice",
     "ViewMenu",
@@ -138,6 +133,7 @@ class MenuScreen(OptionScreen[str | None]):
         title: the title of the dialog.
         hint: what Enter does, in the imperative.
         lines: the key and the text of each line.
+        current: the key of the line that is highlighted first; the first line if there is no such key.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -147,17 +143,21 @@ class MenuScreen(OptionScreen[str | None]):
         Binding("k", "cursor(-1)", "Up", show=False, id="menu.up", tooltip="Previous line"),
     ]
 
-    def __init__(self, title: str, hint: str, lines: Sequence[tuple[str, Content | HangingLines]]) -> None:
+    def __init__(
+        self, title: str, hint: str, lines: Sequence[tuple[str, Content | HangingLines]], current: str = ""
+    ) -> None:
         super().__init__()
         self._title = title
         self._hint = hint
-        self._lines = lines
+        self._lines = self._option_lines = lines
+        self._current = current
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
         menu = DialogList(*(Option(text) for _, text in self._lines), id="menu")
         menu.border_title = self._title
         menu.border_subtitle = f"Enter {self._hint}, {key_of(self, 'menu.close')} close"
+        menu.highlighted = next((index for index, (key, _) in enumerate(self._lines) if key == self._current), 0)
         yield menu
 
     def replace_lines(self, lines: Sequence[tuple[str, Content]]) -> None:
@@ -199,144 +199,6 @@ def export_menu(marked_count: int) -> MenuScreen:
     return MenuScreen("Export", "save", [(kind, _line(name, description)) for kind, name, description in kinds])
 
 
-_MENU_FRAME_CELLS = 6
-"""The border of a menu, the blanks beside a line, and the room for a scroll bar."""
-_MIN_NAME_CELLS = 12
-"""Counts get shorter, or are left out, where names would have fewer cells."""
-_COUNT_SECONDS = 5.0
-"""The uploads of the projects are counted again after this time."""
-
-
-class ProjectScreen(LiveDialog[str | None], MenuScreen):
-    """A menu that returns a project's id; empty means all projects. Lines can be searched and sorted.
-
-    Args:
-        session: the session that has the projects.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="projects.search", tooltip="Search projects"),
-        Binding("s", "sort", "Sort", id="projects.sort", tooltip="Sort by name or by trouble"),
-    ]
-
-    def __init__(self, session: Session) -> None:
-        super().__init__("Projects", "show", _project_lines(session.projects, 0))
-        self._session = session
-        self._counts: Mapping[str, tuple[int, int]] = {}
-        self._counted_on: datetime | None = None
-        self._search: str | None = None
-        self._is_by_trouble = False
-
-    def on_mount(self) -> None:
-        """Name the keys."""
-        keys = [f"{key_of(self, f'projects.{name}')} {name}" for name in ("search", "sort")]
-        self.query_one(OptionList).border_subtitle = ", ".join(
-            ["Enter show", *keys, f"{key_of(self, 'menu.close')} close"]
-        )
-
-    def refresh_picture(self) -> None:
-        """Show the picture as it is now."""
-        now, projects = self._session.picture.now(), self._session.projects
-        if self._counted_on is None or abs((now - self._counted_on).total_seconds()) >= _COUNT_SECONDS:
-            self._counted_on = now
-            funnels = {project.id: self._session.picture.funnel(frozenset({project.id})) for project in projects}
-            self._counts = {key: (one.total, sum(one.troubles.values())) for key, one in funnels.items()}
-        if self._is_by_trouble:
-            projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
-        text = (self._search or "").casefold()
-        self.replace_lines(_project_lines(projects, self._room, self._counts, text))
-        title = f"Projects {len(self._session.projects):,}"
-        title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
-        searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
-        self.query_one(OptionList).border_title = Content(title + searched)
-
-    @property
-    def _room(self) -> int:
-        """The cells of a line, by the width that the stylesheet gives the menu; the layout is not yet made."""
-        styles, whole = self.query_one(OptionList).styles, Fraction(self.size.width)
-        widths = [one.resolve(self.size, self.size, whole) for one in (styles.width, styles.max_width) if one]
-        return int(min(widths)) - _MENU_FRAME_CELLS
-
-    def on_resize(self) -> None:
-        """Fit the lines into the new width."""
-        self.refresh_picture()
-
-    def on_key(self, event: events.Key) -> None:
-        """Type the search."""
-        if self._search is None:
-            return
-        if event.key == "escape":
-            self._search = None
-        elif event.key == "backspace":
-            self._search = self._search[:-1]
-        elif event.is_printable and event.character:
-            self._search += event.character
-        else:
-            return
-        event.stop()
-        self.refresh_picture()
-
-    def action_search(self) -> None:
-        """Search as text is typed; Escape ends it."""
-        self._search = ""
-        self.refresh_picture()
-
-    def action_sort(self) -> None:
-        """Sort by name, or the projects with the most uploads in trouble first."""
-        self._is_by_trouble = not self._is_by_trouble
-        self.refresh_picture()
-
-
-def _project_lines(
-    projects: Sequence[ProjectRef], room: int, counts: Mapping[str, tuple[int, int]] | None = None, text: str = ""
-) -> list[tuple[str, Content]]:
-    """All projects, then each whose name or id contains a text, in `room` cells: those with the same name also show their ids.
-
-    `counts` are the numbers of uploads and of those in trouble, by project.
-    """
-    names = Counter(project.name for project in projects)
-    shown = [one for one in projects if text in f"{one.name}\n{one.id}".casefold()]
-    heads = [_project_head(one, names[one.name] > 1) for one in shown]
-    parts = _count_columns([(counts or {}).get(one.id) for one in shown], room)
-    left = room - max((sum(len(part) for part, _ in each) for each in parts), default=0)
-    width = min(left, max((head.cell_length for head in heads), default=0))
-    lines = [
-        (one.id, Content.assemble(_shorten(head, width), *each))
-        for one, head, each in zip(shown, heads, parts, strict=True)
-    ]
-    return lines if text else [("", Content("All projects")), *lines]
-
-
-def _shorten(head: Content, cells: int) -> Content:
-    """A head padded to `cells`, or shortened to them in the middle."""
-    if head.cell_length > cells:
-        head = Content(truncate_middle(head.plain, cells))
-    return Content.assemble(head, " " * (cells - head.cell_length))
-
-
-def _project_head(project: ProjectRef, shares_name: bool) -> Content:
-    name = sanitize(project.name or project.id)
-    return Content.assemble(name, (f"  {sanitize(project.id)}", "$quiet")) if shares_name else Content(name)
-
-
-def _count_columns(counts: Sequence[tuple[int, int] | None], room: int) -> Sequence[Sequence[tuple[str, str]]]:
-    """What is after each name: the counts in words, without the word `uploads`, or nothing, as `room` allows."""
-    digits = max((len(f"{one[0]:,}") for one in counts if one), default=0)
-    for has_word in (True, False):
-        columns = [[*_count_parts(one, digits, has_word=has_word)] for one in counts]
-        if max((sum(len(part) for part, _ in each) for each in columns), default=0) + _MIN_NAME_CELLS <= room:
-            return columns
-    return [[] for _ in counts]
-
-
-def _count_parts(counts: tuple[int, int] | None, digits: int, *, has_word: bool) -> Iterator[tuple[str, str]]:
-    if counts is not None:
-        number, _, word = plural(counts[0], "upload").partition(" ")
-        yield f"  {number:>{digits}}" + (f" {word:<7}" if has_word else ""), "$quiet"  # digits below digits
-        if counts[1]:
-            yield f"  {counts[1]:,} in trouble", "$stage-error bold"
-
-
 ALL_VIEWS_TITLE = "All uploads"
 """Of the line without a view."""
 
@@ -367,7 +229,8 @@ class ViewMenu(MenuScreen):
         lines = [
             (f"{ViewChoice.SHOW} {view.name}", _view_line(view, is_current=view.name == current)) for view in views
         ]
-        super().__init__("Views", "show", [(ViewChoice.ALL, Content(ALL_VIEWS_TITLE)), *lines])
+        lines = [(ViewChoice.ALL, Content(ALL_VIEWS_TITLE)), *lines]
+        super().__init__("Views", "show", lines, f"{ViewChoice.SHOW} {current}")
         self._saved = {f"{ViewChoice.SHOW} {view.name}" for view in views if view.is_saved}
 
     def on_mount(self) -> None:

@@ -192,9 +192,11 @@ class QueryScreen(SearchScreen):
 
     def action_projects(self) -> None:
         """Choose a project in a menu."""
-        from upload_tui.tui.screens.menu import ProjectScreen
+        from upload_tui.tui.screens.projects import ProjectScreen
 
-        self.app.push_screen(ProjectScreen(self._session), self._show_project)
+        project_ids = self.rows_query.project_ids
+        current = next(iter(project_ids)) if len(project_ids) == 1 else ""
+        self.app.push_screen(ProjectScreen(self._session, current), self._show_project)
 
     def _show_project(self, project_id: str | None) -> None:
         if project_id is not None:

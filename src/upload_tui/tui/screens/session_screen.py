@@ -18,6 +18,7 @@ from upload_tui.monitor import (
     Change,
     Connection,
     Detail,
+    Funnel,
     Picture,
     PictureChanged,
     ProjectRef,
@@ -36,7 +37,7 @@ from upload_tui.tui.preferences import PlaybackControls, demo_controls
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
-__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen"]
+__all__ = ["AcknowledgeScreen", "CopyScreen", "ExportScreen", "LiveScreen", "SessionScreen", "has_data"]
 
 
 def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None]:
@@ -44,6 +45,17 @@ def _active_faults(controls: PlaybackControls | None) -> Mapping[str, int | None
     demo = demo_controls(controls)
     faults = demo.active_faults if demo is not None else {}
     return {name: round(left) if isfinite(left) else None for name, left in faults.items()}
+
+
+def has_data(connection: Connection, funnel: Funnel) -> bool:
+    """Whether numbers of 0 mean that there is nothing; False if it may be that nothing could be read.
+
+    Args:
+        connection: that of the session.
+        funnel: of the projects that the numbers are of.
+    """
+    is_about_all = connection.is_live or not connection.name
+    return funnel.total > 0 or (connection.read_on is not None and is_about_all)
 
 
 class LiveScreen:
