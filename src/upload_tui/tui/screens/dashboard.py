@@ -16,6 +16,7 @@ from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, S
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.preferences import PlaybackControls, Preferences
+from upload_tui.tui.screens.session_screen import has_data
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
@@ -142,7 +143,7 @@ class DashboardScreen(ViewScreen):
             picture.funnel(project_ids),
             self.query_one(PendingList),
         )
-        is_known = connection.read_on is not None or picture.funnel().total > 0
+        is_known = has_data(connection, funnel)
         rows = tuple(picture.pending(max(_MIN_PENDING_ROWS, pending.max_rows), project_ids))
         pending.set_reactives(
             rows=rows,

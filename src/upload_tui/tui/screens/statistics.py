@@ -16,26 +16,23 @@ from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import HangingLines
-from upload_tui.tui.screens.menu import DialogList, LiveDialog, OptionScreen, is_current
+from upload_tui.tui.screens.menu import DialogList, LiveDialog, OptionScreen, Result, is_current
+from upload_tui.tui.screens.session_screen import has_data
 
 __all__ = ["FailureScreen", "LatencyScreen", "histogram_lines"]
 
 
-class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | None]):
-    """A dialog that returns the chosen group; None if it was closed.
+_NO_DATA = "No data yet."
+
+
+class _StatisticsScreen(LiveDialog[Result]):
+    """A dialog with numbers of a session's uploads.
 
     Args:
-        session: the session whose failures are shown.
-        display_options: how to show times.
-        project_ids: only failures of these projects; empty for all.
+        session: the session.
+        display_options: the signs, and how to show times.
+        project_ids: only uploads of these projects; empty for all.
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,F", "dismiss(None)", "Close", id="failures.close", tooltip="Close this dialog"),
-        HELP_KEY,
-        Binding("j", "cursor(1)", "Down", show=False, id="failures.down", tooltip="Next cause"),
-        Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="Previous cause"),
-    ]
 
     def __init__(
         self, session: Session, display_options: DisplayOptions, project_ids: frozenset[str] = frozenset()
@@ -44,7 +41,26 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         self._session = session
         self._display_options = display_options
         self._project_ids = project_ids
-        self._groups: Sequence[CauseGroup] = ()
+
+    def _title(self, text: str) -> Content:
+        """A title that ends with the projects, unless these are all."""
+        names = {one.id: one.name for one in self._session.projects}
+        chosen = ", ".join(names.get(one) or one for one in sorted(self._project_ids))
+        where = f" {self._display_options.glyphs.dot} in {sanitize(chosen)}" if chosen else ""
+        return Content(text + where)
+
+
+class FailureScreen(_StatisticsScreen[CauseGroup | None], OptionScreen[CauseGroup | None]):
+    """A dialog with the failures by cause that returns the chosen group; None if it was closed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,F", "dismiss(None)", "Close", id="failures.close", tooltip="Close this dialog"),
+        HELP_KEY,
+        Binding("j", "cursor(1)", "Down", show=False, id="failures.down", tooltip="Next cause"),
+        Binding("k", "cursor(-1)", "Up", show=False, id="failures.up", tooltip="Previous cause"),
+    ]
+
+    _groups: Sequence[CauseGroup] = ()
 
     def compose(self) -> ComposeResult:
         """Add the widgets."""
@@ -61,12 +77,13 @@ class FailureScreen(LiveDialog[CauseGroup | None], OptionScreen[CauseGroup | Non
         self._groups = self._session.picture.causes(self._project_ids)
         menu = self.query_one(OptionList)
         total, funnel = sum(group.count for group in self._groups), self._session.picture.funnel(self._project_ids)
-        in_trouble = funnel.troubles.get(Trouble.FAILED, 0)
+        in_trouble, is_known = funnel.troubles.get(Trouble.FAILED, 0), has_data(self._session.connection(), funnel)
         others = "" if in_trouble == total else f" ({in_trouble:,} in trouble)"  # older and acknowledged ones are not
-        menu.border_title = f"Failures {total:,}{others} by cause"
+        count = f" {total:,}{others}" if is_known else ""
+        menu.border_title = self._title(f"Failures{count} by cause")
         self.replace_options([(_key(group), self._text(group)) for group in self._groups])
         if not self._groups and not menu.option_count:
-            menu.add_option(Option("No upload has failed.", disabled=True))
+            menu.add_option(Option("No upload has failed." if is_known else _NO_DATA, disabled=True))
 
     def _text(self, group: CauseGroup) -> HangingLines:
         now, options = self._session.picture.now(), self._display_options
@@ -96,32 +113,17 @@ _LABEL_CELLS = 11
 _COUNT_CELLS = 8
 
 
-class LatencyScreen(LiveDialog[None]):
-    """The latencies of a session's uploads.
-
-    Args:
-        session: the session.
-        display_options: the characters to use.
-        project_ids: only uploads of these projects; empty for all.
-    """
+class LatencyScreen(_StatisticsScreen[None]):
+    """The latencies of a session's uploads."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,l", "dismiss", "Close", id="latencies.close", tooltip="Close this dialog"),
         HELP_KEY,
     ]
 
-    def __init__(
-        self, session: Session, display_options: DisplayOptions, project_ids: frozenset[str] = frozenset()
-    ) -> None:
-        super().__init__()
-        self._session = session
-        self._project_ids = project_ids
-        self._display_options = display_options
-
     def compose(self) -> ComposeResult:
         """Add the widgets."""
         with VerticalScroll(id="latencies") as box:
-            box.border_title = "Latency"
             box.border_subtitle = f"{key_of(self, 'latencies.close')} close"
             yield Static()
 
@@ -132,9 +134,14 @@ class LatencyScreen(LiveDialog[None]):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        width = self.query_one("#latencies").content_size.width
-        lines = histogram_lines(self._session.picture.latencies(self._project_ids), self._display_options, width)
-        self.query_one(Static).update(Content("\n").join(lines))
+        box, picture = self.query_one("#latencies"), self._session.picture
+        box.border_title = self._title("Latency")
+        if has_data(self._session.connection(), picture.funnel(self._project_ids)):
+            latencies = picture.latencies(self._project_ids)
+            lines = histogram_lines(latencies, self._display_options, box.content_size.width)
+            self.query_one(Static).update(Content("\n").join(lines))
+        else:
+            self.query_one(Static).update(Content.styled(_NO_DATA, "$quiet"))
 
 
 def histogram_lines(

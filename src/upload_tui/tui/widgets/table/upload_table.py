@@ -377,7 +377,8 @@ class TitledTable(UploadTable):
     def _empty_text(self) -> str:
         query = self.rows_query
         if query.project_ids and not replace(query, project_ids=frozenset()).is_filtered:
-            return "No uploads in this project. Esc shows all projects."
+            what = "No uploads in this project." if self.is_known else "No data of this project yet."
+            return f"{what} Esc shows all projects."
         if query.is_filtered:
             has_both = query.where.text and replace(query, where=Where()).is_filtered
             return f"No matches. Esc {'clears the search' if has_both else 'shows all uploads'}."
