@@ -702,7 +702,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
         ),
         (
             {"stage": "completed", "current": {"state": "verified"}},
-            ["line 1: stage is 'completed', but verified by the other fields, which counts"],
+            ["line 1: stage went backwards: stage is completed, and another field says verified"],
             [],
         ),
         ({"url": "HTTPS://x/a"}, [], []),

@@ -3,6 +3,7 @@
 A line is an upload unless its `type` is something else: `end` with the number of uploads, `error` with a kind and a message;
 other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
 times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
+`stage`, else `current`, is the stage: a later one of another field is of an earlier try.
 A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, is nested too
 deeply, or has a key of the contract twice: the two values may contradict each other.
 

@@ -25,7 +25,7 @@ from upload_tui.sources.contract import (
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
 from upload_tui.sources.uploads import parse_upload, read_project
-from upload_tui.status import ENDED_STATE, AnomalyName
+from upload_tui.status import AnomalyName
 from upload_tui.wire import mask_secrets
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
@@ -125,18 +125,16 @@ class Inspection(Struct):
         self._add_project(number, fields.get("project"))
         self._add_page(number, line.fields.get("url"))
         upload = parse_upload(fields, read_on=SystemClock().now(), default_project="")
-        is_over = upload.timeline.has_ended
-        stage, current, state = fields.get("stage"), fields.get("current"), upload.timeline.own_state
-        is_own = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
-        if state is not None and is_own:
-            self.own_states.add(state.name)
-        elif isinstance(stage, str) and stage.strip().lower() not in {upload.stage, ENDED_STATE if is_over else None}:
-            self.add_problem(
-                f"line {number:,}: stage is {quote(stage)}, but {upload.stage} by the other fields, which counts"
-            )
+        stage, current = fields.get("stage"), fields.get("current")
+        is_named = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
+        own = upload.timeline.own_state if is_named else None
+        if own is not None:
+            self.own_states.add(own.name)
+        entries = fields.get("anomalies")
+        declared = [one.get("name") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
         for anomaly in upload.anomalies:
-            is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and fields.get("anomalies")
-            if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and is_own)):
+            is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and anomaly.name in declared
+            if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and own is not None)):
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
 
     def _add_page(self, number: int, page: object) -> None:

@@ -22,7 +22,7 @@ from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_se
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
 
-CONTRACT_VERSION = 5
+CONTRACT_VERSION = 6
 """Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
 
 
@@ -157,8 +157,8 @@ def _event_fields(event: Event) -> Mapping[str, Any]:
 
 def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     """Add what earlier lines showed."""
-    named = {event.stage for event in upload.timeline.events}
-    events = [event for event in _seen_events(seen) if event.stage not in named]
+    # An earlier version may have kept stages that are later than the one that is now read.
+    events = _earlier_events(Timeline(tuple(_seen_events(seen))), upload.timeline)
     if events:
         merged = sorted((*events, *upload.timeline.events), key=lambda event: event.stage.rank)
         upload = replace(upload, timeline=replace(upload.timeline, events=tuple(merged)))

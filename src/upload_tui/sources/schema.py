@@ -139,12 +139,7 @@ def contract_lines() -> Iterator[str]:
     yield "A source is a command that prints the uploads that are there now, one JSON object a line,"
     yield "and exits with 0."
     yield ""
-    yield "Fields of an upload; what is left out is shown as unknown, never as zero:"
-    for field in LINE_FIELDS:
-        if not field.is_listed:
-            yield f"  {field.name:<15} {field.meaning}"
-    yield "Other fields are kept for the raw response (J). Times are ISO 8601, no seconds since 1970;"
-    yield "one without an offset is UTC. The lines of `upload-tui list -o jsonl` are such lines as well."
+    yield from _field_lines()
     yield ""
     yield "Other lines:"
     yield '  {"type": "end", "uploads": N}    the listing is complete and has N uploads'
@@ -166,3 +161,14 @@ def contract_lines() -> Iterator[str]:
     yield f"{MAX_LINE_BYTES:,} bytes is skipped and counted; so is a line that has one of these fields twice,"
     yield f"or objects and lists in more than {MAX_DEPTH} levels."
     yield "Unknown fields may repeat. After two end lines with other numbers, the listing is partial."
+
+
+def _field_lines() -> Iterator[str]:
+    yield "Fields of an upload; what is left out is shown as unknown, never as zero:"
+    for field in LINE_FIELDS:
+        if not field.is_listed:
+            yield f"  {field.name:<15} {field.meaning}"
+    yield "`stage`, else `current`, is the stage: a later one of another field is of an earlier try, and"
+    yield "an anomaly unless its time is earlier. It never ends an upload."
+    yield "Other fields are kept for the raw response (J). Times are ISO 8601, no seconds since 1970;"
+    yield "one without an offset is UTC. The lines of `upload-tui list -o jsonl` are such lines as well."

@@ -10,6 +10,7 @@ from upload_tui.sources.contract import quote, read_identifier, read_number
 from upload_tui.status import (
     ABILITIES,
     ENDED_STATE,
+    FINAL_STAGES,
     Ability,
     Anomaly,
     AnomalyName,
@@ -201,14 +202,10 @@ class _UploadParser(_FieldReader):
     # Stages
 
     def _timeline(self) -> Timeline:
-        fields = self._fields
-        known = {event.stage: event for event in self._listed_events()}
-        timeline = self._status(known)
-        stage = fields.get("stage")
-        if isinstance(stage, str) and stage.strip():
-            timeline = timeline if _is_stage_current(fields) else self._with_stage(timeline, stage.strip())
-        elif stage is not None:
-            self._unreadable("stage", stage)
+        name = self._stage_name()
+        on = self._stage_time() if name else None
+        timeline = self._all_stages(name, on)
+        timeline = self._with_stage(timeline, name, on) if name else timeline
         if not timeline.events and timeline.unknown_state is None:
             timeline = self._last_known()
         timeline = self._with_message(timeline)
@@ -216,6 +213,14 @@ class _UploadParser(_FieldReader):
             return timeline
         state = UnknownState(ENDED_STATE) if timeline.is_pending else timeline.unknown_state
         return replace(timeline, unknown_state=state, has_ended=True)
+
+    def _stage_name(self) -> str:
+        """The field `stage`; empty if it is not there or cannot be read."""
+        value = self._fields.get("stage")
+        name = value.strip() if isinstance(value, str) else ""
+        if value is not None and not name:
+            self._unreadable("stage", value)
+        return name
 
     def _stage_time(self) -> datetime | None:
         """When the stage of the field `stage` began; None if that is not known."""
@@ -247,32 +252,61 @@ class _UploadParser(_FieldReader):
         if entries is not None and not isinstance(entries, list):
             self._unreadable("timeline", entries)
 
-    def _status(self, known: Mapping[Stage, Event]) -> Timeline:
-        """The known events, with those of Option A or B."""
-        fields = self._fields
-        keys = _STATE_KEYS if any(fields.get(key) is not None for key in _STATE_KEYS) else _FLAT_KEYS
-        status = {key: fields[key] for key in keys if fields.get(key) is not None}
+    def _all_stages(self, name: str, on: datetime | None) -> Timeline:
+        """The stages of all other fields; `name` and `on` are the field `stage`, without which `current` is the stage."""
+        flat, stage = self._status(_FLAT_KEYS), _stage(name)
+        began = None if stage is None else flat.event(stage)
+        states = self._status(_STATE_KEYS, name, began.on if on is None and began is not None else on)
+        events = {event.stage: event for event in (*flat, *states, *self._listed_events())}
+        timeline = replace(_sorted_timeline(events.values()), unknown_state=states.unknown_state)
+        if name or self._fields.get("current") is None or not states.events or states.unknown_state is not None:
+            return timeline
+        return self._with_stage(timeline, states.stage, None)
+
+    def _status(self, keys: Iterable[str], name: str = "", on: datetime | None = None) -> Timeline:
+        """The stages of Option A or B. The field `stage` is the current state of prior ones that have no `current`."""
+        status = {key: self._fields[key] for key in keys if self._fields.get(key) is not None}
         if not status:
-            return _sorted_timeline(known.values())
-        if _is_stage_current(fields):
-            on = self._stage_time()
-            status["current"] = {"state": fields["stage"], "state_on": on and format_time(on)}
+            return Timeline()
+        if name and "prior" in status:
+            status.setdefault("current", {"state": name, "state_on": on and format_time(on)})
         reading = read_status(status, Origin.SOURCE)
         self._anomalies.extend(reading.anomalies)
-        events = {event.stage: event for event in reading.timeline.events}
-        return replace(_sorted_timeline({**events, **known}.values()), unknown_state=reading.timeline.unknown_state)
+        return reading.timeline
 
-    def _with_stage(self, timeline: Timeline, name: str) -> Timeline:
-        """Add the field `stage` with its time, if nothing else says when it began."""
-        on, stage = self._stage_time(), _stage(name)
+    def _with_stage(self, timeline: Timeline, name: str, on: datetime | None) -> Timeline:
+        """Let a field with its time be the stage: later ones of other fields are of earlier tries."""
+        stage = _stage(name)
         if stage is None:
-            if self._fields.get("timeline") is None:  # a state that `upload-tui list` prints is an anomaly already
-                self._anomalies.append(Anomaly(AnomalyName.UNKNOWN_STATE, quote(name)))
+            anomaly = Anomaly(AnomalyName.UNKNOWN_STATE, quote(name))
+            is_listed = self._fields.get("timeline") is not None  # `upload-tui list` prints such a state as an anomaly
+            if not is_listed and anomaly not in self._anomalies:
+                self._anomalies.append(anomaly)
             return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on))
-        if timeline.event(stage) is not None:
-            return timeline
-        event = Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED)
-        return replace(timeline, events=_sorted_timeline((*timeline.events, event)).events)
+        event = self._stage_event(stage, timeline.event(stage), on)
+        others = [one for one in timeline.events if one.stage is not stage and not self._contradicts(one, event)]
+        return replace(_sorted_timeline((*others, event)), unknown_state=None)
+
+    def _stage_event(self, stage: Stage, known: Event | None, on: datetime | None) -> Event:
+        """The event of the field that is the stage; an earlier time of another field is of an earlier try."""
+        known_on = None if known is None else known.best_time
+        if known is not None and (on is None or on == known_on):
+            return known
+        if on is not None and known_on is not None and on < known_on:
+            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"on and another time of {stage} differ"))
+            on = None
+        return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED)
+
+    def _contradicts(self, event: Event, current: Event) -> bool:
+        """Whether an event comes after the stage or excludes it; an anomaly unless its time shows that it is of an earlier try."""
+        # A `timeline` with both final stages is that of a service: `list` prints it with an anomaly.
+        is_excluded = {event.stage, current.stage} == FINAL_STAGES and self._fields.get("timeline") is None
+        if event.stage.rank < current.stage.rank and not is_excluded:
+            return False
+        if event.on is None or current.on is None or event.on > current.on:
+            detail = f"stage is {current.stage}, and another field says {event.stage}"
+            self._anomalies.append(Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, detail))
+        return True
 
     def _with_message(self, timeline: Timeline) -> Timeline:
         """Give the error its message. Only a stage is an error: many programs print a message such as `0 errors` of each upload."""
@@ -292,12 +326,6 @@ def _stage(name: object) -> Stage | None:
     """The stage of that name, without regard to case; None if it is not in the design."""
     text = name.lower() if isinstance(name, str) else ""
     return Stage(text) if text in set(Stage) else None
-
-
-def _is_stage_current(fields: Mapping[str, Any]) -> bool:
-    """Whether `stage` is what `current` would be, and `prior` has the states before it."""
-    stage, current, prior = (fields.get(key) for key in ("stage", "current", "prior"))
-    return isinstance(stage, str) and stage.strip() != "" and current is None and prior is not None
 
 
 def _sorted_timeline(events: Iterable[Event]) -> Timeline:

@@ -1,14 +1,20 @@
-"""The stages of a source's line: only a time that can be read, or the name of a stage, shows that it was reached."""
+"""The stages of a source's line: only a time that can be read, or the name of a stage, shows that it was reached.
 
+`stage`, else `current`, is the stage; other fields add the stages before it.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.unit.sources.lines import LATER, ON, line_of, upload_line
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 
-from upload_tui.sources import parse_upload, read_line_summaries
-from upload_tui.status import AnomalyName, Stage
+from upload_tui.sources import Inspection, parse_upload, read_line_summaries
+from upload_tui.status import FINAL_STAGES, AnomalyName, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import Upload
+from upload_tui.wire import Upload, format_time
 
 NO_TIMES: list[Any] = [
     "-", "n/a", "pending", "no", "yes", 1795980000, 1795980000.5, True, [ON], {"on": ON}, "0000-00-00", "0001-01-01T00:00:00Z",
@@ -49,3 +55,64 @@ def test_a_stage_that_is_named_is_reached_at_an_unknown_time(field: str, stage: 
         assert event is not None
         assert event.on is None
         assert AnomalyName.UNREADABLE_FIELD in {anomaly.name for anomaly in upload.anomalies}
+
+
+Field = Callable[[Stage, str | None], dict[str, Any]]
+EARLIER = "2026-03-14T07:00:00.000Z"
+STAGE_FIELDS: dict[str, Field] = {
+    "on": lambda stage, on: {"stage": stage, "on": on},
+    "stage_since": lambda stage, on: {"stage": stage.upper(), "stage_since": on},
+    "current": lambda stage, on: {"current": {"state": stage, "state_on": on}},
+    "flat": lambda stage, on: {"stage": stage, f"{stage}_on": on},
+}
+OTHER_FIELDS: dict[str, Field] = {
+    "flat": lambda stage, on: {f"{stage}_on": on},
+    "timeline": lambda stage, on: {"timeline": [{"stage": stage, "on": on}]},
+    "current": lambda stage, on: {"current": {"state": stage, "state_on": on}},
+    "prior": lambda stage, on: {"prior": [{"state": stage, "state_on": on}]},
+}
+
+
+@pytest.mark.parametrize("other_on", [EARLIER, ON, LATER, None])
+@pytest.mark.parametrize("on", [ON, None])
+@pytest.mark.parametrize("other_field", OTHER_FIELDS)
+@pytest.mark.parametrize("field", STAGE_FIELDS)
+def test_another_field_never_gives_a_verdict(
+    field: str, other_field: str, on: str | None, other_on: str | None
+) -> None:
+    if field == other_field == "current" or (other_field == "flat" and other_on is None):
+        return
+    for stage in Stage:
+        for other in Stage:
+            fields = {**STAGE_FIELDS[field](stage, on), **OTHER_FIELDS[other_field](other, other_on)}
+            upload = upload_of(**fields)
+            names = {anomaly.name for anomaly in upload.anomalies}
+            is_both = {stage, other} == FINAL_STAGES
+            assert upload.stage is stage
+            if other.rank > stage.rank or (is_both and other_field != "timeline"):
+                assert upload.timeline.event(other) is None
+                is_earlier_try = None not in (on, other_on) and other_on != LATER
+                assert names == set() if is_earlier_try else names == {AnomalyName.STAGE_WENT_BACKWARDS}
+            elif other is not stage:
+                assert upload.timeline.event(other) is not None
+                assert (AnomalyName.VERIFIED_AND_ERROR in names) == is_both
+            checked = Inspection()
+            checked.add_line(1, line_of(**fields))
+            assert bool(checked.problem_count) == bool(names)
+
+
+@pytest.mark.parametrize("field", ["flat", "timeline", "current"])
+def test_the_time_of_a_stage_that_began_again_is_the_later_one(field: str) -> None:
+    for stage in Stage:
+        again = upload_of(stage=stage, on=LATER, **OTHER_FIELDS[field](stage, ON))
+        assert again.timeline.since is not None
+        assert (format_time(again.timeline.since), again.anomalies) == (LATER, ())
+        differing = upload_of(stage=stage, on=ON, **OTHER_FIELDS[field](stage, LATER))
+        assert [anomaly.detail for anomaly in differing.anomalies] == [f"on and another time of {stage} differ"]
+
+
+@given(objects(), st.sampled_from([*map(str, Stage), "VERIFIED", " completed ", "odd", "s" * 99]))
+def test_a_line_with_a_stage_is_in_that_stage(fields: dict[str, Any], stage: str) -> None:
+    upload = upload_of(**{**fields, "type": None, "id": "a", "name": "a", "stage": stage})
+    own = upload.timeline.own_state
+    assert (own.name if own else str(upload.stage)) == stage.strip()[:60].lower()

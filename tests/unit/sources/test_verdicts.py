@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.unit.sources.lines import LATER, ON
+from tests.unit.sources.lines import LATER, ON, line_of, objects
 from tests.unit.sources.scripted_source import ScriptedSource, SourceHarness
 
 from upload_tui.errors import ServiceError
+from upload_tui.monitor.changes import upload_record
 from upload_tui.sources import Inspection, Listing, inspect_source
+from upload_tui.status import Stage
 
 IDS = st.sampled_from("aabcde")
 STAGES = st.sampled_from(["initiated", "completed", "verified", "odd", 7])
@@ -63,6 +65,8 @@ ENDS = st.one_of(
     st.builds(lambda number: b'{"type": "end", "uploads": %d}' % number, st.integers(0, 6)),
     st.sampled_from([b'{"type": "end"}', b'{"type": "end", "uploads": "3"}', b'{"type": "end", "count": 3}']),
 )
+TIMES = st.sampled_from([ON, LATER, "2026-03-14T07:00:00Z", "?", None])
+STATES = st.fixed_dictionaries({"state": st.sampled_from([*map(str, Stage), "odd"])}, optional={"state_on": TIMES})
 LISTINGS = st.sampled_from(
     [Listing()] * 3 + [Listing(failure="exit code 1", stderr="no disk"), Listing(failure="no file", is_misconfigured=True)]
 )  # fmt: skip
@@ -110,6 +114,57 @@ def test_check_and_list_have_the_same_verdict(
             assert await listed_verdict(harness) == verdict_of(inspection)
             had_end |= inspection.tally.end is not None and inspection.error is None
         harness.store.close()
+
+    asyncio.run(check())
+
+
+READ_BACK = ("id", "stage", "stage_since", "error_message", "timeline", "size_bytes", "chunks", "project", "ended")
+STAGED = st.fixed_dictionaries(
+    {},
+    optional={
+        "stage": st.sampled_from(["initiated", "Completed", "verified", "error", "odd", "ended", " ", 5]),
+        "on": TIMES,
+        **{f"{stage}_on": TIMES for stage in Stage},
+        "current": STATES,
+        "prior": st.lists(STATES, max_size=4),
+        "timeline": st.lists(
+            st.fixed_dictionaries({"stage": st.sampled_from([*map(str, Stage)])}, optional={"on": TIMES})
+        ),
+        "ended": st.booleans(),
+        "error_message": st.sampled_from(["no space", "password=s3cretpass"]),
+        "received_bytes": st.integers(0, 9),
+        "size": st.integers(0, 9),
+        "final_chunks": st.booleans(),
+    },
+)
+
+
+@given(st.lists(STAGED | objects(), min_size=1, max_size=6))
+@settings(deadline=None)
+def test_what_list_prints_reads_back_as_the_same_uploads(drawn: list[dict[str, Any]]) -> None:
+    """Also once more, and `source check` finds nothing in it that breaks the contract."""
+    fields = [{**one, "type": "upload", "id": str(number), "name": "x"} for number, one in enumerate(drawn)]
+
+    async def listed(lines: list[bytes]) -> list[dict[str, Any]]:
+        harness = SourceHarness()
+        harness.source.print_next(lines)
+        await harness.synchroniser.sync()
+        found = [detail for number in range(len(lines)) if (detail := harness.picture.detail(str(number)))]
+        harness.store.close()
+        return [dict(upload_record(detail)) for detail in found]
+
+    async def check() -> None:
+        first = await listed([line_of(**one) for one in fields])
+        assert len(first) == len(fields)
+        printed = [json.dumps(one).encode() for one in first]
+        assert b"s3cretpass" not in b"".join(printed)
+        for one, again in zip(first, await listed(printed), strict=True):
+            assert {key: again[key] for key in READ_BACK} == {key: one[key] for key in READ_BACK}
+            assert sorted(map(str, again["anomalies"])) == sorted(map(str, one["anomalies"]))
+        inspection = Inspection()
+        for number, line in enumerate(printed, 1):
+            inspection.add_line(number, line)
+        assert [one for one in inspection.problems if "unreadable field" not in one] == []
 
     asyncio.run(check())
 
