@@ -338,14 +338,17 @@ class WorkerFigures:
 
     def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
         """The completion and last reading of the oldest upload after `after_ms`, and of the next ones outside its batch."""
-        sql = "SELECT since_ms, read_ms FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms LIMIT 1"
+        # SQLite adds up: a sum that is too large for a column is no error there.
+        sql = "SELECT since_ms, read_ms FROM uploads WHERE cell = ? AND since_ms > ? + ? ORDER BY since_ms LIMIT 1"
+        spacing_ms = 0
         for _ in range(MIN_WAITING):
-            rows = [self._db.execute(sql, (partition.number, after_ms)).fetchone() for partition in partitions]
+            values = [(partition.number, after_ms, spacing_ms) for partition in partitions]
+            rows = [self._db.execute(sql, one).fetchone() for one in values]
             oldest: tuple[int, int] | None = min((row for row in rows if row is not None), default=None)
             if oldest is None:
                 return
             yield oldest
-            after_ms = oldest[0] + round(SPACING_SECONDS * 1000) - 1
+            after_ms, spacing_ms = oldest[0], round(SPACING_SECONDS * 1000) - 1
 
     def _largest_bytes(self, partition: Partition, since_ms: int) -> int:
         """The largest upload that was completed after `since_ms`."""

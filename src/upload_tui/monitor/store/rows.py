@@ -46,6 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _STAGES = tuple(Stage)
 _FAST_RANGE_MS = range(4_000_000_000_000)
+_READABLE_MS = range(*((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND for year in (1900, 3000)))
 
 WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
@@ -149,16 +150,15 @@ def to_ms(on: datetime | None) -> int | None:
 
 
 def from_ms(value_ms: int | None) -> datetime | None:
-    """The time of a stored value; None for None and for `UNKNOWN`."""
-    if value_ms is None or value_ms == UNKNOWN:
+    """The time of a stored value; None for None, for `UNKNOWN`, and for a time that `read_time` does not read."""
+    if value_ms is None:
         return None
     # `fromtimestamp` is faster, and a window has hundreds of times. But some platforms do not support it before 1970, and in the far
     # future a float cannot hold milliseconds.
-    return (
-        datetime.fromtimestamp(value_ms / 1000, UTC)
-        if value_ms in _FAST_RANGE_MS
-        else _EPOCH + timedelta(milliseconds=value_ms)
-    )
+    if value_ms in _FAST_RANGE_MS:
+        return datetime.fromtimestamp(value_ms / 1000, UTC)
+    # An earlier version stored any time. The sum of one outside this range and a duration may be beyond the calendar.
+    return _EPOCH + timedelta(milliseconds=value_ms) if value_ms in _READABLE_MS else None
 
 
 def _or_unknown(value: int | None) -> int:
