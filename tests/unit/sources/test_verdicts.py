@@ -5,13 +5,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.unit.sources.lines import LATER, ON, line_of, objects
+from tests.unit.sources.lines import FIELDS, LATER, ON, line_of, objects
 from tests.unit.sources.scripted_source import ScriptedSource, SourceHarness
 
 from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import upload_record
+from upload_tui.monitor.queries.query import Query
 from upload_tui.sources import Inspection, Listing, inspect_source
 from upload_tui.status import Stage
 
@@ -165,6 +166,50 @@ def test_what_list_prints_reads_back_as_the_same_uploads(drawn: list[dict[str, A
         for number, line in enumerate(printed, 1):
             inspection.add_line(number, line)
         assert [one for one in inspection.problems if "unreadable field" not in one] == []
+
+    asyncio.run(check())
+
+
+SECRET = "c4naryS3cret"
+SECRETS = st.sampled_from(
+    [f"token={SECRET}", f"https://ada:{SECRET}@x.test/?token={SECRET}", {"password": SECRET}, [{"state": f"password={SECRET}"}]]
+)  # fmt: skip
+SECRET_FIELDS = sorted({*FIELDS} - {"id", "name"})  # these are shown as they are
+MANY_LINES = st.lists(
+    st.tuples(
+        STAGED | objects(),
+        st.dictionaries(st.sampled_from([*SECRET_FIELDS, f"password={SECRET}"]), SECRETS, max_size=2),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(MANY_LINES, st.lists(BROKEN | OTHERS | ENDS, max_size=2))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_check_and_list_read_any_lines_alike_and_show_no_secret(
+    drawn: list[tuple[dict[str, Any], dict[str, Any]]], more: list[bytes | None]
+) -> None:
+    lines = [line_of(**{**fields, **secrets, "id": f"u{number}"}) for number, (fields, secrets) in enumerate(drawn)]
+
+    async def check() -> None:
+        harness, inspected = SourceHarness(), ScriptedSource()
+        for source in (harness.source, inspected):
+            source.batch_lines = 8
+            source.print_next([*lines, *more])
+        inspection = await inspect_source(inspected)
+        assert await listed_verdict(harness) == verdict_of(inspection)
+        details = [*harness.picture.details(Query())]
+        assert len(details) <= inspection.tally.upload_count
+        printed: list[Any] = [
+            inspection.problems,
+            inspection.notes,
+            inspection.unknown_fields,
+            inspection.unknown_types,
+        ]
+        printed += [[upload_record(one), one.raw, one.row] for one in details]
+        assert SECRET not in repr(printed)
+        harness.store.close()
 
     asyncio.run(check())
 
