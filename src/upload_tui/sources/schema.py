@@ -169,6 +169,6 @@ def _field_lines() -> Iterator[str]:
         if not field.is_listed:
             yield f"  {field.name:<15} {field.meaning}"
     yield "`stage`, else `current`, is the stage: a later one of another field is of an earlier try, and"
-    yield "an anomaly unless its time is earlier. It never ends an upload."
+    yield "an anomaly unless its time is earlier. Such a stage never ends an upload."
     yield "Other fields are kept for the raw response (J). Times are ISO 8601, no seconds since 1970;"
     yield "one without an offset is UTC. The lines of `upload-tui list -o jsonl` are such lines as well."
