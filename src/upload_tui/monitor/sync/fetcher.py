@@ -352,20 +352,37 @@ class PageFetcher:
 
     def _join_pieces(self, pieces: _Pieces, first: int, rows: int) -> UploadPage:
         pages = [page for _, page in sorted(pieces.pages.items())]
-        total = pages[-1].total if pages else self.total
-        unread = sum(count for _, count in pieces.unread)
+        total = min((page.total for page in pages if page.total is not None), default=self.total)
+        unread: Sequence[Rows] = pieces.unread
         if total is not None:
-            self.unreadable.mark_read(total, first, rows, pieces.unread)
+            unread = _unread_rows(pieces, total, first, rows)
+            self.unreadable.mark_read(total, first, rows, unread)
         is_last = any(page.next_page is None for page in pages) if total is None else first + rows >= total
         number = first // rows + 1
         return UploadPage(
             tuple(reading for page in pages for reading in page.readings),
-            (*(reason for page in pages for reason in page.unreadable), *(_UNREADABLE,) * unread),
+            (
+                *(reason for page in pages for reason in page.unreadable),
+                *(_UNREADABLE,) * sum(count for _, count in unread),
+            ),
             number,
             None if is_last else number + 1,
             total,
             rows,
         )
+
+
+def _unread_rows(pieces: _Pieces, total: int, first: int, rows: int) -> Sequence[Rows]:
+    """The rows that were not read, of those in a list of `total` uploads.
+
+    Besides those that failed, these are rows that arriving uploads moved behind pieces which had been answered already.
+    """
+    remaining = RemainingRows([(max(0, total - first - rows), total - first)])
+    for (start, size), page in pieces.pages.items():
+        remaining.mark_read(page.total or total, start, size)
+    for start, count in pieces.unread:
+        remaining.mark_read(total, start, count, [(start, count)])
+    return [(total - high, high - low) for low, high in remaining.spans]
 
 
 def _may_be_of_other_rows(page: UploadPage, size: int) -> bool:

@@ -1,6 +1,7 @@
 """Every upload that the service lists is known, or counted as one that cannot be read."""
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -188,3 +189,28 @@ async def test_a_service_without_headers_whose_second_page_is_broken_is_read() -
     await harness.synchroniser.sync()
     assert len(harness.names()) == 12
     assert harness.synchroniser.notice == "at least 1 upload cannot be read"
+
+
+@pytest.mark.parametrize("arrivals", [1, 6])
+async def test_an_upload_that_moves_while_its_page_is_read_in_pieces_is_known_or_counted(arrivals: int) -> None:
+    """Whichever request the uploads arrive before, in the full scan or in the round after it."""
+    number = total_requests = 1
+    while number <= total_requests:
+        service = DamagedService(StatusShape.A, 12, HEADERS)
+        service.damage_upload(service.uploads[2], "500")
+        harness = SyncHarness(service)
+        service.before_response = partial(_arrive_at, service, number, arrivals)
+        for _ in range(2):
+            listed = {upload.name for upload in service.uploads}
+            if not await harness.try_sync():  # the page after the last one failed
+                continue
+            missing = listed - harness.names()
+            assert missing_count(harness.synchroniser.notice) >= len(missing), (number, missing)
+        number, total_requests = number + 1, service.requests
+
+
+def _arrive_at(service: ShiftingService, number: int, arrivals: int, _request: httpx.Request) -> None:
+    """Let uploads arrive before the answer to request `number`."""
+    if service.requests == number:
+        for _ in range(arrivals):
+            service.start_upload()
