@@ -3,8 +3,8 @@
 A target is one of `targets`, a Hypothesis test of its list, or another one as `MODULE:NAME` (below `tests`), which its own
 `fuzz_one_input` runs; `properties` are all tests of the list, and `all` is everything. With atheris
 (`pip install atheris`), coverage guides the search, and libFuzzer's options follow `--`; without it, entries of the corpus are
-changed at random. An input that fails is written to the current folder: fix what it shows, then add it to `tests/fuzz/corpus`
-under a name that says what it shows.
+changed at random. An input that fails is written to the current folder, and `--file` runs it again: fix what it shows, then add it to
+`tests/fuzz/corpus` under a name that says what it shows.
 """
 
 import argparse
@@ -27,20 +27,44 @@ with atheris.instrument_imports(include=_INSTRUMENTED) if atheris else nullconte
     from tests.fuzz.targets import CORPUS, PROPERTIES, TARGETS, Target, property_target
 
 
-def main() -> int:
-    """Run what the arguments name; 1 if an input fails."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments name; 1 if an input fails. One of `--file` that fails raises its error."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("target", help=f"all, properties, {', '.join([*TARGETS, *PROPERTIES])}, or MODULE:NAME")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long, for all targets together")
+    parser.add_argument("--seconds", type=_seconds, default=60.0, help="how long, for all targets together")
     parser.add_argument("--seed", type=int, help="of the changes without atheris")
+    parser.add_argument("--file", type=_content, help="run this input only")
     parser.add_argument("options", nargs="*", help="of libFuzzer")
-    arguments = parser.parse_args()
+    options = parser.parse_args(arguments)
     groups = {"all": [*TARGETS, *PROPERTIES], "properties": [*PROPERTIES]}
-    names = groups.get(arguments.target, [arguments.target])
+    names = groups.get(options.target, [options.target])
+    try:
+        targets = {name: _target(name) for name in names}
+    except (ImportError, AttributeError, ValueError) as error:
+        parser.error(f"there is no target {options.target!r} ({error}); --help names them")
+    if options.file is not None and len(names) > 1:
+        parser.error("--file needs one target")
+    if options.file is not None:
+        targets[names[0]](options.file)
+        return 0
     if atheris and len(names) == 1:
-        _run_atheris(_target(names[0]), names[0], arguments.options)
-    seed = SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
-    return max(_change_at_random(name, arguments.seconds / len(names), seed) for name in names)
+        _run_atheris(targets[names[0]], names[0], options.options)
+    seed = SystemRandom().randrange(10**9) if options.seed is None else options.seed
+    return max(_change_at_random(target, name, options.seconds / len(names), seed) for name, target in targets.items())
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+
+
+def _content(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _target(name: str) -> Target:
@@ -71,9 +95,9 @@ _PIECES = (
 )
 
 
-def _change_at_random(name: str, seconds: float, seed: int) -> int:
+def _change_at_random(target: Target, name: str, seconds: float, seed: int) -> int:
     """Change entries of the corpus at random; return 1 if one fails."""
-    target, rng = _target(name), Random(f"{seed} {name}")
+    rng = Random(f"{seed} {name}")
     files = sorted((CORPUS / name).iterdir()) if (CORPUS / name).is_dir() else []
     corpus, count, ends = [file.read_bytes() for file in files] or [rng.randbytes(200)], 0, time.monotonic() + seconds
     while time.monotonic() < ends:
@@ -84,7 +108,8 @@ def _change_at_random(name: str, seconds: float, seed: int) -> int:
         except Exception as error:  # noqa: BLE001  # whatever it is, this input has found it
             file = Path(f"failed-{name.rpartition(':')[2]}-{count}")
             file.write_bytes(data)
-            sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n  written to {file}\n")
+            found = f"{name}: {type(error).__name__}: {error}\n  input {count} of seed {seed}, written to {file}"
+            sys.stderr.write(f"{found}\n  python -m tests.fuzz {name} --file {file}\n")
             return 1
     sys.stdout.write(f"{name}: {count} inputs, seed {seed}\n")
     return 0
