@@ -41,6 +41,8 @@ _SETTLED_SECONDS = 10.0
 """The embedded service goes on while it recovers."""
 _DIFFERENT_SECONDS = 1.0
 """Two watchers that agree on the clock of a service measure it as precisely as this."""
+_READ_AGAIN = 3
+"""After so many times of the project that was read least recently, both projects of a service were read."""
 
 
 class Checker(Protocol):
@@ -54,7 +56,13 @@ class Checker(Protocol):
 
 
 def all_checkers(world: World) -> Sequence[Checker]:
-    of_changes: Sequence[Checker] = [TrueStages(world), PublishedOnce(world), InOrder(), Scanned(world)]
+    of_changes: Sequence[Checker] = [
+        TrueStages(world),
+        PublishedOnce(world),
+        PublishedGone(),
+        InOrder(),
+        Scanned(world),
+    ]
     return [
         Committed(),
         *of_changes,
@@ -161,6 +169,37 @@ class PublishedOnce:
 
     def check(self, world: World) -> None:
         pass
+
+
+class PublishedGone:
+    """What a session has had as present and has as gone now is published as gone as soon as each of its projects is read again."""
+
+    def __init__(self) -> None:
+        self._unpublished: dict[tuple[int, int, str], dict[str, set[object]]] = {}
+        """When sessions were read since an upload was gone that was not published as gone, by watcher and session."""
+
+    def handle_change(self, watcher: Watcher, change: Change) -> None:
+        if isinstance(change, UploadGone):
+            watcher.present[change.upload.service].discard(change.upload.id)
+        elif isinstance(change, UploadSeen | SyncProgressed | ConnectionChanged):
+            self._check(watcher)
+
+    def check(self, world: World) -> None:
+        for watcher in world.watchers:
+            if watcher.runs:
+                watcher.note_losses()
+                self._check(watcher)
+
+    def _check(self, watcher: Watcher) -> None:
+        gone = watcher.note_present()
+        for service, session in watcher.sessions.items():
+            key, connection = (watcher.number, watcher.starts, service), session.connection()
+            before = self._unpublished.get(key, {})
+            self._unpublished[key] = {one: before.get(one, set()) for one in gone[service] & watcher.present[service]}
+            for upload_id, times in self._unpublished[key].items():
+                if connection.is_live:
+                    times.add(connection.read_on)
+                assert len(times) <= _READ_AGAIN, f"watcher {watcher.number} has not published that {upload_id} is gone"
 
 
 class LiveIsCurrent:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import httpx
 from msgspec import Struct, field
 
-from tests.simulation.faults import Failure, Injector, Killed, sqlite_error
+from tests.simulation.faults import Failure, Injector, Killed, exempt, sqlite_error
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import BusyStorageError
@@ -635,6 +635,8 @@ class Watcher:
         """What each session has published since then."""
         self.first_shown: dict[str, dict[str, tuple[Stage, bool]]] = {}
         """What each session showed as it was whole and live for the first time since then."""
+        self.present: dict[str, set[str]] = {}
+        """The ids of the uploads that each session has had as present since then, and has not published as gone after that."""
         self.known_before: set[str] = set()
         """The ids of the uploads among that which were listed before the start."""
         self.answered_rows = Counter[str]()
@@ -684,6 +686,8 @@ class Watcher:
             self.sessions[watched.service] = SourceSession(watched, store, _CLOCK, schedule=schedule)
         self.combined = CombinedSession([*self.sessions.values()])
         self.combined.changes = ChangeBroadcaster(self._publish)
+        self.present = {service: set() for service in self.sessions}
+        self.note_present()
         self._task = asyncio.get_event_loop().create_task(self.combined.run())
 
     def _publish(self, change: Change) -> None:
@@ -703,7 +707,18 @@ class Watcher:
             if not current.is_copy:
                 self.lost_at[service] = _CLOCK.monotonic()
                 self.first_shown.pop(service, None)
+                self.present[service].clear()
                 self.changes = [change for change in self.changes if change.upload.service != service]
+
+    def note_present(self) -> Mapping[str, set[str]]:
+        """Note which uploads sessions have as present now; return which ones they have as gone."""
+        gone: dict[str, set[str]] = {}
+        for service, store in zip(self.sessions, self.stores, strict=True):
+            with exempt(store.db.connection):
+                rows = store.db.connection.execute("SELECT id, is_gone FROM uploads").fetchall()
+            gone[service] = {upload_id for upload_id, is_gone in rows if is_gone}
+            self.present[service] |= {upload_id for upload_id, is_gone in rows if not is_gone}
+        return gone
 
     def file_of(self, service: str) -> object:
         """What identifies the file that a session stores in; None if it is in memory."""
