@@ -9,40 +9,62 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from _pytest.capture import FDCapture, MultiCapture
 
+from tests.simulation.events import draw_events, draw_options
 from tests.simulation.faults import FILE_FAILURES, STATEMENT_FAILURES
 from tests.simulation.marks import MARKS
 from tests.simulation.operations import FILE_OPERATIONS, STATEMENT_OPERATIONS, try_all
-from tests.simulation.run import Outcome, run_seed, shrink
+from tests.simulation.run import MAX_SHRINK_EVENTS, run_seed, shrink
 from tests.unit.cli.virtual_program import Capture
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the arguments name; 1 if something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="the seed to run, or the first one of --minutes")
-    parser.add_argument("--events", help="only these of its events, such as 0-4,9, or none")
+    parser.add_argument("--events", type=_numbers, help="only these of its events, such as 0-4,9, or none")
     parser.add_argument("--trace", action="store_true", help="print what happened")
-    parser.add_argument("--minutes", type=float, help="run fresh seeds for so long")
+    parser.add_argument("--minutes", type=_minutes, help="run fresh seeds for so long")
     parser.add_argument(
         "--statements", action="store_true", help="let each statement and each call for a file fail once"
     )
     parser.add_argument("--only", default="", help="only operations with this word in their name")
-    parser.add_argument("--step", type=int, default=1, help="let only each STEPth fail")
-    options = parser.parse_args()
+    parser.add_argument("--step", type=_step, help="let only each STEPth fail")
+    options = parser.parse_args(arguments)
+    if mistake := _mistake(options):
+        parser.error(mistake)
     with _captured() as capture:
         if options.statements:
-            return _try_statements(capture, options.only, options.step)
+            return _try_statements(capture, options.only, options.step or 1)
         if options.minutes is None and options.seed is not None:
-            return _run_one(capture, options.seed, _numbers(options.events), has_trace=options.trace)
+            return _run_one(capture, options.seed, options.events, has_trace=options.trace)
         first = random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
         return _run_many(capture, first, options.minutes or 1.0)
 
 
+def _mistake(options: argparse.Namespace) -> str:
+    """What is wrong with arguments that are right by themselves; empty if nothing is."""
+    is_one_run = options.seed is not None and options.minutes is None and not options.statements
+    if not is_one_run and (options.events is not None or options.trace):
+        return "--events and --trace need --seed alone"
+    if options.statements and (options.seed is not None or options.minutes is not None):
+        return "--statements runs no seed"
+    if not options.statements and (options.only or options.step):
+        return "--only and --step need --statements"
+    if not any(options.only in operation for operation in _OPERATIONS):
+        return f"no operation has {options.only!r} in its name; there are {'; '.join(_OPERATIONS)}"
+    if options.events:
+        count = len(draw_events(options.seed, draw_options(options.seed)))
+        if unknown := [number for number in sorted(options.events) if number >= count]:
+            return f"seed {options.seed} has no event {unknown[0]}: the last one is {count - 1}"
+    return ""
+
+
+_OPERATIONS = (*STATEMENT_OPERATIONS, *FILE_OPERATIONS)
 _out = os.fdopen(os.dup(1), "w", buffering=1)
 """Standard output; what commands print is captured."""
 
@@ -57,11 +79,29 @@ def _captured() -> Iterator[Capture]:
         capture.stop_capturing()
 
 
-def _numbers(text: str | None) -> frozenset[int] | None:
-    if text is None:
-        return None
+def _numbers(text: str) -> frozenset[int]:
+    """Numbers of events, such as `0-4,9`, or `none`."""
     ranges = [part.partition("-") for part in text.split(",")] if text != "none" else []
-    return frozenset(number for first, _, last in ranges for number in range(int(first), int(last or first) + 1))
+    try:
+        parts = [range(int(first), int(last if dash else first) + 1) for first, dash, last in ranges]
+    except ValueError:
+        parts = [range(0)]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0-4,9, nor none")
+    return frozenset(number for part in parts for number in part)
+
+
+def _step(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
 
 
 def _run_one(capture: Capture, seed: int, kept: frozenset[int] | None, *, has_trace: bool) -> int:
@@ -77,7 +117,7 @@ def _run_one(capture: Capture, seed: int, kept: frozenset[int] | None, *, has_tr
 
 def _run_many(capture: Capture, first: int, minutes: float) -> int:
     _out.write(f"fresh seeds from {first} for {minutes:g} minutes\n")
-    ends, seed, failures = time.monotonic() + minutes * 60, first, list[Outcome]()
+    ends, seed, failures = time.monotonic() + minutes * 60, first, list[int]()
     kinds, marks, failed, seconds = Counter[str](), Counter[str](), Counter[str](), 0.0
     with suppress(KeyboardInterrupt):  # which still prints the sums
         while time.monotonic() < ends:
@@ -86,9 +126,10 @@ def _run_many(capture: Capture, first: int, minutes: float) -> int:
             failed += outcome.failed
             if outcome.failure:
                 _out.write(f"seed {seed}: {outcome.failure}\n  {outcome.replay}\n")
+                failures.append(seed)  # also if it is interrupted now
+                _out.write(f"  trying to do with fewer events, in at most {MAX_SHRINK_EVENTS} of them\n")
                 small = shrink(capture, outcome)
                 _out.write(f"  {small.replay}\n  {small.failure}\n")
-                failures.append(small)
             seed += 1
     _out.write(f"{seed - first} histories, {seconds / 3600:.1f} virtual hours, {len(failures)} failures\n")
     for title, counts in (("events", kinds), ("failed", failed), ("marks", marks)):
@@ -99,7 +140,7 @@ def _run_many(capture: Capture, first: int, minutes: float) -> int:
 
 def _try_statements(capture: Capture, only: str, step: int) -> int:
     code = 0
-    for operation in [*STATEMENT_OPERATIONS, *FILE_OPERATIONS]:
+    for operation in _OPERATIONS:
         for failure in FILE_FAILURES if operation in FILE_OPERATIONS else STATEMENT_FAILURES:
             if only in operation:
                 try:

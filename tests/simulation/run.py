@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from traceback import format_exception
+from traceback import extract_tb, format_exception
 from typing import Any
 
 import pytest
@@ -28,7 +28,7 @@ from upload_tui import monitor
 from upload_tui.monitor.store.store import Store
 from upload_tui.testing import NOW
 
-__all__ = ["Outcome", "run_seed", "shrink"]
+__all__ = ["MAX_SHRINK_EVENTS", "Outcome", "run_seed", "shrink"]
 
 _STEP_SECONDS = 10.0
 _ROUND_SECONDS = 10.0
@@ -39,10 +39,18 @@ _MAX_PASSES = 4
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
+MAX_SHRINK_EVENTS = 2000
+"""How many events are tried to make a failing run smaller."""
 
 
 class Outcome(Struct):
-    """How a run ended; `failure` is empty if all held."""
+    """How a run ended; `failure` is empty if all held.
+
+    Attributes:
+        kind: the type of the failure and where it was raised, such as the line of a checker.
+        seconds: the virtual time at which it ended.
+        failed: statements and calls for files that have failed.
+    """
 
     seed: int
     options: Options
@@ -50,10 +58,10 @@ class Outcome(Struct):
     digest: str = ""
     failure: str = ""
     detail: str = ""
+    kind: tuple[object, ...] = ()
     seconds: float = 0.0
     kinds: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
-    """Statements and calls for files that have failed."""
     marks: Counter[str] = field(default_factory=Counter)
     trace: Sequence[str] = ()
 
@@ -79,6 +87,8 @@ def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) ->
                     cause = cause.exceptions[0]
                 outcome.failure = f"{type(cause).__name__}: {cause}"[:1000]
                 outcome.detail = "".join(format_exception(error))
+                frame = extract_tb(cause.__traceback__)[-1]
+                outcome.kind = type(cause), frame.filename, frame.lineno
         for what, disk in (("statement", world.disk), ("chunk file", world.chunk_disk)):
             outcome.failed.update({f"{what} {call}": count for call, count in disk.failed.items()})
         outcome.digest, outcome.trace, outcome.marks = world.trace.digest, world.trace.lines, marks.met
@@ -247,17 +257,32 @@ def _rounds(
         _advance(world, loop, _CLOCK.monotonic() + seconds, checkers, errors)
 
 
-def shrink(capture: Capture, failed: Outcome, max_runs: int = 60) -> Outcome:
-    """Remove events while the run still fails, in ever smaller groups."""
-    best, size = failed, max(1, len(failed.events) // 2)
-    while max_runs > 0:
+def shrink(capture: Capture, failed: Outcome, max_events: int = MAX_SHRINK_EVENTS) -> Outcome:
+    """Remove events while the run fails in the same way: first those after the failure, then ever smaller groups.
+
+    Args:
+        max_events: how many events to try at most, in all runs together.
+    """
+    best = failed
+
+    def fails_without(start: int, end: int) -> bool:
+        nonlocal best, max_events
+        left = [*best.events[:start], *best.events[end:]]
+        max_events -= max(1, len(left))
+        outcome = run_seed(capture, best.seed, frozenset(event.number for event in left))
+        is_same = bool(outcome.failure) and outcome.kind == failed.kind
+        best = outcome if is_same else best
+        return is_same
+
+    happened = sum(event.at <= failed.seconds for event in failed.events)
+    if happened < len(failed.events):
+        fails_without(happened, len(failed.events))
+    size = max(1, len(best.events) // 2)
+    while max_events > 0:
         start, has_shrunk = 0, False
-        while start < len(best.events) and max_runs > 0:
-            left = [*best.events[:start], *best.events[start + size :]]
-            max_runs -= 1
-            outcome = run_seed(capture, best.seed, frozenset(event.number for event in left))
-            if outcome.failure:
-                best, has_shrunk = outcome, True
+        while start < len(best.events) and max_events > 0:
+            if fails_without(start, start + size):
+                has_shrunk = True
             else:
                 start += size
         if size == 1 and not has_shrunk:
