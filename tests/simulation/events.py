@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from tests.simulation.checkers import check_command_recording
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
 from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
-from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
+from tests.unit.cli.virtual_program import Capture, Result, VirtualClock, run_virtually
 from upload_tui.client import ServiceClient
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK
+from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK, EXIT_TIMED_OUT
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
@@ -381,15 +381,43 @@ def _run_command(simulation: Simulation, rng: Random) -> None:
     )
     # What is listed again has an old place, where only a pass over all pages finds it, and a command reads what is new.
     before = {upload.id: upload.stage for upload in host.uploads if upload.listed_again < 0}
-    home = simulation.world.folder / f"home-{host.number}"
+    home, answers_all = simulation.world.folder / f"home-{host.number}", _answers_all(simulation.world, host)
     result = run_virtually(simulation.capture, home, _CommandWorld(host), *arguments)
     simulation.world.trace.add(f"{' '.join(arguments)}: {result.code} {len(result.out)}")
     assert result.code != EXIT_INTERNAL_ERROR, result.err
     assert "Traceback" not in result.err, result.err
     # The embedded service logs to the same standard error.
     assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or "\nupload-tui: " in f"\n{result.err}", result
+    _check_exit_code(host, arguments, before, result, answers_all=answers_all)
     if result.code == EXIT_OK:
         _check_command(host, arguments, before, result.out, is_cached="cache" in result.err)
+
+
+def _check_exit_code(
+    host: Host, arguments: tuple[str, ...], before: Mapping[str, Stage], result: Result, *, answers_all: bool
+) -> None:
+    """Check that a code that is not 0 has a reason: an upload that failed or is pending, or something that failed meanwhile."""
+    is_waiting, code = arguments[0] == "wait", result.code
+    if answers_all:
+        assert code in {EXIT_OK, EXIT_FAILED_UPLOAD, EXIT_TIMED_OUT}, (
+            f"nothing fails, and exit code {code}: {result.err}"
+        )
+    if answers_all and code == EXIT_TIMED_OUT:
+        has_pending = is_waiting and not all(stage.is_final for stage in before.values())
+        assert has_pending, "nothing to wait for, and a timeout"
+    if code == EXIT_FAILED_UPLOAD:
+        assert is_waiting or "--fail-on-error" in arguments, f"exit code 1 of {arguments}, which judges no upload"
+        failed = {upload.id for upload in host.all_uploads() if Stage.ERROR in upload.reached}
+        over = {upload_id for upload_id, stage in before.items() if stage is Stage.ERROR}
+        # A command waits for what was pending when it began; as long as nothing can be read, for what was so earlier.
+        assert failed - (over if is_waiting and answers_all else set()), "exit code 1, and no upload has failed"
+
+
+def _answers_all(world: World, host: Host) -> bool:
+    """Whether a service answers each request, and always has listed what it can return; nothing happens to it meanwhile."""
+    is_steady = host is not world.embedded and host.mode == "ok" and not host.restless and not host.was_unreadable
+    is_listed = all(upload.listed_again < 0 for upload in host.uploads)
+    return is_steady and is_listed and not world.disk.is_failing and world.disk.victim is None
 
 
 def _run_record(simulation: Simulation, rng: Random) -> None:

@@ -19,12 +19,8 @@ FOUND = {
     30332: [8, 27, 29, 33, *range(45, 49), 53, 54],  # a listing failed as its session was cancelled
     90034: [16, 18, 25, 34, 36, 44, 45],  # the store was locked when a session began
     30005: [0, 6],  # a row that could not be read was counted as missing after its upload had been deleted
-    2001: [
-        *range(5),
-        *range(7, 18),
-        61,
-        62,
-    ],  # one moved on while its page was read in pieces, and was not counted any more
+    2001: [*range(5), *range(7, 18), 61, 62],
+    # an unreadable one moved while its page was read in pieces, and was not counted any more
 }
 """Seeds that found a fault, with the events that were enough."""
 
