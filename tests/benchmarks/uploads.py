@@ -88,7 +88,7 @@ def _row(number: int, stage: int, rng: Random) -> tuple[object, ...]:
     return (
         upload_id, f"sample_{rng.randrange(10**6):06d}_R{number % 2}.fastq.gz", rng.randrange(10**9), stage,
         since, "reported", began, completed if stage else None, since if stage > 1 else None, since, 4, 100, message, message,
-        "embedded", _UPLOADERS[number % 50_000 == 49_999], 0, since, bucket_of(60_000),
+        "embedded", _UPLOADERS[number % 50_000 == 49_999], 0, since, bucket_of(60_000) if stage > 0 else None,
         bucket_of(waited) if stage > 1 else None, "", _TYPES[number % 3], 0,
     )  # fmt: skip
 

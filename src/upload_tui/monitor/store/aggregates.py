@@ -270,7 +270,8 @@ class StoreAggregates:
         counts = dict(self._db.execute(f"SELECT {column}, count(*) {known} GROUP BY 1").fetchall())
         durations: list[float] = []
         if sum(counts.values()) <= _MAX_EXACT:
-            durations = [milliseconds / 1000 for (milliseconds,) in self._db.execute(f"SELECT {duration} {known}")]
+            rows = self._db.execute(f"SELECT {duration} {known} AND {duration} IS NOT NULL")
+            durations = [milliseconds / 1000 for (milliseconds,) in rows]
         return histogram_of(from_stage, to_stage, counts, durations)
 
 
