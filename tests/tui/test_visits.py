@@ -63,3 +63,17 @@ def test_what_is_stuck_is_not_called_overdue() -> None:
     session = InMemorySession(TROUBLE)
     assert summary_of(session, LastVisit(NOW - timedelta(days=1))) == "5 failed, 8 newly stuck, 15 new, 2 verified"
     session.close()
+
+
+def test_too_many_to_be_remembered_are_not_called_new() -> None:
+    clock = FrozenClock()
+    session = InMemorySession([], clock=clock)
+    clock.advance(60)
+    first = visit(session)
+    session.publish(*(in_own_state(f"own-{n}", "on-tape", clock.now()) for n in range(2001)))
+    clock.advance(60)
+    second = visit(session, first)
+    assert second.own_state_ids is None
+    session.publish(*(in_own_state(f"own-{n}", "archived", clock.now()) for n in range(2001)))
+    assert summary_of(session, second) == "nothing new"
+    session.close()

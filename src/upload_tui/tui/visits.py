@@ -1,7 +1,7 @@
 """What happened since the user's last visit to the dashboard, and the record of a visit."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from msgspec import Struct
@@ -13,7 +13,8 @@ from upload_tui.text import age_text
 __all__ = ["VisitSummary", "count_since_visit", "overdue_ids", "visit_of_picture"]
 
 _MAX_PENDING = 1000
-_BATCH_ROWS = 500
+_MAX_IDS = 2000
+"""Of more gone uploads, or more in own states, no ids are kept: they are read while the screen waits."""
 _GONE, _OWN_STATE = (Query(where=parse_query(text)) for text in ("is:gone", "stage:unknown"))
 
 
@@ -45,9 +46,6 @@ class VisitSummary(Struct, frozen=True):
 def count_since_visit(picture: Picture, last_visit: LastVisit) -> VisitSummary:
     """Count what happened since a visit. Of uploads with known times it fetches a few single rows, however many there are."""
 
-    def is_known(row: Row, ids: frozenset[str] | None) -> bool:
-        return ids is None or _id_in(picture, row) in ids
-
     def count_ended(stage: Stage) -> int:
         query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
         return _count(picture, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
@@ -56,26 +54,29 @@ def count_since_visit(picture: Picture, last_visit: LastVisit) -> VisitSummary:
         return row.begun_on is not None and row.begun_on > last_visit.on
 
     # A state of the service's own may be all that is known of an upload: it begins anew with each.
-    known_before = [
-        row for row in _rows(picture, _OWN_STATE) if is_new(row) and is_known(row, last_visit.own_state_ids)
-    ]
+    own, own_before = _rows(picture, _OWN_STATE), last_visit.own_state_ids
+    if own is None or own_before is None:
+        known_before = _count(picture, _OWN_STATE, is_new)
+    else:
+        known_before = sum(is_new(row) and _id_in(picture, row) in own_before for row in own)
+    gone, gone_before = _rows(picture, _GONE) or (), last_visit.gone_ids
     late = [row for row in _overdue_rows(picture) if _id_in(picture, row) not in last_visit.overdue_ids]
     stuck = sum(row.lateness.is_stuck for row in late)
     return VisitSummary(
         since=last_visit.on,
-        new=_count(picture, Query(), is_new) - len(known_before),
+        new=_count(picture, Query(), is_new) - known_before,
         verified=count_ended(Stage.VERIFIED),
         failed=count_ended(Stage.ERROR),
         newly_stuck=stuck,
         newly_overdue=len(late) - stuck,
-        gone=sum(not is_known(row, last_visit.gone_ids) for row in _rows(picture, _GONE)),
+        gone=0 if gone_before is None else sum(_id_in(picture, row) not in gone_before for row in gone),
     )
 
 
 def visit_of_picture(picture: Picture, on: datetime, previous: LastVisit | None) -> LastVisit:
     """Make the record of a visit. What was overdue at the visit before and is gone now is not new when it comes back."""
     gone = _ids(picture, _GONE)
-    overdue_before = previous.overdue_ids & gone if previous else frozenset()
+    overdue_before = previous.overdue_ids & (gone or frozenset()) if previous else frozenset()
     return LastVisit(on, overdue_ids(picture) | overdue_before, own_state_ids=_ids(picture, _OWN_STATE), gone_ids=gone)
 
 
@@ -88,13 +89,15 @@ def _overdue_rows(picture: Picture) -> Iterator[Row]:
     return (row for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
 
 
-def _rows(picture: Picture, query: Query) -> Iterator[Row]:
-    for offset in range(0, picture.window(query, 0, 0).total, _BATCH_ROWS):
-        yield from picture.window(query, offset, _BATCH_ROWS).rows
+def _rows(picture: Picture, query: Query) -> Sequence[Row] | None:
+    """The rows of a query; None if there are more than `_MAX_IDS`."""
+    found = picture.window(query, 0, _MAX_IDS)
+    return found.rows if found.total <= _MAX_IDS else None
 
 
-def _ids(picture: Picture, query: Query) -> frozenset[str]:
-    return frozenset(_id_in(picture, row) for row in _rows(picture, query))
+def _ids(picture: Picture, query: Query) -> frozenset[str] | None:
+    rows = _rows(picture, query)
+    return None if rows is None else frozenset(_id_in(picture, row) for row in rows)
 
 
 def _id_in(picture: Picture, row: Row) -> str:

@@ -165,7 +165,7 @@ class RowList(CursorLines, can_focus=True):
         return None if below == 0 else divmod(line - (below > 0), self._lines_per_row)
 
     def _last_visible_row(self) -> int:
-        """The last row that is completely visible, or would be if there were so many."""
+        """The last row that is completely visible, or would be in a list without an end."""
         end = int(self.scroll_offset.y) + max(self._lines_per_row, self.size.height - self.HEADER_LINES)
         return self._row_from(end - self._lines_per_row + 1) - 1
 
