@@ -137,7 +137,7 @@ class NewUploads:
         stored = self._state.last_known_number
         last_known = self._order.last_number() if stored is None else stored
         read_ids, pages, changed = set[str](), list[UploadPage](), False
-        number, previous_ids = 1, list[str]()
+        number, repeats = 1, _RepeatedPages()
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = [reading.upload.id for reading in page.readings]
@@ -146,15 +146,14 @@ class NewUploads:
             if number == 1:  # uploads that arrive during the next pages are counted in the next round
                 self.total, self.unreadable_count = page.total, 0
             self.unreadable_count += len(page.unreadable)
-            # A service that ignores the page number repeats the first page without end.
-            if page.next_page is None or self._order.was_known(ids, last_known) or ids == previous_ids != []:
+            if page.next_page is None or self._order.was_known(ids, last_known) or repeats.is_endless(ids, page.total):
                 break
             if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()
                 per_page = self._fetcher.largest_page
                 continue
             per_page = _following_size(page, per_page)
-            number, previous_ids = page.next_page, ids
+            number = page.next_page
             if sum(len(buffered.readings) for buffered in pages) >= self._state.store.limits.buffered_uploads:
                 with self._recorder.transaction():
                     self._state.last_known_number = last_known
@@ -170,6 +169,24 @@ class NewUploads:
         for page in reversed(pages):
             changed |= await self._recorder.record_readings(page.readings[::-1])
         return changed
+
+
+class _RepeatedPages:
+    """Recognises a service that ignores the page number: it returns the same page without end.
+
+    If as many uploads as a page has arrive between two requests, the next page is the same too, and the total is larger. Without a
+    total, only a second repetition proves it.
+    """
+
+    def __init__(self) -> None:
+        self._previous: tuple[Sequence[str], int | None] = (), None
+        self._count = 0
+
+    def is_endless(self, ids: Sequence[str], total: int | None) -> bool:
+        """Whether no later page will be different; called with the uploads of each page, and the service's total."""
+        is_repeated = bool(ids) and self._previous == (ids, total)
+        self._previous, self._count = (ids, total), self._count + 1 if is_repeated else 0
+        return self._count > (total is None)
 
 
 def _following_size(page: UploadPage, per_page: int) -> int:

@@ -138,6 +138,30 @@ async def test_no_gap_is_left_among_new_uploads_when_some_arrive_during_every_re
     assert names == sorted(set(names), key=lambda name: int(name[1:]))  # once, in order of arrival
 
 
+@pytest.mark.parametrize(
+    "headers", [HEADERS, HEADERS - {"X-Total"}, frozenset()], ids=["total", "no total", "no headers"]
+)
+@pytest.mark.parametrize("number", range(1, 5))
+async def test_no_new_upload_is_left_out_when_as_many_as_a_page_has_arrive_between_two_pages(
+    headers: frozenset[str], number: int
+) -> None:
+    """The next page is then the same as the last one."""
+    service = ShiftingService(7, StatusShape.A, largest_page=3, uploads=9, headers=headers)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    for _ in range(9):
+        service.start_upload()
+    due = service.requests + number
+
+    def arrive(_: httpx.Request) -> None:
+        for _ in range(3 * (service.requests == due)):
+            service.start_upload()
+
+    service.before_response = arrive
+    await harness.synchroniser.sync()
+    assert not gaps(harness)
+
+
 async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() -> None:
     service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=0)
     for _ in range(600):
