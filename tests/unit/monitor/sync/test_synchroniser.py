@@ -153,7 +153,7 @@ async def test_no_new_upload_is_left_out_when_as_many_as_a_page_has_arrive_betwe
         service.start_upload()
     due = service.requests + number
 
-    def arrive(_: httpx.Request) -> None:
+    def arrive(request: httpx.Request) -> None:
         for _ in range(3 * (service.requests == due)):
             service.start_upload()
 
