@@ -121,7 +121,7 @@ async def test_a_replay_equals_the_live_session(design: StatusShape, tmp_path: P
             replay.close()
     text = file.read_text()
     kinds = {json.loads(line).get("kind") for line in text.splitlines()}
-    assert {"kept", "same", "request", "seen", "stage", "connection"} <= kinds
+    assert {"stored", "unchanged", "request", "seen", "stage", "connection"} <= kinds
     assert caller.service.account.user_key not in text
 
 
@@ -163,8 +163,23 @@ async def test_a_replay_of_a_bulk_load_equals_the_live_session(
             assert picture_of(replayed) == picture_of(live)
             assert upload_changes(replayed) == upload_changes(live)
             replayed.close()
+            written_before = ReplaySession(*read_recording(_with_earlier_names(file)), base=FrozenClock())
+            written_before.seek(caller.clock.now())
+            assert picture_of(written_before) == picture_of(live)
+            written_before.close()
     kinds = [json.loads(line).get("kind") for line in file.read_text().splitlines()]
-    assert (kinds.count("poured"), kinds.count("settled")) == (1, 1)
+    assert (kinds.count("page"), kinds.count("last_page")) == (1, 1)
+
+
+def _with_earlier_names(file: Path) -> Path:
+    """A copy of a recording as version 2 wrote it."""
+    names = {"stored": "kept", "unchanged": "same", "page": "poured", "last_page": "settled"}
+    header, *lines = map(json.loads, file.read_text().splitlines())
+    earlier = [{"journal": 2, **header}, *({**line, "kind": names.get(line["kind"], line["kind"])} for line in lines)]
+    del earlier[0]["recording"]
+    copy = file.with_suffix(".earlier")
+    copy.write_text("".join(json.dumps(line) + "\n" for line in earlier))
+    return copy
 
 
 def test_a_recording_that_ends_during_a_bulk_load_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
@@ -173,9 +188,9 @@ def test_a_recording_that_ends_during_a_bulk_load_is_replayed_as_far_as_it_goes(
         json.dumps({"results": [an_upload("a", completed=9, verified=5)]}).encode(),
     )
     with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as writer:
-        writer.write_line(NOW, "poured", body=b64encode(compress_page(body)).decode())
-        writer.write_line(NOW, "poured", body="damaged")
-        writer.write_line(NOW, "poured", body=b64encode(b"damaged").decode())
+        writer.write_line(NOW, "page", body=b64encode(compress_page(body)).decode())
+        writer.write_line(NOW, "page", body="damaged")
+        writer.write_line(NOW, "page", body=b64encode(b"damaged").decode())
     replay = ReplaySession(*read_recording(file), base=FrozenClock())
     for _ in range(2):
         replay.seek(replay.ends_on)
@@ -266,7 +281,7 @@ def test_time_stops_when_a_replay_has_ended(tmp_path: Path) -> None:
         writer.write_change(
             ConnectionChanged(at=NOW, connection=Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW))
         )
-        writer.write_line(NOW + timedelta(seconds=12), "same", ids=[])
+        writer.write_line(NOW + timedelta(seconds=12), "unchanged", ids=[])
     replay = ReplaySession(*read_recording(file), base=base)
     replay.seek(NOW)
     base.advance(8.5)
@@ -287,7 +302,7 @@ def test_a_replay_keeps_the_connection_of_each_project(tmp_path: Path) -> None:
         for seconds, project, connection in [(1, projects[1], denied), (2, projects[0], live)]:
             at = NOW + timedelta(seconds=seconds)
             writer.write_change(ConnectionChanged(at=at, connection=connection, project=project))
-        writer.write_line(NOW + timedelta(seconds=60), "same", ids=[])
+        writer.write_line(NOW + timedelta(seconds=60), "unchanged", ids=[])
     replay = ReplaySession(*read_recording(file), base=FrozenClock())
     replay.seek(NOW + timedelta(seconds=50))
     recorded = replay.recorded_connection
@@ -312,7 +327,7 @@ def test_a_recording_is_never_overwritten_and_other_files_are_rejected(tmp_path:
 def test_a_recording_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     file = tmp_path / "recording.jsonl"
     with RecordingWriter(file, RecordingHeader(NOW, "s", "t", (ProjectRef("p", "P"),), 900)) as writer:
-        writer.write_line(NOW, "same", ids=[])
+        writer.write_line(NOW, "unchanged", ids=[])
     file.write_text(file.read_text() + '{"at": "2026-03')
     header, lines = read_recording(file)
-    assert (header.projects, [line.kind for line in lines]) == ((ProjectRef("p", "P"),), ["same"])
+    assert (header.projects, [line.kind for line in lines]) == ((ProjectRef("p", "P"),), ["unchanged"])

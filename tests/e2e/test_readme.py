@@ -347,7 +347,7 @@ def test_recipe_record(service: Served, tmp_path: Path) -> None:
             assert process.poll() is None
         os.killpg(process.pid, 15)
     text = shared.read_text()
-    assert '"kind":"kept"' in text
+    assert '"kind":"stored"' in text
     secrets = ("secret-name", upload_id, "Demo project", "127.0.0.1", "ada")
     assert not [secret for secret in secrets if re.search(rf"\b{re.escape(secret)}\b", text)]
 

@@ -621,7 +621,7 @@ def test_record_and_replay_a_source(here: Here, source: Source, tmp_path: Path) 
     command = source(*UPLOADS)
     words = ["record", str(file), "--command", command]
     with Terminal(*words) as terminal:
-        terminal.wait_until(lambda _: file.exists() and file.read_text().count('"kept"') == 3)
+        terminal.wait_until(lambda _: file.exists() and file.read_text().count('"stored"') == 3)
         terminal.press("\x03")
         assert terminal.wait_for_end() == 130
     with Terminal("replay", str(file), "--speed", "60") as terminal:

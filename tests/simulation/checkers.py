@@ -369,7 +369,7 @@ class Progress:
         pass
 
 
-_STORE_LINES = {"kept", "same", "marked", "poured", "settled", "request"}
+_STORE_LINES = {"stored", "unchanged", "marked", "page", "last_page", "request"}
 
 
 class Recordings:

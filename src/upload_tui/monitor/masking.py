@@ -40,14 +40,14 @@ _PREFIXES = {
 }  # fmt: skip
 """What a replacement begins with, by the field that has the text or the object with it."""
 _PLAIN_FIELDS = _words(
-    "journal projects stuck_after_seconds kind raw upload replay gone stale path query page per_page status seconds size_bytes "
+    "recording projects stuck_after_seconds kind raw upload replay gone stale path query page per_page status seconds size_bytes "
     "known total name project storage_provider content_type size hashes hash chunks number value audit prior is_consistent "
     "ready_for_chunks id source line seen events received_bytes count ended timeline anomalies"
 )
 _FIELDS = _TIME_FIELDS | _WORD_FIELDS | _TEXT_FIELDS | _PREFIXES.keys() | _PLAIN_FIELDS | {"service", "ids", "noticed"}
 """The fields of a recording, of the service's uploads and of a source's lines; any other is left out."""
 _WORDS = frozenset(map(str, (*Stage, *Certainty, *ConnectionState, *AnomalyName))) | _words(
-    "kept same marked poured settled request connection seen anomaly purged stage gone "
+    "stored unchanged marked page last_page request connection seen anomaly purged stage gone "
     "md5 sha1 sha224 sha256 sha384 sha512 crc32 blake2b blake3 xxh64"
 )
 _MESSAGE_WORDS = _words(
@@ -73,7 +73,7 @@ _FIGURES = re.compile(r"\b\d+ bytes(?:, stored \d+)?(?![\w.:])|\b\d{4}-\d\d-\d\d
 _NUMBER = re.compile(r"[#(]?\d{1,4}[%,;.:)]?")
 """A short number, such as that of a chunk or of a status. A longer one may be an id, one with dots or colons an address."""
 _NUMBER_FIELDS = _words(
-    "journal stuck_after_seconds page per_page status seconds size_bytes known total size number source count received_bytes "
+    "recording stuck_after_seconds page per_page status seconds size_bytes known total size number source count received_bytes "
     "line seen events chunks"
 )
 

@@ -2,8 +2,8 @@
 
 The first line describes the session. Each other line has a time (`at`) and a `kind`:
 
-- `kept`, `same`, `marked`: writes to the store (`put`, `touch`, `mark`);
-- `poured`: a page inserted in bulk during a large full scan (`body` is its JSON, compressed and in base64); `settled` ends the load;
+- `stored`, `unchanged`, `marked`: writes to the store (`put`, `touch`, `mark`);
+- `page`: a page inserted in bulk during a large full scan (`body` is its JSON, compressed and in base64); `last_page` ends the load;
 - `request`: the outcome of a request;
 - any other: a change as scripts get it (`changes.change_record`); `replay` has the fields that `change_record` leaves out.
 
@@ -46,8 +46,11 @@ from upload_tui.wire import Upload, format_time, read_time
 
 __all__ = ["RecordingHeader", "RecordingLine", "RecordingStore", "RecordingWriter", "read_recording"]
 
-_VERSION = 2
-"""Version 1 has no `poured` lines."""
+_VERSION = 3
+"""Version 1 has no pages. Versions 1 and 2 have other names, `_EARLIER_KINDS` and `_EARLIER_HEADER`."""
+_HEADER, _EARLIER_HEADER = "recording", "journal"
+"""The field of the first line that has the version."""
+_EARLIER_KINDS = {"kept": "stored", "same": "unchanged", "poured": "page", "settled": "last_page"}
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 """More than a page of uploads has, compressed."""
 _RECORD_HINT = "Give a file written by `upload-tui record`."
@@ -107,7 +110,7 @@ class RecordingWriter:
         projects = [{"id": project.id, "name": project.name} for project in header.projects]
         self._write(
             {
-                "journal": _VERSION,
+                _HEADER: _VERSION,
                 "at": format_time(header.began_on),
                 "service": header.service,
                 "title": header.title,
@@ -221,14 +224,14 @@ class _RecordingBulkLoad(BulkLoad):
         read_on = from_ms(read_ms)
         if body is not None and read_on is not None:
             self._last_insert_on = read_on
-            self._writer.write_line(read_on, "poured", body=b64encode(body).decode())
+            self._writer.write_line(read_on, "page", body=b64encode(body).decode())
         return page
 
     async def finish(self) -> None:
         """End the load."""
         await super().finish()
         if self._last_insert_on is not None:
-            self._writer.write_line(self._last_insert_on, "settled")
+            self._writer.write_line(self._last_insert_on, "last_page")
 
 
 class RecordingStore(Store):
@@ -253,7 +256,7 @@ class RecordingStore(Store):
         for upload, raw, noticed, earliest in entries:
             self._writer.write_line(
                 upload.read_on,
-                "kept",
+                "stored",
                 raw=json.loads(raw),
                 project=[upload.project_id, upload.project_name],
                 noticed=[[anomaly.name, anomaly.detail] for anomaly in noticed],
@@ -272,7 +275,7 @@ class RecordingStore(Store):
     def touch(self, upload_ids: Sequence[str], read_on: datetime) -> None:
         """Update the reading time of uploads that did not change."""
         super().touch(upload_ids, read_on)
-        self._writer.write_line(read_on, "same", ids=list(upload_ids))
+        self._writer.write_line(read_on, "unchanged", ids=list(upload_ids))
 
 
 def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
@@ -294,9 +297,10 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
     except (OSError, ValueError) as error:
         reason = failure_reason(error)
         raise StorageError(f"{file} cannot be read as a recording: {reason}", _RECORD_HINT) from error
-    if not lines or not isinstance(lines[0].get("journal"), int):
+    version = lines[0].get(_HEADER, lines[0].get(_EARLIER_HEADER)) if lines else None
+    if not isinstance(version, int):
         raise StorageError(f"{file} is not a recording", _RECORD_HINT)
-    if lines[0]["journal"] > _VERSION:
+    if version > _VERSION:
         raise StorageError(f"{file} was written by a newer upload-tui", "Upgrade to replay it.")
     try:
         header = _parse_header(lines[0])
@@ -342,4 +346,5 @@ def _ordered_lines(began_on: datetime, lines: Sequence[Mapping[str, Any]]) -> It
     for fields in lines:
         line_at = read_time(fields.get("at"))
         at = at if line_at is None else max(at, line_at)
-        yield RecordingLine(at, str(fields.get("kind")), fields)
+        kind = str(fields.get("kind"))
+        yield RecordingLine(at, _EARLIER_KINDS.get(kind, kind), fields)

@@ -257,13 +257,13 @@ class _StoreLines:
         """Apply a line; False if it was not a write to the store."""
         fields = line.fields
         match line.kind:
-            case "kept":
+            case "stored":
                 self._put(line.at, fields)
-            case "poured":
+            case "page":
                 self._insert_page(read_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
-            case "settled":
+            case "last_page":
                 self.end_bulk()
-            case "same":
+            case "unchanged":
                 self._store.touch(fields["ids"], line.at)
             case "marked":
                 self._store.mark(fields["ids"], gone=fields["gone"], stale=fields["stale"])

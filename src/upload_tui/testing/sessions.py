@@ -241,8 +241,8 @@ def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:
     >>> from upload_tui.testing import an_upload, replay_of
     >>> start, read = "2026-03-14T09:26:00.000Z", "2026-03-14T09:26:53.000Z"
     >>> projects = [{"id": "p-1", "name": "Genome"}]
-    >>> header = {"journal": 1, "at": start, "service": "https://example.org", "title": "lab", "projects": projects}
-    >>> first = {"at": read, "kind": "kept", "raw": an_upload("scan.tiff"), "noticed": [], "earliest": None}
+    >>> header = {"recording": 3, "at": start, "service": "https://example.org", "title": "lab", "projects": projects}
+    >>> first = {"at": read, "kind": "stored", "raw": an_upload("scan.tiff"), "noticed": [], "earliest": None}
     >>> with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
     ...     for line in ({**header, "stuck_after_seconds": 900}, first):
     ...         print(json.dumps(line), file=file, flush=True)

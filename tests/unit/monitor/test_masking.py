@@ -183,7 +183,7 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
             NOW, "request", path=f"/uploads/{upload_id}", query={"page": 1}, detail=template.format(path, message)
         )
         writer.write_line(
-            NOW, "kept", raw={"source": 1, "project": project, "line": line, "seen": {}}, noticed=[], earliest=None
+            NOW, "stored", raw={"source": 1, "project": project, "line": line, "seen": {}}, noticed=[], earliest=None
         )
         store.close()
     text = file.read_text(encoding="utf-8")
