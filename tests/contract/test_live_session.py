@@ -308,7 +308,7 @@ async def test_no_wrong_stage_is_shown_when_answers_are_broken(fault: FaultName)
 
 async def test_a_paused_session_sends_no_requests_except_for_a_refresh() -> None:
     async with serving() as caller, watching(caller) as session:
-        session.pause()
+        session.set_paused(is_paused=True)
         assert session.connection().state is ConnectionState.PAUSED
         await caller.initiate()
         caller.clock.advance(600)
@@ -318,7 +318,7 @@ async def test_a_paused_session_sends_no_requests_except_for_a_refresh() -> None
         await poll(session)
         assert session.picture.window(Query(), 0, 10).total == 1
         assert session.connection().state is ConnectionState.PAUSED
-        session.resume()
+        session.set_paused(is_paused=False)
         await until(session, lambda: session.connection().is_live)
 
 
@@ -354,7 +354,7 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
             await until(session, lambda: session.connection().known >= 500)
             service.may_answer.clear()
             await run_pending()
-            session.pause()
+            session.set_paused(is_paused=True)
             request_count = len(service.requests)
             service.may_answer.set()
             for _ in range(20):
@@ -364,7 +364,7 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
             assert len(service.requests) == request_count
             assert states == {ConnectionState.PAUSED}
             assert 500 <= session.picture.window(Query(), 0, 1).total < 2000
-            session.resume()
+            session.set_paused(is_paused=False)
             assert session.connection().state is ConnectionState.CATCHING_UP
             await until(session, lambda: session.connection().is_live)
             assert session.picture.window(Query(), 0, 1).total == 2000
@@ -379,7 +379,7 @@ async def test_a_refresh_during_a_paused_full_scan_completes_it() -> None:
         session = LiveSession(client, [ProjectRef("p-1", "A")], store)
         async with running(session):
             await until(session, lambda: session.connection().known >= 500)
-            session.pause()
+            session.set_paused(is_paused=True)
             session.refresh()
             await until(session, lambda: session.connection().read_on is not None)
             assert session.picture.window(Query(), 0, 1).total == 2000
@@ -417,7 +417,7 @@ async def test_rounds_are_rare_while_unwatched_and_one_runs_at_once_when_watched
             await run_pending()
             assert len(service.requests) > before
             session.set_watched(is_watched=False)
-            session.pause()
+            session.set_paused(is_paused=True)
             session.set_watched(is_watched=True)
             assert await requests_within(20) == 0
     store.close()

@@ -205,7 +205,7 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
         await run_uploads(caller, live)
     header, lines = read_recording(file)
     replay = ReplaySession(header, lines, base=FrozenClock())
-    replay.pause()
+    replay.set_paused(is_paused=True)
     assert replay.connection().state is ConnectionState.PAUSED
     pictures = []
     for _ in range(50):

@@ -171,7 +171,7 @@ async def test_bytes_of_clients_that_have_gone_are_purged_by_the_clock_oldest_fi
 async def test_a_stopped_worker_stops_no_retention(is_paused: bool) -> None:
     async with _serving(budget_bytes=10) as caller:
         if not is_paused:
-            caller.service.worker.resume()
+            caller.service.worker.set_paused(is_paused=False)
         await _send(caller)
         await _turn(caller, 300)
         assert caller.service.storage.held_bytes == 4

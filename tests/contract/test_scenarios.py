@@ -94,7 +94,7 @@ async def test_a_history_is_imported_once_into_the_same_database(
 async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -> None:
     clock = PacedClock(0.0, start_on=NOW)
     async with EmbeddedService(clock=clock, seed=1, executor=InlineExecutor()) as service:
-        service.worker.pause()
+        service.worker.set_paused(is_paused=True)
         runner = SCENARIOS["steady"].create_runner(service, clock, 1)
         live = asyncio.create_task(SCENARIOS["steady"].live_script(runner))
         counts = []
@@ -105,7 +105,7 @@ async def test_a_scenario_stops_producing_while_its_uploads_are_not_verified() -
             counts.append(service.database.uploads.count())
         assert counts[-1] == counts[-20]
         assert 40 < counts[-1] <= 55
-        service.worker.resume()
+        service.worker.set_paused(is_paused=False)
         for _ in range(30):
             clock.step(5.0)
             for _ in range(LOOP_TURNS):

@@ -69,7 +69,7 @@ async def test_verification_goes_on_when_a_step_works_again(
     async with _working() as caller:
         uploads = [await caller.upload(NUMBERED) for _ in range(2)]
         step = _Step(caller, name, error)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 20)
         step.is_broken = False
         await _turn(caller, 30)
@@ -96,7 +96,7 @@ async def test_a_job_that_cannot_be_processed_does_not_stop_the_others(
         bad, good = [await caller.upload(NUMBERED) for _ in range(2)]
         step = _Step(caller, name, error)
         step.upload_id = bad
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller)
         assert (await _queue_troubles(caller)) == {bad: (1, str(error))}
         step.is_broken = False
@@ -117,7 +117,7 @@ async def _queue_troubles(caller: Caller) -> dict[str, tuple[int, str]]:
 async def test_the_queue_says_why_nothing_can_be_claimed(caplog: pytest.LogCaptureFixture) -> None:
     async with _working() as caller:
         step = _Step(caller, "queue.claim", sqlite3.DatabaseError("database disk image is malformed"))
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 30)
         said = (await caller.call("GET", "/queue")).json()["trouble"]
         assert said == "database error: database disk image is malformed"
@@ -133,7 +133,7 @@ async def test_a_job_that_cannot_be_postponed_is_claimed_again_when_its_lease_ex
         steps = [
             _Step(caller, name, sqlite3.OperationalError("disk full")) for name in ("queue.finish", "queue.postpone")
         ]
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 5)
         for step in steps:
             step.is_broken = False
@@ -163,7 +163,7 @@ async def test_a_long_verification_keeps_its_lease() -> None:
     async with _working() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.configure_verification(upload_id, 100.0)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         queue = caller.service.database.queue
         for _ in range(99):
             await _turn(caller, 1)
@@ -178,7 +178,7 @@ async def test_a_lease_is_renewed_again_after_a_database_error() -> None:
         upload_id = await caller.upload(NUMBERED)
         caller.service.configure_verification(upload_id, 100.0)
         step = _Step(caller, "queue.renew", sqlite3.OperationalError("disk full"))
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 12)
         step.is_broken = False
         await _turn(caller, 60)
@@ -190,7 +190,7 @@ async def test_the_job_of_a_dead_worker_is_not_lost(is_ended_early: bool) -> Non
     async with _working() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.configure_verification(upload_id, 5.0 if is_ended_early else 100.0)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 1)
         caller.service.faults.start(FaultName.DEAD_WORKER, 600)
         await _turn(caller, 20)
@@ -216,7 +216,7 @@ async def test_a_worker_that_dies_while_it_hashes_records_nothing() -> None:
 
     async with serving(executor=DyingExecutor()) as caller:
         upload_id = await caller.upload(NUMBERED)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 4)
         assert (await caller.status(upload_id))["verified_on"] is None
 
@@ -226,7 +226,7 @@ async def test_a_fault_that_is_stopped_is_over_at_once(fault: FaultName) -> None
     async with _working() as caller:
         upload_id = await caller.upload(NUMBERED)
         caller.service.faults.start_until_stopped(fault)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         answer = asyncio.create_task(caller.call("GET", f"/uploads/{upload_id}"))
         await _turn(caller)
         caller.service.faults.stop(fault)
@@ -276,7 +276,7 @@ async def test_an_upload_is_verified_when_the_clock_is_set(hours: float, moment:
             caller.service.database.queue.claim(clock.now(), LEASE)
         clock.offset = timedelta(hours=hours)
         caller.service.faults.stop(FaultName.BROKEN_STORAGE)
-        caller.service.worker.resume()
+        caller.service.worker.set_paused(is_paused=False)
         await _turn(caller, 40)
         if moment == "retried" and hours == -0.1:
             await _turn(caller, 360)  # a retry waits at most as long as the clock was set back, or the longest delay

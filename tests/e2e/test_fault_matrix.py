@@ -166,7 +166,7 @@ class BrokenStorage(FaultCase):
 
 class DeadWorker(FaultCase):
     async def during(self) -> None:
-        self.driver.caller.embedded.worker.resume()
+        self.driver.caller.embedded.worker.set_paused(is_paused=False)
         self.upload_id = await self.driver.upload()
 
     def check(self, observed: ObservedSession) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 
@@ -342,8 +343,8 @@ def _use(simulation: Simulation, rng: Random) -> None:
         case "refresh":
             session.refresh()
         case "pause":
-            session.pause()
-            simulation.loop.call_later(seconds, session.resume)
+            session.set_paused(is_paused=True)
+            simulation.loop.call_later(seconds, partial(session.set_paused, is_paused=False))
         case _:
             session.set_watched(is_watched=False)
             simulation.loop.call_later(seconds, lambda: session.set_watched(is_watched=True))

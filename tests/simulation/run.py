@@ -240,7 +240,7 @@ def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
         world.embedded.end_faults()
     for watcher in world.watchers:
         watcher.start()
-        watcher.combined.resume()
+        watcher.combined.set_paused(is_paused=False)
 
 
 def _rounds(

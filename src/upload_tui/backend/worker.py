@@ -161,14 +161,13 @@ class VerificationWorker:
         self._retention_at = clock.monotonic()
         self._retention_trouble: str | None = None
 
-    def pause(self) -> None:
-        """Start no new verifications, as if the worker had died."""
-        self._not_paused.clear()
-
-    def resume(self) -> None:
-        """Start verifications again."""
-        self._not_paused.set()
-        self.wake()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Start no new verifications while paused, as if the worker had died."""
+        if is_paused:
+            self._not_paused.clear()
+        else:
+            self._not_paused.set()
+            self.wake()
 
     def wake(self) -> None:
         """Look for jobs now."""

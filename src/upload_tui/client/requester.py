@@ -67,13 +67,12 @@ class RequestGate:
         self._throttled: ThrottledError | None = None
         self._throttled_until = 0.0
 
-    def pause(self) -> None:
-        """Hold all requests until `resume`."""
-        self._resumed.clear()
-
-    def resume(self) -> None:
-        """Let waiting and new requests through."""
-        self._resumed.set()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Hold all requests while paused; let waiting and new ones through at the end of a pause."""
+        if is_paused:
+            self._resumed.clear()
+        else:
+            self._resumed.set()
 
     def back_off(self, error: ThrottledError) -> None:
         """Fail new requests for as long as the service asked; without a time this does nothing."""

@@ -109,15 +109,8 @@ class ReplaySession:
         """Set the next higher speed."""
         self.set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=_SPEEDS[-1]))
 
-    def pause(self) -> None:
-        """Pause the playback."""
-        self._set_paused(is_paused=True)
-
-    def resume(self) -> None:
-        """Resume the playback."""
-        self._set_paused(is_paused=False)
-
-    def _set_paused(self, *, is_paused: bool) -> None:
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Pause or resume the playback."""
         self._is_paused = is_paused
         self.set_speed(self._speed)
         self._publish_connection()

@@ -60,7 +60,7 @@ class UploadService:
         self.clock = clock or FrozenClock()
         settings = {"seed": 1, "secret": b"a test's own", "base_url": _URL, **options}
         self.embedded = EmbeddedService(clock=self.clock, status_shape=StatusShape(status_shape), **settings)
-        self.embedded.worker.pause()
+        self.embedded.worker.set_paused(is_paused=True)
         self.transport = httpx.ASGITransport(app=self.embedded.app)
         self.http = httpx.AsyncClient(transport=self.transport, base_url=self.embedded.base_url)
 
@@ -337,11 +337,11 @@ class UploadServer:
 
     def pause_worker(self) -> None:
         """Stop the worker; `verify_next` still verifies."""
-        self._run_on_loop(_call(self._embedded.worker.pause))
+        self._run_on_loop(_call(self._embedded.worker.set_paused, is_paused=True))
 
     def resume_worker(self) -> None:
         """Start the worker again."""
-        self._run_on_loop(_call(self._embedded.worker.resume))
+        self._run_on_loop(_call(self._embedded.worker.set_paused, is_paused=False))
 
     def verify_next(self) -> str | None:
         """Verify one upload that is due and return its id; None if none is due."""
@@ -365,5 +365,5 @@ class UploadServer:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT_SECONDS)
 
 
-async def _call(function: Any, *arguments: Any) -> None:
-    function(*arguments)
+async def _call(function: Any, *arguments: Any, **named: Any) -> None:
+    function(*arguments, **named)

@@ -129,13 +129,9 @@ class InMemorySession(_BaseSession):
         """Count the call in `refresh_count`."""
         self.refresh_count += 1
 
-    def pause(self) -> None:
-        """Set the connection to paused."""
-        self.set_connection(self._connection_in(ConnectionState.PAUSED))
-
-    def resume(self) -> None:
-        """Set the connection to live."""
-        self.set_connection(self._connection_in(ConnectionState.LIVE))
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Set the connection to paused or to live."""
+        self.set_connection(self._connection_in(ConnectionState.PAUSED if is_paused else ConnectionState.LIVE))
 
     def _connection_in(self, state: ConnectionState) -> Connection:
         now = self.clock.now()
@@ -217,14 +213,11 @@ class ManualSession(_BaseSession):
         """Make `run` poll."""
         self._refresh_requested.set()
 
-    def pause(self) -> None:
-        """Set the connection to paused."""
-        self._tracker.pause()
-
-    def resume(self) -> None:
-        """End the pause and make `run` poll."""
-        self._tracker.resume()
-        self.refresh()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Set the connection to paused, or end the pause and make `run` poll."""
+        self._tracker.set_paused(is_paused=is_paused)
+        if not is_paused:
+            self.refresh()
 
 
 def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:

@@ -34,10 +34,7 @@ class StoredSession:
     def refresh(self) -> None:
         """Do nothing."""
 
-    def pause(self) -> None:
-        """Do nothing."""
-
-    def resume(self) -> None:
+    def set_paused(self, *, is_paused: bool) -> None:
         """Do nothing."""
 
     def set_watched(self, *, is_watched: bool) -> None:

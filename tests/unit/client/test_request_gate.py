@@ -62,12 +62,12 @@ async def test_requests_are_sent_if_a_throttling_service_gives_no_time() -> None
 async def test_requests_wait_while_paused() -> None:
     service = Service()
     async with service.client() as client:
-        client.gate.pause()
+        client.gate.set_paused(is_paused=True)
         uploads = asyncio.gather(*(client.upload(name) for name in ("one", "two")))
         for _ in range(20):
             await asyncio.sleep(0)
         assert service.requested == []
-        client.gate.resume()
+        client.gate.set_paused(is_paused=False)
         await uploads
     assert sorted(service.requested) == ["one", "two"]
 

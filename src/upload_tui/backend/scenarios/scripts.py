@@ -74,12 +74,12 @@ async def run_nothing(runner: ScenarioRunner) -> None:
 async def run_recent_uploads(runner: ScenarioRunner) -> None:
     """Uploads of the last hours: most verified, two failed, one never completed, one that the worker could never read."""
     present = runner.clock.monotonic() + RECENT_SECONDS
-    runner.service.worker.pause()
+    runner.service.worker.set_paused(is_paused=True)
     for minutes_ago, flaw, is_unreadable in _RECENT_UPLOADS:
         plan = runner.planner.plan(flaw, chunk_count=2, seconds_per_chunk=4.0, is_unreadable=is_unreadable)
         await runner.backfill_upload(plan, minutes_ago * 60, present)
     runner.step_to(present)
-    runner.service.worker.resume()
+    runner.service.worker.set_paused(is_paused=False)
 
 
 async def run_history(runner: ScenarioRunner) -> None:
@@ -131,7 +131,7 @@ async def run_stuck(runner: ScenarioRunner) -> None:
     """A steady pace, until the worker stops after a few seconds."""
     async with _steady_uploads(runner) as steady:
         await runner.clock.sleep(6.0)
-        runner.service.worker.pause()
+        runner.service.worker.set_paused(is_paused=True)
         await steady
 
 

@@ -87,15 +87,10 @@ class CombinedSession:
         for session in self._sessions:
             session.refresh()
 
-    def pause(self) -> None:
-        """Send no requests to any service."""
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Send no requests to any service while paused."""
         for session in self._sessions:
-            session.pause()
-
-    def resume(self) -> None:
-        """End the pause of all sessions."""
-        for session in self._sessions:
-            session.resume()
+            session.set_paused(is_paused=is_paused)
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched, for all sessions."""

@@ -268,18 +268,13 @@ class ConnectionTracker:
             since = self._failing_since or answered_on
             self._enter(ConnectionState.OFFLINE, reason=self._stall_text(""), since=since)
 
-    def pause(self) -> None:
-        """Enter the paused state."""
-        self._is_paused = True
-        self._enter(ConnectionState.PAUSED, reason="", known=self._current.known, total=self._current.total)
-
-    def resume(self) -> None:
-        """Leave the paused state; the picture is old until a round succeeds."""
-        self._is_paused = False
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Enter the paused state, or leave it; the picture is old then until a round succeeds."""
+        self._is_paused = is_paused
         before = self._current
         has_picture = self._has_synced or before.known > 0
         state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
-        self._enter(state, reason="", known=before.known, total=before.total)
+        self._enter(ConnectionState.PAUSED if is_paused else state, reason="", known=before.known, total=before.total)
 
     def _wait_seconds(
         self, error: ServiceError | BusyStorageError, longest_seconds: float, budgeted_seconds: float

@@ -95,7 +95,7 @@ class DeferredSession:
         async with self._opener(self.changes) as real:
             self._real = real
             if self._tracker.is_paused:
-                real.pause()
+                real.set_paused(is_paused=True)
             real.set_watched(is_watched=self._is_watched)
             self.changes.publish(PictureChanged(at=self._clock.now()))
             await real.run()
@@ -110,20 +110,14 @@ class DeferredSession:
         else:
             self._real.refresh()
 
-    def pause(self) -> None:
-        """Send no requests, and do not try to open the session."""
-        if self._real is None:
-            self._tracker.pause()
-        else:
-            self._real.pause()
-
-    def resume(self) -> None:
-        """End a pause and try at once."""
-        if self._real is None:
-            self._tracker.resume()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Send no requests while paused, and do not try to open the session; try at once at the end of a pause."""
+        if self._real is not None:
+            self._real.set_paused(is_paused=is_paused)
+            return
+        self._tracker.set_paused(is_paused=is_paused)
+        if not is_paused:
             self._timer.wake()
-        else:
-            self._real.resume()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched, also for the real session once it is open."""

@@ -133,22 +133,17 @@ class LiveSession:
 
     def refresh(self) -> None:
         """Poll the service now, also while paused (once)."""
-        self._client.gate.resume()
+        self._client.gate.set_paused(is_paused=False)
         for poller in self._pollers:
             poller.wake()
 
-    def pause(self) -> None:
-        """Send no requests until `resume`; a round that is running waits at its next request."""
-        self._client.gate.pause()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Send no requests while paused (a round that is running waits at its next one); poll now at the end of a pause."""
+        self._client.gate.set_paused(is_paused=is_paused)
         for poller in self._pollers:
-            poller.tracker.pause()
-
-    def resume(self) -> None:
-        """End a pause and poll now."""
-        self._client.gate.resume()
-        for poller in self._pollers:
-            poller.tracker.resume()
-            poller.wake()
+            poller.tracker.set_paused(is_paused=is_paused)
+            if not is_paused:
+                poller.wake()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched: poll now when it is again and not paused, poll less often while it is not."""
@@ -158,7 +153,7 @@ class LiveSession:
     def _end_refresh(self) -> None:
         """Stop requests again when a refresh during a pause has polled all projects."""
         if all(poller.tracker.is_paused and not poller.is_refreshing for poller in self._pollers):
-            self._client.gate.pause()
+            self._client.gate.set_paused(is_paused=True)
 
     async def _fetch_queue_stats(self) -> None:
         """Fetch the verification queue's figures; not again if the service has no such endpoint."""

@@ -51,12 +51,8 @@ class Session(Protocol):
         """Poll the service now, also while paused (once)."""
         ...
 
-    def pause(self) -> None:
-        """Send no requests until `resume`."""
-        ...
-
-    def resume(self) -> None:
-        """End a pause and poll now."""
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Send no requests while paused; poll now at the end of a pause."""
         ...
 
     def set_watched(self, *, is_watched: bool) -> None:

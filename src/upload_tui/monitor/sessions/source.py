@@ -172,14 +172,11 @@ class SourceSession:
         """List now, also while paused (once)."""
         self._timer.wake()
 
-    def pause(self) -> None:
-        """List no more until `resume`; a listing that is running ends."""
-        self._tracker.pause()
-
-    def resume(self) -> None:
-        """End a pause and list now."""
-        self._tracker.resume()
-        self._timer.wake()
+    def set_paused(self, *, is_paused: bool) -> None:
+        """List no more while paused (a listing that is running ends); list now at the end of a pause."""
+        self._tracker.set_paused(is_paused=is_paused)
+        if not is_paused:
+            self._timer.wake()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched: list now when it is again and not paused, less often while it is not."""

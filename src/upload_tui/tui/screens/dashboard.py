@@ -235,10 +235,7 @@ class DashboardScreen(ViewScreen):
 
     def action_pause(self) -> None:
         """Pause or resume refreshing."""
-        if self._session.connection().state is ConnectionState.PAUSED:
-            self._session.resume()
-        else:
-            self._session.pause()
+        self._session.set_paused(is_paused=self._session.connection().state is not ConnectionState.PAUSED)
         self._refresh_picture()
 
     # Display options

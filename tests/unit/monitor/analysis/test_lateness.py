@@ -324,7 +324,7 @@ def test_no_upload_becomes_late_while_the_picture_is_not_current(state: Connecti
     assert {row.is_stale for row in session.picture.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {
         False
     }
-    session.resume()
+    session.set_paused(is_paused=False)
     assert session.picture.funnel().stuck == 5
     assert session.picture.funnel().notice
     session.close()

@@ -58,7 +58,7 @@ async def test_opening_is_not_retried_while_paused(clock: FrozenClock, service: 
     session = DeferredSession("lab", clock, service.open, can_retry=True)
     task = asyncio.create_task(session.run())
     await run_pending()
-    session.pause()
+    session.set_paused(is_paused=True)
     for _ in range(5):
         clock.advance(60)
         await run_pending()
@@ -68,7 +68,7 @@ async def test_opening_is_not_retried_while_paused(clock: FrozenClock, service: 
     assert service.attempts == 2
     assert (session.connection().state, session.connection().reason) == (ConnectionState.PAUSED, "connection refused")
     service.is_up = True
-    session.resume()
+    session.set_paused(is_paused=False)
     await run_pending()
     assert session.connection().state is ConnectionState.LIVE
     task.cancel()
@@ -78,7 +78,7 @@ async def test_opening_is_not_retried_while_paused(clock: FrozenClock, service: 
 async def test_a_session_that_opens_while_paused_is_paused(clock: FrozenClock, service: Service) -> None:
     session = DeferredSession("lab", clock, service.open)
     service.is_up = True
-    session.pause()
+    session.set_paused(is_paused=True)
     task = asyncio.create_task(session.run())
     await run_pending()
     assert session.connection().state is ConnectionState.PAUSED

@@ -99,12 +99,12 @@ async def test_a_paused_session_lists_only_when_it_is_asked() -> None:
     source.print_next(lines_of({"a": {}}))
     async with running(source) as session:
         await until(session, lambda: session.connection().is_live)
-        session.pause()
+        session.set_paused(is_paused=True)
         source.outputs = [(lines_of({"a": {}, "b": {}}), Listing())]
         session.refresh()
         await until(session, lambda: names(session) == {"a", "b"})
         assert session.connection().state is ConnectionState.PAUSED
-        session.resume()
+        session.set_paused(is_paused=False)
         await until(session, lambda: session.connection().is_live)
 
 
