@@ -10,9 +10,9 @@ from textual.app import App
 
 from tests.tui.dashboards import FakeControls, mixed
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
-from upload_tui.tui.base_app import KeyPassed, KeyQueueApp
 from upload_tui.tui.bindings import ALL_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
+from upload_tui.tui.key_queue import KeyPassed, KeyQueueApp
 
 pytestmark = pytest.mark.slow
 
