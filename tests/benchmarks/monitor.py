@@ -322,7 +322,7 @@ def _windows(store: Store, count: int) -> Iterator[float]:
     searched = (
         Query(where=parse_query("sample_12345")),
         Query(where=parse_query("98765"), sort=SortKey.NAME),
-        Query(attention_only=True),
+        Query(trouble_only=True),
     )
     stages = (Query(stages=frozenset({Stage.VERIFIED}), sort=sort) for sort in SortKey)
     for query in (

@@ -520,7 +520,7 @@ async def test_one_project_that_is_away_is_stale_alone_and_judged_by_its_own_tim
                 await run_pending()
             stale = {row.project_id: row.is_stale for row in picture.window(Query(), 0, 9).rows}
             assert stale == {"p-1": False, "p-2": True}
-            for query in (Query(), Query(sort=SortKey.TROUBLE), Query(attention_only=True)):
+            for query in (Query(), Query(sort=SortKey.TROUBLE), Query(trouble_only=True)):
                 stuck = {row.name for row in picture.window(query, 0, 9).rows if row.trouble}
                 assert stuck == {"p-1-idle.bin", "p-1.bin"}
             assert picture.funnel().troubles == {Trouble.STUCK: 2}

@@ -249,7 +249,7 @@ class OneTrouble:
     def _check(self, session: Session) -> None:
         picture, rows = session.picture, _rows(session)
         marked = {row.id for row in rows if row.trouble is not None}
-        filtered = {row.id for row in picture.window(Query(attention_only=True), 0, MAX_ROWS).rows}
+        filtered = {row.id for row in picture.window(Query(trouble_only=True), 0, MAX_ROWS).rows}
         ordered = picture.window(Query(sort=SortKey.TROUBLE), 0, MAX_ROWS)
         counted = sum(picture.funnel().troubles.values())
         assert marked == filtered, [row for row in rows if row.id in marked ^ filtered]

@@ -47,7 +47,7 @@ class AlertSettings(Struct, frozen=True):
 
 
 _ALERTED_TROUBLES = {Trouble.CONTRADICTORY: "verified but not whole", Trouble.STUCK: "stuck"}
-_IN_TROUBLE = Query(attention_only=True, sort=SortKey.TROUBLE)
+_IN_TROUBLE = Query(trouble_only=True, sort=SortKey.TROUBLE)
 _MAX_COMPARED = 200
 """Stuck and contradictory uploads, the newest of each, that are compared with those before; of more, the numbers are."""
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -108,7 +108,7 @@ class ScreenState(Struct, frozen=True):
             order,
             query.where.text,
             query.stages,
-            query.attention_only,
+            query.trouble_only,
             query.late_only,
             query.recent_seconds,
             view,
@@ -122,7 +122,7 @@ class ScreenState(Struct, frozen=True):
         return Query(
             stages=self.stages,
             where=_parsed(self.query),
-            attention_only=self.trouble_only,
+            trouble_only=self.trouble_only,
             late_only=self.late_only,
             recent_seconds=self.recent_seconds,
             sort=self.order.sort,

@@ -157,7 +157,7 @@ async def test_the_dashboard_comes_back_as_it_was_left() -> None:
     [
         (Query(), ""),
         (Query(where=parse_query("scan")), "scan"),
-        (Query(where=parse_query("a OR b"), attention_only=True), "(a OR b) is:trouble"),
+        (Query(where=parse_query("a OR b"), trouble_only=True), "(a OR b) is:trouble"),
         (Query(stages=frozenset({Stage.ERROR, Stage.INITIATED})), "stage:initiated,error"),
         (Query(late_only=True, recent_seconds=300), "is:overdue age<=300s"),
         (Query(cause='size "1\\2" differs', uploader="Ada"), 'is:failed error="size \\"1\\\\2\\" differs" by="Ada"'),

@@ -131,7 +131,7 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
     return Query(
         stages=criteria.stages,
         where=Where(tree=_tree(criteria, *since)),
-        attention_only=criteria.trouble_only,
+        trouble_only=criteria.trouble_only,
         project_ids=snapshot.project_ids,
         sort=SortKey(criteria.sort),
         descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},

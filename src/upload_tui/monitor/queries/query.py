@@ -292,7 +292,7 @@ class Query(Struct, frozen=True):
     Attributes:
         where: what the user searches for, in addition to everything below.
         marked: the keys of the uploads that are marked, for `is:marked`.
-        attention_only: only uploads in trouble.
+        trouble_only: only uploads in trouble.
         late_only: only overdue and stuck uploads, without acknowledged ones.
         recent_seconds: only uploads that reached their stage within this time; None means any.
         cause, storage_provider, uploader: only failed uploads with these, as in a `CauseGroup`; None means any.
@@ -302,7 +302,7 @@ class Query(Struct, frozen=True):
     stages: frozenset[Stage] = frozenset()
     where: Where = Where()
     marked: frozenset[UploadKey] = frozenset()
-    attention_only: bool = False
+    trouble_only: bool = False
     late_only: bool = False
     recent_seconds: int | None = None
     cause: str | None = None

@@ -198,7 +198,7 @@ def _joined_tree(query: Query) -> Expression:
     filters: list[Expression] = []
     if query.stages:
         filters.append(StageTerm(frozenset(map(str, query.stages))))
-    if query.attention_only:
+    if query.trouble_only:
         filters.append(StateTerm(frozenset({State.TROUBLE})))
     if query.late_only:
         filters.append(StateTerm(frozenset({State.OVERDUE})))

@@ -88,9 +88,9 @@ class TroubleFirst:
         self, query: Query, thresholds: TroubleThresholds, partitions: PartitionTable, revision: int
     ) -> TroubleOrder:
         """The order of a query's rows; `revision` is the store's."""
-        has_rest = not (query.attention_only or query.late_only)
+        has_rest = not (query.trouble_only or query.late_only)
         in_trouble = store_query(
-            replace(query, attention_only=True, sort=SortKey.INITIATED), thresholds, partitions, self._db
+            replace(query, trouble_only=True, sort=SortKey.INITIATED), thresholds, partitions, self._db
         )
         listed = self._listed(query, in_trouble, thresholds, revision, query.max_in_trouble if has_rest else None)
         rest = None

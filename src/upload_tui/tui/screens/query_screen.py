@@ -152,7 +152,7 @@ class QueryScreen(SearchScreen):
 
     def action_trouble(self) -> None:
         """Toggle the filter of uploads in trouble."""
-        self.rows_query = replace(self.rows_query, attention_only=not self.rows_query.attention_only)
+        self.rows_query = replace(self.rows_query, trouble_only=not self.rows_query.trouble_only)
 
     def action_stage(self, stage: str) -> None:
         """Toggle the filter of a stage."""
@@ -305,7 +305,7 @@ class QueryScreen(SearchScreen):
     def _go_to_next(self, stages: frozenset[Stage], none_text: str) -> None:
         """Select the next upload in trouble in one of these stages; show `none_text` if there is none."""
         query, table = self.rows_query, self.query_one(UploadTable)
-        narrower = replace(query, stages=(query.stages or stages) & stages, attention_only=True)
+        narrower = replace(query, stages=(query.stages or stages) & stages, trouble_only=True)
         key = None
         if narrower.stages and query.sort is SortKey.TROUBLE:
             key = next_in_trouble(self._session.picture, narrower, table.cursor_key)

@@ -246,7 +246,7 @@ def query_text(query: Query) -> str:
 def _filter_texts(query: Query) -> Iterator[str]:
     if query.stages:
         yield f"stage:{','.join(stage for stage in Stage if stage in query.stages)}"
-    if query.attention_only:
+    if query.trouble_only:
         yield "is:trouble"
     if query.late_only:
         yield "is:overdue"

@@ -227,7 +227,7 @@ def test_uploads_are_compared_within_their_size_class() -> None:
     assert lateness["small"].expected_on is None
     assert lateness["large"].expected_on is not None
     assert lateness["large"].expected_on > NOW + timedelta(seconds=150)
-    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == ["small"]
+    assert [row.name for row in session.picture.window(Query(trouble_only=True), 0, 9).rows] == ["small"]
     assert (session.picture.funnel().stuck, session.picture.funnel()[Stage.COMPLETED].overdue) == (1, 1)
     session.close()
 
@@ -262,7 +262,7 @@ def test_the_threshold_applies_without_a_baseline_for_the_size() -> None:
         None,
     )
     assert (lateness["old"].is_overdue, lateness["old"].is_stuck) == (True, True)
-    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == ["old"]
+    assert [row.name for row in session.picture.window(Query(trouble_only=True), 0, 9).rows] == ["old"]
     assert (session.picture.funnel().stuck, session.picture.funnel()[Stage.COMPLETED].overdue) == (1, 1)
     session.close()
 
@@ -319,7 +319,7 @@ def test_no_upload_becomes_late_while_the_picture_is_not_current(state: Connecti
     assert not any(row.is_stale for row in session.picture.pending(9))
     session.clock.advance(3600)
     assert late_figures(session) == before
-    assert [row.name for row in session.picture.window(Query(attention_only=True), 0, 9).rows] == []
+    assert [row.name for row in session.picture.window(Query(trouble_only=True), 0, 9).rows] == []
     assert {row.is_stale for row in session.picture.pending(9)} == {True}
     assert {row.is_stale for row in session.picture.window(Query(stages=frozenset({Stage.VERIFIED})), 0, 9).rows} == {
         False

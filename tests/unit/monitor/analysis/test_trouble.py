@@ -100,13 +100,13 @@ def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str,
     )
     session.picture._store.mark(data.draw(st.lists(st.sampled_from(ids), max_size=3)) if ids else [], gone=True)
     expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
-    assert in_trouble(session, Query(attention_only=True)) == expected
+    assert in_trouble(session, Query(trouble_only=True)) == expected
     assert session.picture.funnel().troubles == Counter(expected.values())
     listed = [session.picture.window(Query(stages=frozenset({stage})), 0, 0).total for stage in Stage]
     assert listed == [summary.count for summary in session.picture.funnel().stages]
     assert session.picture.funnel().total + session.picture.funnel().gone == session.picture.window(Query(), 0, 0).total
     for stages in (PENDING_STAGES, frozenset({Stage.ERROR}), frozenset({Stage.VERIFIED})):
-        found = in_trouble(session, Query(attention_only=True, stages=stages))
+        found = in_trouble(session, Query(trouble_only=True, stages=stages))
         assert found == {
             row.id: row.trouble for row in session.picture.window(Query(stages=stages), 0, 99).rows if row.trouble
         }

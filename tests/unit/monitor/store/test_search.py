@@ -96,7 +96,7 @@ def test_batches_add_up_to_the_complete_result(store: Store, sort: SortKey, desc
 
 def test_without_a_time_limit_the_result_is_complete(store: Store) -> None:
     assert store.find(Query(where=parse_query("run")), STUCK, 0, 0).total == COUNT
-    assert store.find(Query(attention_only=True), STUCK, 0, 0).total == COUNT
+    assert store.find(Query(trouble_only=True), STUCK, 0, 0).total == COUNT
 
 
 def test_an_upload_has_a_position_when_it_is_found(store: Store) -> None:
@@ -140,10 +140,10 @@ def test_a_list_is_completed_although_uploads_are_added(store: Store) -> None:
 
 def test_verified_and_recently_completed_uploads_need_no_attention(store: Store) -> None:
     put(store, an_upload(500, stage=Stage.VERIFIED), an_upload(501, stage=Stage.COMPLETED))
-    found_ids = ids(store, Query(attention_only=True))
+    found_ids = ids(store, Query(trouble_only=True))
     assert "u-500" not in found_ids
-    assert ids(store, Query(attention_only=True, stages=frozenset({Stage.VERIFIED}))) == []
-    assert ids(store, Query(attention_only=True, stages=frozenset({Stage.COMPLETED}))) == []
+    assert ids(store, Query(trouble_only=True, stages=frozenset({Stage.VERIFIED}))) == []
+    assert ids(store, Query(trouble_only=True, stages=frozenset({Stage.COMPLETED}))) == []
     assert len(found_ids) == COUNT
 
 

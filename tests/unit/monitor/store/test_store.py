@@ -72,7 +72,7 @@ QUERIES = st.builds(
     Query,
     stages=st.frozensets(st.sampled_from(Stage), max_size=2),
     where=st.sampled_from(["", "bin", "%", "_", "\\", "U-1", "bad", "nothing", "uni"]).map(parse_query),
-    attention_only=st.booleans(),
+    trouble_only=st.booleans(),
     project_ids=st.frozensets(st.sampled_from(["p", "q"]), max_size=1),
     sort=st.sampled_from(SortKey),
     descending=st.booleans(),
@@ -95,7 +95,7 @@ def fits(upload: Upload, query: Query) -> bool:
     return (
         (not query.stages or (upload.stage in query.stages and upload.id not in GONE))
         and (not query.project_ids or upload.project_id in query.project_ids)
-        and (not query.attention_only or (trouble is not None and not is_ignored))
+        and (not query.trouble_only or (trouble is not None and not is_ignored))
         and any(fold(query.where.text) in fold(text) for text in texts)
     )
 
@@ -145,7 +145,7 @@ def test_the_recent_failures_are_counted_unless_gone_or_acknowledged(store: Stor
     fill(store, found)
     store.mark(GONE, gone=True)
     store.acknowledge(ACKNOWLEDGED, Acknowledgement())
-    failed = Query(stages=frozenset({Stage.ERROR}), attention_only=True)
+    failed = Query(stages=frozenset({Stage.ERROR}), trouble_only=True)
     counts = StoreAggregates(store).count_failed(FAILED_SINCE, NOON)
     assert sum(counts.values()) == sum(fits(upload, failed) for upload in found)
     assert all(counts.values())

@@ -32,7 +32,7 @@ _QUERIES = {
     "one stage": Query(stages=frozenset({Stage.ERROR})),
     "one project": Query(project_ids=frozenset({"p-2"})),
     "search": Query(where=parse_query("ail")),
-    "in trouble": Query(attention_only=True),
+    "in trouble": Query(trouble_only=True),
     "late": Query(late_only=True),
 }
 
@@ -62,7 +62,7 @@ def expected(rows: Sequence[Row], query: Query, most: int | None) -> list[str]:
             (-1 if row.stage.is_final else 1) * (row.stage_since.timestamp() if row.stage_since else 0),
         )
     )
-    first = in_trouble if query.attention_only or query.late_only else in_trouble[:most]
+    first = in_trouble if query.trouble_only or query.late_only else in_trouble[:most]
     return [row.name for row in (*first, *(row for row in rows if row not in first))]
 
 

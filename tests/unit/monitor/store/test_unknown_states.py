@@ -52,7 +52,7 @@ def test_an_upload_in_an_unknown_state_is_never_late(picture: StorePicture) -> N
     rows = picture.window(Query(), 0, 10).rows
     assert not any(row.is_least_age for row in rows)
     assert not any(row.lateness.is_stuck or row.lateness.is_overdue for row in rows)
-    assert picture.window(Query(attention_only=True), 0, 10).total == 0
+    assert picture.window(Query(trouble_only=True), 0, 10).total == 0
     assert list(picture.pending(10)) == []
 
 
@@ -122,7 +122,7 @@ def test_a_stage_at_an_unknown_time_is_stuck_after_it_was_first_seen(
         picture = StorePicture(store, clock, "https://example.org")
         (row,) = picture.window(Query(), 0, 10).rows
         stuck.append(row.trouble is Trouble.STUCK)
-        total.append(picture.funnel().stuck + picture.window(Query(attention_only=True), 0, 10).total)
+        total.append(picture.funnel().stuck + picture.window(Query(trouble_only=True), 0, 10).total)
         assert row.stage_since is not None
         assert row.since_certainty is not Certainty.REPORTED
     first = 3 if not has_audit else stuck.index(True)

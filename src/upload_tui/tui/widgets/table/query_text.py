@@ -32,7 +32,7 @@ def query_parts(query: Query, projects: tuple[ProjectRef, ...], options: Display
 def _filter_texts(query: Query, options: DisplayOptions) -> Iterator[str]:
     if query.stages:
         yield " or ".join(stage for stage in Stage if stage in query.stages)
-    if query.attention_only:
+    if query.trouble_only:
         yield "in trouble"
     if query.late_only:
         yield "overdue or stuck"
@@ -48,7 +48,7 @@ def _filter_texts(query: Query, options: DisplayOptions) -> Iterator[str]:
 def order_part(query: Query, options: DisplayOptions, *, is_all_in_trouble: bool) -> TitlePart:
     """The order in words; without a text if all rows are in trouble anyway."""
     match query.sort:
-        case SortKey.TROUBLE if is_all_in_trouble or query.attention_only or query.late_only:
+        case SortKey.TROUBLE if is_all_in_trouble or query.trouble_only or query.late_only:
             texts = [""]
         case SortKey.TROUBLE:
             texts = [f"{_TROUBLE_ORDER}, then last started", _TROUBLE_ORDER, ""]

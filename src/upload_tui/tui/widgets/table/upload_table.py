@@ -299,7 +299,7 @@ class TitledTable(UploadTable):
     def _count_acknowledged(self) -> int:
         """How many of the rows are acknowledged."""
         query = self.rows_query
-        if query.attention_only or query.late_only:  # without acknowledged ones
+        if query.trouble_only or query.late_only:  # without acknowledged ones
             return 0
         where = Where(tree=all_of(query.where.tree, StateTerm(frozenset({State.ACKNOWLEDGED}))))
         return self._window.count(replace(query, where=where, sort=SortKey.INITIATED))
