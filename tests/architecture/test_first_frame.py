@@ -45,8 +45,8 @@ _ALWAYS = """
     monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.picture monitor.since
     monitor.queries.query
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
-    tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.key_queue tui.notices tui.playback_app tui.preferences
-    tui.upload_commands
+    tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.key_queue tui.notices tui.playback_app
+    tui.preferences tui.upload_commands
     tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.places
     tui.appearance.theme
     tui.screens.dashboard tui.screens.query_screen tui.screens.session_screen tui.screens.views
