@@ -55,6 +55,7 @@ def schema() -> None:
     context_settings={"ignore_unknown_options": True},
     help="Run COMMAND twice; print what it listed, what breaks the contract, and what changed. "
     "Exits with 0 if nothing breaks it, 2 or 4 if the source itself reports an error, 3 otherwise.",
+    short_help="Check what a command prints.",
 )
 @click.option(
     "--timeout",
