@@ -119,9 +119,8 @@ def _with_checks(endpoint: Endpoint, context: ServiceContext, status_shape: Stat
             parameters = await read_body(request, endpoint.body)
         elif endpoint.query is not None:
             parameters = read_query(request, endpoint.query)
-        shape = _requested_shape(
-            request, status_shape
-        )  # also where the response has no status: a typing error is found
+        # Also where the response has no status, so that a wrong `X-Status-Design` is always an error.
+        shape = _requested_shape(request, status_shape)
         if endpoint.needs_token:
             context.check_token(request)
         context.worker.apply_retention_if_due()

@@ -146,7 +146,8 @@ class EmbeddedService:
                 self._worker_task.cancel()
                 await asyncio.gather(self._worker_task, return_exceptions=True)
         finally:
-            self.database.close()  # also if a second signal cancels the stop: it folds the write-ahead log in
+            # Also if a second signal cancels the stop: closing writes the write-ahead log into the file.
+            self.database.close()
 
     def configure_verification(
         self, upload_id: str, verification_seconds: float, *, is_unreadable: bool = False

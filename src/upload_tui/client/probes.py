@@ -1,6 +1,6 @@
 """The steps of connecting to a service: the proxy, DNS, the port, TLS. The client and `doctor` share the decision about proxies.
 
-For `doctor`, which reports the step that fails. Everything else connects with `ServiceClient`.
+`doctor` takes the steps one by one and reports the one that fails. Everything else connects with `ServiceClient`.
 
 Loopback is never proxied: plain http is allowed there because the token does not leave the machine.
 """

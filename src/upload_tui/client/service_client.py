@@ -42,10 +42,8 @@ _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
 _MAX_PAGES = 100_000
 _PROJECTS_PER_PAGE = 100
-
-
 _MAX_KNOWN_ENTRIES = 50
-"""Of each project; a round lists 20."""
+"""Entries of each project that are remembered; a round lists 20."""
 _ResultsKey = Literal["results"]
 
 

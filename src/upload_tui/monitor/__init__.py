@@ -1,9 +1,9 @@
 """The monitor: keeps a picture of projects' uploads current, and publishes what changed.
 
-It owns the store (`store`), synchronisation with a service (`sync`), what is derived from the data (`analysis`), the sessions that
-screens and commands use (`sessions`), and recordings (`recording`). `tui`, `cli` and the testing kit call it through the names below;
-importing this package is fast. It calls `client`, `wire` and `status`, and must know nothing of screens, commands or
-settings.
+It owns the store (`store`), synchronisation with a service or a source (`sync`), queries (`queries`), what is derived from the data
+(`analysis`), the sessions that screens and commands use (`sessions`), and recordings (`recording`). `tui`, `cli` and the testing kit
+call it through the names below; importing this package is fast. It calls `client`, `sources`, `wire` and `status`, and must know
+nothing of screens, commands or settings.
 """
 
 from typing import TYPE_CHECKING

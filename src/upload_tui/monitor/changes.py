@@ -203,7 +203,7 @@ def upload_record(detail: Detail) -> Record:
         "trouble": row.trouble,
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
-        "ended": upload.timeline.has_ended or None,  # null: no source says so
+        "ended": upload.timeline.has_ended or None,  # null unless a source reports it
     }
 
 

@@ -110,7 +110,8 @@ def read_line_summaries(
 
 def _decode(lines: Sequence[bytes]) -> Sequence[_Line | None]:
     """The fields of each line; None for one that has others, or cannot be read."""
-    # No value continues from a `}` at the end of a line to a `{` at the start of the next: as many values are one in each line.
+    # No JSON value continues from a `}` at the end of a line to a `{` at the start of the next: if there are as many values as
+    # lines, each line is one.
     if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
         try:
             found = _decoder().decode_lines(b"\n".join(lines))

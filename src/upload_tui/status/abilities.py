@@ -1,4 +1,4 @@
-"""What is reported of uploads, by where they are listed: the one table that warnings, percentages, latencies and alarms look in.
+"""What is reported of uploads, by where they are listed: the one table that warnings, percentages, latencies and alarms use.
 
 The service of the design promises all of it. A source is a command that prints what is there now, and may leave anything
 out: what it leaves out is unknown, never wrong and never zero.

@@ -1,8 +1,7 @@
 """The embedded service for tests: in the test's own process on a `FrozenClock`, or on a real socket in a thread.
 
-It is the service of `upload-tui serve`: chunks are stored and hashed.
-
-Such clients run in real time, so it uses the system clock and its worker runs by itself.
+Both are the service of `upload-tui serve`: chunks are stored and hashed. Clients of the second run in real time, so it uses the
+system clock, and its worker runs by itself.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Passes changes from the session to the screen in batches, a few times a second; the messages of the dashboard.
+"""Passes changes from the session to the app in batches, a few times a second; the messages with which screens save a choice.
 
 However fast the service changes, there are at most `1 / interval_seconds` batches a second, and no change of an upload is lost.
 """

@@ -103,7 +103,7 @@ async def _list(
         printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
         records: list[Mapping[str, Any]] = []
         decisive: list[Detail] = []
-        found = islice(_found(snapshot, query, criteria), criteria.limit)  # an upload costs a parse
+        found = islice(_found(snapshot, query, criteria), criteria.limit)  # each upload has to be parsed
         while batch := list(islice(found, _BATCH_UPLOADS)):
             records += map(upload_record, batch)
             decisive += filter(decides_on_verdict, batch) if is_verdict else ()

@@ -149,7 +149,7 @@ def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
         file = _report_file(settings, project)
         visit = visit_of(details, snapshot.as_of, read_last_visit(file))
         own = {key: stage for key, stage in (visit.stages or {}).items() if projects.get(key, project.id) == project.id}
-        save_last_visit(file, replace(visit, stages=own))  # an upload that has moved is known where it is
+        save_last_visit(file, replace(visit, stages=own))  # one that has moved is in the file of its new project
 
 
 def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:

@@ -259,7 +259,8 @@ def _matching(
 
 _STOPPED_SECONDS = 0.05
 """A deadline that is noticed so late passed while the process was stopped, as by SIGSTOP."""
-_LAST_LOOK_SECONDS = 5.0
+_LAST_POLL_SECONDS = 5.0
+"""How long the poll after such a deadline may take."""
 
 
 class _WaitLoop(Struct):
@@ -282,19 +283,19 @@ class _WaitLoop(Struct):
             async with asyncio.timeout_at(deadline), _heartbeat(self):
                 await self._run_rounds()
         except TimeoutError:
-            await self._look_again(deadline)
+            await self._poll_if_stopped(deadline)
             if self.waiter.pending:
                 text = f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}"
                 self._echo(text)
         echo_failure_hint(self.settings, self._failed_ids())
         return self._exit_code()
 
-    async def _look_again(self, deadline: float | None) -> None:
+    async def _poll_if_stopped(self, deadline: float | None) -> None:
         """Poll once more if the process was stopped over its deadline: the uploads may have ended meanwhile."""
         if deadline is None or asyncio.get_running_loop().time() - deadline < _STOPPED_SECONDS:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_LOOK_SECONDS):
+            async with asyncio.timeout(_LAST_POLL_SECONDS):
                 await self._poll()
 
     def _failed_ids(self) -> Sequence[str]:

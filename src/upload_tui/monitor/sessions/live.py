@@ -113,8 +113,8 @@ class LiveSession:
             return own.interval_seconds
         return budgeted_seconds(own, [one.demand(visible) for one in self._pollers if not one.is_lost], limit)
 
-    def _is_live_beside(self, away: "_ProjectPoller") -> bool:
-        return any(poller is not away and poller.tracker.current.is_live for poller in self._pollers)
+    def _is_live_beside(self, failing: "_ProjectPoller") -> bool:
+        return any(poller is not failing and poller.tracker.current.is_live for poller in self._pollers)
 
     def _retry_others(self, recovered: "_ProjectPoller") -> None:
         """Poll the other projects that fail: what ended the failure of one may have ended theirs."""
@@ -222,7 +222,10 @@ class _LiveFreshness:
 class _ProjectPoller:
     """Runs the rounds of one project's synchroniser, on the schedule or as the connection's state requires.
 
-    `has_pending` is whether any of its uploads was pending after the last round.
+    Attributes:
+        has_pending: whether any of its uploads was pending after the last round.
+        is_refreshing: a round was requested and has not ended, also while paused.
+        is_frugal: whether the budget delays its rounds.
     """
 
     def __init__(
@@ -292,7 +295,7 @@ class _ProjectPoller:
             self.wake()
 
     async def poll(self, is_live_beside: "Callable[[_ProjectPoller], bool]") -> float | None:
-        """Run a round; return the seconds until the next one. None means not before a refresh: the project is lost.
+        """Run a round, which may fail; return the seconds until the next one, None if the project is lost: not before a refresh.
 
         Args:
             is_live_beside: whether another project than this one is live; asked when the round has failed.
@@ -310,7 +313,7 @@ class _ProjectPoller:
             )
 
     async def _run_round(self) -> float:
-        """Run a round; return the seconds until the next one. Reading the store may fail as well as the service."""
+        """Run a round, then publish what it found and read; return the seconds until the next one. The store may fail as well."""
         has_changed = await self._sync()
         self._not_found_count = 0
         self.tracker.notice = self._synchroniser.notice
@@ -329,7 +332,7 @@ class _ProjectPoller:
         return self._schedule.with_jitter(max(self._seconds_between_polls, self._delayed_seconds))
 
     async def _sync(self) -> bool:
-        """Run a round."""
+        """Synchronise once, and learn how many requests a round takes; True if anything changed."""
         self.is_frugal = self._budgeted_seconds(self) > self._seconds_between_polls
         is_full_scan = self._synchroniser.previous_read_on is None
         round_ = self._synchroniser.sync(is_frugal=self.is_frugal)

@@ -88,7 +88,8 @@ def budgeted_seconds(own: Demand, all_demands: Sequence[Demand], budget: float) 
     wanted, allowed = (first, budget - for_quiet) if own.is_first else (quiet, for_quiet)
     if wanted <= allowed:
         return own.interval_seconds
-    # Projects that have just been busy want so much that the others, in proportion, would wait for them much too long.
+    # In proportion to their demand, a few projects that have just been busy would make the others wait much too long. So none waits
+    # longer than if each had one round in turn.
     in_turn = 60 * sum(demand.requests for demand in all_demands if demand.is_first is own.is_first) / allowed
     return max(own.interval_seconds, min(own.interval_seconds * wanted / allowed, in_turn))
 

@@ -1,4 +1,5 @@
-"""Keep the store equal to the service: scan, poll for new uploads, refresh pending ones, compare old pages in turn.
+"""Keep the store equal to a service (scan, poll for new uploads, refresh pending ones, compare old pages in turn) or to a source.
 
-`Synchroniser` is the entry point; the rest of the package is used by it alone, except `ingest`. Knows no session and no screen.
+`Synchroniser` is the entry point for a service, `SnapshotSynchroniser` for a source, and `ingest` for single readings. Knows no
+session and no screen.
 """

@@ -37,6 +37,9 @@ __all__ = [
     "restore_known_event",
 ]
 
+CLOCKS_DIFFER = timedelta(seconds=2)
+"""How far the clocks of two processes may differ: each knows the service's clock from a header in whole seconds."""
+
 
 class Comparison(Struct, frozen=True):
     """The result of a comparison.
@@ -294,10 +297,6 @@ def _ingest(
     if entries:
         store.put(entries)
     return IngestResult(len(entries), tuple(changes), tuple(possibly_outdated))
-
-
-CLOCKS_DIFFER = timedelta(seconds=2)
-"""Processes know the service's clock, from a header in whole seconds, as exactly as this."""
 
 
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:

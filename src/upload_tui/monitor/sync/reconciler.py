@@ -18,7 +18,7 @@ _FRUGAL_ROUNDS_PER_STEP = 8
 
 
 class Reconciler:
-    """The rolling comparison of one project; its position is stored, so that the next session continues there.
+    """The comparison of one project's old pages, one in a round; its position is stored, so that the next session continues there.
 
     Args:
         store: what is known.
@@ -61,7 +61,8 @@ class Reconciler:
             return False
         self._skipped = 0
         position, now_ms = self._position, self._fetcher.local_ms()
-        if position.row == 0 or position.began_ms > now_ms:  # the local clock was set back
+        is_clock_set_back = position.began_ms > now_ms
+        if position.row == 0 or is_clock_set_back:
             position.row, position.edge_ms, position.began_ms, position.unreadable = 0, None, now_ms, 0
             self._unlisted_count, self._has_mismatch_throughout = 0, True
         self._has_mismatch_throughout &= has_mismatch

@@ -51,12 +51,14 @@ class ChangeRecorder:
         self._generation = store.generation
         self._last_seen_number = store.change_log.last_number()
         self._round_ms = set[int | None]()
+        """The times, in milliseconds, of the readings that this round has stored."""
         self._earlier_ms = set[int | None]()
+        """Those of earlier rounds, as far as the clocks of two processes may differ."""
 
     def begin_round(self) -> None:
         """Start a round: its readings belong to the store as it is now, not to one that replaces it.
 
-        All of them are requested after those of earlier rounds were stored.
+        What earlier rounds stored is known to be older than what this one requests; see `earlier_ms` of `ingest`.
         """
         self._generation = self._store.generation
         since_ms = to_ms(self._fetcher.client.clock.now() - CLOCKS_DIFFER) or 0
@@ -201,7 +203,7 @@ def _event_times(changes: Sequence[UploadChange]) -> Sequence[datetime]:
 
 
 class ScanRecorder:
-    """Records the pages of one project's full scan; its arguments are attributes.
+    """Records the pages of one project's full scan.
 
     Args:
         fetcher: fetches pages.

@@ -1,12 +1,14 @@
-"""Keep the store equal to a source, which lists everything that is there now each time it is asked.
+"""Keep the store equal to a source, which lists everything that is there now.
 
-A round is one listing. In the first, new uploads are recorded as their lines arrive; everything else once the listing has ended,
-as a later line may contradict it. A line that is the same as in the last round costs one look-up. *Gone* are the uploads that a
-whole listing does not have, in no project; from one that failed, was cut or has a line that cannot be read, nothing is ever gone.
-The same holds for one without the `end` line that the source has printed before, and for an empty one without any. One that has a
-line that cannot be read fails if it also lacks known uploads: nothing is known of them. A listing that suddenly lacks most
-uploads is asked for a second time first. Success never follows from absence: an upload that is gone keeps its last stage, and one
-that its source reported as `ended` stays as it ended.
+A round is one listing.
+
+- In the first round, new uploads are recorded as their lines arrive. Everything else is recorded once the listing has ended, as a
+  later line may contradict it. A line that is the same as in the last round costs one look-up.
+- An upload is *gone* if a whole listing lacks it, in all projects. A listing is not whole if it failed, was cut, has a line of an
+  unknown upload or an id twice, or has no `end` line although an earlier one had it or it is empty.
+- A listing that has such a line and lacks known uploads fails: the line may be of any of them.
+- If a listing lacks most uploads, the source is listed a second time before that is believed.
+- An upload that is gone keeps its last stage: absence never means success. One that its source reported as `ended` stays as it ended.
 """
 
 import asyncio
@@ -313,7 +315,7 @@ class SnapshotSynchroniser:
         """Record what was found, and give way to key presses."""
         found, round_.found, round_.recorded_at = round_.found, _Found(self._clock.now()), self._clock.monotonic()
         lines = [*found.parsed.values(), *self._recorder.insert(found.summarized, found.read_on)]
-        # From a recording nothing can be deleted.
+        # A line is recorded early only where it can be deleted again: a recording cannot.
         is_shown_early = not self._state.is_scanned and self._store.bulk.can_insert_summaries
         early = {line.id for line in lines} - self._known if is_shown_early else set[str]()
         await self._record_lines([line for line in lines if line.id in early])

@@ -1,7 +1,7 @@
-"""What synchronisation knows of one project: what it left in the store, its uploads in the service's order, the service's clock.
+"""What synchronisation knows of one project: its facts in the store, its uploads in the service's order, whether its clocks agree.
 
-All ages are differences of the two. A stage that is new in a round was reached since the last one; if the service
-repeatedly reports a time outside that interval, one of the two clocks is wrong.
+Times of uploads and the `Date` of responses may come from two clocks of a service. A stage that is new in a round was reached since
+the last one; if the service repeatedly reports a time outside that interval, one of the two clocks is wrong.
 """
 
 from collections import deque
@@ -25,7 +25,7 @@ Value = TypeVar("Value")
 
 
 class ReconcilerState(Struct):
-    """How far the rolling comparison has come.
+    """How far the comparison of old pages has come.
 
     Attributes:
         row: the next row of the list to compare (from 0); 0 starts again.
@@ -97,7 +97,7 @@ class SyncState:
     has_end = _Fact[bool](bool, default=False)
     """Whether a listing of a source had an `end` line: one without it is then not whole."""
     reconciler = _Fact[ReconcilerState](ReconcilerState, default={})
-    """How far the rolling comparison has come."""
+    """How far the comparison of old pages has come."""
 
     def __init__(self, store: Store, project_id: str) -> None:
         self.store = store
@@ -110,7 +110,7 @@ _TOLERANCE_SECONDS = 30.0
 
 
 class ClockCheck:
-    """The difference between the two clocks of one service."""
+    """The difference between the clock that dates a service's uploads and the one that dates its responses."""
 
     def __init__(self) -> None:
         self._errors: deque[float] = deque(maxlen=_CHANGES)

@@ -191,8 +191,7 @@ class DashboardScreen(ViewScreen):
         self.selected = message.key
 
     def watch_selected(self) -> None:
-        """Show the timeline of the selected upload once the cursor rests."""
-        # While a key is held, the table comes first. The timeline follows once the cursor rests.
+        """Show the timeline of the selected upload once the cursor rests: while a key is held, the table comes first."""
         if self._timeline_timer is not None:
             self._timeline_timer.stop()
         self._timeline_timer = self.set_timer(_TIMELINE_DELAY_SECONDS, self._show_selected)

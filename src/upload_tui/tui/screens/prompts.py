@@ -97,5 +97,5 @@ def parse_acknowledgement(text: str, now: datetime) -> Acknowledgement:
         return Acknowledgement(text.strip())
     try:
         return Acknowledgement(text[: end.start()].strip(), now + timedelta(seconds=seconds))
-    except OverflowError:  # for ever
+    except OverflowError:  # beyond the calendar: it has no end
         return Acknowledgement(text[: end.start()].strip())

@@ -230,7 +230,7 @@ class PendingList(DiffedText):
             return Content.styled("Nothing pending." if self.is_known else "No data yet.", "$quiet")
         place_cells = self._place_cells
         width = self.size.width - (place_cells and place_cells + 1)
-        # Names get what the reasons leave, and at least two fifths as long as the reasons keep their least width.
+        # Names get what the reasons leave, and at least two fifths of the line if that leaves the reasons their least width.
         share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
         room = width - _FIXED_CELLS - share
         longest_reason = max(len(_first_that_fits(_reason_texts(row), room)) for row in self._shown)

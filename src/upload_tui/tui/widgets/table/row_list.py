@@ -1,6 +1,6 @@
-"""A list of any number of uploads that holds only the rows it shows. Its cursor belongs to an upload, not to a row number.
+"""A list of any number of uploads that fetches only the rows it shows.
 
-It fetches windows of rows from a source. The cursor belongs to an upload: when rows are added or removed, the cursor stays on it.
+Its cursor belongs to an upload, not to a row number: when rows are added or removed, the cursor stays on the upload.
 """
 
 from abc import abstractmethod
