@@ -192,18 +192,18 @@ def pass_throughs(modules: Sequence[Module]) -> list[str]:
 def importers(modules: Sequence[Module]) -> dict[str, set[str]]:
     """For each module, the modules that import it, directly or through a package's `__init__`, which does not count itself."""
     by_name = {module.name: module for module in modules}
-    faces = {
-        f"{face.name}.{alias.name}": node.module
-        for face in modules
-        if face.is_package
-        for node in ast.walk(face.tree)
+    defined_in = {
+        f"{package.name}.{alias.name}": node.module
+        for package in modules
+        if package.is_package
+        for node in ast.walk(package.tree)
         if isinstance(node, ast.ImportFrom) and node.module in by_name
         for alias in node.names
     }
     found: dict[str, set[str]] = {name: set() for name in by_name}
     for module in modules:
         for name in module.imported_names() if not module.is_package else ():
-            target = name if name in by_name else faces.get(name)
+            target = name if name in by_name else defined_in.get(name)
             if target is not None and target != module.name:
                 found[target].add(module.name)
     return found

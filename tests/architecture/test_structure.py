@@ -25,7 +25,9 @@ from tests.architecture.figures import (
 
 MODULES = modules_of()
 PACKAGE = "upload_tui"
-ROOMS = {module.name.split(".")[1] for module in MODULES if module.is_package and module.name.startswith(f"{PACKAGE}.")}
+SUBPACKAGES = {
+    module.name.split(".")[1] for module in MODULES if module.is_package and module.name.startswith(f"{PACKAGE}.")
+}
 APP_LINES = 150
 FILES_IN_A_FOLDER = 15
 HEAVY = {"textual", "rich", "httpx", "pydantic", "starlette", "uvicorn", "stamina", "sqlite3"}
@@ -89,24 +91,24 @@ def test_import_contracts_are_kept() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_other_rooms_import_only_the_face_of_a_room() -> None:
+def test_a_package_is_imported_only_through_its_public_interface() -> None:
     inner = {
         f"{module.name} -> {source}"
         for module in MODULES
         if module.name not in INNER_IMPORTS
         for source in module.imported_modules()
         if source.count(".") > 1 and source.startswith(f"{PACKAGE}.")
-        if (room := source.split(".")[1]) in ROOMS and room not in module.name.split(".")[1:2]
+        if (imported := source.split(".")[1]) in SUBPACKAGES and imported not in module.name.split(".")[1:2]
     }
     assert inner == set()
 
 
-@pytest.mark.parametrize("room", sorted(ROOMS - {"cli"}))
-def test_a_face_has_the_names_it_lists(room: str) -> None:
-    face = import_module(f"{PACKAGE}.{room}")
-    assert all(hasattr(face, name) for name in face.__all__)
-    if "__getattr__" in vars(face):
-        assert sorted(face.__all__) == dir(face)
+@pytest.mark.parametrize("name", sorted(SUBPACKAGES - {"cli"}))
+def test_a_package_has_the_names_it_lists(name: str) -> None:
+    package = import_module(f"{PACKAGE}.{name}")
+    assert all(hasattr(package, listed) for listed in package.__all__)
+    if "__getattr__" in vars(package):
+        assert sorted(package.__all__) == dir(package)
 
 
 def test_modules_are_short() -> None:
