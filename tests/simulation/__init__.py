@@ -1,1 +1,1 @@
-"""Breaks the product on purpose: every statement and every call for files fails once, and whole worlds are played from a seed."""
+"""Simulated runs of the whole program from a seed; and operations in which each statement and each call for a file fails once."""

@@ -1,4 +1,4 @@
-"""Break the product: `python -m tests.simulation --minutes 1`, `--seed N`, `--statements`.
+"""Simulate services, sessions, commands and failures: `python -m tests.simulation --minutes 1`, `--seed N`, `--statements`.
 
 A failure prints the line that runs it again, with as few events as were found to be enough.
 """
@@ -118,23 +118,23 @@ def _run_one(capture: Capture, seed: int, kept: frozenset[int] | None, *, has_tr
 def _run_many(capture: Capture, first: int, minutes: float) -> int:
     _out.write(f"fresh seeds from {first} for {minutes:g} minutes\n")
     ends, seed, failures = time.monotonic() + minutes * 60, first, list[int]()
-    kinds, marks, failed, seconds = Counter[str](), Counter[str](), Counter[str](), 0.0
+    events, marks, failed, seconds = Counter[str](), Counter[str](), Counter[str](), 0.0
     with suppress(KeyboardInterrupt):  # which still prints the sums
         while time.monotonic() < ends:
             outcome = run_seed(capture, seed)
-            kinds, marks, seconds = kinds + outcome.kinds, marks + outcome.marks, seconds + outcome.seconds
-            failed += outcome.failed
+            events, marks, seconds = events + outcome.event_counts, marks + outcome.marks, seconds + outcome.seconds
+            failed += outcome.failed_calls
             if outcome.failure:
                 _out.write(f"seed {seed}: {outcome.failure}\n  {outcome.replay}\n")
                 failures.append(seed)  # also if it is interrupted now
-                _out.write(f"  trying to do with fewer events, in at most {MAX_SHRINK_EVENTS} of them\n")
+                _out.write(f"  looking for fewer events that fail, by running at most {MAX_SHRINK_EVENTS}\n")
                 small = shrink(capture, outcome)
                 _out.write(f"  {small.replay}\n  {small.failure}\n")
             seed += 1
-    _out.write(f"{seed - first} histories, {seconds / 3600:.1f} virtual hours, {len(failures)} failures\n")
-    for title, counts in (("events", kinds), ("failed", failed), ("marks", marks)):
+    _out.write(f"{seed - first} runs, {seconds / 3600:.1f} virtual hours, {len(failures)} failures\n")
+    for title, counts in (("events", events), ("failed calls", failed), ("marks", marks)):
         _out.write(f"{title}: " + ", ".join(f"{count} {name}" for name, count in counts.most_common()) + "\n")
-    _out.write("never met: " + (", ".join(name for name in MARKS if name not in marks) or "none") + "\n")
+    _out.write("marks never met: " + (", ".join(name for name in MARKS if name not in marks) or "none") + "\n")
     return int(bool(failures))
 
 

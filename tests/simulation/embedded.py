@@ -30,7 +30,7 @@ _TRIES = 12
 _CLAIM_SECONDS = 60.0
 """Enough for the longest verification that has begun."""
 _MAX_CLIENTS = 40
-_MISTAKES = (*("",) * 7, "forgets", "lies", "goes on")
+_MISTAKES = (*("",) * 7, "omits a chunk", "wrong hash", "sends on")
 """What clients do wrong: not sending the last chunk, reporting another hash, sending other bytes after the upload is completed."""
 
 
@@ -59,7 +59,7 @@ class EmbeddedHost(Host):
         self._expired: dict[tuple[str, str, int], float] = {}
         self._verifications_at_once = mistakes.choice((1, 3))
 
-    # Its life
+    # Start and end
 
     async def start(self) -> None:
         """Start it over what is on disk, as soon as the disk does not fail."""
@@ -144,7 +144,7 @@ class EmbeddedHost(Host):
         """That of its database."""
         return [] if self._service is None else [self._service.database._db]
 
-    # The truth
+    # What it has
 
     def _refresh(self) -> None:
         """Read what it has; what it had before it was killed stays known."""
@@ -277,26 +277,26 @@ class EmbeddedHost(Host):
             self.acknowledged[upload_id] = Stage.INITIATED
             for number, chunk in enumerate(chunks, 1):
                 await asyncio.sleep(rng.uniform(0, 3))
-                is_sent = mistake != "forgets" or number != len(chunks)
+                is_sent = mistake != "omits a chunk" or number != len(chunks)
                 if stops_at == number - 1:
                     return
                 target = await self._send(http, upload_id, number, chunk, is_sent=is_sent)
                 if target is None:
                     return
-            if mistake in {"forgets", "lies"}:
+            if mistake in {"omits a chunk", "wrong hash"}:
                 self.wrong.add(upload_id)
-            reported = content + b"." if mistake == "lies" else content
+            reported = content + b"." if mistake == "wrong hash" else content
             if self._service is not None:
                 self._service.configure_verification(upload_id, rng.choice((0.0, 1.0, 20.0)))
             late = _LateBody(chunks[-1])
             async with asyncio.TaskGroup() as group:
-                sending = group.create_task(self._put(http, target, late)) if mistake == "goes on" and target else None
+                sending = group.create_task(self._put(http, target, late)) if mistake == "sends on" and target else None
                 completed = await self._call(http, "PUT", f"/uploads/{upload_id}/complete", {"hash": _hash(reported)})
                 late.end()
             if completed is None:
                 return
             self.acknowledged[upload_id] = Stage.COMPLETED
-            if mistake == "goes on" and target is not None:
+            if mistake == "sends on" and target is not None:
                 report = {"number": len(chunks), "size": 1, "hash": _hash(b".")}
                 accepted = (
                     sending is not None and sending.result(),

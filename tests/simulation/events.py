@@ -502,7 +502,8 @@ LATER_EVENTS: Sequence[tuple[Mapping[str, Action], Sequence[int]]] = (
     ),
     ({"exchange": _exchange, "damage": _damage, "die after commit": _die_after_commit, "lock": _lock}, (0, 0, 1, 2)),
 )
-"""Events that are drawn after all others, and how often each may happen: a seed of before keeps its events and their numbers."""
+"""Events that were added later, by group, and how often each may happen. They are drawn after the others, so that an older seed keeps
+its events and their numbers."""
 
 ACTIONS: Mapping[str, Action] = {
     **{name: action for name, (action, _) in EVENTS.items()},
@@ -519,7 +520,7 @@ def draw_options(seed: int) -> Options:
     rng = Random(f"{seed} options")
     options = _draw_options(rng)
     # Pages of three rows do not show, without a total, that nothing is between two of them.
-    is_too_small = options.hides_headers and options.largest_page == _SMALLEST_PAGE
+    is_too_small = options.hides_total and options.largest_page == _SMALLEST_PAGE
     return replace(options, largest_page=7) if is_too_small else options
 
 
@@ -534,7 +535,7 @@ def _draw_options(rng: Random) -> Options:
         watchers=rng.choice((1, 1, 2)),
         minutes=rng.choice((1, 1, 2)),
         broken=rng.randrange(len(shapes)) if rng.random() < 0.15 else None,
-        hides_headers=rng.random() < 0.2,
+        hides_total=rng.random() < 0.2,
         has_bulk=rng.random() < 0.4,
         event_count=rng.choice((5, 20, 60)),
         weights={

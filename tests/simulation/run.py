@@ -1,4 +1,4 @@
-"""One run of the simulation from its seed, and making a failing one smaller."""
+"""Run the simulation of a seed, and find the fewest events with which a failing run still fails."""
 
 import asyncio
 import random
@@ -35,21 +35,23 @@ _ROUND_SECONDS = 10.0
 _MAX_WAIT_SECONDS = 4000.0
 """A verification that has failed a few times is tried again after ten minutes."""
 _MAX_PASSES = 4
-"""A second comparison of all pages is over by then, also with few requests a minute."""
+"""So often are all pages compared after the faults: twice would do, but few requests a minute spread them over more rounds."""
 _QUICK_ROUND_SECONDS = 2.5
 """Enough for a round of services that answer."""
 _CLOCK = VirtualClock()
 MAX_SHRINK_EVENTS = 2000
-"""How many events are tried to make a failing run smaller."""
+"""How many events are run, in all runs together, to make a failing run smaller."""
 
 
 class Outcome(Struct):
     """How a run ended; `failure` is empty if all held.
 
     Attributes:
-        kind: the type of the failure and where it was raised, such as the line of a checker.
+        events: those that were to happen.
+        failure_kind: the type of the failure and where it was raised, such as the line of a checker.
         seconds: the virtual time at which it ended.
-        failed: statements and calls for files that have failed.
+        event_counts: how often each event has happened, by name.
+        failed_calls: statements and calls for files that have failed.
     """
 
     seed: int
@@ -58,10 +60,10 @@ class Outcome(Struct):
     digest: str = ""
     failure: str = ""
     detail: str = ""
-    kind: tuple[object, ...] = ()
+    failure_kind: tuple[object, ...] = ()
     seconds: float = 0.0
-    kinds: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
+    event_counts: Counter[str] = field(default_factory=Counter)
+    failed_calls: Counter[str] = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
     trace: Sequence[str] = ()
 
@@ -88,9 +90,9 @@ def run_seed(capture: Capture, seed: int, kept: frozenset[int] | None = None) ->
                 outcome.failure = f"{type(cause).__name__}: {cause}"[:1000]
                 outcome.detail = "".join(format_exception(error))
                 frame = extract_tb(cause.__traceback__)[-1]
-                outcome.kind = type(cause), frame.filename, frame.lineno
+                outcome.failure_kind = type(cause), frame.filename, frame.lineno
         for what, disk in (("statement", world.disk), ("chunk file", world.chunk_disk)):
-            outcome.failed.update({f"{what} {call}": count for call, count in disk.failed.items()})
+            outcome.failed_calls.update({f"{what} {call}": count for call, count in disk.failed.items()})
         outcome.digest, outcome.trace, outcome.marks = world.trace.digest, world.trace.lines, marks.met
     return outcome
 
@@ -133,7 +135,7 @@ def _play(capture: Capture, world: World, events: Sequence[Event], outcome: Outc
         for event in events:
             _advance(world, loop, event.at, checkers, errors)
             world.trace.add(f"event {event.name}")
-            outcome.kinds[event.name] += 1
+            outcome.event_counts[event.name] += 1
             ACTIONS[event.name](simulation, Random(event.seed))
             asyncio.set_event_loop(loop)  # a command has removed it
         _advance(world, loop, world.options.minutes * 60, checkers, errors)
@@ -185,7 +187,7 @@ def _advance(
     checkers: Sequence[Checker],
     errors: list[BaseException],
 ) -> None:
-    """Let time pass, in steps of a few seconds, and check after each."""
+    """Let time pass in steps, and check after each."""
     while (left := until - _CLOCK.monotonic()) > 0:
         loop.run_until_complete(asyncio.sleep(min(left, _STEP_SECONDS)))
         if world.disk.victim is not None:
@@ -261,7 +263,7 @@ def shrink(capture: Capture, failed: Outcome, max_events: int = MAX_SHRINK_EVENT
     """Remove events while the run fails in the same way: first those after the failure, then ever smaller groups.
 
     Args:
-        max_events: how many events to try at most, in all runs together.
+        max_events: how many events to run at most, in all runs together.
     """
     best = failed
 
@@ -270,7 +272,7 @@ def shrink(capture: Capture, failed: Outcome, max_events: int = MAX_SHRINK_EVENT
         left = [*best.events[:start], *best.events[end:]]
         max_events -= max(1, len(left))
         outcome = run_seed(capture, best.seed, frozenset(event.number for event in left))
-        is_same = bool(outcome.failure) and outcome.kind == failed.kind
+        is_same = bool(outcome.failure) and outcome.failure_kind == failed.failure_kind
         best = outcome if is_same else best
         return is_same
 

@@ -55,7 +55,9 @@ class _Runs:
         found = self._needed & {event.number for event in events}
         seconds = max(event.at for event in self.events if event.number in self._needed) + 0.01
         kind = (AssertionError, "checkers.py", len(found))
-        return Outcome(self._seed, self._options, events, failure="it" * bool(found), kind=kind, seconds=seconds)
+        return Outcome(
+            self._seed, self._options, events, failure="it" * bool(found), failure_kind=kind, seconds=seconds
+        )
 
 
 def test_a_failing_run_is_made_smaller_while_it_fails_in_the_same_way(
@@ -68,7 +70,7 @@ def test_a_failing_run_is_made_smaller_while_it_fails_in_the_same_way(
     assert {event.number for event in small.events} == {event.number for event in (runs.events[1], runs.events[6])}
     assert runs.tried[0] == {event.number for event in runs.events[:7]}
     runs.tried.clear()
-    assert shrink(capfd, failed, max_events=0).kind == failed.kind
+    assert shrink(capfd, failed, max_events=0).failure_kind == failed.failure_kind
     assert len(runs.tried) == 1
 
 

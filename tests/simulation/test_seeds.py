@@ -13,19 +13,23 @@ from tests.simulation.run import run_seed
 pytestmark = pytest.mark.slow
 
 FOUND = {
-    708: [56],  # the store of a source was locked after a listing had failed
+    # The store of a source was locked after a listing had failed.
+    708: [56],
+    # A process whose clock was half a second behind took back what another one had read.
     5019: [1, 2, *range(4, 7), 8, 9, *range(11, 17), 18, *range(20, 24), *range(25, 29), *range(32, 39)],
-    # a process whose clock was half a second behind took back what another one had read
-    30332: [8, 27, 29, 33, *range(45, 49), 53, 54],  # a listing failed as its session was cancelled
-    90034: [16, 18, 25, 34, 36, 44, 45],  # the store was locked when a session began
-    30005: [0, 6],  # a row that could not be read was counted as missing after its upload had been deleted
+    # A listing failed as its session was cancelled.
+    30332: [8, 27, 29, 33, *range(45, 49), 53, 54],
+    # The store was locked when a session began.
+    90034: [16, 18, 25, 34, 36, 44, 45],
+    # A row that could not be read was counted as missing after its upload had been deleted.
+    30005: [0, 6],
+    # An unreadable row moved while its page was read in pieces, and was not counted any more.
     2001: [*range(5), *range(7, 18), 61, 62],
-    # an unreadable one moved while its page was read in pieces, and was not counted any more
 }
 """Seeds that found a fault, with the events that were enough."""
 
 
-def test_all_holds_in_a_simulated_world_of_which_a_seed_decides_everything(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_holds_and_its_seed_decides_everything(capfd: pytest.CaptureFixture[str]) -> None:
     outcome = run_seed(capfd, 4)
     assert not outcome.failure, f"{outcome.detail}\n{outcome.replay}"
     assert run_seed(capfd, 4).trace == outcome.trace
@@ -58,7 +62,7 @@ def test_a_seed_that_found_a_fault_finds_none_any_more(capfd: pytest.CaptureFixt
     assert not outcome.failure, f"{outcome.detail}\n{outcome.replay}"
 
 
-def test_a_seed_draws_the_same_world_whatever_events_are_removed() -> None:
+def test_a_seed_draws_the_same_events_again_each_with_a_seed_of_its_own() -> None:
     events = draw_events(7, draw_options(7))
     assert [*map(str, events)] == [*map(str, draw_events(7, draw_options(7)))]
     assert len({event.seed for event in events}) == len(events)

@@ -89,7 +89,7 @@ class Options(Struct, frozen=True):
         broken: the service that never works again, by its number; None for none.
         weights: how often each kind of event happens in relation to others; 0 for never.
         event_count: how many happen.
-        hides_headers: whether services leave out the total of pages.
+        hides_total: whether services leave out the total of pages.
         has_bulk: whether the first scan loads in bulk.
     """
 
@@ -101,7 +101,7 @@ class Options(Struct, frozen=True):
     watchers: int
     minutes: int
     broken: int | None
-    hides_headers: bool
+    hides_total: bool
     has_bulk: bool
     event_count: int
     weights: dict[str, int]
@@ -112,7 +112,7 @@ class Options(Struct, frozen=True):
         return (
             f"services {shapes}{' (embedded)' if self.has_embedded else ''}"
             f"{' and a source' if self.has_source else ''}; pages of {self.largest_page}"
-            f"{' without headers' if self.hides_headers else ''}; {self.uploads} uploads; {self.watchers} watchers; "
+            f"{' without totals' if self.hides_total else ''}; {self.uploads} uploads; {self.watchers} watchers; "
             f"{self.event_count} events in {self.minutes} minutes; broken for good: {self.broken}; off: {off}"
         )
 
@@ -357,7 +357,7 @@ class Host:
             "X-Per-Page": str(size),
             "X-Next-Page": str(number + 1) if number * size < len(uploads) else "",
         }
-        if self._options.hides_headers:
+        if self._options.hides_total:
             del headers["X-Total"]
         content = '{"results": [' + ", ".join(self.resource(upload, project_id) for upload in rows) + "]}"
         return httpx.Response(200, headers=headers, content=content)
