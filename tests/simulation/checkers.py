@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
@@ -45,27 +45,24 @@ _READ_AGAIN = 3
 """After so many times of the project that was read least recently, both projects of a service were read."""
 
 
-class Checker(Protocol):
-    """Checks one property."""
+class Checker:
+    """Checks one property, of changes or of the state after each step; a subclass overrides what it needs."""
 
     def handle_change(self, watcher: Watcher, change: Change) -> None:
         """Check a change that a watcher has published."""
 
     def check(self, world: World) -> None:
-        """Check the present state."""
+        """Check the state after a step."""
 
 
 def all_checkers(world: World) -> Sequence[Checker]:
-    of_changes: Sequence[Checker] = [
+    return [
+        Committed(),
         TrueStages(world),
         PublishedOnce(world),
         PublishedGone(),
         InOrder(),
         Scanned(world),
-    ]
-    return [
-        Committed(),
-        *of_changes,
         Progress(world),
         LiveIsCurrent(),
         OneTrouble(),
@@ -91,11 +88,8 @@ def _known(world: World) -> dict[str, SimulatedUpload]:
     return {upload.id: upload for place in world.places() for upload in place.all_uploads()}
 
 
-class Committed:
+class Committed(Checker):
     """No transaction is open while nothing is written: what follows would be lost with it."""
-
-    def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
 
     def check(self, world: World) -> None:
         connections = [connection for watcher in world.watchers for connection in watcher.connections()]
@@ -103,7 +97,7 @@ class Committed:
             assert not connection.in_transaction, "a transaction is never committed"
 
 
-class TrueStages:
+class TrueStages(Checker):
     """No row and no change has a stage that the upload has never reached."""
 
     def __init__(self, world: World) -> None:
@@ -125,7 +119,7 @@ class TrueStages:
                 assert not row.is_gone or known[row.id].listed_until is not None, f"{known[row.id]} is shown as gone"
 
 
-class PublishedOnce:
+class PublishedOnce(Checker):
     """Changes of an upload are in order, and none is repeated: not by one process, nor by the next one over its store.
 
     Nor is an upload published as new that existed before the process was started and was shown, also if its store is lost
@@ -167,11 +161,8 @@ class PublishedOnce:
         } - {None}
         return max(upload.listed_again, emptied_at) >= lost_at or (is_shared and lost_at < float("inf"))
 
-    def check(self, world: World) -> None:
-        pass
 
-
-class PublishedGone:
+class PublishedGone(Checker):
     """What a session has had as present and has as gone now is published as gone as soon as each of its projects is read again."""
 
     def __init__(self) -> None:
@@ -202,11 +193,8 @@ class PublishedGone:
                 assert len(times) <= _READ_AGAIN, f"watcher {watcher.number} has not published that {upload_id} is gone"
 
 
-class LiveIsCurrent:
+class LiveIsCurrent(Checker):
     """What is shown as live is not older than a few rounds, and what is not shown is counted as missing."""
-
-    def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
 
     def check(self, world: World) -> None:
         now = VirtualClock().monotonic()
@@ -230,14 +218,11 @@ class LiveIsCurrent:
                 assert is_current or is_marked or not session.is_complete, f"{upload} is shown as live: {row}"
 
 
-class OneTrouble:
+class OneTrouble(Checker):
     """The rows in trouble are the same in the table, in the filter, in the funnel and in the order of trouble.
 
     The rows of all sessions together are those of each.
     """
-
-    def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
 
     def check(self, world: World) -> None:
         for watcher in world.watchers:
@@ -257,7 +242,7 @@ class OneTrouble:
         assert {row.id for row in ordered.rows[: ordered.in_trouble]} == marked
 
 
-class Counted:
+class Counted(Checker):
     """The counts that a store keeps are those of its rows, also during a bulk load, and the stages show them."""
 
     def __init__(self, world: World) -> None:
@@ -292,7 +277,7 @@ class _Round(Struct):
     of_upload: dict[str, datetime]
 
 
-class InOrder:
+class InOrder(Checker):
     """The changes of one round are published in the order of their times; those of one upload keep their own order."""
 
     def __init__(self) -> None:
@@ -310,11 +295,8 @@ class InOrder:
         assert on >= round_.last, f"{change} is published after a change of {round_.last}"
         round_.last = on
 
-    def check(self, world: World) -> None:
-        pass
 
-
-class Scanned:
+class Scanned(Checker):
     """As soon as a session is live, it knows or counts as missing all that was listed since its watcher was started.
 
     So it does, once all is read again, after its store was lost.
@@ -349,11 +331,8 @@ class Scanned:
             if upload.stage_at(watcher.began) is not None and upload.listed_again < 0:
                 yield upload.id
 
-    def check(self, world: World) -> None:
-        pass
 
-
-class Progress:
+class Progress(Checker):
     """A full scan reports no more uploads read than the service has answered, nor more than it counts."""
 
     def __init__(self, world: World) -> None:
@@ -365,14 +344,11 @@ class Progress:
             printed = len(self._source.all_uploads()) if self._source is not None else 0
             assert change.done <= max(printed, *watcher.answered_rows.values(), 0), change
 
-    def check(self, world: World) -> None:
-        pass
-
 
 _STORE_LINES = {"stored", "unchanged", "marked", "page", "last_page", "request"}
 
 
-class Recordings:
+class Recordings(Checker):
     """A recording has each published change once and in order; what happened while its session was live is among them.
 
     What it shows at its end when it is replayed is what the session has shown, and each change in it is one of the service's history.
@@ -380,9 +356,6 @@ class Recordings:
 
     def __init__(self) -> None:
         self._checked: set[Path] = set()
-
-    def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
 
     def check(self, world: World) -> None:
         known = _known(world)
@@ -443,11 +416,8 @@ def _due(recorded: Recorded, known: Mapping[str, SimulatedUpload]) -> Iterator[t
                     yield upload, stage
 
 
-class Acknowledged:
+class Acknowledged(Checker):
     """The embedded service loses nothing that it has acknowledged, also when it was killed."""
-
-    def handle_change(self, watcher: Watcher, change: Change) -> None:
-        pass
 
     def check(self, world: World) -> None:
         if world.embedded is not None:
