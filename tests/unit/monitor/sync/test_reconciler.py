@@ -316,4 +316,5 @@ async def test_nothing_is_missing_from_a_page_without_readable_uploads() -> None
     requests = record_requests(service)
     for _ in range(4):
         await harness.synchroniser.sync()
+    assert requests
     assert all(one.isdecimal() for one in requests)
