@@ -1,4 +1,4 @@
-"""What the user is alerted to: failed, stuck and contradictory uploads, and what happened since the last visit."""
+"""What the user is alerted to: failed, stuck and contradictory uploads; and the app's notifications, of which it shows the last."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -255,7 +255,7 @@ def notice_text(alerts: Iterable[Alert]) -> str:
 
 
 def _ends_with(picture: Picture, trouble: Trouble, end: int) -> bool:
-    """Whether the uploads with a trouble end there in the order; otherwise it is older than the numbers, as a long one may be."""
+    """Whether the uploads with a trouble end there in the order; if not, the order, which may be long, is older than the numbers."""
     rows = picture.window(_IN_TROUBLE, end - 1, 2).rows
     return [row.trouble is trouble for row in rows] in ([True], [True, False])
 

@@ -90,7 +90,12 @@ class ConnectionTracker:
         read_on: when an earlier session last read the picture; None if none did.
         stall_text: the reason of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
             state has the duration then.
+
+    Attributes:
+        read_since: None, as a tracker that serves as the `Freshness` of a picture has no uploads of earlier sessions.
     """
+
+    read_since = None
 
     def __init__(
         self,
@@ -111,7 +116,8 @@ class ConnectionTracker:
         self.usual_seconds = 0.0
         """How long a round usually takes, if that alone decides on slow; otherwise 0."""
         self._is_slow = False
-        self._was_slow = False
+        """Whether the service has answered slowly since it last answered quickly."""
+        self._is_round_slow = False
         """Whether the present round takes long."""
         self.notice = ""
         """A note on uploads that cannot be read; it is the state's reason while the connection is live."""
@@ -122,9 +128,6 @@ class ConnectionTracker:
     def current(self) -> Connection:
         """The present state."""
         return self._current
-
-    read_since = None
-    """No uploads of earlier sessions; for a picture that is as current as this connection."""
 
     def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
         """When the picture was last current."""
@@ -164,8 +167,8 @@ class ConnectionTracker:
         self._reset_failures()
         self._has_synced = True
         limit_seconds = _QUICK_SECONDS if self._is_slow else _SLOW_SECONDS
-        self._is_slow = self._was_slow or (answer_seconds is not None and answer_seconds > limit_seconds)
-        self._was_slow = False
+        self._is_slow = self._is_round_slow or (answer_seconds is not None and answer_seconds > limit_seconds)
+        self._is_round_slow = False
         if self._is_paused:
             self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
         else:
@@ -259,7 +262,7 @@ class ConnectionTracker:
             usual = self.usual_seconds * _SLOW_ROUNDS
             is_long = (now - began_on).total_seconds() >= max(_LONG_ROUND_SECONDS, usual)
             if self._current.is_live and (is_long or seconds >= max(_SLOW_SECONDS, usual)):
-                self._is_slow = self._was_slow = True
+                self._is_slow = self._is_round_slow = True
                 self._enter(ConnectionState.SLOW, reason="")
             return
         if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
