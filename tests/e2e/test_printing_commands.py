@@ -273,7 +273,7 @@ def test_list_shows_the_cache_while_offline() -> None:
     assert result.code == 0
     assert [upload["id"] for upload in result.records] == [upload_id]
     assert "offline" in result.err
-    assert "last visit" in result.err
+    assert "last session" in result.err
 
 
 def test_untrusted_text_is_sanitized_in_tables() -> None:

@@ -142,7 +142,7 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
 
     Args:
         settings: the service and the projects.
-        is_verdict: whether the exit code is a verdict on the uploads, which the cache of an earlier visit cannot give.
+        is_verdict: whether the exit code is a verdict on the uploads, which the cache of an earlier session cannot give.
 
     Raises:
         ServiceError: nothing can be shown of any project.
@@ -274,7 +274,7 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
     """
     errors = {reading.error.title for reading in readings if reading.error}
     if len(errors) == 1 and all(reading.is_cached for reading in readings):
-        echo_err(f"upload-tui: offline: {errors.pop()}. Showing the cache of the last visit; `as_of` has its time.")
+        echo_err(f"upload-tui: offline: {errors.pop()}. Showing the cache of the last session; `as_of` has its time.")
     else:
         for text in filter(None, (reading.text for reading in readings)):
             echo_err(f"upload-tui: {text}.")

@@ -1,6 +1,6 @@
 """Access to the service that the settings name: client, projects, store, live session.
 
-Commands that print and exit read one round; offline they get what the last visit cached.
+Commands that print and exit read one round; offline they get what the last session cached.
 """
 
 import asyncio
@@ -216,7 +216,7 @@ def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
 
 
 OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError, ForeignPageError)
-"""Errors after which the cache of the last visit is shown."""
+"""Errors after which the cache of the last session is shown."""
 
 
 def report_replacement(store: "Store") -> None:
@@ -240,7 +240,7 @@ async def projects_or_cached(
         cached = cached_projects(store, settings.projects)
         if not cached:
             raise
-        echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last visit; `as_of` has its time.")
+        echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last session; `as_of` has its time.")
         return cached
 
 

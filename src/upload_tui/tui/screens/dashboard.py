@@ -62,7 +62,7 @@ class DashboardScreen(ViewScreen):
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
-    """False until data from the service or from an earlier visit are available."""
+    """False until data from the service or from an earlier session are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     def __init__(

@@ -252,7 +252,7 @@ _UNKNOWN_TEXTS = {
 class TitledTable(UploadTable):
     """A table that writes its title, the line on its lower border and the text for an empty table itself.
 
-    `is_known` is False until data of the service or of an earlier visit are available.
+    `is_known` is False until data of the service or of an earlier session are available.
     """
 
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
