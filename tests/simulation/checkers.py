@@ -163,7 +163,7 @@ class PublishedOnce(Checker):
 
 
 class PublishedGone(Checker):
-    """What a session has had as present and has as gone now is published as gone as soon as each of its projects is read again."""
+    """An upload that a session knew as present and knows as gone now was published as gone, at the latest once all is read again."""
 
     def __init__(self) -> None:
         self._unpublished: dict[tuple[int, int, str], dict[str, set[object]]] = {}
