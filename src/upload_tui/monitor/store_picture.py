@@ -296,7 +296,7 @@ class StorePicture:
             is_current = age_seconds < _MAX_CURRENT_AGE_SECONDS
             row = _row(stored, self.service, lateness, is_stale=is_stale, is_current=is_current)
             row = replace(row, read_on=_read_on(stored, listed_on[stored.project_id]))
-            yield _judged(row, stored, _acknowledgement(stored, as_of), self._limits.failed_since(as_of))
+            yield _with_trouble(row, stored, _acknowledgement(stored, as_of), self._limits.failed_since(as_of))
 
 
 def _raw_text(entry: Any) -> str:
@@ -328,20 +328,26 @@ def _detail(stored: StoredUpload, row: Row, entry: Any) -> Detail | None:
 
 
 def _acknowledgement(stored: StoredUpload, now: datetime) -> Acknowledgement | None:
-    """The acknowledgement in force."""
-    given = stored.acknowledgement
-    return None if given is None or (given.until is not None and given.until <= now) else given
+    """The acknowledgement of an upload; None if there is none, or if it is over."""
+    acknowledgement = stored.acknowledgement
+    if acknowledgement is None or (acknowledgement.until is not None and acknowledgement.until <= now):
+        return None
+    return acknowledgement
 
 
-def _judged(row: Row, stored: StoredUpload, given: Acknowledgement | None, failed_since: datetime) -> Row:
-    """The row with what is wrong: the most serious anomaly, and the trouble, which is none while it is acknowledged."""
-    wrong, late = None, row.lateness
+def _with_trouble(
+    row: Row, stored: StoredUpload, acknowledgement: Acknowledgement | None, failed_since: datetime
+) -> Row:
+    """The row with its most serious anomaly and its trouble; while it is acknowledged, it is neither in trouble nor late."""
+    anomaly, trouble, lateness = stored.anomaly, None, row.lateness
     if not row.is_gone:
-        wrong = trouble_of(row.stage, row.stage_since, late, failed_since, has_contradiction=row.is_contradictory)
-    if given is None:
-        return replace(row, anomaly=stored.anomaly, trouble=wrong)
-    late = replace(late, is_overdue=False, is_stuck=False)
-    return replace(row, anomaly=stored.anomaly, lateness=late, acknowledgement=given, acknowledged_trouble=wrong)
+        trouble = trouble_of(row.stage, row.stage_since, lateness, failed_since, has_contradiction=row.is_contradictory)
+    if acknowledgement is None:
+        return replace(row, anomaly=anomaly, trouble=trouble)
+    lateness = replace(lateness, is_overdue=False, is_stuck=False)
+    return replace(
+        row, anomaly=anomaly, lateness=lateness, acknowledgement=acknowledgement, acknowledged_trouble=trouble
+    )
 
 
 def _row(stored: StoredUpload, service: str, lateness: Lateness, *, is_stale: bool, is_current: bool) -> Row:
