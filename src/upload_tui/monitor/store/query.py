@@ -150,7 +150,7 @@ class StoreQuery(Struct, frozen=True):
         ]
 
 
-class _Cell(Struct, frozen=True):
+class _UploadKind(Struct, frozen=True):
     """The uploads of a partition, apart from or only the contradictory ones: what can be decided for all of them at once."""
 
     stage: str
@@ -216,19 +216,19 @@ def _undecided(tree: Expression, partitions: Sequence[Partition], projects: Mapp
 
 
 _STAGE_NAMES = {**{stage.rank: str(stage) for stage in Stage}, UNKNOWN_STATE_RANK: UNKNOWN_STAGE}
-_STATES: Mapping[State, Callable[[_Cell], bool | None]] = {
-    State.GONE: lambda cell: cell.is_gone,
-    State.PENDING: lambda cell: not cell.is_gone and cell.stage in PENDING_STAGES,
-    State.FAILED: lambda cell: not cell.is_gone and cell.stage == Stage.ERROR,
-    State.STUCK: lambda cell: None if not cell.is_gone and cell.stage in PENDING_STAGES else False,
-    State.OVERDUE: lambda cell: None if not cell.is_gone and cell.stage in PENDING_STAGES else False,
-    State.CONTRADICTORY: lambda cell: None if not cell.is_gone and cell.is_contradictory else False,
-    State.TROUBLE: lambda cell: None if not cell.is_gone and _can_be_in_trouble(cell) else False,
+_STATES: Mapping[State, Callable[[_UploadKind], bool | None]] = {
+    State.GONE: lambda kind: kind.is_gone,
+    State.PENDING: lambda kind: not kind.is_gone and kind.stage in PENDING_STAGES,
+    State.FAILED: lambda kind: not kind.is_gone and kind.stage == Stage.ERROR,
+    State.STUCK: lambda kind: None if not kind.is_gone and kind.stage in PENDING_STAGES else False,
+    State.OVERDUE: lambda kind: None if not kind.is_gone and kind.stage in PENDING_STAGES else False,
+    State.CONTRADICTORY: lambda kind: None if not kind.is_gone and kind.is_contradictory else False,
+    State.TROUBLE: lambda kind: None if not kind.is_gone and _can_be_in_trouble(kind) else False,
 }
 
 
-def _can_be_in_trouble(cell: _Cell) -> bool:
-    return cell.is_contradictory or cell.stage in {*PENDING_STAGES, Stage.ERROR}
+def _can_be_in_trouble(kind: _UploadKind) -> bool:
+    return kind.is_contradictory or kind.stage in {*PENDING_STAGES, Stage.ERROR}
 
 
 def _decide(
@@ -237,32 +237,32 @@ def _decide(
     """Whether the uploads of a partition match: those that are not contradictory, and those that are. None: it depends."""
     project = projects[partition.project_number]
     stage = _STAGE_NAMES[partition.stage_rank]
-    plain = _matches_cell(tree, _Cell(stage, partition.is_gone, False, project))
+    plain = _matches_kind(tree, _UploadKind(stage, partition.is_gone, False, project))
     if partition.stage_rank != Stage.VERIFIED.rank:
         return plain, plain
-    return plain, _matches_cell(tree, _Cell(stage, partition.is_gone, True, project))
+    return plain, _matches_kind(tree, _UploadKind(stage, partition.is_gone, True, project))
 
 
-def _matches_cell(tree: Expression, cell: _Cell) -> bool | None:
-    """Whether all uploads of a cell match (True) or none does (False); None if it depends on the upload."""
+def _matches_kind(tree: Expression, kind: _UploadKind) -> bool | None:
+    """Whether all uploads of a kind match (True) or none does (False); None if it depends on the upload."""
     match tree:
         case StageTerm():
-            return not cell.is_gone and cell.stage in tree.stages
+            return not kind.is_gone and kind.stage in tree.stages
         case StateTerm():
-            return _any_true([_STATES[state](cell) if state in _STATES else None for state in tree.states])
+            return _any_true([_STATES[state](kind) if state in _STATES else None for state in tree.states])
         case TextTerm(field="project"):
-            return matches_project(tree, cell.project)
-        case TextTerm(field="error") if cell.stage != Stage.ERROR:
+            return matches_project(tree, kind.project)
+        case TextTerm(field="error") if kind.stage != Stage.ERROR:
             return False
         case TextTerm(field=""):
-            return begins_word(tree, (state_word(cell.stage, is_gone=cell.is_gone),)) or None
+            return begins_word(tree, (state_word(kind.stage, is_gone=kind.is_gone),)) or None
         case AllOf():
-            no = _any_true([_negated(_matches_cell(part, cell)) for part in tree.parts])
+            no = _any_true([_negated(_matches_kind(part, kind)) for part in tree.parts])
             return _negated(no)
         case AnyOf():
-            return _any_true([_matches_cell(part, cell) for part in tree.parts])
+            return _any_true([_matches_kind(part, kind) for part in tree.parts])
         case Not():
-            return _negated(_matches_cell(tree.part, cell))
+            return _negated(_matches_kind(tree.part, kind))
         case _:
             return None
 
