@@ -1,6 +1,15 @@
 """What a picture is: everything that is known of the watched uploads, and how current it is.
 
 Reading a picture sends no request, and the cost of reading a window depends on its size, not on that of the picture.
+
+How old the data are has four words:
+
+- *as of*: when a project, or the picture, was last current; the present while it is live. Lateness is as of then, so that no upload
+  becomes late while it cannot be read.
+- *read on*: when an upload, or everything, was last read.
+- *current*: a row whose project was live when the row was made. Only then do estimates hold, such as the time left.
+- *stale*: an upload that may have changed since it was read: one that is not final, and whose project is not live or was not read in
+  this session, or whose present state the service does not return.
 """
 
 from collections.abc import Sequence
