@@ -198,7 +198,7 @@ OVER = lives("over", {"completed": 60, "verified": 30})
         (["good"], 0, ["good completed", "good verified"], ""),
         (["good", "bad"], 1, ["bad error", "good completed", "good verified"], "to see why: upload-tui show bad\n"),
         (["new"], 0, ["new initiated", "new completed", "new verified"], ""),
-        (["over"], 0, [], "over has ended before: verified"),
+        (["over"], 0, [], "over had already ended: verified"),
         (["over", "--since", "9999d"], 0, ["over initiated", "over completed", "over verified"], ""),
         (["good", "none"], 5, ["good completed", "good verified"], "no such upload: 'none'"),
         (["none", "bad"], 1, ["bad error"], "no such upload: 'none'"),

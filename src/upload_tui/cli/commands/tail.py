@@ -289,4 +289,4 @@ class _Follower(Struct):
             if detail is not None and (detail.upload.id, detail.row.stage) not in self._printed:
                 state = detail.upload.timeline.own_state
                 word = sanitize(state.name) if state else detail.row.stage
-                echo_err(f"upload-tui: {detail.upload.id} has ended before: {word}.")
+                echo_err(f"upload-tui: {detail.upload.id} had already ended: {word}.")

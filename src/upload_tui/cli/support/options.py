@@ -243,7 +243,7 @@ def _parse_where(text: str) -> "Where":
 
     where = parse_query(text)
     if needs_marks(where.tree):
-        raise UsageError("is:marked is only for the dashboard", "Uploads are marked there, until it ends")
+        raise UsageError("is:marked is only for the dashboard", "Marks are made there, and end with it")
     return where
 
 

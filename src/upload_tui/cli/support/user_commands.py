@@ -282,7 +282,7 @@ def merged_keymap(profiles: Sequence[ServiceSettings]) -> Mapping[str, str]:
 def _conflict(profile: str, other: str, what: str, value: str, other_value: str) -> SettingsError:
     return SettingsError(
         f"The profiles {profile} and {other} give {what} different things: {value}, and {other_value}",
-        "Change one of them, or watch them apart.",
+        "Change one of them, or watch each on its own.",
     )
 
 
