@@ -93,7 +93,7 @@ async def _listed_records(
             detail = snapshot.picture.detail(upload_id)
             if detail is not None and not detail.row.is_gone:
                 records.append(full_upload_record(detail, json.loads(detail.raw)))
-            elif snapshot.service_exit_code in {EXIT_OK, EXIT_NOT_FOUND}:  # the listing is whole; it may lack a project
+            elif snapshot.service_exit_code in {EXIT_OK, EXIT_NOT_FOUND}:  # the second: only a project is missing
                 errors[upload_id] = NotFoundError(f"the source does not list it{place}")
             else:
                 errors[upload_id] = SourceError("not in what could be read of the listing")
