@@ -6,10 +6,11 @@ tests is in `upload_tui.testing`. Importing this module does not read the time.
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "PacedClock", "SystemClock"]
+__all__ = ["Clock", "PacedClock", "ShiftedClock", "SystemClock"]
 
 
 class Clock(Protocol):
@@ -42,6 +43,20 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Sleep for that many seconds."""
         await asyncio.sleep(max(0.0, seconds))
+
+
+class ShiftedClock:
+    """A clock that sleeps as another one does, but has a time of day of its own.
+
+    Args:
+        base: the clock that it sleeps by.
+        now: returns the time of day, aware and in UTC.
+    """
+
+    def __init__(self, base: Clock, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.monotonic = base.monotonic
+        self.sleep = base.sleep
 
 
 class PacedClock:

@@ -173,8 +173,8 @@ class TimeLimit:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time was over inside `applied`."""
-        return self._timeout.expired()
+        """Whether `seconds` are over."""
+        return self._left_seconds <= 0
 
     @property
     def is_longest_over(self) -> bool:

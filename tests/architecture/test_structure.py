@@ -19,6 +19,7 @@ from tests.architecture.figures import (
     constructor_parameters,
     function_lines,
     modules_of,
+    pass_throughs,
     splinters,
     undocumented,
 )
@@ -63,6 +64,27 @@ INNER_IMPORTS: dict[str, str] = {
 
 # Modules of under 40 lines with one importer, and why each is a file of its own.
 SPLINTERS: dict[str, str] = {}
+
+# Methods that only forward to a member, and why callers do not use the member itself.
+PASS_THROUGHS: dict[str, str] = {
+    "backend.faults:FaultyStorage.stat": "the protocol `Storage` has it, and no fault changes it",
+    "backend.store.database:Database.close": "a resource that its owner closes",
+    "client.requester:RequestGate.is_holding": "names what a locked lock means",
+    "monitor.in_memory_picture:InMemoryPicture.close": "a resource that its owner closes",
+    "monitor.picture:EmptyPicture.now": "the protocol `Picture` has it",
+    "monitor.replay:ReplaySession.close": "a resource that its owner closes",
+    "monitor.sessions.source:SourceSession.refresh": "the protocol `Session` has it",
+    "monitor.store_picture:StorePicture.now": "the protocol `Picture` has it",
+    "processes:ChildProcess.close": "a resource that its owner closes",
+    "testing.service:UploadServer.token": "the kit's users do not import the service",
+    "testing.service:UploadService.close": "the kit's users do not import the service",
+    "testing.service:UploadService.verify_next": "the kit's users do not import the service",
+    "testing.sessions:ManualSession.refresh": "the protocol `Session` has it",
+    "testing.sessions:_BaseSession.close": "a resource that its owner closes",
+    "tui.app:UploadApp.watch_app_focus": "Textual calls it",
+    "tui.screens.session_screen:SessionScreen.action_refresh": "Textual calls it",
+    "tui.terminal_driver:_TerminalFile.fileno": "files have it",
+}
 
 # Constructors with more parameters than the limit, and why.
 WIDE_CONSTRUCTORS: dict[str, str] = {}
@@ -141,6 +163,10 @@ def test_folders_have_few_files() -> None:
 
 def test_a_small_module_with_one_importer_has_a_reason() -> None:
     assert set(splinters(MODULES)) == set(SPLINTERS)
+
+
+def test_a_method_that_only_forwards_has_a_reason() -> None:
+    assert set(pass_throughs(MODULES)) == {f"{PACKAGE}.{name}" for name in PASS_THROUGHS}
 
 
 def test_modules_and_public_functions_are_documented() -> None:

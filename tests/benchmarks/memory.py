@@ -53,7 +53,7 @@ async def _record(file: Path, seconds: float) -> None:
         async with ServiceClient(
             "https://example.org", Credentials(token="t"), transport=stream.transport, clock=clock
         ) as client:
-            client.on_request(writer.write_request)
+            client.request_listeners.append(writer.write_request)
             synchroniser = Synchroniser(client, store, PROJECT, writer.write_change, lambda *_: None)
             while clock.monotonic() < seconds:
                 await synchroniser.sync()

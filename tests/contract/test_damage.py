@@ -89,7 +89,7 @@ def upload_ids(database: Path) -> list[str]:
 async def working(file: Path) -> AsyncIterator[Caller]:
     """A service whose worker has done what it can do at once."""
     async with serving(database=file, executor=InlineExecutor()) as caller:
-        caller.embedded.storage._storage = FullStorage()
+        caller.embedded.storage.storage = FullStorage()
         caller.embedded.worker.set_paused(is_paused=False)
         for _ in range(UPLOADS * 40):
             await asyncio.sleep(0)

@@ -62,7 +62,7 @@ async def recording(caller: Caller, file: Path, limits: Limits = STANDARD_LIMITS
             clock=caller.clock,
             attempts=1,
         )
-        client.on_request(writer.write_request)
+        client.request_listeners.append(writer.write_request)
         schedule, changes = Schedule(jitter=lambda: 0.5), ChangeBroadcaster(writer.write_change)
         async with client:
             session = LiveSession(client, [project], store, schedule=schedule, changes=changes)
@@ -221,10 +221,10 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
     assert replay.picture.now() == header.began_on
     replay.seek(replay.ends_on)
     positions = []
-    while replay.position > header.began_on:
+    while replay.picture.now() > header.began_on:
         replay.step_back()
-        positions.append(replay.position)
-        assert picture_of(replay) == times[replay.position]
+        positions.append(replay.picture.now())
+        assert picture_of(replay) == times[replay.picture.now()]
     assert positions == sorted(
         {line.at for line in lines if line.at < replay.ends_on} | {header.began_on}, reverse=True
     )
@@ -244,15 +244,15 @@ async def test_the_dashboard_goes_back_in_a_replay(tmp_path: Path) -> None:
         shown = log.shown_changes
         await pilot.press("g", *"-1h", "enter")
         await pilot.pause()
-        assert replay.position == replay.began_on
+        assert replay.picture.now() == replay.began_on
         assert (log.total, app.screen.query_one(UploadTable).total) == (0, 0)
         await pilot.press("g", *"+1h", "enter")
         await pilot.pause()
-        assert replay.position == replay.ends_on
+        assert replay.picture.now() == replay.ends_on
         assert log.shown_changes == shown
         await pilot.press("comma")
         await pilot.pause()
-        assert replay.position < replay.ends_on
+        assert replay.picture.now() < replay.ends_on
         await pilot.press("home")
         assert app.screen.query_one(UploadTable).cursor_row == 0
     replay.close()

@@ -17,8 +17,14 @@ DIGEST = md5(b"".join(FILE))
 
 def _serving(budget_bytes: int = 40, limit_bytes: int = 10_000, **options: Any) -> Any:
     caller = Caller(executor=InlineExecutor(), **options)
-    caller.service.storage._storage = MemoryStorage(budget_bytes, limit_bytes)
+    caller.service.storage.storage = MemoryStorage(budget_bytes, limit_bytes)
     return caller
+
+
+def _memory(caller: Caller) -> MemoryStorage:
+    memory = caller.service.storage.memory
+    assert memory is not None
+    return memory
 
 
 async def _turn(caller: Caller, seconds: int) -> None:
@@ -45,7 +51,7 @@ async def _deployed(caller: Caller, upload_id: str) -> dict[str, Any]:
 
 
 async def _is_purged(caller: Caller, upload_id: str) -> bool:
-    held = upload_id in dict(caller.service.storage.held_uploads())
+    held = upload_id in dict(_memory(caller).held_uploads())
     purged = (await _deployed(caller, upload_id))["status"]["purged_on"] is not None
     assert held != purged
     return purged
@@ -161,9 +167,9 @@ async def test_bytes_of_clients_that_have_gone_are_purged_by_the_clock_oldest_fi
         gone = [(await _send(caller))[0] for _ in range(4)]
         await _turn(caller, 55)
         working, _ = await _send(caller)
-        assert caller.service.storage.held_bytes == 20
+        assert _memory(caller).held_bytes == 20
         await _turn(caller, 20)
-        assert caller.service.storage.held_bytes == 8
+        assert _memory(caller).held_bytes == 8
         assert [await _is_purged(caller, upload_id) for upload_id in (*gone, working)] == [True] * 3 + [False] * 2
 
 
@@ -174,10 +180,10 @@ async def test_a_stopped_worker_stops_no_retention(is_paused: bool) -> None:
             caller.service.worker.set_paused(is_paused=False)
         await _send(caller)
         await _turn(caller, 300)
-        assert caller.service.storage.held_bytes == 4
+        assert _memory(caller).held_bytes == 4
         await _send(caller, b"01234567")
         await _turn(caller, 300)
-        assert caller.service.storage.held_bytes == 8
+        assert _memory(caller).held_bytes == 8
 
 
 async def test_a_full_storage_purges_what_nothing_needs_and_then_refuses(caplog: pytest.LogCaptureFixture) -> None:
@@ -191,11 +197,11 @@ async def test_a_full_storage_purges_what_nothing_needs_and_then_refuses(caplog:
         another = await _send(caller, b"0123456789abcde")
         assert another[1] == 201
         assert await _is_purged(caller, gone)
-        assert caller.service.storage.held_bytes == 34
+        assert _memory(caller).held_bytes == 34
         refused, status = await _send(caller, b"012345")
         assert status == 500
         assert "--storage" in caplog.text
-        assert caller.service.storage.held_bytes == 34
+        assert _memory(caller).held_bytes == 34
         caller.clock.advance(60)
         await caller.service.worker.verify_next()
         assert (await caller.status(waiting))["verified_on"]
@@ -222,13 +228,13 @@ async def test_bytes_that_are_being_received_count_and_are_not_purged() -> None:
         async def slow() -> AsyncIterator[bytes]:
             yield b"0123"
             await _turn(caller, 120)
-            held.append(caller.service.storage.held_bytes)
+            held.append(_memory(caller).held_bytes)
             assert (await _send(caller, b"01234567"))[1] == 500
             yield b"45"
 
         assert (await caller.http.put(url, content=slow())).status_code == 201
         assert held == [8]
-        assert caller.service.storage.held_bytes == 6
+        assert _memory(caller).held_bytes == 6
 
 
 @pytest.mark.parametrize("call", ["chunks", "complete", "bytes"])
@@ -245,7 +251,7 @@ async def test_a_client_whose_bytes_were_purged_has_to_begin_again(call: str) ->
         else:
             response = await caller.complete(upload_id, DIGEST)
         assert (response.status_code, response.json()["suggestion"]) == (400, "You must begin a new upload process")
-        assert caller.service.storage.held_bytes == 0
+        assert _memory(caller).held_bytes == 0
 
 
 async def test_the_bytes_of_an_upload_that_was_given_up_are_purged() -> None:

@@ -113,7 +113,7 @@ async def test_a_storage_that_is_away_for_a_moment_is_no_integrity_error(tmp_pat
             return folder / key[0] / str(key[1])
 
         storage._path = path_of  # type: ignore[method-assign]
-        caller.service.storage._storage = storage
+        caller.service.storage.storage = storage
         await caller.service.worker.verify_next()
         if away.exists():
             away.rename(folder)

@@ -73,7 +73,7 @@ async def test_verification_goes_on_when_a_step_works_again(
         await _turn(caller, 20)
         step.is_broken = False
         await _turn(caller, 30)
-        caller.service.worker.wake()
+        caller.service.worker.job_queued.set()
         await _turn(caller, 5)
         assert all([(await caller.status(upload_id))["verified_on"] for upload_id in uploads])
         assert (await caller.call("GET", "/queue")).json()["trouble"] is None

@@ -280,7 +280,7 @@ async def test_recipe_open(tmp_path: Path) -> None:
     async with opened(mixed(), **options) as (pilot, _, table):
         await pilot.press("o")
         await until(pilot, lambda: len(runs) == 1)
-        row = table.row_at(0)
+        row = table.window.row(0)
         assert row is not None
         assert runs[0].arguments[1:] == (f"https://dds.example.org/ui/{row.project_id}/{row.id}",)
         await pilot.press("E", "b", "j", "enter")

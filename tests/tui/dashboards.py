@@ -34,7 +34,7 @@ def mixed() -> list[dict[str, Any]]:
 
 def names_in(table: UploadTable) -> list[str]:
     """The names in the table, in order."""
-    return [row.name for number in range(table.total) if (row := table.row_at(number))]
+    return [row.name for number in range(table.total) if (row := table.window.row(number))]
 
 
 class FakeControls:
@@ -88,7 +88,7 @@ async def opened(
 
 def selected(table: UploadTable) -> str:
     """The name of the upload under the cursor; empty if there is none."""
-    row = table.row_at(table.cursor_row)
+    row = table.window.row(table.cursor_row)
     return row.name if row else ""
 
 

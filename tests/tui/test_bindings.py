@@ -86,7 +86,7 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "ctrl+d": ("", LAST),
     "ctrl+u": ("G", FIRST),
     "enter": ("", opens(UploadScreen)),
-    "m": ("", lambda context: context.table.marked == {context.table.row_at(0).key}),  # type: ignore[union-attr]
+    "m": ("", lambda context: context.table.marked == {context.table.window.row(0).key}),  # type: ignore[union-attr]
     "slash": ("", lambda context: context.pilot.app.screen.query_one(SearchBar).is_open),
     "exclamation_mark": ("", only("d-error", "e-stuck")),
     "1": ("", only("a-initiated")),

@@ -264,7 +264,7 @@ async def test_without_colours_words_and_signs_say_the_same(ascii_only: bool) ->
         await settled(pilot)
         lines = [strip.text for strip in app.screen._compositor.render_strips(app.size)]
         table = app.screen.query_one(UploadTable)
-        rows = {row.name: lines[table.content_region.y + 1 + n] for n in range(7) if (row := table.row_at(n))}
+        rows = {row.name: lines[table.content_region.y + 1 + n] for n in range(7) if (row := table.window.row(n))}
         warning, failed = ("!", "X") if ascii_only else ("▲", "✗")
         assert warning in rows["t-stuck.h5"]
         assert "STUCK" in rows["t-stuck.h5"]

@@ -1,7 +1,7 @@
 """The faults by name, which of them are active, and a storage that obeys them."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf, isfinite
@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from upload_tui.backend.storage import BlobKey, BlobStat, Storage, StorageUnavailableError
+from upload_tui.backend.storage import BlobKey, BlobStat, MemoryStorage, Storage, StorageUnavailableError
 from upload_tui.clock import Clock
 
 __all__ = ["ActiveFault", "FAULT_DESCRIPTIONS", "FAULT_VALUES", "FaultName", "Faults", "FaultyStorage", "LARGEST_VALUE"]
@@ -208,24 +208,14 @@ class FaultyStorage:
     """
 
     def __init__(self, storage: Storage, faults: Faults) -> None:
-        self._storage = storage
+        self.storage = storage
         self._faults = faults
         self.unreadable_uploads: set[str] = set()
 
     @property
-    def budget_bytes(self) -> int | None:
-        """How many bytes it may hold before those that nothing needs are purged; None for no limit."""
-        return self._storage.budget_bytes
-
-    @property
-    def limit_bytes(self) -> int | None:
-        """How many bytes it holds at most; None for no limit."""
-        return self._storage.limit_bytes
-
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes are in memory, those that are being received included."""
-        return self._storage.held_bytes
+    def memory(self) -> MemoryStorage | None:
+        """The storage that holds the blobs if it is limited, in memory; None if they are in files."""
+        return self.storage.memory
 
     async def put(
         self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = lambda: True
@@ -234,8 +224,8 @@ class FaultyStorage:
         if self._faults.consume(FaultName.LOST_CHUNK):
             return sum([len(block) async for block in blocks])
         if self._faults.consume(FaultName.ALTERED_CHUNK):
-            return await self._storage.put(key, _flip_first_byte(blocks), is_accepted)
-        return await self._storage.put(key, blocks, is_accepted)
+            return await self.storage.put(key, _flip_first_byte(blocks), is_accepted)
+        return await self.storage.put(key, blocks, is_accepted)
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
         """Read a blob.
@@ -245,20 +235,16 @@ class FaultyStorage:
         """
         if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
             raise StorageUnavailableError("The storage provider is unavailable")
-        yield from self._storage.blocks(key)
+        yield from self.storage.blocks(key)
 
     def stat(self, key: BlobKey) -> BlobStat | None:
         """Describe a blob; None if it is known to be missing."""
-        return self._storage.stat(key)
+        return self.storage.stat(key)
 
     def purge(self, upload_id: str) -> None:
         """Delete all blobs of an upload."""
         self.unreadable_uploads.discard(upload_id)
-        self._storage.purge(upload_id)
-
-    def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads with blobs in memory and their sizes in bytes, the one whose last bytes are oldest first."""
-        return self._storage.held_uploads()
+        self.storage.purge(upload_id)
 
 
 async def _flip_first_byte(blocks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -67,13 +67,8 @@ class Storage(Protocol):
     """Stores blobs atomically: completely or not at all."""
 
     @property
-    def budget_bytes(self) -> int | None:
-        """How many bytes it may hold before those that nothing needs are purged; None for no limit."""
-        ...
-
-    @property
-    def limit_bytes(self) -> int | None:
-        """How many bytes it holds at most; None for no limit."""
+    def memory(self) -> "MemoryStorage | None":
+        """The storage that holds the blobs if it is limited, in memory; None if they are in files."""
         ...
 
     async def put(self, key: BlobKey, blocks: AsyncIterable[bytes], is_accepted: Callable[[], bool] = _accept) -> int:
@@ -115,18 +110,6 @@ class Storage(Protocol):
         """
         ...
 
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes are in memory, those that are being received included."""
-        ...
-
-    def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads with blobs in memory and their sizes in bytes, the one whose last bytes are oldest first.
-
-        Uploads of which bytes are being received are left out. Empty if blobs are kept elsewhere.
-        """
-        ...
-
 
 class MemoryStorage:
     """Keeps blobs in memory.
@@ -137,8 +120,9 @@ class MemoryStorage:
     """
 
     def __init__(self, budget_bytes: int = _MEMORY_BUDGET_BYTES, limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
-        self.budget_bytes: int | None = budget_bytes
-        self.limit_bytes: int | None = limit_bytes
+        self.memory = self
+        self.budget_bytes = budget_bytes
+        self.limit_bytes = limit_bytes
         self._uploads: dict[str, dict[int, tuple[int, bytearray]]] = {}
         self._incoming: dict[int, tuple[str, bytearray]] = {}
         self._stored_bytes = 0
@@ -167,7 +151,7 @@ class MemoryStorage:
         self._stored_bytes += len(blob) - replaced_bytes
 
     def _check_room(self, added_bytes: int) -> None:
-        if self.limit_bytes is not None and self.held_bytes + added_bytes > self.limit_bytes:
+        if self.held_bytes + added_bytes > self.limit_bytes:
             raise StorageFullError(f"The memory for uploaded bytes is full ({self.limit_bytes // 2**20} MiB)")
 
     def blocks(self, key: BlobKey) -> Iterator[bytes]:
@@ -190,11 +174,11 @@ class MemoryStorage:
 
     @property
     def held_bytes(self) -> int:
-        """All bytes, those that are being received included."""
+        """How many bytes are in memory, those that are being received included."""
         return self._stored_bytes + sum(len(received) for _, received in self._incoming.values())
 
     def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """The uploads and their sizes in bytes, the one whose last bytes are oldest first."""
+        """The uploads and their sizes in bytes, the one whose last bytes are oldest first; not those that are being received."""
         receiving = {upload_id for upload_id, _ in self._incoming.values()}
         held = self._uploads.items()
         return [(upload_id, _size_bytes(blobs)) for upload_id, blobs in held if upload_id not in receiving]
@@ -221,8 +205,7 @@ class FolderStorage:
         UsageError: the folder cannot be created.
     """
 
-    budget_bytes: int | None = None
-    limit_bytes: int | None = None
+    memory = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -307,15 +290,6 @@ class FolderStorage:
             self.stat((upload_id, 0))  # raises if the storage is not there
         except OSError as error:
             raise StorageUnavailableError(str(error)) from error
-
-    @property
-    def held_bytes(self) -> int:
-        """Zero: blobs are on disk."""
-        return 0
-
-    def held_uploads(self) -> Sequence[tuple[str, int]]:
-        """Empty: blobs are on disk."""
-        return ()
 
     def _path(self, key: BlobKey) -> Path:
         upload_id, number = key

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from upload_tui.backend.faults import FaultName, Faults
-from upload_tui.backend.storage import Storage, StorageUnavailableError
+from upload_tui.backend.storage import MemoryStorage, Storage, StorageUnavailableError
 from upload_tui.backend.store.database import Database
 from upload_tui.backend.store.records import JobRecord, UploadRecord
 from upload_tui.backend.verification import verify
@@ -53,8 +53,8 @@ class Retention:
     def apply(self) -> None:
         """Apply all limits."""
         self.purge_deleted_projects()
-        if self._storage.budget_bytes is not None:
-            self._purge_down_to(self._storage.budget_bytes)
+        if (memory := self._storage.memory) is not None:
+            self._purge_down_to(memory.budget_bytes, memory)
         self._delete_records()
 
     def purge_deleted_projects(self, project_id: str | None = None) -> None:
@@ -64,8 +64,8 @@ class Retention:
 
     def make_room(self, added_bytes: int) -> None:
         """Purge what nothing needs if that many more bytes exceed the storage's limit."""
-        if self._storage.limit_bytes is not None:
-            self._purge_down_to(self._storage.limit_bytes - added_bytes)
+        if (memory := self._storage.memory) is not None:
+            self._purge_down_to(memory.limit_bytes - added_bytes, memory)
 
     def has_room_for_records(self) -> bool:
         """Delete records that nothing needs if there are too many. False if there are twice as many as the limit nevertheless."""
@@ -79,11 +79,11 @@ class Retention:
     def _idle_since(self) -> datetime:
         return self._clock.now() - _IDLE
 
-    def _purge_down_to(self, limit_bytes: int) -> None:
-        surplus_bytes = self._storage.held_bytes - limit_bytes
+    def _purge_down_to(self, limit_bytes: int, memory: MemoryStorage) -> None:
+        surplus_bytes = memory.held_bytes - limit_bytes
         if surplus_bytes <= 0:
             return
-        sizes = dict(self._storage.held_uploads())
+        sizes = dict(memory.held_uploads())
         for upload_id in self._database.uploads.unused(list(sizes), self._idle_since):
             if surplus_bytes <= 0:
                 return
@@ -153,7 +153,8 @@ class VerificationWorker:
         self._extra_seconds = extra_seconds
         self._executor = executor or ThreadPoolExecutor(concurrency, "verification")
         self.retention = Retention(database, storage, clock)
-        self._job_queued = asyncio.Event()
+        self.job_queued = asyncio.Event()
+        """Set it to look for a job now."""
         self._not_paused = asyncio.Event()
         self._not_paused.set()
         self.trouble: str | None = None
@@ -167,11 +168,7 @@ class VerificationWorker:
             self._not_paused.clear()
         else:
             self._not_paused.set()
-            self.wake()
-
-    def wake(self) -> None:
-        """Look for jobs now."""
-        self._job_queued.set()
+            self.job_queued.set()
 
     async def run(self) -> None:
         """Verify until cancelled."""
@@ -318,9 +315,9 @@ class VerificationWorker:
 
     async def _wait_for_job(self) -> None:
         """Wait until a job is due or is queued."""
-        self._job_queued.clear()
+        self.job_queued.clear()
         due_on = self._database.queue.next_due_on()
-        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._job_queued.wait())]
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self.job_queued.wait())]
         if due_on is not None:
             left = (due_on - self._clock.now()).total_seconds()
             waits.append(asyncio.ensure_future(self._clock.sleep(left)))

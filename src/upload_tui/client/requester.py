@@ -14,7 +14,7 @@ import stamina
 from msgspec import Struct
 
 from upload_tui.client.error_mapping import add_url_to_errors, raise_for_status, translate_errors
-from upload_tui.client.service_clock import ClockOffset, ServiceClock
+from upload_tui.client.service_clock import ClockOffset
 from upload_tui.clock import Clock
 from upload_tui.errors import (
     InvalidResponseError,
@@ -162,7 +162,7 @@ class Requester:
         gate: holds back all requests while paused or throttled.
         offset: how far the service's clock is ahead.
         clock: the service's clock, which stamps the responses.
-        on_request: called with the outcome of each request; None reports nothing.
+        listeners: functions that are called with the outcome of each request.
     """
 
     def __init__(self, http: httpx.AsyncClient, base_url: str, clock: Clock, attempts: int) -> None:
@@ -171,8 +171,8 @@ class Requester:
         self._attempts = attempts
         self.gate = RequestGate(clock)
         self.offset = ClockOffset(clock)
-        self.clock = ServiceClock(clock, self.offset)
-        self.on_request: Callable[[RequestOutcome], None] | None = None
+        self.clock = self.offset.shifted(clock)
+        self.listeners: list[Callable[[RequestOutcome], None]] = []
         self._request_times: deque[float] = deque()
         self._response_seconds: deque[float] = deque(maxlen=_TIMED_RESPONSES)
 
@@ -214,8 +214,6 @@ class Requester:
         raise AssertionError("the last attempt returns or raises")
 
     async def _send_and_report(self, path: str, query: dict[str, int]) -> RawResponse:
-        if self.on_request is None:
-            return await self._send(path, query)
         sent_on, began, status, size, failure = self.clock.now(), self.clock.monotonic(), None, 0, ""
         try:
             raw = await self._send(path, query)
@@ -227,7 +225,8 @@ class Requester:
             return raw
         finally:
             seconds = self.clock.monotonic() - began
-            self.on_request(RequestOutcome(sent_on, path, dict(query), status, seconds, size, failure))
+            for listener in self.listeners:
+                listener(RequestOutcome(sent_on, path, dict(query), status, seconds, size, failure))
 
     async def _send(self, path: str, query: dict[str, int]) -> RawResponse:
         url = f"{self._base_url}{path}"

@@ -1,6 +1,6 @@
 """The endpoints of the service as methods, with typed results and typed errors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,8 +15,7 @@ from upload_tui.addresses import has_user_info
 from upload_tui.client.credentials import Credentials, TokenAuth
 from upload_tui.client.error_mapping import add_url_to_errors, translate_errors, translate_setup_errors
 from upload_tui.client.probes import default_certificates, proxy_for
-from upload_tui.client.requester import Requester, RequestOutcome, batches
-from upload_tui.client.service_clock import ServiceClock
+from upload_tui.client.requester import Requester, batches
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.errors import AuthError, BadRequestError, InvalidResponseError, NotFoundError, UsageError
 from upload_tui.text import plural
@@ -129,6 +128,8 @@ class ServiceClient:
     Attributes:
         root: the URL of the service without `/api/v1`.
         gate: pauses and resumes all requests.
+        request_listeners: functions that are called with the outcome of each request.
+        clock_offset: how far the service's clock is ahead; shifts other clocks to the service's time.
         projects_notice: how many of the projects that were listed last cannot be read; empty if all can.
     """
 
@@ -156,6 +157,8 @@ class ServiceClient:
         self._known = _KnownEntries()
         self._requester = Requester(self._http, base_url, clock, attempts)
         self.gate = self._requester.gate
+        self.request_listeners = self._requester.listeners
+        self.clock_offset = self._requester.offset
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,29 +168,20 @@ class ServiceClient:
     ) -> None:
         await self._http.aclose()
 
-    def on_request(self, call: Callable[[RequestOutcome], None]) -> None:
-        """Call this with the outcome of each request from now on."""
-        self._requester.on_request = call
-
     @property
     def clock(self) -> Clock:
         """The client's clock, corrected to the service's time; readings get their times from it."""
         return self._requester.clock
 
-    def service_clock(self, base: Clock) -> Clock:
-        """The given clock shifted to the service's time."""
-        return ServiceClock(base, self._requester.offset)
-
     @property
     def clock_offset_seconds(self) -> float | None:
         """How far the service's clock is ahead of the local one; None before the first response."""
-        offset = self._requester.offset
-        return offset.used_seconds if offset.is_known else None
+        return self.clock_offset.used_seconds if self.clock_offset.is_known else None
 
     @property
     def clock_notice(self) -> str:
         """A note for the user if the service's clock and the local one disagree, so that one is wrong; empty otherwise."""
-        return self._requester.offset.notice
+        return self.clock_offset.notice
 
     @property
     def requests_last_minute(self) -> int:

@@ -14,11 +14,11 @@ from math import inf
 
 from msgspec import Struct
 
-from upload_tui.clock import Clock
+from upload_tui.clock import Clock, ShiftedClock
 from upload_tui.text import age_text
 from upload_tui.wire import read_time
 
-__all__ = ["ClockOffset", "ServiceClock"]
+__all__ = ["ClockOffset"]
 
 _JUMP_CONFIRMED_AFTER_SECONDS = 120.0
 """A jump of the service's date is accepted once it has lasted this long, since a proxy may send any date."""
@@ -74,6 +74,10 @@ class ClockOffset:
     def used_seconds(self) -> float:
         """The offset that counts."""
         return self.seconds if self.is_trusted else 0.0
+
+    def shifted(self, base: Clock) -> Clock:
+        """A local clock shifted to the service's time."""
+        return ShiftedClock(base, lambda: base.now() + timedelta(seconds=self.used_seconds))
 
     def compare(self, body: bytes) -> None:
         """Decide between the two clocks by the times in an answer about uploads."""
@@ -142,23 +146,3 @@ def _newest_time(body: bytes) -> datetime | None:
     texts = sorted(_TIME.findall(body), reverse=True)
     ignored = min(_MAX_IGNORED_TIMES, len(texts) // 3)
     return read_time(texts[ignored].decode("ascii", "replace")) if texts else None
-
-
-class ServiceClock:
-    """A local clock shifted to the service's time; implements `Clock`."""
-
-    def __init__(self, base: Clock, offset: ClockOffset) -> None:
-        self._base = base
-        self._offset = offset
-
-    def now(self) -> datetime:
-        """The current time of the service."""
-        return self._base.now() + timedelta(seconds=self._offset.used_seconds)
-
-    def monotonic(self) -> float:
-        """The monotonic time of the base clock."""
-        return self._base.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the base clock."""
-        await self._base.sleep(seconds)

@@ -129,11 +129,6 @@ class ReplaySession:
         before = bisect_left(self._lines, now, key=lambda line: line.at)
         self.seek(self._lines[before - 1].at if before else self.began_on)
 
-    @property
-    def position(self) -> datetime:
-        """The time that is shown."""
-        return self._clock.now()
-
     def refresh(self) -> None:
         """Do the same as `step`."""
         self.step()

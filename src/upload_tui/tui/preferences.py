@@ -8,7 +8,7 @@ from typing import Protocol, cast
 from msgspec import Struct, field
 from textual.theme import Theme
 
-from upload_tui.monitor import Query, SortKey, Where
+from upload_tui.monitor import Picture, Query, SortKey, Where
 from upload_tui.status import Stage
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -223,11 +223,8 @@ class SeekControls(PlaybackControls, Protocol):
 
     began_on: datetime
     ends_on: datetime
-
-    @property
-    def position(self) -> datetime:
-        """The time that is shown."""
-        ...
+    picture: Picture
+    """As of the time that is shown."""
 
     def seek(self, on: datetime) -> None:
         """Go to a time, forwards or back, within the recording."""

@@ -148,7 +148,7 @@ async def test_the_table_stays_at_the_newest_until_the_user_moves_the_cursor(key
         assert table.total == 70
         if not keys:
             assert int(table.scroll_offset.y) == 0
-            assert table.row_at(0).name == "new-19"  # type: ignore[union-attr]
+            assert table.window.row(0).name == "new-19"  # type: ignore[union-attr]
             assert selected(table).startswith("new-")
         else:
             assert table.cursor_row == 20
@@ -320,7 +320,7 @@ async def test_each_press_marks_the_next_row_after_a_filter_hid_the_selection() 
     failed = [an_upload(f"failed-{number}", initiated=900 + number, completed=800, error=700) for number in range(4)]
     async with opened([*many(20), *failed]) as (pilot, _, table):
         await pilot.press("exclamation_mark", "m", "m", "m")
-        assert table.marked == {table.row_at(number).key for number in range(3)}  # type: ignore[union-attr]
+        assert table.marked == {table.window.row(number).key for number in range(3)}  # type: ignore[union-attr]
         assert selected(table) == "failed-3"
 
 

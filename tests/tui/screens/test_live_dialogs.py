@@ -33,7 +33,7 @@ async def test_failures_appear_in_the_open_dialog_and_the_highlight_stays_on_its
         await pilot.press("enter")
         await pilot.pause()
         assert table.total == 1
-        assert table.row_at(0).name == "first"  # type: ignore[union-attr]
+        assert table.window.row(0).name == "first"  # type: ignore[union-attr]
 
 
 async def test_an_open_dialog_without_failures_shows_the_first() -> None:

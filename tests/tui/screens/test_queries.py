@@ -138,7 +138,7 @@ async def test_values_are_completed_with_the_number_of_uploads_that_have_them() 
 
 async def test_matches_are_highlighted_in_the_id() -> None:
     async with opened(UPLOADS[3:], size=(115, 40)) as (pilot, _, table):
-        row = table.row_at(0)
+        row = table.window.row(0)
         assert row is not None
         await pilot.press("d", "slash")
         await search(pilot, row.id[:6])
@@ -253,7 +253,9 @@ def test_a_note_may_end_with_a_time(text: str, expected_note: str, hours: float 
 )
 async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: str, typed: str) -> None:
     async with opened(UPLOADS) as (pilot, _, table):
-        table.select(next(row.id for number in range(4) if (row := table.row_at(number)) and row.name == "stuck.bin"))
+        table.select(
+            next(row.id for number in range(4) if (row := table.window.row(number)) and row.name == "stuck.bin")
+        )
         for key in keys:
             pilot.app.post_message(Key({"/": "slash"}.get(key, key), key))
         await until(pilot, lambda: bool(fields := pilot.app.screen.query(Input)) and fields.first().value == typed)

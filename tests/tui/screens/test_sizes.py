@@ -108,7 +108,7 @@ async def test_the_waiting_uploads_are_shown_or_counted_after_any_resizes(seed: 
 async def test_the_timeline_fits_an_id_on_a_wide_screen() -> None:
     async with opened(mixed(), (160, 50)) as (pilot, _, table):
         await settled(pilot)
-        row = table.row_at(0)
+        row = table.window.row(0)
         assert row is not None
         assert row.id in on_screen(pilot)
         assert pilot.app.screen.query_one("#timeline").region.width <= 64
@@ -133,10 +133,10 @@ async def test_a_small_screen_shows_one_pane_and_tab_shows_the_next(size: tuple[
 async def test_the_cursor_keeps_its_row_when_the_table_reappears(size: tuple[int, int]) -> None:
     async with opened(many(60), size) as (pilot, _, table):
         await pilot.press("G", "k", "k")
-        name = table.row_at(table.cursor_row)
+        name = table.window.row(table.cursor_row)
         await pilot.press("tab", "tab", "tab")
         await settled(pilot)
-        assert table.row_at(table.cursor_row) == name
+        assert table.window.row(table.cursor_row) == name
         assert name is not None
         assert name.name in on_screen(pilot)
 

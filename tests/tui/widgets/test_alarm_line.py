@@ -502,7 +502,7 @@ async def test_an_age_is_the_same_in_the_row_the_pane_the_funnel_and_the_alarm_l
         read_on = NOW - timedelta(seconds=read_seconds_ago)
         session.set_connection(Connection(state=state, since=read_on, read_on=read_on))
         _, alarm = await alarm_of(pilot)
-        row = next(row for number in range(table.total) if (row := table.row_at(number)) and row.lateness.is_stuck)
+        row = next(row for number in range(table.total) if (row := table.window.row(number)) and row.lateness.is_stuck)
         age = pending_age_text(row, NOW)
         assert age.startswith(">") is (state is ConnectionState.OFFLINE and read_seconds_ago > 5)
         assert f"1 stuck {age}" in alarm

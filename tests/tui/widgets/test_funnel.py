@@ -101,7 +101,7 @@ async def test_the_counts_on_screen_add_up_to_that_of_the_title(size: tuple[int,
         cells = [cell.text().plain.splitlines()[0] for cell in pilot.app.screen.query(StageCell)]
         assert sum(int(number) for text in cells for number in re.findall(r"\d+", text)[:1]) == 6 - 1
         assert sum(session.picture.funnel(frozenset({one.id})).total for one in session.projects) == 6
-        assert not [row for row in map(table.row_at, range(6)) if row and row.unknown_state and row.is_least_age]
+        assert not [row for row in map(table.window.row, range(6)) if row and row.unknown_state and row.is_least_age]
         await pilot.press("1")
         await settled(pilot)
         assert table._title().plain.split(" · ")[:2] == ["Uploads 1", "initiated"]

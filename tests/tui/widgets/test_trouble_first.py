@@ -164,7 +164,7 @@ async def test_without_trouble_the_keys_say_so() -> None:
 
 async def test_the_title_counts_all_rows_and_the_gone_ones_among_them() -> None:
     async with opened(many(5), order=TableOrder()) as (pilot, session, table):
-        ids = [row.id for number in (1, 2) if (row := table.row_at(number))]
+        ids = [row.id for number in (1, 2) if (row := table.window.row(number))]
         for upload_id in ids:
             session.picture.mark(upload_id, gone=True)
         session.publish(an_upload("scan-004.tiff", initiated=64, completed=1))
@@ -211,7 +211,7 @@ async def test_the_last_upload_in_trouble_is_shown_rather_than_counted(
     count: int, others: int, shown: int, rule: str
 ) -> None:
     async with opened([*FAILED[:count], *many(others)], (80, 24), order=TableOrder()) as (pilot, _, table):
-        await until(pilot, lambda: table._window.in_trouble == shown)
+        await until(pilot, lambda: table.window.in_trouble == shown)
         assert len(lines(pilot, table)) == 8
         assert table.rule_text.partition(",")[0] == rule
 
@@ -248,7 +248,7 @@ async def test_what_the_user_did_not_do_leaves_the_trouble_in_view(
 ) -> None:
     async with opened([*many(40), *MANY_FAILED], size=size, order=TableOrder()) as (pilot, session, table):
         await pilot.press(*keys, "g")
-        above = table._window.in_trouble
+        above = table.window.in_trouble
         is_below = row == "last in view"
         target = table._last_visible_row() if isinstance(row, str) else row % above
         await pilot.press(*"j" * target)
@@ -256,8 +256,8 @@ async def test_what_the_user_did_not_do_leaves_the_trouble_in_view(
             session.publish(*published)
             await settled(pilot)
             assert int(table.scroll_offset.y) == 0
-            assert table._window.in_trouble > 0
-            assert (table.cursor_row >= table._window.in_trouble) is is_below
+            assert table.window.in_trouble > 0
+            assert (table.cursor_row >= table.window.in_trouble) is is_below
             assert any(selected(table) in line for line in lines(pilot, table))
 
 
@@ -271,7 +271,7 @@ async def test_the_cursor_goes_on_to_the_next_row_if_the_user_acknowledges(marke
         await pilot.press("a", "enter")
         await until(pilot, lambda: "acknowledged" in title(table))
         assert selected(table) == after
-        assert table.cursor_row < table._window.in_trouble
+        assert table.cursor_row < table.window.in_trouble
         assert int(table.scroll_offset.y) == 0
 
 

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from upload_tui.client.service_clock import ClockOffset, ServiceClock
+from upload_tui.client.service_clock import ClockOffset
 from upload_tui.testing import NOW, FrozenClock
 from upload_tui.wire import format_time
 
@@ -28,7 +28,7 @@ class Clocks:
         self.local = AdjustableClock(START)
         self.remote = START + timedelta(seconds=ahead)
         self.lead = ClockOffset(self.local)
-        self.clock = ServiceClock(self.local, self.lead)
+        self.clock = self.lead.shifted(self.local)
 
     def respond(self, seconds: float = 0.0, date: str | None = None) -> None:
         """Observe a response that has just arrived and took that long."""

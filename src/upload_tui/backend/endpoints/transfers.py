@@ -265,8 +265,8 @@ class BlobEndpoints:
         storage, uploads = self._context.storage, self._context.database.uploads
         if not uploads.is_open(record.id):
             raise self._context.closed_upload(record.id)
-        if storage.limit_bytes is not None and record.size_bytes > storage.limit_bytes:
-            raise invalid_fields(size=f"File size is currently not supported - maximum size is {storage.limit_bytes}")
+        if storage.memory is not None and record.size_bytes > (limit := storage.memory.limit_bytes):
+            raise invalid_fields(size=f"File size is currently not supported - maximum size is {limit}")
         try:
             await storage.put((record.id, number), self._with_room(request), lambda: uploads.is_open(record.id))
         except ClientDisconnect:

@@ -143,7 +143,7 @@ class UploadEndpoints:
         now = self._context.clock.now()
         if not self._context.database.uploads.complete(record.id, report.algorithm, report.value, now):
             raise self._context.closed_upload(record.id)
-        self._context.worker.wake()
+        self._context.worker.job_queued.set()
         return self._upload_response(record.id, call.status_shape, 202)
 
     async def report_hash(self, call: Call[FileHashReport]) -> Response:

@@ -179,8 +179,12 @@ class ScenarioRunner:
 
     async def backfill_upload(self, plan: UploadPlan, seconds_ago: float, present: float) -> None:
         """Run an upload to its end at once. It begins `seconds_ago` before `present`, a reading of the clock."""
+
+        async def step(seconds: float) -> None:
+            self.clock.step(seconds)
+
         self.step_to(present - seconds_ago)
-        await Uploader(self.service, self._http, self._step).upload(plan)
+        await Uploader(self.service, self._http, step).upload(plan)
         self.clock.step(plan.verification_seconds)
         while await self.service.worker.verify_next():
             pass
@@ -198,9 +202,6 @@ class ScenarioRunner:
             imported += len(batch)
             self._on_progress(imported)
             await asyncio.sleep(0)
-
-    async def _step(self, seconds: float) -> None:
-        self.clock.step(seconds)
 
     def step_to(self, reading: float) -> None:
         """Step the clock to a later reading of `monotonic`."""

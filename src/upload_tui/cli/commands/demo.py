@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ from upload_tui.cli.support.scenarios import (
     scenario_options,
     start_faults,
 )
-from upload_tui.clock import PacedClock, SystemClock
+from upload_tui.clock import PacedClock, ShiftedClock, SystemClock
 from upload_tui.errors import EXIT_OK
 from upload_tui.files import working_folder
 
@@ -103,17 +102,6 @@ async def _run(options: DemoOptions) -> int:
     settings = effective_display_settings()
     app = UploadApp(session, controls=demo, preferences=dashboard_preferences(settings))
     return await run_dashboard(app, settings)
-
-
-class DemoClock(SystemClock):
-    """A clock that shows the scenario's time but waits in real time, so that a paused scenario is still refreshed."""
-
-    def __init__(self, clock: PacedClock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        """The scenario's time of day."""
-        return self._clock.now()
 
 
 class _DemoService:
@@ -232,7 +220,8 @@ async def _open_session(
     from upload_tui.client import Credentials, ServiceClient
     from upload_tui.monitor import LiveSession, ProjectRef, Schedule, Store
 
-    account, demo_clock = service.account, DemoClock(clock)
+    # It shows the scenario's time but waits in real time, so that a paused scenario is still refreshed.
+    account, demo_clock = service.account, ShiftedClock(SystemClock(), clock.now)
     credentials = Credentials(agent_key=account.agent_key, user_key=account.user_key)
     store = Store()
     try:

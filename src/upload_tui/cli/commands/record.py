@@ -69,7 +69,7 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
         header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
 
         def open_session(store: "Store", changes: "ChangeBroadcaster", recording: "RecordingWriter") -> "LiveSession":
-            client.on_request(recording.write_request)
+            client.request_listeners.append(recording.write_request)
             return live_session(settings, client, projects, store, title=title, changes=changes)
 
         await _record_session(file, header, open_session, is_masked=is_masked)

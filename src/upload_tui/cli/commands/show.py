@@ -69,7 +69,9 @@ async def _records(
         async with client_for(settings) as client:
             readings, errors = await _readings(client, upload_ids)
             ingest(store, readings, client.root)
-            picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+            picture = StorePicture(
+                store, client.clock_offset.shifted(SystemClock()), client.root, trouble_limits(settings)
+            )
             ids = dict.fromkeys(reading.upload.id for reading in readings)
             if client.clock_notice:
                 echo_err(f"upload-tui: {client.clock_notice}.")

@@ -223,7 +223,7 @@ async def _open_waiter(
     async with client_for(settings) as client:
         client.gate.requests_per_minute = settings.requests_per_minute
         schedule = Schedule(settings.refresh_seconds)
-        picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
+        picture = StorePicture(store, client.clock_offset.shifted(clock), client.root, trouble_limits(settings))
         yield (
             UploadWaiter(client, store, options.upload_ids, goal=goal, clock=clock, schedule=schedule, publish=publish),
             picture,

@@ -176,7 +176,7 @@ async def _wanted_of_service(
     clock = SystemClock()
     upload_ids, code = await _wanted_ids(client, store, settings, options)
     waiter = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
-    picture = StorePicture(store, client.service_clock(clock), client.root, trouble_limits(settings))
+    picture = StorePicture(store, client.clock_offset.shifted(clock), client.root, trouble_limits(settings))
     return _Wanted(waiter, picture, code)
 
 
@@ -239,7 +239,7 @@ async def _wanted_ids(
         raise combined_error(readings)
     shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
     unfinished = [upload.id for upload in store.unfinished(shown)]
-    picture = StorePicture(store, client.service_clock(SystemClock()), client.root, trouble_limits(settings))
+    picture = StorePicture(store, client.clock_offset.shifted(SystemClock()), client.root, trouble_limits(settings))
     return _matching(picture, options, unfinished, print_readings(readings))
 
 

@@ -161,7 +161,7 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
                 yield snapshot
             return
         async with client_for(settings) as client:
-            clock = client.service_clock(SystemClock())
+            clock = client.clock_offset.shifted(SystemClock())
             readings = await _read_until_kept(store, lambda: _read_or_cached(client, store, settings))
             is_offline = all(reading.error for reading in readings)
             # The ages of cached uploads end at the time of the cache.

@@ -306,6 +306,6 @@ async def _open_live_session(
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")
     async with client_for(settings) as client:
         if on_request is not None:
-            client.on_request(on_request)
+            client.request_listeners.append(on_request)
         projects = await projects_or_cached(client, store, settings)
         yield live_session(settings, client, projects, store, title=settings.title, changes=changes)

@@ -106,7 +106,7 @@ class DeferredSession:
     def refresh(self) -> None:
         """Poll the service now, also while paused (once)."""
         if self._real is None:
-            self._timer.wake()
+            self._timer.woken.set()
         else:
             self._real.refresh()
 
@@ -117,7 +117,7 @@ class DeferredSession:
             return
         self._tracker.set_paused(is_paused=is_paused)
         if not is_paused:
-            self._timer.wake()
+            self._timer.woken.set()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched, also for the real session once it is open."""

@@ -120,7 +120,7 @@ class LiveSession:
         """Poll the other projects that fail: what ended the failure of one may have ended theirs."""
         for poller in self._pollers:
             if poller is not recovered and poller.tracker.current.is_failing and not poller.is_lost:
-                poller.timer.wake()
+                poller.timer.woken.set()
 
     async def _resync_when_replaced(self) -> None:
         """Poll all projects whenever the store was replaced by another, which may be empty."""
@@ -263,7 +263,7 @@ class _ProjectPoller:
     def wake(self) -> None:
         """Run a round now."""
         self.is_refreshing = True
-        self.timer.wake()
+        self.timer.woken.set()
 
     def as_of(self, now: datetime) -> datetime | None:
         """The time as of which the project is correct; None before the first answer of the session.

@@ -99,32 +99,31 @@ class WakeableTimer:
 
     Args:
         clock: for sleeping.
-        is_paused: while it returns True, time does not end the wait; only `wake` does.
+        is_paused: while it returns True, time does not end the wait; only `woken` does.
+
+    Attributes:
+        woken: set it to end the wait now; if nothing waits, the next wait ends at once.
     """
 
     def __init__(self, clock: Clock, is_paused: Callable[[], bool]) -> None:
         self._clock = clock
         self._is_paused = is_paused
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """Wake now; a later `wait` returns at once."""
-        self._woken.set()
+        self.woken = asyncio.Event()
 
     async def wait(self, seconds: float | None) -> None:
         """Wait for that many seconds, or until woken; None waits until woken."""
         if seconds is None:
-            await self._woken.wait()
-            self._woken.clear()
+            await self.woken.wait()
+            self.woken.clear()
             return
-        woken = asyncio.ensure_future(self._woken.wait())
+        woken = asyncio.ensure_future(self.woken.wait())
         due = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             woken.cancel()
             due.cancel()
-        self._woken.clear()
+        self.woken.clear()
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

@@ -121,7 +121,7 @@ class SourceSession:
             await self._store.replaced.wait()
             self._store.replaced.clear()
             if not self._tracker.is_paused:
-                self._timer.wake()
+                self._timer.woken.set()
 
     async def _poll(self) -> float:
         """List once; return the seconds until the next listing."""
@@ -170,20 +170,20 @@ class SourceSession:
 
     def refresh(self) -> None:
         """List now, also while paused (once)."""
-        self._timer.wake()
+        self._timer.woken.set()
 
     def set_paused(self, *, is_paused: bool) -> None:
         """List no more while paused (a listing that is running ends); list now at the end of a pause."""
         self._tracker.set_paused(is_paused=is_paused)
         if not is_paused:
-            self._timer.wake()
+            self._timer.woken.set()
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched: list now when it is again and not paused, less often while it is not."""
         is_back = is_watched and not self._is_watched
         self._is_watched = is_watched
         if is_back and not self._tracker.is_paused:
-            self._timer.wake()
+            self._timer.woken.set()
 
     def _publish_picture(self) -> None:
         with suppress(BusyStorageError):  # the next listing reads them again

@@ -128,10 +128,6 @@ class Database:
         """Increases when the database was replaced by an empty one."""
         return self._generation
 
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
-
     def execute(self, sql: str, values: Sequence[object] = ()) -> ResultRows:
         """Run a statement.
 

@@ -124,7 +124,7 @@ class Store:
     def close(self) -> None:
         """Release the bulk lease and close the database."""
         self.bulk.release()
-        self._db.close()
+        self._db.connection.close()
 
     @property
     def notice(self) -> str:

@@ -97,7 +97,8 @@ class DashboardScreen(ViewScreen):
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
             yield PendingList().data_bind(cls.is_known, cls.display_options, cls.now, cls.projects)
-            yield ChangeLogView(self.row_of).data_bind(cls.display_options, cls.now, cls.projects)
+            log = ChangeLogView(lambda key: self._session.picture.row(*key))
+            yield log.data_bind(cls.display_options, cls.now, cls.projects)
         yield self._search_bar
         yield KeyFooter()
 

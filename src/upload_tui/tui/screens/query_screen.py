@@ -16,7 +16,6 @@ from upload_tui.monitor import (
     Detail,
     Picture,
     Query,
-    Row,
     SortKey,
     UploadKey,
     Where,
@@ -64,10 +63,6 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
         super()._acknowledge(details, acknowledgement)
 
     # Search
-
-    def row_of(self, key: UploadKey) -> Row | None:
-        """An upload as it is now; None if it is not known."""
-        return self._session.picture.row(*key)
 
     def action_search(self) -> None:
         """Search the change log if it has the focus, else the table."""

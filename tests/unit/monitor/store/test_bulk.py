@@ -141,7 +141,7 @@ async def test_a_load_of_a_dead_process_is_finished_by_another_store(tmp_path: P
     lease = read_lease(living.db)
     assert lease is not None
     write_lease(living.db, replace(lease, renewed_at=lease.renewed_at - 60))
-    dying.db.close()
+    dying.db.connection.close()
     await living.bulk.wait_until_idle()
     assert index_and_trigger_names(living) == complete
     assert counts(living) == {(Stage.INITIATED, False): 1, (Stage.VERIFIED, False): 5}

@@ -53,7 +53,8 @@ class RowList(CursorLines, can_focus=True):
 
     def __init__(self, source: RowSource, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._window = RowWindow(source)
+        self.window = RowWindow(source)
+        """The rows in view and those near them."""
         self._cursor = RowCursor()
         self._is_cursor_moving = False
         self._prefetch_tasks = IdleTasks(self)
@@ -72,21 +73,17 @@ class RowList(CursorLines, can_focus=True):
     @property
     def total(self) -> int:
         """Number of rows that match the query."""
-        return self._window.total
+        return self.window.total
 
     @property
     def is_all_in_trouble(self) -> bool:
         """True if the order is `trouble` and each row is in trouble."""
-        return self.is_settled and 0 < self.total == self._window.total_in_trouble
+        return self.is_settled and 0 < self.total == self.window.total_in_trouble
 
     @property
     def is_settled(self) -> bool:
         """False while the source still searches for more rows of the query."""
-        return self._window.is_settled
-
-    def row_at(self, number: int) -> Row | None:
-        """The row with this number, from 0; None if there is none."""
-        return self._window.row(number)
+        return self.window.is_settled
 
     def reload(self, now: datetime | None = None, source: RowSource | None = None) -> None:
         """Fetch the rows again, after the source changed.
@@ -99,19 +96,19 @@ class RowList(CursorLines, can_focus=True):
             source: the new source of rows; None keeps the old one.
         """
         if source is not None:
-            self._window.source = source
+            self.window.source = source
         if now is not None:
             self.set_reactive(RowList.now, now)
         top, query, place = self._top_row(), self.rows_query, self._place()
         is_trouble_first = query.sort is SortKey.TROUBLE
         if is_trouble_first:
             query = replace(query, max_in_trouble=self._max_in_trouble())
-        self._window.fetch(query, top, self._visible_rows() + 1)  # the last may be visible in part
+        self.window.fetch(query, top, self._visible_rows() + 1)  # the last may be visible in part
         if is_trouble_first and query.max_in_trouble != self._max_in_trouble():  # there are more or fewer others
             query = replace(query, max_in_trouble=self._max_in_trouble())
-            self._window.fetch(query, top, self._visible_rows() + 1)
+            self.window.fetch(query, top, self._visible_rows() + 1)
         rows_from_top = None if top else self._visible_rows()
-        row = self._cursor.target_row(self._window, place, rows_from_top, stays_on_top=is_trouble_first)
+        row = self._cursor.target_row(self.window, place, rows_from_top, stays_on_top=is_trouble_first)
         row = 0 if self.follow else min(row, self._last_visible_row()) if place.stays_in_view else row
         shift = row - self._cursor.row if top and not (self.follow or place.stays_in_view) else 0
         self._cursor.row = max(0, min(row, self.total - 1))
@@ -129,7 +126,7 @@ class RowList(CursorLines, can_focus=True):
         self._cursor.keeps_place = True
 
     def _place(self) -> Place:
-        return self._cursor.place(self._window, self._top_row())
+        return self._cursor.place(self.window, self._top_row())
 
     def _max_in_trouble(self) -> int | None:
         """How many rows in trouble come first: half of what is visible, and what the other rows leave; one more if it is the last.
@@ -138,8 +135,8 @@ class RowList(CursorLines, can_focus=True):
         """
         if self.is_all_in_trouble:
             return None
-        visible, total = self._visible_rows(), self._window.total_in_trouble
-        most = max(1, visible // 2, visible - 1 - (self._window.total - total))
+        visible, total = self._visible_rows(), self.window.total_in_trouble
+        most = max(1, visible // 2, visible - 1 - (self.window.total - total))
         return most + (total == most + 1 and visible > most)
 
     # Lines: a rule parts the rows in trouble, which come first, from the others
@@ -147,7 +144,7 @@ class RowList(CursorLines, can_focus=True):
     @property
     def _rule_row(self) -> int | None:
         """The row below the rule; None if there is no rule."""
-        in_trouble = self._window.in_trouble
+        in_trouble = self.window.in_trouble
         return in_trouble if 0 < in_trouble < self.total else None
 
     def _first_line(self, row: int) -> int:
@@ -174,7 +171,7 @@ class RowList(CursorLines, can_focus=True):
 
     def select(self, upload_id: str, service: str = "") -> bool:
         """Put the cursor on an upload; False if it does not match the query."""
-        row = self._window.position(UploadKey(upload_id, service))
+        row = self.window.position(UploadKey(upload_id, service))
         if row is not None:
             self._cursor.pin()
             self._go_to(row)
@@ -231,8 +228,8 @@ class RowList(CursorLines, can_focus=True):
     def _update_cursor(self) -> None:
         """Bring the cursor into view and post `Selected` if another upload is under it."""
         self._bring_into_view(self._cursor.row)
-        self._window.ensure_loaded(self._top_row())
-        row = self._window.row(self._cursor.row)
+        self.window.ensure_loaded(self._top_row())
+        row = self.window.row(self._cursor.row)
         key = row.key if row else None
         if key != self._cursor.key:
             self._cursor.key = key
@@ -244,7 +241,7 @@ class RowList(CursorLines, can_focus=True):
         self.refresh_changed()
 
     def _search_steps(self) -> Iterator[Callable[[], object]]:
-        yield from repeat(self._window.continue_search, _SEARCH_STEPS)
+        yield from repeat(self.window.continue_search, _SEARCH_STEPS)
         yield self._show_found
 
     def _show_found(self) -> None:
@@ -260,4 +257,4 @@ class RowList(CursorLines, can_focus=True):
 
     def _prefetch(self, top: int) -> None:
         if self.now is not None:
-            self._paint_ahead(*self._window.prefetch(top), self.now)
+            self._paint_ahead(*self.window.prefetch(top), self.now)

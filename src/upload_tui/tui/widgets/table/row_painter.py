@@ -100,13 +100,10 @@ class RowPainter:
         """By the id of some rows: the rows, the options, and what the texts need."""
         self._now: datetime | None = None
         self._day: date | None = None
-        self._strips: FIFOCache[tuple[UploadKey, int, Background, bool], tuple[Row, object, Strip]] = FIFOCache(
+        self.strips: FIFOCache[tuple[UploadKey, int, Background, bool], tuple[Row, object, Strip]] = FIFOCache(
             _MAX_STRIPS
         )
-
-    def clear_cache(self) -> None:
-        """Drop the painted lines, because the styles changed."""
-        self._strips.clear()
+        """The painted lines; clear them when styles change."""
 
     def fit(
         self,
@@ -131,7 +128,7 @@ class RowPainter:
         if self.columns and (self._width, self._display_options, self._view, self._texts) == fitted:
             return
         self._width, self._display_options, self._view, self._texts = fitted
-        self._strips.clear()
+        self.strips.clear()
         services = tuple(title for _, title in display_options.services)
         self.columns = fit_columns(
             width - 1,
@@ -184,11 +181,11 @@ class RowPainter:
         key = (row.key, line, background, is_marked)
         times, moment = (row.stage_since, row.initiated_on), now if row.is_stale else self._day
         present = (moment, *(on and age_text((now - on).total_seconds()) for on in times))
-        cached = self._strips.get(key)
+        cached = self.strips.get(key)
         if cached is None or cached[0] is not row or cached[1] != present:
             first = self._first_piece(background, is_marked=is_marked)
             pieces = [first, *(self._detail_pieces(row, now) if line else self._column_pieces(row, now))]
-            cached = self._strips[key] = (row, present, self._strip(pieces, row, background))
+            cached = self.strips[key] = (row, present, self._strip(pieces, row, background))
         return cached[2]
 
     def _first_piece(self, background: Background, *, is_marked: bool) -> Piece:

@@ -126,9 +126,9 @@ class UploadTable(RowList, can_focus=True):
         self.post_message(self.TitleChanged())
 
     def notify_style_update(self) -> None:
-        """Drop the cached styles."""
+        """Drop the cached styles and the lines that were painted with them."""
         super().notify_style_update()
-        self._painter.clear_cache()
+        self._painter.strips.clear()
 
     def action_mark(self) -> None:
         """Mark or unmark the upload at the cursor."""
@@ -169,7 +169,7 @@ class UploadTable(RowList, can_focus=True):
         if place is None:
             return self._painter.rule(self.rule_text)
         number, line = place
-        row = self._window.row(number)
+        row = self.window.row(number)
         if row is None or self.now is None:
             return Strip.blank(self.line_width, self.rich_style)
         background = self._background(row, is_cursor=number == self._cursor.row)
@@ -215,14 +215,14 @@ class UploadTable(RowList, can_focus=True):
 
     def prepare_lines(self) -> None:
         """Fit the columns to the rows that are visible now."""
-        self._window.ensure_loaded(self._top_row())
+        self.window.ensure_loaded(self._top_row())
         view = ColumnView(
             self._shows_several_projects,
             self.project_names,
             self.display_options.columns_of(self.view_kind),
             tuple(text_terms(self.rows_query.where.tree, _HIGHLIGHTED_FIELDS)),
         )
-        rows, first_rows = self._window.rows, self._window.first_rows()
+        rows, first_rows = self.window.rows, self.window.first_rows()
         self._painter.fit(self.line_width or self.size.width, self.display_options, view, rows, first_rows)
 
     def _paint_ahead(self, rows: Sequence[Row], visible: Sequence[Row], now: datetime) -> None:
@@ -302,7 +302,7 @@ class TitledTable(UploadTable):
         if query.trouble_only or query.late_only:  # without acknowledged ones
             return 0
         where = Where(tree=all_of(query.where.tree, StateTerm(frozenset({State.ACKNOWLEDGED}))))
-        return self._window.count(replace(query, where=where, sort=SortKey.INITIATED))
+        return self.window.count(replace(query, where=where, sort=SortKey.INITIATED))
 
     @on(UploadTable.TitleChanged)
     def update_titles(self) -> None:
@@ -315,7 +315,7 @@ class TitledTable(UploadTable):
             self.write_border(title, subtitle)
 
     def _write_rule(self) -> None:
-        more = self._window.total_in_trouble - self._window.in_trouble
+        more = self.window.total_in_trouble - self.window.in_trouble
         text = f"+{more:,} more in trouble" if more > 0 else ""
         if text and (key := key_of(self.screen, "trouble")):
             text = f"{text}, {key} shows them"
