@@ -31,7 +31,7 @@ An error has a `title` (what happened, to which URL or file) and a `hint` (what 
 signed URL. Text from a service is sanitized where it is printed, not here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "BusyStorageError",
     "DamagedStorageError",
     "EXIT_AUTH",
+    "EXIT_CODES",
     "EXIT_FAILED_UPLOAD",
     "EXIT_INTERNAL_ERROR",
     "EXIT_INTERRUPTED",
@@ -83,6 +84,22 @@ EXIT_INTERNAL_ERROR = 70
 EXIT_OUTPUT = 74
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
+
+EXIT_CODES: Mapping[int, str] = {
+    EXIT_OK: "done; for `wait` and `tail ID`: all verified",
+    EXIT_FAILED_UPLOAD: (
+        "at least one upload in error, or verified but not whole (`wait`, `tail ID`; `list` and `report` with `--fail-on-error`)"
+    ),
+    EXIT_USAGE: "usage or configuration error",
+    EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
+    EXIT_AUTH: "not authenticated or not allowed",
+    EXIT_NOT_FOUND: "no such project or upload",
+    EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
+    EXIT_OUTPUT: "standard output cannot be written, and nothing else failed",
+    EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
+    EXIT_INTERRUPTED: "interrupted (Ctrl+C); another signal gives 128 plus its number",
+}
+"""What they mean, for the help and the README. Errors have them as `exit_code`; `cli.exit_codes` decides where none was raised."""
 
 
 class UploadTuiError(Exception):

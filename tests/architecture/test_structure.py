@@ -86,6 +86,17 @@ PASS_THROUGHS: dict[str, str] = {
     "tui.terminal_driver:_TerminalFile.fileno": "files have it",
 }
 
+# Modules that name exit codes other than 0, and why.
+EXIT_CODE_MODULES: dict[str, str] = {
+    "errors": "has them, and the errors theirs",
+    "cli.exit_codes": "decides where no error was raised",
+    "cli": "an interrupt during the import",
+    "cli.group": "an interrupt before the command runs",
+    "cli.support.error_reporting": "interrupts, and click's own errors",
+    "cli.commands.wait": "the default of --timeout-exit-code",
+    "testing.gallery": "is a program of its own",
+}
+
 # Constructors with more parameters than the limit, and why.
 WIDE_CONSTRUCTORS: dict[str, str] = {}
 
@@ -202,6 +213,17 @@ def test_only_the_clocks_read_the_time_of_this_machine() -> None:
         and ast.unparse(node) in {"datetime.now", "datetime.utcnow", "date.today", "time.time"}
     }
     assert found == allowed
+
+
+def test_one_place_decides_on_exit_codes() -> None:
+    naming = {
+        module.name
+        for module in MODULES
+        for name in module.imported_names()
+        if name.startswith(f"{PACKAGE}.errors.EXIT_") and not name.endswith(("EXIT_OK", "EXIT_CODES"))
+    }
+    others = EXIT_CODE_MODULES.keys() - {"errors"}
+    assert naming == {f"{PACKAGE}.{name}" for name in others}
 
 
 def test_no_module_imports_itself() -> None:

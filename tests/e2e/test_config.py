@@ -2,14 +2,11 @@
 
 import json
 import re
-import shutil
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
-import upload_tui
 from tests.e2e.programs import Response, run, scripted_service
 from tests.e2e.terminal import Terminal
 from upload_tui.settings.keys import KEYS, Key
@@ -46,26 +43,6 @@ def test_show_has_values_and_sources_and_masks_secrets(settings_file: Path) -> N
     assert shown["stuck_after"] == (900.0, "default")
     assert shown["token"] == ("(hidden)", place)
     assert "s3cret" not in result.out + result.err
-
-
-def test_a_setting_is_added_by_one_entry_in_the_table(settings_file: Path, tmp_path: Path) -> None:
-    package = tmp_path / "upload_tui"
-    shutil.copytree(Path(upload_tui.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    table = package / "settings" / "keys.py"
-    entry = """    Key("mood", "what the operator feels", '"calm"', default="calm", choices=("calm", "busy")),"""
-    table.write_text(table.read_text().replace("\nKEYS = (\n", f"\nKEYS = (\n{entry}\n", 1))
-    program = (sys.executable, "-m", "upload_tui")
-    environment = {"PYTHONPATH": str(tmp_path)}
-    assert run("config", "init", program=program, environment=environment).code == 0
-    assert re.search(r'what the operator feels[^\n]*\n# *mood = "calm"', settings_file.read_text())
-    schema = run("config", "schema", program=program, environment=environment).out
-    assert "what the operator feels" in schema
-    shown = run("config", "show", program=program, environment={**environment, "UPLOAD_TUI_MOOD": "busy"})
-    (mood,) = [record for record in shown.records if record["setting"] == "mood"]
-    assert (mood["value"], mood["from"]) == ("busy", "UPLOAD_TUI_MOOD")
-    wrong = run("config", "show", program=program, environment={**environment, "UPLOAD_TUI_MOOD": "bored"})
-    assert wrong.code == 2
-    assert "mood" in wrong.err.lower()
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)

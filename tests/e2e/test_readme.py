@@ -17,13 +17,13 @@ import pytest
 
 from tests.e2e.programs import PROGRAM, TIMEOUT_SECONDS, Served, run, serving, started
 from tests.e2e.terminal import Terminal
+from tests.formats.readme import with_tables
 from tests.tui.dashboards import mixed, names_in, opened, until
 from upload_tui import errors
 from upload_tui.cli.group import upload_tui
 from upload_tui.cli.support.preferences import dashboard_preferences
-from upload_tui.monitor import METRICS
+from upload_tui.errors import EXIT_CODES
 from upload_tui.settings import Flags, SettingsPaths, read_settings
-from upload_tui.settings.keys import KEYS
 from upload_tui.tui import CommandResult, Preferences, ProgramRun, action_ids
 from upload_tui.tui.bindings import ALL_KEYS, TAIL_KEYS, TIMELINE_KEYS, key_label
 
@@ -124,31 +124,17 @@ def test_subcommands_and_choices_are_in_the_readme() -> None:
     assert documented["completions"][0].split("|") == list(completions.choices)
 
 
-def test_metrics_are_described_as_in_the_code() -> None:
-    documented = [
-        (code(name)[0], kind, tuple(code(labels)), meaning) for name, kind, labels, meaning in rows("Metrics")
-    ]
-    assert documented == [
-        (metric.name, metric.kind, tuple(label for label in metric.labels if label != "project_name"), metric.help)
-        for metric in METRICS
-    ]
+def test_the_tables_of_the_program_are_in_the_readme() -> None:
+    """Settings, exit codes and metrics; `python -m tests.formats.readme` writes them."""
+    assert with_tables(README) == README
+    assert with_tables(README.replace("| `url` | `UPLOAD_TUI_URL` |", "| `url` | |")) == README
 
 
-def test_exit_codes_are_described_as_in_the_help() -> None:
-    documented = {int(number): meaning for number, meaning in rows("Exit codes")}
-    assert set(documented) == {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+def test_exit_codes_are_described_in_the_help() -> None:
+    assert set(EXIT_CODES) == {value for name, value in vars(errors).items() if re.match(r"EXIT_(?!CODES)", name)}
     help_words = run("--help").out.split("Exit codes:")[1]
     squeezed = re.sub(r"\s+", "", help_words)
-    assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in documented.items())
-
-
-def settings_row(name: str, variable: str | None, flag: str, meaning: str) -> list[str]:
-    return [f"`{name}`", f"`{variable}`" if variable else "", f"`{flag}`" if flag else "", meaning]
-
-
-def test_the_table_of_settings_is_in_the_readme() -> None:
-    assert rows("Settings") == [settings_row(key.name, key.variable_name, key.flag, key.help) for key in KEYS]
-    assert {key.flag for key in KEYS} - {""} <= options_of(commands()["list"])
+    assert squeezed == "".join(re.sub(r"\s+", "", f"{number}{meaning}") for number, meaning in EXIT_CODES.items())
 
 
 ADD_A_KEY = """
@@ -165,6 +151,13 @@ from upload_tui.errors import SettingsError
 for words in ("init", "show -o json", "schema"):
     upload_tui.main(["config", *words.split()], standalone_mode=False)
     print("---")
+upload_tui.main("config show --nap 9 -o json".split(), standalone_mode=False)
+print("---")
+try:
+    upload_tui.main("config show --nap soon".split())
+except SettingsError as error:
+    print(error.title)
+print("---")
 os.environ["UPLOAD_TUI_NAP"] = "soon"
 try:
     upload_tui.main(["config", "show"])
@@ -175,11 +168,15 @@ except SettingsError as error:
 
 def test_a_setting_is_added_in_one_place() -> None:
     """A line more in the table, and the program has the setting everywhere."""
-    line = 'Key("nap", "how long to rest, in seconds", "5", kind="seconds", default=3.0),'
+    line = 'Key("nap", "how long to rest, in seconds", "5", kind="seconds", default=3.0, flag="--nap"),'
     result = run("-c", ADD_A_KEY, line, program=(sys.executable,), environment={"UPLOAD_TUI_NAP": "7"})
-    template, shown, schema = result.out.split("---\n")[:3]
-    (setting,) = [record for record in json.loads(shown) if record["setting"] == "nap"]
-    assert setting == {"setting": "nap", "value": 7.0, "from": "UPLOAD_TUI_NAP"}
+    template, shown, schema, flagged, wrong = result.out.split("---\n")[:5]
+    settings = [record for text in (shown, flagged) for record in json.loads(text) if record["setting"] == "nap"]
+    assert settings == [
+        {"setting": "nap", "value": 7.0, "from": "UPLOAD_TUI_NAP"},
+        {"setting": "nap", "value": 9.0, "from": "command line"},
+    ]
+    assert "--nap: invalid nap" in wrong
     assert "## how long to rest, in seconds\n# nap = 5\n" in Path(template.strip()).read_text()
     entry = json.loads(schema)["$defs"]["Profile"]["properties"]["nap"]
     assert (entry["description"], entry["type"]) == ("how long to rest, in seconds", "number")
@@ -254,7 +251,7 @@ def preferences_of(name: str, folder: Path, profile: str = "") -> Preferences:
     """The preferences of a settings file with a recipe; `profile` is written before it."""
     file = folder / "config.toml"
     file.write_text(f"{profile}{recipe(name)}")
-    settings = read_settings({}, Flags(url="https://dds.example.org"), SettingsPaths(file, folder / "none"))
+    settings = read_settings({}, Flags({"url": "https://dds.example.org"}), SettingsPaths(file, folder / "none"))
     return dashboard_preferences(settings)
 
 

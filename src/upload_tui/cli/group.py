@@ -12,18 +12,7 @@ import click
 
 from upload_tui.cli.support.error_reporting import DebugLog, TerminationSignals, run_reported, termination_signals
 from upload_tui.cli.support.streams import guarded_streams
-from upload_tui.errors import (
-    EXIT_AUTH,
-    EXIT_FAILED_UPLOAD,
-    EXIT_INTERNAL_ERROR,
-    EXIT_INTERRUPTED,
-    EXIT_NOT_FOUND,
-    EXIT_OK,
-    EXIT_OUTPUT,
-    EXIT_TIMED_OUT,
-    EXIT_UNREACHABLE,
-    EXIT_USAGE,
-)
+from upload_tui.errors import EXIT_CODES, EXIT_INTERRUPTED
 
 __all__ = ["run", "upload_tui"]
 
@@ -47,20 +36,6 @@ _COMMANDS = {
 }
 _NAME = "upload-tui"
 _COMPLETION_VARIABLE = "_UPLOAD_TUI_COMPLETE"
-_EXIT_CODES = {
-    EXIT_OK: "done; for `wait` and `tail ID`: all verified",
-    EXIT_FAILED_UPLOAD: (
-        "at least one upload in error, or verified but not whole (`wait`, `tail ID`; `list` and `report` with `--fail-on-error`)"
-    ),
-    EXIT_USAGE: "usage or configuration error",
-    EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
-    EXIT_AUTH: "not authenticated or not allowed",
-    EXIT_NOT_FOUND: "no such project or upload",
-    EXIT_INTERNAL_ERROR: "internal error; `--debug` prints details",
-    EXIT_OUTPUT: "standard output cannot be written, and nothing else failed",
-    EXIT_TIMED_OUT: "timed out while pending (`--timeout-exit-code` changes it)",
-    EXIT_INTERRUPTED: "interrupted (Ctrl+C); another signal gives 128 plus its number",
-}
 _CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -103,7 +78,7 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
         with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), meaning) for code, meaning in _EXIT_CODES.items()])
+            formatter.write_dl([(str(code), meaning) for code, meaning in EXIT_CODES.items()])
 
 
 def _print_version(context: click.Context, _: click.Parameter, is_requested: bool) -> None:

@@ -1,6 +1,6 @@
 """The table of settings: each key of a profile, with its kind, default, flag, variable and help.
 
-Environment variables, the validated profile, the template, `config show`, the schema and the README's table come from it.
+Flags, environment variables, the validated profile, the template, `config show`, the schema and the README's table come from it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ __all__ = [
     "CREDENTIAL_KEYS",
     "DEFAULTS",
     "ENV_PREFIX",
+    "FLAG_KEYS",
     "KEYS",
     "PER_SERVICE_KEYS",
     "PROFILE_VARIABLE",
@@ -35,6 +36,7 @@ class Key(Struct, frozen=True):
         default: None if there is none.
         choices: all values of a text or of the parts of a list; empty if any is valid.
         flag: the option of the command line; empty if there is none.
+        flag_help: what the option means, as a sentence; empty for `help`.
         variable: the environment variable; None if there is none, empty for the usual name.
         is_credential: part of a way to authenticate.
         is_per_service: useless or harmful at another service; true for credentials.
@@ -48,6 +50,7 @@ class Key(Struct, frozen=True):
     default: Any = None
     choices: tuple[str, ...] = ()
     flag: str = ""
+    flag_help: str = ""
     variable: str | None = ""
     is_credential: bool = False
     is_per_service: bool = False
@@ -75,6 +78,7 @@ KEYS = (
         "URL of the service, with or without /api/v1",
         '"https://dds.example.org"',
         flag="--url",
+        flag_help="Service, with or without /api/v1 (or UPLOAD_TUI_URL).",
         is_per_service=True,
     ),
     Key(
@@ -83,6 +87,8 @@ KEYS = (
         '["~/bin/list-uploads"]',
         kind="program",
         flag="--command",
+        flag_help="Source to watch in place of a service: a command that prints uploads. It is split into words as a shell does, and "
+        "run without a shell. See `upload-tui source --help`.",
         variable=None,
         is_per_service=True,
     ),
@@ -101,6 +107,7 @@ KEYS = (
         kind="texts",
         default=(),
         flag="--project",
+        flag_help="Project id or name; may be repeated.",
         variable="UPLOAD_TUI_PROJECT",
         is_per_service=True,
     ),
@@ -114,6 +121,7 @@ KEYS = (
         '"~/.config/dds-token"',
         kind="path",
         flag="--token-file",
+        flag_help="File with the token (UPLOAD_TUI_TOKEN is the token itself).",
         is_credential=True,
     ),
     Key(
@@ -237,6 +245,7 @@ KEYS = (
 )
 
 VARIABLES: Mapping[str, Key] = MappingProxyType({name: key for key in KEYS if (name := key.variable_name) is not None})
+FLAG_KEYS: Mapping[str, Key] = MappingProxyType({key.name: key for key in KEYS if key.flag})
 DEFAULTS: Mapping[str, Any] = MappingProxyType({key.name: key.default for key in KEYS if key.default is not None})
 CREDENTIAL_KEYS = frozenset(key.name for key in KEYS if key.is_credential)
 PER_SERVICE_KEYS = CREDENTIAL_KEYS | {key.name for key in KEYS if key.is_per_service}

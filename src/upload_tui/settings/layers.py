@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from upload_tui.errors import SettingsError
 from upload_tui.files import is_utf8
-from upload_tui.settings.keys import CREDENTIAL_KEYS, DEFAULTS, ENV_PREFIX, VARIABLES, Key
+from upload_tui.settings.keys import CREDENTIAL_KEYS, DEFAULTS, ENV_PREFIX, FLAG_KEYS, VARIABLES, Key
 
 if TYPE_CHECKING:
     from upload_tui.settings.profiles import SettingsFile
@@ -36,14 +37,22 @@ COMMAND_LINE = "command line"
 
 
 class Flags(Struct, frozen=True):
-    """The settings on the command line; what was not given is empty."""
+    """The settings on the command line.
 
-    url: str | None = None
-    projects: Sequence[str] = ()
+    Attributes:
+        values: by key, those that were given and are not empty; of a flag that may be repeated a sequence.
+        profile: None if none was named.
+        insecure_http: whether plain HTTP to other machines is allowed.
+    """
+
+    values: Mapping[str, Any] = {}
     profile: str | None = None
-    token_file: Path | None = None
     insecure_http: bool = False
-    command: Sequence[str] = ()
+
+    def with_projects(self, projects: Sequence[str]) -> "Flags":
+        """The same with more projects, before those that were given with the flag."""
+        given = (*projects, *self.values.get("projects", ()))
+        return replace(self, values={**self.values, "projects": given}) if given else self
 
 
 class SettingsPaths(Struct, frozen=True):
@@ -125,24 +134,28 @@ def environment_layers(environment: Mapping[str, str]) -> Iterator[Layer]:
         if not is_utf8(text):
             raise SettingsError(f"{name} is not UTF-8 text", "Set it again.")
         if text:
-            yield Layer(name, _parse_variable(name, key, text))
+            value = tuple(part.strip() for part in text.split(",")) if key.is_list else text
+            yield Layer(name, {key.name: _parse(value, key, name)})
 
 
-def _parse_variable(variable: str, key: Key, text: str) -> Mapping[str, Any]:
-    if key.is_free_text:
-        return {key.name: text}
+def _parse(value: Any, key: Key, source: str) -> Any:
+    """The value of a key; only what is not free text needs validation."""
+    if isinstance(value, str) and key.is_free_text:
+        return value
     from upload_tui.settings.profiles import validate_values
 
-    value = tuple(part.strip() for part in text.split(",")) if key.is_list else text
-    return validate_values({key.name: value}, variable)
+    return validate_values({key.name: value}, source)[key.name]
 
 
 def flag_layer(flags: Flags) -> Layer:
-    """The values that were given on the command line."""
-    values = {"url": flags.url, "projects": tuple(flags.projects), "token_file": flags.token_file}
-    if flags.command:
-        values["command"] = tuple(flags.command)
-    return Layer(COMMAND_LINE, {key: value for key, value in values.items() if value})
+    """The values that were given on the command line.
+
+    Raises:
+        SettingsError: a value is invalid.
+    """
+    keys = ((FLAG_KEYS[name], value) for name, value in flags.values.items())
+    parsed = {key.name: _parse(value, key, key.flag) if isinstance(value, str) else value for key, value in keys}
+    return Layer(COMMAND_LINE, parsed)
 
 
 def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> list[Layer]:

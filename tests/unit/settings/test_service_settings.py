@@ -45,11 +45,13 @@ def paths(tmp_path: Path) -> SettingsPaths:
 def read(paths: SettingsPaths) -> Reader:
     """Settings from a file's text, variables and flags."""
 
-    def reader(text: str = "", environment: dict[str, str] | None = None, **flags: Any) -> ServiceSettings:
+    def reader(
+        text: str = "", environment: dict[str, str] | None = None, profile: str | None = None, **values: Any
+    ) -> ServiceSettings:
         if text:
             paths.settings_file.write_text(text)
             paths.settings_file.chmod(0o600)
-        return read_settings(environment or {}, Flags(**flags), paths)
+        return read_settings(environment or {}, Flags(values, profile), paths)
 
     return reader
 
@@ -75,7 +77,7 @@ def test_the_last_source_takes_precedence(sources: set[str]) -> None:
     """Without a file: default, variable, flag."""
     missing = SettingsPaths(Path("/nowhere/config.toml"), Path("/nowhere/.ddsclient"))
     environment = {"UPLOAD_TUI_PROJECT": "variable"} if "variable" in sources else {}
-    flags = Flags(url=URL, projects=("flag",) if "flag" in sources else ())
+    flags = Flags({"url": URL, **({"projects": ("flag",)} if "flag" in sources else {})})
     found = read_settings(environment, flags, missing)
     expected = ("flag",) if "flag" in sources else ("variable",) if "variable" in sources else ()
     assert found.projects == expected

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
 from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for
-from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def command(output: str | None, *, flags: Flags) -> int:
     settings = effective_settings(flags)
     printer = Printer(output, _COLUMNS, fields=("id", "name"))
     projects, notice, code = run_async(_projects(settings))
-    names = set(flags.projects)
+    names = set(flags.values.get("projects", ()))
     printer.print_records(
         {"id": project.id, "name": project.name}
         for project in projects
@@ -48,4 +48,4 @@ async def _projects(settings: ServiceSettings) -> "tuple[Sequence[Project | Proj
             return [one.project for one in snapshot.readings if one.is_shown], "", snapshot.service_exit_code
     async with client_for(settings) as client:
         projects = await client.projects()
-        return projects, client.projects_notice, EXIT_UNREACHABLE if client.projects_notice else EXIT_OK
+        return projects, client.projects_notice, exit_code(is_incomplete=bool(client.projects_notice))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
@@ -14,7 +15,6 @@ from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
-    EXIT_NOT_FOUND,
     EXIT_OK,
     InvalidResponseError,
     NotConsistentError,
@@ -52,7 +52,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
         printer.print_records(records)
     for upload_id, error in errors.items():
         echo_err(f"upload-tui: {upload_id!a}: {error.title}.")
-    return next((error.exit_code for error in errors.values()), code)
+    return exit_code(error=next(iter(errors.values()), None)) or code
 
 
 async def _records(
@@ -95,7 +95,7 @@ async def _listed_records(
             detail = snapshot.picture.detail(upload_id)
             if detail is not None and not detail.row.is_gone:
                 records.append(full_upload_record(detail, json.loads(detail.raw)))
-            elif snapshot.service_exit_code in {EXIT_OK, EXIT_NOT_FOUND}:  # the second: only a project is missing
+            elif all(reading.is_complete for reading in snapshot.readings if reading.is_shown):
                 errors[upload_id] = NotFoundError(f"the source does not list it{place}")
             else:
                 errors[upload_id] = SourceError("not in what could be read of the listing")

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct
 
+from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import parse_duration
 from upload_tui.cli.support.output import Printer, echo_err, output_option
 from upload_tui.cli.support.streams import continues_without_output
-from upload_tui.errors import EXIT_OK, EXIT_UNREACHABLE, ServiceError
+from upload_tui.errors import ServiceError
 from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS
 from upload_tui.text import overrun_text, plural, sanitize, sanitize_line
 
@@ -110,9 +111,7 @@ class _Result(Struct, frozen=True):
     @property
     def exit_code(self) -> int:
         """That of the error, or of lines that cannot be read."""
-        if self.error is not None:
-            return self.error.exit_code
-        return EXIT_UNREACHABLE if self.problems else EXIT_OK
+        return exit_code(error=self.error, is_incomplete=bool(self.problems))
 
 
 async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:

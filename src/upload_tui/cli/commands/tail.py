@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
+from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.outages import ConnectionReporter, Retries, lost_error, retrying
-from upload_tui.cli.support.output import Printer, echo_err, ended_detail, exit_code_of, output_option
+from upload_tui.cli.support.output import Printer, echo_err, ended_detail, output_option
 from upload_tui.cli.support.service import (
     client_for,
     echo_failure_hint,
@@ -21,7 +22,7 @@ from upload_tui.cli.support.service import (
     trouble_limits,
 )
 from upload_tui.cli.support.tables import change_columns
-from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, ServiceError
+from upload_tui.errors import ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
@@ -109,9 +110,7 @@ async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) 
     """Print changes; return the exit code."""
     async with _open_session(settings) as session:
         await run_alongside(session, _print(session, options, printer))
-        if session.lost_projects:
-            return EXIT_NOT_FOUND
-        return EXIT_OK if session.is_complete else EXIT_UNREACHABLE
+        return exit_code(is_missing=bool(session.lost_projects), is_incomplete=not session.is_complete)
 
 
 async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:
@@ -195,7 +194,7 @@ async def _follow(settings: ServiceSettings, options: _Options, printer: Printer
         async with _open_waiter(settings, options, store, changes.append) as (waiter, picture):
             await _Follower(waiter, picture, options, printer, changes).run()
             echo_failure_hint(settings, [one for one, end in waiter.outcomes.items() if end is Outcome.MISSED])
-            return exit_code_of(waiter.outcomes.values())
+            return exit_code_of_outcomes(waiter.outcomes.values())
     finally:
         store.close()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
+from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
 from upload_tui.cli.support.outages import Retries, retrying
@@ -20,7 +21,6 @@ from upload_tui.cli.support.output import (
     ProgressBar,
     echo_err,
     ended_detail,
-    exit_code_of,
     output_option,
     progress_bar,
 )
@@ -34,10 +34,8 @@ from upload_tui.cli.support.service import client_for, echo_failure_hint, servic
 from upload_tui.cli.support.streams import continues_without_output, set_output_deadline
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
-    EXIT_NOT_FOUND,
     EXIT_OK,
     EXIT_TIMED_OUT,
-    EXIT_UNREACHABLE,
     UsageError,
 )
 from upload_tui.settings import Flags, ServiceSettings
@@ -116,7 +114,7 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not flags.projects and not flags.command and not where.text:
+    if not upload_ids and not {"projects", "command"} & flags.values.keys() and not where.text:
         raise UsageError(
             "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
         )
@@ -194,9 +192,9 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
         await retrying(synchroniser.sync)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
-            code = EXIT_UNREACHABLE
-        elif report_missing_projects(synchroniser):
-            code = EXIT_NOT_FOUND
+            code = exit_code(is_incomplete=True)
+        else:
+            code = exit_code(is_missing=bool(report_missing_projects(synchroniser)))
         upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
     schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
     goal, projects = options.goal, settings.projects
@@ -254,7 +252,7 @@ def _matching(
     matching = [row.id for row in picture.window(Query(where=options.where), 0, sys.maxsize).rows]
     if not matching:
         echo_err(f"upload-tui: no upload matches {options.where.text!a}.")
-    return matching, code if matching or code else EXIT_NOT_FOUND
+    return matching, code or exit_code(is_missing=not matching)
 
 
 _STOPPED_SECONDS = 0.05
@@ -375,7 +373,7 @@ class _WaitLoop(Struct):
         from upload_tui.monitor import Outcome
 
         outcomes = self.waiter.outcomes.values()
-        code = exit_code_of(outcomes)
+        code = exit_code_of_outcomes(outcomes)
         return self.options.timeout_exit_code if is_over and not code and Outcome.PENDING in outcomes else code
 
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
-from msgspec.structs import replace
 
 from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
@@ -27,7 +26,7 @@ __all__ = ["command"]
 @multi_service_options
 def command(projects: Sequence[str] = (), *, flags: Sequence[Flags]) -> int:
     """Run the dashboard."""
-    all_settings = settings_for_profiles([replace(each, projects=(*projects, *each.projects)) for each in flags])
+    all_settings = settings_for_profiles([each.with_projects(projects) for each in flags])
     require_terminal()
     return run_async(_watch(all_settings))
 

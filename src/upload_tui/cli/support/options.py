@@ -17,8 +17,10 @@ from upload_tui.cli.support.output import echo_err
 from upload_tui.errors import SettingsError, UsageError
 from upload_tui.settings import (
     COMMAND_LINE,
+    FLAG_KEYS,
     PER_SERVICE_KEYS,
     Flags,
+    Key,
     ServiceSettings,
     SettingsPaths,
     read_display_settings,
@@ -92,37 +94,38 @@ def multi_service_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _pop_flags(options: dict[str, Any]) -> tuple[Flags, dict[str, Any]]:
     """Split the options into those that name a service, without the profile, and the others."""
-    flags = Flags(
-        options.pop("url", None),
-        options.pop("project", ()),
-        token_file=options.pop("token_file", None),
-        insecure_http=options.pop("insecure_http", False),
-        command=options.pop("source_command", ()) or (),
-    )
-    return flags, options
+    values = {name: options.pop(_parameter_name(key)) for name, key in FLAG_KEYS.items()}
+    given = {name: value for name, value in values.items() if value}
+    return Flags(given, insecure_http=options.pop("insecure_http")), options
 
 
 def _add_options(command: Callable[..., Any], profile: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Write a log; print the traceback of an error."),
         click.option("--insecure-http", is_flag=True, help="Allow plain http:// to other machines."),
-        click.option(
-            "--token-file", type=FilePath(), help="File with the token (UPLOAD_TUI_TOKEN is the token itself)."
-        ),
         profile,
-        click.option("--project", metavar="PROJECT", multiple=True, help="Project id or name; may be repeated."),
-        click.option(
-            "--command",
-            "source_command",
-            type=parse_command,
-            metavar="COMMAND",
-            help="Source to watch in place of a service: a command that prints uploads. It is split into words as a shell does, and "
-            "run without a shell. See `upload-tui source --help`.",
-        ),
-        click.option("--url", metavar="URL", help="Service, with or without /api/v1 (or UPLOAD_TUI_URL)."),
+        *(_setting_option(key) for key in reversed([*FLAG_KEYS.values()])),
     ):
         command = option(command)
     return command
+
+
+def _parameter_name(key: Key) -> str:
+    """The name of a setting's parameter, which no option of a command has."""
+    return f"setting_{key.name}"
+
+
+def _setting_option(key: Key) -> Callable[..., Any]:
+    """The option of a setting; what click cannot parse is validated with the other settings."""
+    kinds: dict[str, Any] = {"path": FilePath(), "program": parse_command}
+    return click.option(
+        key.flag,
+        _parameter_name(key),
+        type=click.Choice(key.choices) if key.choices else kinds.get(key.kind, str),
+        metavar=key.flag.rpartition("-")[2].upper(),
+        multiple=key.is_list or key.kind == "texts",
+        help=key.flag_help or f"{key.help[0].upper()}{key.help[1:]}.",
+    )
 
 
 def settings_paths() -> SettingsPaths:

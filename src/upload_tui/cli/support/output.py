@@ -18,16 +18,12 @@ import click
 from msgspec import Struct
 
 from upload_tui.errors import (
-    EXIT_FAILED_UPLOAD,
-    EXIT_NOT_FOUND,
-    EXIT_OK,
-    EXIT_UNREACHABLE,
     UsageError,
     did_you_mean,
 )
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, Outcome, Picture, SourceWaiter, UploadWaiter
+    from upload_tui.monitor import Detail, Picture, SourceWaiter, UploadWaiter
 
 __all__ = [
     "Column",
@@ -35,7 +31,6 @@ __all__ = [
     "ProgressBar",
     "echo_err",
     "ended_detail",
-    "exit_code_of",
     "output_option",
     "progress_bar",
     "terminal_columns",
@@ -330,19 +325,6 @@ def progress_bar(total: int) -> Iterator[ProgressBar]:
         yield bar
     finally:
         bar.clear()
-
-
-def exit_code_of(outcomes: "Iterable[Outcome]") -> int:
-    """The exit code of uploads that were waited for: one that failed has priority over one that is not there."""
-    from upload_tui.monitor import Outcome
-
-    codes = {
-        Outcome.MISSED: EXIT_FAILED_UPLOAD,
-        Outcome.GONE: EXIT_NOT_FOUND,
-        Outcome.UNREADABLE: EXIT_UNREACHABLE,
-    }
-    known = {*outcomes}
-    return next((code for outcome, code in codes.items() if outcome in known), EXIT_OK)
 
 
 def ended_detail(waiter: "UploadWaiter | SourceWaiter", picture: "Picture", upload_id: str) -> "Detail | None":

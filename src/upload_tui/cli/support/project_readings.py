@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
+from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.outages import Retries
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.service import (
@@ -20,9 +21,7 @@ from upload_tui.cli.support.service import (
     trouble_limits,
 )
 from upload_tui.errors import (
-    EXIT_FAILED_UPLOAD,
     EXIT_OK,
-    EXIT_UNREACHABLE,
     NotFoundError,
     ServiceError,
     StorageResetError,
@@ -109,10 +108,10 @@ class Snapshot(Struct, frozen=True):
         failed = [detail.upload.id for detail in details if has_failed(detail.row)]
         echo_failure_hint(settings, failed)
         if failed:
-            return EXIT_FAILED_UPLOAD
+            return exit_code(has_failed=True)
         if ambiguous := sum(map(_is_ambiguous, details)):
             echo_err(f"upload-tui: the status of {plural(ambiguous, 'upload')} cannot be read.")
-        return self.service_exit_code or (EXIT_UNREACHABLE if ambiguous else EXIT_OK)
+        return self.service_exit_code or exit_code(is_incomplete=bool(ambiguous))
 
     def details(self, query: "Query") -> "Iterator[Detail]":
         """Yield the uploads that match a query, in its order, without raw JSON; those that are gone only if it asks for them."""
@@ -278,8 +277,8 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
     else:
         for text in filter(None, (reading.text for reading in readings)):
             echo_err(f"upload-tui: {text}.")
-    incomplete = [reading for reading in readings if not reading.is_complete]
-    return next((reading.error.exit_code if reading.error else EXIT_UNREACHABLE for reading in incomplete), EXIT_OK)
+    first = next((reading for reading in readings if not reading.is_complete), None)
+    return exit_code(error=None if first is None else first.error, is_incomplete=first is not None)
 
 
 def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:

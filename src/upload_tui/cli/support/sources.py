@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.environment import Finding, State
 from upload_tui.cli.support.output import echo_err
 from upload_tui.cli.support.project_readings import (
@@ -13,7 +14,7 @@ from upload_tui.cli.support.project_readings import (
     run_round,
 )
 from upload_tui.cli.support.service import report_replacement, service_of, trouble_limits
-from upload_tui.errors import EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, AuthError, SourceConfigError, SourceError
+from upload_tui.errors import AuthError, SourceConfigError, SourceError
 from upload_tui.files import expand_home
 from upload_tui.settings import ServiceSettings
 
@@ -112,31 +113,32 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     from upload_tui.monitor import CachedFreshness, ProjectRef, StorePicture
 
     synchroniser = source_synchroniser(settings, store, clock)
-    freshness, failure, code, missing = None, None, EXIT_OK, list[ProjectReading]()
+    freshness, failure, missing = None, None, list[ProjectReading]()
     try:
         await run_round(synchroniser)
         if synchroniser.unreadable_notice:
             echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
-            code = EXIT_UNREACHABLE
         missing.extend(report_missing_projects(synchroniser))
     except (AuthError, SourceConfigError, SourceError) as error:
         if not synchroniser.scope.projects:
             raise
         echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
-        freshness, failure, code = CachedFreshness(clock.now()), error, error.exit_code
+        freshness, failure = CachedFreshness(clock.now()), error
     report_replacement(store)
     service, limits = service_of(settings), trouble_limits(settings)
     picture = StorePicture(store, clock, service, limits, synchroniser.scope.ids, freshness)
     projects = synchroniser.scope.projects or (ProjectRef(settings.title, settings.title),)
     errors = {one.project.id: one.error for one in missing}
     vanished = [failure or errors.get(project.id) or errors.get(project.name) for project in projects]
+    is_complete = failure is None and not synchroniser.unreadable_notice
     readings = [
-        ProjectReading(project, error, is_complete=code == EXIT_OK, is_shown=True)
+        ProjectReading(project, error, is_complete=is_complete, is_shown=True)
         for project, error in zip(projects, vanished, strict=True)
     ]
     known = {name for project in projects for name in (project.id, project.name)}
     never_listed = [one for one in missing if one.project.id not in known]
-    return Snapshot(picture, [*readings, *never_listed], EXIT_NOT_FOUND if missing else code)
+    code = exit_code(error=failure, is_missing=bool(missing), is_incomplete=not is_complete)
+    return Snapshot(picture, [*readings, *never_listed], code)
 
 
 async def source_finding(settings: ServiceSettings) -> Finding:
