@@ -32,6 +32,7 @@ signed URL. Text from a service is sanitized where it is printed, not here.
 """
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import ClassVar, Self
 
 __all__ = [
@@ -117,6 +118,12 @@ class UploadTuiError(Exception):
         self.title = title
         self.hint = hint
 
+    def with_title(self, title: str) -> Self:
+        """The same error with another title."""
+        other = copy(self)
+        other.title = title
+        return other
+
 
 class UsageError(UploadTuiError):
     """The command line is wrong."""
@@ -132,14 +139,12 @@ class QueryError(UsageError):
     Args:
         title: what is wrong.
         hint: what to write instead.
+        text: the whole query.
         position: the character (from 0) where it is.
         is_unfinished: True if more text can complete it.
-        text: the whole query.
     """
 
-    def __init__(
-        self, title: str, hint: str = "", *, position: int = 0, is_unfinished: bool = False, text: str = ""
-    ) -> None:
+    def __init__(self, title: str, hint: str, *, text: str, position: int, is_unfinished: bool = False) -> None:
         super().__init__(title, hint)
         self.text = text
         self.position = position

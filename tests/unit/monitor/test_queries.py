@@ -189,7 +189,7 @@ def test_a_query_is_parsed(text: str, tree: Expression) -> None:
 def test_a_mistake_is_named_where_it_is(text: str, position: int, hint: str) -> None:
     with pytest.raises(QueryError) as caught:
         parse_query(text)
-    assert (caught.value.position, caught.value.hint) == (position, hint)
+    assert (caught.value.position, caught.value.hint, caught.value.text) == (position, hint, text)
 
 
 NAMES_ON_SCREEN = {

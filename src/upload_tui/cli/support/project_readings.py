@@ -288,8 +288,7 @@ def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
     if len(failed) > 1:
         titles = [f"{name}: {one.title}" for name, one in failed[:_MAX_NAMED]]
         titles += [f"and {plural(len(failed) - _MAX_NAMED, 'more project')}"] if len(failed) > _MAX_NAMED else []
-    error.title = "; ".join([*titles, *(reading.notice for reading in readings if not reading.error)])
-    return error
+    return error.with_title("; ".join([*titles, *(reading.notice for reading in readings if not reading.error)]))
 
 
 def _new_synchroniser(client: "ServiceClient", store: "Store", project: "ProjectRef") -> "Synchroniser":

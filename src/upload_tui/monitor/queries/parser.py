@@ -54,11 +54,7 @@ def parse_query(text: str) -> Where:
     Raises:
         QueryError: it has a mistake or an unknown field, or it is incomplete.
     """
-    try:
-        return Where(text, _Parser(text, is_strict=True).parse())
-    except QueryError as error:
-        error.text = text
-        raise
+    return Where(text, _Parser(text, is_strict=True).parse())
 
 
 def read_query(text: str, last: Where | None = None) -> Where:
@@ -108,7 +104,7 @@ class _Scanner:
     ) -> QueryError:
         """A mistake, here if `position` is None."""
         at = self.at if position is None else position
-        return QueryError(title, hint, position=at, is_unfinished=is_unfinished)
+        return QueryError(title, hint, text=self.text, position=at, is_unfinished=is_unfinished)
 
     def is_at_end(self) -> bool:
         """Whether only blanks follow, which are skipped."""
@@ -141,16 +137,18 @@ class _Scanner:
 
 
 class _Value(Struct, frozen=True):
-    """A value of a field, and the position of its text; `is_last` if the query ends with it."""
+    """A value of a field, and the position of its text in the query; `is_last` if the query ends with it."""
 
     name: str
     text: str
+    query: str
     position: int
     is_last: bool
 
     def error(self, title: str, hint: str, *, is_beginning: bool) -> QueryError:
         """A mistake in the value, which is unfinished if it is the beginning of a right one."""
-        return QueryError(title, hint, position=self.position, is_unfinished=self.is_last and is_beginning)
+        is_unfinished = self.is_last and is_beginning
+        return QueryError(title, hint, text=self.query, position=self.position, is_unfinished=is_unfinished)
 
 
 class _Parser:
@@ -173,7 +171,8 @@ class _Parser:
     def parse(self) -> Expression:
         """The tree of the whole text."""
         if len(self._scanner.text) > _MAX_CHARACTERS:
-            raise QueryError(f"The query is longer than {_MAX_CHARACTERS:,} characters", position=_MAX_CHARACTERS)
+            title = f"The query is longer than {_MAX_CHARACTERS:,} characters"
+            raise self._scanner.error(title, position=_MAX_CHARACTERS)
         if self._scanner.is_at_end():
             return EVERYTHING
         tree = self._parse_or()
@@ -296,16 +295,16 @@ class _Parser:
             self.note = self.note or hint
 
     def _parse_value(self, name: str, start: int) -> _Value:
-        at = self._scanner.at
+        at, query = self._scanner.at, self._scanner.text
         if self._scanner.next_is('"'):
-            return _Value(name, self._parse_phrase(start), at, is_last=False)
+            return _Value(name, self._parse_phrase(start), query, at, is_last=False)
         value = self._scanner.skip(_VALUE)
         if value is None:
-            is_unfinished = not self._scanner.text[at:].strip()
+            is_unfinished = not query[at:].strip()
             raise self._scanner.error(
                 f"{name} needs a value", f"{name}: {FIELDS[name]}.", start, is_unfinished=is_unfinished
             )
-        return _Value(name, value[0], at, is_last=self._scanner.at == len(self._scanner.text))
+        return _Value(name, value[0], query, at, is_last=self._scanner.at == len(query))
 
     def _parse_phrase(self, start: int | None = None) -> str:
         phrase = self._scanner.skip(_PHRASE)
