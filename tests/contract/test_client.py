@@ -312,3 +312,33 @@ async def test_what_is_known_of_the_first_page_is_kept_for_each_of_many_projects
     for number, page in enumerate(first):
         again = await one.upload_page(f"p-{number}", 1, 20)
         assert again.readings[0].raw is page.readings[0].raw
+
+
+@pytest.mark.parametrize("others", [{}, {"next": "x"}], ids=["results alone", "other keys"])
+async def test_some_entries_of_a_page_are_read_as_with_the_whole_page(others: dict[str, str]) -> None:
+    entries = [
+        an_upload("a", error=3),
+        7,
+        an_upload("b", completed=3),
+        {"id": ""},
+        an_upload("c", verified=2) | {"name": "\ud800"},
+    ]
+    client = client_of(lambda request: httpx.Response(200, text=json.dumps({"results": entries} | others)))
+    raw = await client.raw_page("p-1", 1, 20)
+    whole = client.read_page(raw)
+    for wanted in ([0], [4, 1], [1, 3], [0, 1, 2, 3, 4]):
+        single = [client.read_page(raw, [index]) for index in wanted]
+        found = client.read_page(raw, wanted)
+        assert [*found.readings] == [reading for page in single for reading in page.readings]
+        assert len(found.readings) + len(found.unreadable) == len(wanted)
+    assert client.read_page(raw, range(5)) == whole
+
+
+async def test_entries_of_a_page_that_are_not_asked_for_are_not_parsed() -> None:
+    """An invalid byte in one of them, which no parser accepts, shows it."""
+    body = b'{"results": [%s, {"id": "\xff"}]}' % json.dumps(an_upload("a")).encode()
+    client = client_of(lambda request: httpx.Response(200, content=body))
+    raw = await client.raw_page("p-1", 1, 20)
+    assert [reading.upload.name for reading in client.read_page(raw, [0]).readings] == ["a"]
+    with pytest.raises(InvalidResponseError):
+        client.read_page(raw)

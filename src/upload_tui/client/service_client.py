@@ -71,17 +71,15 @@ class _KnownEntries:
 
     def split(self, raw: RawPage, project: Project) -> _SplitPage:
         """Separate the entries of a page that are known from those that must be parsed."""
-        try:
-            (results,) = decode(raw.body, type=dict[_ResultsKey, Raw]).values()
-            jsons = [bytes(entry) for entry in decode(results, type=list[Raw])]
-        except (MsgspecError, ValueError, RecursionError):  # it may be readable as a whole
+        jsons = _entry_jsons(raw.body)
+        if not jsons:
             return _SplitPage(raw.body)
         readings = self._readings.get(project, {})
         known = [_read_again(readings.get(entry), raw) for entry in jsons]
         if not any(known):
             return _SplitPage(raw.body, jsons, known)
-        rest = b",".join([entry for entry, one in zip(jsons, known, strict=True) if one is None])
-        return _SplitPage(b'{"results":[%s]}' % rest, jsons, known)
+        rest = [entry for entry, one in zip(jsons, known, strict=True) if one is None]
+        return _SplitPage(_page_of(rest), jsons, known)
 
     def join(
         self, page: _SplitPage, parsed: Sequence[UploadReading | str], raw: RawPage, project: Project
@@ -98,6 +96,19 @@ class _KnownEntries:
                 if isinstance(one, UploadReading) and one.upload.stage.is_final and not one.upload.anomalies
             }
         return found
+
+
+def _entry_jsons(body: bytes) -> Sequence[bytes]:
+    """The JSON of each entry of a page, not parsed; empty if the page may only be readable as a whole."""
+    try:
+        (results,) = decode(body, type=dict[_ResultsKey, Raw]).values()
+        return [bytes(entry) for entry in decode(results, type=list[Raw])]
+    except (MsgspecError, ValueError, RecursionError):
+        return ()
+
+
+def _page_of(jsons: Sequence[bytes]) -> bytes:
+    return b'{"results":[%s]}' % b",".join(jsons)
 
 
 def _read_again(known: UploadReading | None, raw: RawPage) -> UploadReading | None:
@@ -259,15 +270,22 @@ class ServiceClient:
         return RawPage(project_id, raw.body, raw.headers, page, per_page, raw.requested_on, raw.read_on, raw.url)
 
     def read_page(self, raw: RawPage, indexes: Sequence[int] | None = None) -> UploadPage:
-        """Parse a page at once; with `indexes` (from 0), only those entries.
+        """Parse a page at once; with `indexes` (from 0), only those entries: the others are not parsed again.
 
         Raises:
             InvalidResponseError: it cannot be parsed.
         """
         with add_url_to_errors(raw.url):
-            listed = page_entries(raw.body)
-            wanted = listed if indexes is None else [listed[index] for index in indexes]
-            return build_upload_page(self._read_entries(wanted, raw), raw.headers, page=raw.page, per_page=raw.per_page)
+            if indexes is None:
+                entries = page_entries(raw.body)
+            elif jsons := _entry_jsons(raw.body):
+                entries = page_entries(_page_of([jsons[index] for index in indexes]))
+            else:
+                listed = page_entries(raw.body)
+                entries = [listed[index] for index in indexes]
+            return build_upload_page(
+                self._read_entries(entries, raw), raw.headers, page=raw.page, per_page=raw.per_page
+            )
 
     async def read_page_in_batches(self, raw: RawPage) -> UploadPage:
         """Parse a page in batches, so that other tasks can run.
