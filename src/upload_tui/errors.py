@@ -152,7 +152,17 @@ class QueryError(UsageError):
 
 
 class StorageError(UploadTuiError):
-    """A file of this program (store, recording, export) cannot be read or written."""
+    """A file of this program (store, recording, export) cannot be read or written.
+
+    Args:
+        title: what happened, and to which file.
+        hint: what to do about it.
+        reason: why in a few words, such as `disk is full`; empty if the title says no more than that.
+    """
+
+    def __init__(self, title: str, hint: str = "", *, reason: str = "") -> None:
+        super().__init__(title, hint)
+        self.reason = reason
 
 
 class BusyStorageError(StorageError):

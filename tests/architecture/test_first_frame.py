@@ -42,7 +42,7 @@ _ALWAYS = """
     status.abilities status.anomalies status.timeline
     text.causes text.folding text.quantities text.sanitizer
     wire.resources wire.status_shapes wire.times wire.upload
-    monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.picture monitor.since
+    monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.notices monitor.picture monitor.since
     monitor.queries.query
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
     tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.key_queue tui.notices tui.playback_app

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         Window,
         project_key,
     )
+    from upload_tui.monitor.notices import Notice, NoticeKind
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row, name_service
@@ -160,6 +161,8 @@ __all__ = [
     "LatencyHistogram",
     "LiveSession",
     "Not",
+    "Notice",
+    "NoticeKind",
     "Outcome",
     "Picture",
     "PictureChanged",
@@ -255,6 +258,7 @@ __getattr__, __dir__ = lazy_names(
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
             "ProjectRef Row StageSummary Trouble UploadKey WaitsFor Window project_key"
         ),
+        "notices": "Notice NoticeKind",
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row name_service",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, field
 
+from upload_tui.monitor.notices import Notice
 from upload_tui.status import Anomaly, Certainty, Stage
 
 if TYPE_CHECKING:  # showing uploads must not import the JSON parsers
@@ -324,15 +325,14 @@ class StageSummary(Struct, frozen=True):
 
 
 class Funnel(Struct, frozen=True):
-    """The four stages in order, the uploads in trouble, and a notice about the picture as a whole.
+    """The four stages in order, the uploads in trouble, and notices about the picture as a whole.
 
     `troubles` are the numbers of uploads with each trouble; those without any are absent. `failures` are the failed ones among them
     by cause, the most frequent first. `others` are in a state that is not in the design; they and `gone` uploads are in no stage.
     """
 
     stages: tuple[StageSummary, ...] = field(default_factory=lambda: tuple(StageSummary(stage) for stage in Stage))
-    notice: str = ""
-    """For example "verification worker appears down: none verified for 8m, 14 completed waiting"; empty if all is well."""
+    notices: tuple[Notice, ...] = ()
     troubles: Mapping[Trouble, int] = field(default_factory=dict)
     gone: int = 0
     failures: Mapping[str, int] = field(default_factory=dict)

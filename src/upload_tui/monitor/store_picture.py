@@ -37,6 +37,7 @@ from upload_tui.monitor.model import (
     WaitsFor,
     Window,
 )
+from upload_tui.monitor.notices import Notice, store_notice
 from upload_tui.monitor.picture import Freshness
 from upload_tui.monitor.queries.matching import with_service
 from upload_tui.monitor.queries.query import EVERYTHING, Query, Where
@@ -229,22 +230,23 @@ class StorePicture:
         return [aggregates.latency(*stages) for stages in STAGE_PAIRS]
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
-        """The stages with counts, ages and recent arrivals; the notice about the worker is about the whole picture."""
+        """The stages with counts, ages and recent arrivals; the notices are about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         thresholds = self._trouble_thresholds()
         stages = stage_summaries(aggregates, thresholds, self.as_of(), self._stale_before)
         failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
         troubles = trouble_counts(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()
-        notice = self._worker_notice(counts) or self._store.notice
-        return Funnel(stages, notice, troubles, aggregates.count_gone(), failures, aggregates.count_others())
+        about_store = store_notice(self._store.notice, self._store.db.uncached_reason)
+        notices = tuple(filter(None, (self._worker_notice(counts), about_store)))
+        return Funnel(stages, notices, troubles, aggregates.count_gone(), failures, aggregates.count_others())
 
-    def _worker_notice(self, counts: StageCounts) -> str:
+    def _worker_notice(self, counts: StageCounts) -> Notice | None:
         if Stage.COMPLETED not in counts:
-            return ""
+            return None
         ended, completed_count = self._worker_figures.ended, counts[Stage.COMPLETED].count
         notice = worker_notice(self._waiting(), ended, self.queue, self.as_of(), last_ended_on(counts), completed_count)
-        return notice if notice and has_worker(self.service, ended) else ""
+        return notice if notice and has_worker(self.service, ended) else None
 
     def _waiting(self) -> WaitingUploads:
         return self._worker_figures.waiting(self.as_of(), is_polled=self._read_since is not None)

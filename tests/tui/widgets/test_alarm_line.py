@@ -28,6 +28,8 @@ from upload_tui.monitor import (
     ConnectionState,
     Funnel,
     InMemoryPicture,
+    Notice,
+    NoticeKind,
     Query,
     Row,
     StageSummary,
@@ -307,9 +309,9 @@ def test_the_state_of_the_connection_comes_first_with_the_status_of_the_response
     body = b'{"error": "%d", "reason": "The storage provider is unavailable, or so it seems; ask again"}' % status
     with pytest.raises(ServiceError) as error:
         raise_for_status(status, httpx.Headers(), body, URL)
-    notice = WORKER_DOWN if width > 60 else ""
+    notices = (WORKER_DOWN,) if width > 60 else ()
     stages = (StageSummary(Stage.COMPLETED, count=1, stuck=1),)
-    funnel = Funnel(stages, notice, {Trouble.FAILED: 11}, failures={"wrong size": 5, "no room left": 6})
+    funnel = Funnel(stages, notices, {Trouble.FAILED: 11}, failures={"wrong size": 5, "no room left": 6})
     line = line_of(replace(OFFLINE, state=state, reason=error.value.title), funnel, width)
     start = "◌ retrying: " if state is ConnectionState.RETRYING else "✗ OFFLINE"
     words = cause.rpartition(" (")[0] if width < 60 else cause[:-1]
@@ -329,7 +331,9 @@ def test_no_text_of_a_reason_hides_the_state_of_the_connection(reason: str, widt
 
 
 WORDS = st.text("abcdefghij", min_size=1, max_size=14) | st.just("文件")
-WORKER_DOWN = "verification worker appears down: none verified for 8m, 14 completed waiting"
+WORKER_DOWN = Notice(NoticeKind.WORKER_DOWN, "none verified for 8m, 14 completed waiting", "14 completed waiting")
+SILENCE = Notice(NoticeKind.SILENCE, "none verified for 5m, 9 completed waiting", "9 completed waiting")
+REPLACED = Notice(NoticeKind.CACHE_REPLACED, "The cache was reset: the file is damaged")
 CAUSES = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
 BETWEEN = " · "
 
@@ -383,18 +387,15 @@ def wrong_pictures(draw: st.DrawFn) -> tuple[Connection, Funnel]:
     counts = st.integers(0, 30_000)
     failed, contradictory, stuck, overdue = draw(counts), draw(counts), draw(counts), draw(counts)
     causes = draw(st.lists(CAUSES, max_size=4, unique=True))
-    notice = draw(
-        st.sampled_from(
-            ["", WORKER_DOWN, "none verified for 5m, 9 completed waiting", f"prod: {WORKER_DOWN}; 3 are new"]
-        )
-    )
+    of_prod = replace(WORKER_DOWN, title="prod"), replace(REPLACED, title="prod")
+    notices = draw(st.sampled_from([(), (WORKER_DOWN,), (SILENCE,), of_prod]))
     reason = draw(CAUSES) + draw(st.sampled_from(["", " at https://example.org answered", ": https://example.org/a/b"]))
     state = draw(st.sampled_from(ConnectionState))
     name, others = draw(st.sampled_from([("", 0), ("genome-archive-frankfurt", 0), ("genome-archive-frankfurt", 4)]))
     connection = replace(OFFLINE, state=state, reason=reason, name=name, others=others)
     troubles = {Trouble.FAILED: failed, Trouble.CONTRADICTORY: contradictory, Trouble.OVERDUE: overdue}
     stages = (StageSummary(Stage.INITIATED, count=stuck, stuck=stuck, oldest_since=NOW - timedelta(hours=2)),)
-    return connection, Funnel(stages, notice, troubles, failures=dict.fromkeys(causes, 1) if failed else {})
+    return connection, Funnel(stages, notices, troubles, failures=dict.fromkeys(causes, 1) if failed else {})
 
 
 @given(width=st.integers(1, 220), picture=wrong_pictures())
@@ -410,7 +411,7 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
     words = [
         *([f"{state_word(connection.state).upper()}"] if is_out else ["◌ "] if connection.is_failing else []),
         *([f"▲ {contradictory:,} "] if contradictory else []),
-        *(["WORKER DOWN"] if WORKER_DOWN in funnel.notice else []),
+        *(["WORKER DOWN"] if any(notice.kind is NoticeKind.WORKER_DOWN for notice in funnel.notices) else []),
         *([f"▲ {funnel.stuck:,} stuck"] if funnel.stuck else []),
         *([f"✗ {failed:,} failed"] if failed else []),
         *([f"▲ {overdue:,} overdue"] if overdue else []),
@@ -422,10 +423,10 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
     assert cell_len(line) <= width
     assert not hidden or f"+{hidden}" in line or width < len("▲ 30,000 not whole · +1")
     assert "at answered" not in line
-    has_note = "3 are new" in line
+    has_note = "The cache was reset" in line
     assert not (has_note and hidden)
     if has_note and len(funnel.failures) == 1:
-        assert "…" not in line.partition(" · ◌ 3")[0], "notes come last"
+        assert "…" not in line.partition(" · ◌ prod: The cache")[0], "notes come last"
 
 
 def stuck_for_two_hours() -> Row:
@@ -459,34 +460,33 @@ def test_the_number_of_overdue_uploads_gives_way_to_the_cause_of_an_outage(reaso
 
 
 LONG = "partial: exit code 7: cannot reach the object store at objects.example.org"
-AHEAD = "the service's clock is 10m ahead of ours, by which times are judged"
 
 
 @pytest.mark.parametrize(
     ("width", "reason", "notice", "text"),
     [
-        (58, LONG, AHEAD, "✗ OFFLINE · exit code 7 · ▲ 2 stuck 2h 00m · ✗ 6 failed"),
-        (78, LONG, "", "✗ genome-archive-frankfurt: OFFLINE · exit code 7 · ▲ 2 stuck · ✗ 6 failed"),
+        (58, LONG, REPLACED, "✗ OFFLINE · exit code 7 · ▲ 2 stuck 2h 00m · ✗ 6 failed"),
+        (78, LONG, None, "✗ genome-archive-frankfurt: OFFLINE · exit code 7 · ▲ 2 stuck · ✗ 6 failed"),
         (
             118,
             LONG,
-            AHEAD,
+            REPLACED,
             "✗ genome-archive-frankfurt: OFFLINE 2m 05s · exit code 7: cannot reach the object… · ▲ 2 stuck 2h 00m · ✗ 6 failed",
         ),
         (
             118,
             "",
-            AHEAD,
-            "▲ 2 stuck 2h 00m · ✗ 6 failed: no room left · ◌ the service's clock is 10m ahead of ours, by which times are judged",
+            REPLACED,
+            "▲ 2 stuck 2h 00m · ✗ 6 failed: no room left · ◌ The cache was reset: the file is damaged",
         ),
-        (18, "", "", "▲ 2 stuck · +1"),
+        (18, "", None, "▲ 2 stuck · +1"),
         (34, "", WORKER_DOWN, "▲ WORKER DOWN · ▲ 2 stuck · +1"),
         (36, "", WORKER_DOWN, "▲ WORKER DOWN · ▲ 2 stuck · +1 more"),
     ],
 )
-def test_what_is_shortened_first(width: int, reason: str, notice: str, text: str) -> None:
+def test_what_is_shortened_first(width: int, reason: str, notice: Notice | None, text: str) -> None:
     stages = (StageSummary(Stage.INITIATED, count=2, stuck=2),)
-    funnel = Funnel(stages, notice, {Trouble.FAILED: 6}, failures={"no room left": 6})
+    funnel = Funnel(stages, (notice,) if notice else (), {Trouble.FAILED: 6}, failures={"no room left": 6})
     outage = replace(OFFLINE, reason=reason, name="genome-archive-frankfurt")
     live = Connection(state=ConnectionState.LIVE, since=NOW)
     assert line_of(outage if reason else live, funnel, width) == text
@@ -517,9 +517,7 @@ PARTIAL = Connection(
     next_try_on=NOW + timedelta(seconds=3),
     reason="partial: exit code 1: connection refused",
 )
-UNCACHED = (
-    "Nothing is cached in this session: cannot use the store /home/ada/.cache/store.db (database or disk is full)"
-)
+UNCACHED = "disk is full"
 
 
 @pytest.mark.parametrize(
@@ -536,8 +534,9 @@ UNCACHED = (
 )
 def test_what_makes_the_picture_incomplete_is_named_before_causes_get_room(width: int, reason: str, text: str) -> None:
     stages = (StageSummary(Stage.COMPLETED, count=1, stuck=1, oldest_since=NOW - timedelta(hours=2)),)
-    notice = "" if reason == PARTIAL.reason else reason
-    funnel = Funnel(stages, notice, {Trouble.FAILED: 1}, failures={"no room left": 1})
+    text_of_store = "Nothing is cached in this session: cannot use the store /home/ada/.cache/store.db"
+    notice = None if reason == PARTIAL.reason else Notice(NoticeKind.NOT_CACHED, text_of_store, reason)
+    funnel = Funnel(stages, (notice,) if notice else (), {Trouble.FAILED: 1}, failures={"no room left": 1})
     assert line_of(Connection(state=ConnectionState.LIVE, since=NOW) if notice else PARTIAL, funnel, width) == text
 
 

@@ -81,7 +81,7 @@ def _store_problem(folder: Path) -> str:
 
     try:
         with TemporaryDirectory(dir=folder) as name, closing(Store(Path(name) / "store.db")) as store:
-            return store.notice.rpartition("(")[2].rstrip(")")
+            return store.db.uncached_reason
     except OSError as error:
         return error.strerror or str(error)
 

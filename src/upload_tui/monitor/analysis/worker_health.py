@@ -27,6 +27,7 @@ from msgspec import Struct
 
 from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import WaitsFor
+from upload_tui.monitor.notices import Notice, NoticeKind
 from upload_tui.status import ABILITIES, Ability, Origin, Support
 from upload_tui.text import age_text
 from upload_tui.wire import QueueStats
@@ -75,7 +76,6 @@ _TIMED_BYTES = 64 << 20
 RETRIES_END_SECONDS = 4000.0
 """The worker's retries end about 65 minutes after completion; later, an overtaken upload no longer occupies a worker."""
 _SECONDS_PER_HOUR = 3600
-_VERDICT = "verification worker appears down: "
 _QUEUE_MAX_AGE = timedelta(seconds=60)
 """Older queue statistics are ignored."""
 
@@ -246,8 +246,8 @@ def worker_notice(
     now: datetime,
     last_ended_on: datetime | None,
     completed_count: int,
-) -> str:
-    """A notice if the verification worker appears down, or only the figures while it may be busy unseen; empty otherwise.
+) -> Notice | None:
+    """A notice that the verification worker appears down, or that it is silent while it may be busy unseen; None otherwise.
 
     The figures are those of the funnel: how long ago the last upload ended, and how many are completed.
 
@@ -267,24 +267,24 @@ def worker_notice(
 
     unattended_since = queue.unattended_since(now, lambda: last_ended_on, tolerated_seconds)
     if unattended_since is not None:
-        return f"{_VERDICT}{figures((now - unattended_since).total_seconds())}"
+        return figures(NoticeKind.WORKER_DOWN, (now - unattended_since).total_seconds())
     if len(waiting.oldest) < MIN_WAITING:
-        return ""
+        return None
     counted = waiting.oldest[:MIN_WAITING]
     last_ended_at, read_at = last_ended_on.timestamp() if last_ended_on else 0.0, min(read for _, read in counted)
     seconds = read_at - max(last_ended_at, counted[0][0])
     if seconds < _MIN_SILENCE_SECONDS or read_at - counted[-1][0] < _MIN_BATCH_SECONDS:
-        return ""
+        return None
     stats = queue.stats(now)
     # `running` proves nothing: a killed worker's verification is reported as running until another worker claims it.
     is_contradicted = stats is not None and _is_contradicted(stats, waiting.count)
     if stats is not None and not stats.running and _untried_count(stats) < MIN_WAITING and not is_contradicted:
-        return ""
+        return None
     if seconds >= max(_UNSEEN_SECONDS, tolerated_seconds()):
-        return f"{_VERDICT}{figures(seconds, is_contradicted=is_contradicted)}"
+        return figures(NoticeKind.WORKER_DOWN, seconds, is_contradicted=is_contradicted)
     is_many_for_unknown = waiting.count >= _MANY_WAITING and not _silences(ended())[2]
     is_unusual = is_many_for_unknown or seconds >= tolerated_silence_seconds(ended(), 0)
-    return figures(seconds, is_contradicted=is_contradicted) if is_unusual else ""
+    return figures(NoticeKind.SILENCE, seconds, is_contradicted=is_contradicted) if is_unusual else None
 
 
 def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
@@ -292,9 +292,12 @@ def _is_contradicted(stats: QueueStats, waiting_count: int) -> bool:
     return stats.depth == 0 and waiting_count - (stats.dead or 0) >= MIN_WAITING
 
 
-def _figures(count: int, since_end_seconds: float, silent_seconds: float, *, is_contradicted: bool = False) -> str:
+def _figures(
+    count: int, since_end_seconds: float, kind: NoticeKind, silent_seconds: float, *, is_contradicted: bool = False
+) -> Notice:
     """`none verified for 4m, 32 completed waiting`; as long as uploads have waited if none ever ended."""
     seconds = max(since_end_seconds, silent_seconds)
     age = age_text(seconds) if seconds >= _SECONDS_PER_HOUR else age_text(seconds).partition(" ")[0]
     contradiction = " though the queue is empty" if is_contradicted else ""
-    return f"none verified for {age}, {max(count, 1):,} completed waiting{contradiction}"
+    waiting = f"{max(count, 1):,} completed waiting"
+    return Notice(kind, f"none verified for {age}, {waiting}{contradiction}", waiting)

@@ -201,17 +201,17 @@ class CombinedPicture:
         return low
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
-        """The stages and the uploads in trouble, summed over all sessions; each notice begins with its session's title."""
+        """The stages and the uploads in trouble, summed over all sessions; each notice has its session's title."""
         funnels = [session.picture.funnel(_own_ids(session, project_ids)) for session in self._sessions]
         notices = [
-            f"{session.title}: {funnel.notice}"
+            replace(notice, title=session.title)
             for session, funnel in zip(self._sessions, funnels, strict=True)
-            if funnel.notice
+            for notice in funnel.notices
         ]
         troubles = sum((Counter(funnel.troubles) for funnel in funnels), Counter[Trouble]())
         return Funnel(
             tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage),
-            "; ".join(notices),
+            tuple(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
             dict(sum((Counter(funnel.failures) for funnel in funnels), Counter[str]()).most_common()),

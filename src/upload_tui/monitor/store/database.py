@@ -124,6 +124,11 @@ class Database:
         return self._current.notice
 
     @property
+    def uncached_reason(self) -> str:
+        """Why nothing is cached, in a few words, if it should be; else empty."""
+        return self._current.uncached_reason
+
+    @property
     def generation(self) -> int:
         """Increases when the database was replaced by an empty one."""
         return self._generation

@@ -32,6 +32,10 @@ _DAMAGE_MESSAGES = ("Could not decode to UTF-8",)
 """Messages of damage that SQLite reports with a generic error code."""
 
 
+_OF_DATABASE = "database or "
+"""A reason of SQLite is `database or disk is full`."""
+
+
 class OpenDatabase(Struct, frozen=True):
     """An open database.
 
@@ -40,6 +44,7 @@ class OpenDatabase(Struct, frozen=True):
         file: where it is stored; None for memory.
         identity: device and inode, which identify the file even if another takes its name; None if there was no file.
         notice: why it is not the file that was asked for; empty if it is.
+        uncached_reason: why nothing is cached, in a few words; empty if the data are in a file, or should be in memory.
         is_copy: True if it has all data of the database that it replaced.
         busy_seconds: how long to wait for another process that is writing to the file, or to the one that replaces it.
     """
@@ -48,6 +53,7 @@ class OpenDatabase(Struct, frozen=True):
     file: Path | None = None
     identity: tuple[int, int] | None = None
     notice: str = ""
+    uncached_reason: str = ""
     is_copy: bool = False
     busy_seconds: float = 0.0
 
@@ -79,7 +85,8 @@ def storage_error(
             return _damaged_error(error)
         return None
     where = "in memory" if file is None else file
-    return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.")
+    reason = str(error).removeprefix(_OF_DATABASE)
+    return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.", reason=reason)
 
 
 def _is_schema_damaged(connection: sqlite3.Connection) -> bool:
@@ -156,7 +163,8 @@ def _open_file(file: Path, busy_seconds: float, notice: str = "") -> OpenDatabas
             connection.close()
             raise
     except OSError as error:
-        raise StorageError(f"Cannot use {file} ({error.strerror})", "Check the permissions.") from error
+        reason = error.strerror or str(error)
+        raise StorageError(f"Cannot use {file} ({reason})", "Check the permissions.", reason=reason) from error
     except sqlite3.Error as error:
         # Even a bug of ours here means that the schema is not ours: the file must not be changed.
         raise storage_error(error, file) or _damaged_error(error) from error
@@ -244,8 +252,9 @@ def _rename_damaged(file: Path, identity: tuple[int, int] | None) -> str:
 
 def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> OpenDatabase:
     """Open a database in memory, with a copy of `source` if it can be read."""
-    title = error.title if isinstance(error, StorageError) else str(error)
-    notice = f"Nothing is cached in this session: {_as_clause(title)}"
+    title, reason = (error.title, error.reason) if isinstance(error, StorageError) else (str(error), "")
+    clause = _as_clause(title)
+    notice, reason = f"Nothing is cached in this session: {clause}", reason or clause
     if source is not None:
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
@@ -253,10 +262,10 @@ def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> Open
             copy.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
             _check_ownership(copy, None)
             _prepare(copy)
-            return OpenDatabase(copy, notice=notice, is_copy=True)
+            return OpenDatabase(copy, notice=notice, uncached_reason=reason, is_copy=True)
         except (sqlite3.Error, StorageError):
             copy.close()
-    return OpenDatabase(_open_in_memory(), notice=notice)
+    return OpenDatabase(_open_in_memory(), notice=notice, uncached_reason=reason)
 
 
 def _open_read_only(file: Path) -> sqlite3.Connection | None:

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.monitor import Connection, ConnectionState, Funnel, Row, Trouble
+from upload_tui.monitor import Connection, ConnectionState, Funnel, Notice, NoticeKind, Row, Trouble
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -35,11 +35,6 @@ _WHOLE_CELLS = 400
 """More cells than a line has."""
 _NAME_CELLS = (24, 12)
 """Cells of the name of what fails, if there is room and if there is not."""
-_WORKER_NOTICE = "verification worker appears down"
-_SILENCE_NOTICE = "none verified for"
-_UNCACHED_NOTICE = "Nothing is cached in this session: "
-_OF_DATABASE = "database or "
-"""SQLite's reason is `database or disk is full`."""
 _PARTIAL = "partial"
 """So begins the reason of a source that could not list everything."""
 _IN_PARENTHESES = lazy_pattern(r" ?\((?:(\d{3})(?=[:)]))?(?:[^()]|\([^()]*\))*\)")
@@ -158,8 +153,8 @@ class AlarmBar(DiffedText):
         if contradictory := troubles.get(Trouble.CONTRADICTORY):
             number = f"{glyphs.warning} {contradictory:,}"
             yield _Alarm(_Level.LOST, (f"{number} verified but not whole", f"{number} not whole"))
-        for notice in filter(None, sanitize(self.funnel.notice).split("; ")):
-            yield self._notice(notice)
+        for notice in self.funnel.notices:
+            yield _notice_alarm(notice, glyphs)
         if self.funnel.stuck:
             stuck, row = f"{glyphs.warning} {self.funnel.stuck:,} stuck", self.longest_stuck
             age = "" if row is None or row.stage_since is None else f" {pending_age_text(row, now)}"
@@ -170,21 +165,21 @@ class AlarmBar(DiffedText):
         if overdue := troubles.get(Trouble.OVERDUE):
             yield _Alarm(_Level.WAITS, (f"{glyphs.warning} {overdue:,} overdue",), yields_to_cause=True)
 
-    def _notice(self, notice: str) -> _Alarm:
-        """A notice; that of the worker as `WORKER DOWN`, after the title of its session if there are several."""
-        glyphs = self.display_options.glyphs
-        title, is_uncached, why = notice.partition(_UNCACHED_NOTICE)
-        if is_uncached:
-            causes = [f": {why}", f": {why.rpartition('(')[2].rstrip(')').removeprefix(_OF_DATABASE)}"]
-            return _named_note([f"{title}not cached", "not cached"], causes, glyphs)
-        title, is_worker, details = notice.partition(_WORKER_NOTICE)
-        if not is_worker:  # no verification for a while is a fact, which a working worker may show as well
-            return _note("" if _SILENCE_NOTICE in notice else glyphs.waiting, [notice], glyphs)
-        details = details.removeprefix(": ")
-        figure = details.rpartition(", ")[2].partition(" though ")[0]
-        facts = [f" {glyphs.dot} {fact}" for fact in (details, figure)]
-        states = f"{glyphs.warning} {title}WORKER DOWN", f"{glyphs.warning} WORKER DOWN"
-        return _Alarm(_Level.WAITS, states, lambda room, _: _first_that_fits(facts, room))
+
+def _notice_alarm(notice: Notice, glyphs: Glyphs) -> _Alarm:
+    """A notice; that of a worker that appears down as `WORKER DOWN`, and all after the title of their session if they have it."""
+    title, (text, short) = sanitize(notice.title and f"{notice.title}: "), map(sanitize, (notice.text, notice.short))
+    match notice.kind:
+        case NoticeKind.WORKER_DOWN:
+            facts = [f" {glyphs.dot} {fact}" for fact in (text, short)]
+            states = f"{glyphs.warning} {title}WORKER DOWN", f"{glyphs.warning} WORKER DOWN"
+            return _Alarm(_Level.WAITS, states, lambda room, _: _first_that_fits(facts, room))
+        case NoticeKind.NOT_CACHED:
+            return _named_note([f"{title}not cached", "not cached"], [f": {short}"], glyphs)
+        case NoticeKind.SILENCE:
+            return _note("", [f"{title}{text}"], glyphs)
+        case _:
+            return _note(glyphs.waiting, [f"{title}{text}"], glyphs)
 
 
 def _reason(connection: Connection) -> str:

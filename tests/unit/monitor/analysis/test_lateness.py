@@ -6,6 +6,7 @@ import pytest
 
 from upload_tui.monitor.analysis.trouble import MAX_RETRIES, baseline_of, estimate_retries, lateness_of
 from upload_tui.monitor.model import Connection, ConnectionState, WaitsFor
+from upload_tui.monitor.notices import Notice, NoticeKind
 from upload_tui.monitor.queries.query import Query
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
@@ -74,12 +75,10 @@ def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> Non
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     waiting = [an_upload(f"waits{n}", initiated=1500, completed=1080 - 16 * n) for n in range(14)]
     session = InMemorySession([*done, *waiting])
-    assert (
-        session.picture.funnel().notice
-        == "verification worker appears down: none verified for 31m, 14 completed waiting"
-    )
+    text = "none verified for 31m, 14 completed waiting"
+    assert session.picture.funnel().notices == (Notice(NoticeKind.WORKER_DOWN, text, "14 completed waiting"),)
     session.publish(an_upload("waits0", initiated=1500, completed=1080, verified=1))
-    assert session.picture.funnel().notice == ""
+    assert session.picture.funnel().notices == ()
     session.close()
 
 
@@ -95,8 +94,9 @@ def test_the_figures_of_the_worker_are_those_of_the_funnel(stage: Stage, ended: 
     session = InMemorySession([*done, *retried, *waiting])
     funnel = session.picture.funnel()
     assert funnel[Stage.COMPLETED].count == 14 + overtaken
-    figures = f"none verified for {age}, {14 + overtaken} completed waiting"
-    assert funnel.notice == f"verification worker appears down: {figures}"
+    waiting_text = f"{14 + overtaken} completed waiting"
+    notice = Notice(NoticeKind.WORKER_DOWN, f"none verified for {age}, {waiting_text}", waiting_text)
+    assert funnel.notices == (notice,)
     session.close()
 
 
@@ -115,15 +115,16 @@ def test_a_source_has_a_worker_only_after_regular_verification(
     ]
     waiting = [an_upload(f"waits{n}", initiated=1600, completed=1400 - 16 * n) for n in range(11)]
     session = InMemorySession([*done, *waiting], service="source:folder" if is_source else "https://example.org")
-    notice = "verification worker appears down: none verified for 25m, 11 completed waiting"
-    assert session.picture.funnel().notice == (notice if is_regular or not is_source else "")
+    text = "none verified for 25m, 11 completed waiting"
+    notice = Notice(NoticeKind.WORKER_DOWN, text, "11 completed waiting")
+    assert session.picture.funnel().notices == ((notice,) if is_regular or not is_source else ())
     session.close()
 
 
 def test_one_overdue_upload_says_nothing_about_the_worker() -> None:
     done = [an_upload(f"done{n}", initiated=2000, completed=1900, verified=1890) for n in range(10)]
     session = InMemorySession([*done, an_upload("late", completed=4000, initiated=5000)])
-    assert session.picture.funnel().notice == ""
+    assert session.picture.funnel().notices == ()
     assert session.picture.funnel().stuck == 1
     session.close()
 
@@ -300,7 +301,7 @@ def test_an_idle_upload_is_overdue_in_its_row_and_in_the_funnel() -> None:
 def late_figures(session: InMemorySession) -> tuple[object, ...]:
     funnel = session.picture.funnel()
     stages = [(one.count, one.oldest_since, one.overdue, one.stuck, one.recent) for one in funnel.stages]
-    return stages, funnel.troubles, funnel.notice, [row.lateness for row in session.picture.pending(9)]
+    return stages, funnel.troubles, funnel.notices, [row.lateness for row in session.picture.pending(9)]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +327,7 @@ def test_no_upload_becomes_late_while_the_picture_is_not_current(state: Connecti
     }
     session.set_paused(is_paused=False)
     assert session.picture.funnel().stuck == 5
-    assert session.picture.funnel().notice
+    assert session.picture.funnel().notices
     session.close()
 
 

@@ -26,12 +26,12 @@ from upload_tui.monitor.analysis.worker_health import (
     WaitingUploads,
     worker_notice,
 )
+from upload_tui.monitor.notices import Notice, NoticeKind
 from upload_tui.wire import QueueStats
 
 HISTORIES = int(os.environ.get("PYTEST_WORKER_HISTORIES", "300"))
 RETRY_DELAYS = (1, 5, 25, 125, 625, 3125)
 START = 1_700_000_000.0
-VERDICT = "worker appears down"
 
 
 class Upload(Struct):
@@ -132,7 +132,7 @@ class Watcher:
         self.end_times = [upload.ended_at for upload in self.ended]
         self.queue = VerificationQueue()
 
-    def notice(self, at: float) -> str:
+    def notice(self, at: float) -> Notice | None:
         ended = self.ended[: bisect_right(self.end_times, at)]
         overtaken = max((upload.completed_at for upload in ended[-300:]), default=0.0)
         pending = [
@@ -294,7 +294,7 @@ KINDS = (mixed, by_cron, with_poison, becoming_slower, newest_first, in_bursts, 
 
 def false_notices(
     kind: Callable[[Random], tuple[Service, list[Upload]]], seed: int
-) -> list[tuple[Service, float, str]]:
+) -> list[tuple[Service, float, Notice]]:
     """The notices about a worker that works, with the time of each since the start."""
     random = Random(seed)
     service, uploads = kind(random)
@@ -303,7 +303,7 @@ def false_notices(
     times = {upload.ended_at - 0.001 for upload in watcher.ended} | {upload.completed_at for upload in uploads}
     times |= {at + random.uniform(0, 300) for at in [*times]}
     notices = [(at, watcher.notice(at)) for at in sorted(times)]
-    return [(service, at - START, notice) for at, notice in notices if VERDICT in notice]
+    return [(service, at - START, notice) for at, notice in notices if notice and notice.kind is NoticeKind.WORKER_DOWN]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -335,7 +335,7 @@ def seconds_to_notices(seed: int, gap_seconds: float, learned: int, *, has_queue
     for seconds in (*range(0, 150, 2), *range(150, 3600, 10)):
         notice = watcher.notice(dies_at + seconds)
         shown_after = min(shown_after, seconds) if notice else shown_after
-        if VERDICT in notice:
+        if notice and notice.kind is NoticeKind.WORKER_DOWN:
             return shown_after, seconds
     return shown_after, 3600.0
 

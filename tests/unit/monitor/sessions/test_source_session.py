@@ -114,7 +114,7 @@ async def test_a_source_that_never_verifies_has_no_worker_to_be_down() -> None:
     async with running(source) as session:
         await until(session, lambda: session.connection().is_live)
         funnel = session.picture.funnel()
-        assert (funnel[Stage.COMPLETED].count, funnel.stuck, funnel.notice) == (6, 6, "")
+        assert (funnel[Stage.COMPLETED].count, funnel.stuck, funnel.notices) == (6, 6, ())
 
 
 class _SlowSource(ScriptedSource):

@@ -12,6 +12,7 @@ from tests.unit.monitor.shifting_service import ShiftingService, TickingClock
 from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.notices import NoticeKind
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
@@ -84,7 +85,9 @@ def test_a_damaged_file_is_replaced_when_it_is_read(tmp_path: Path) -> None:
     revision = store.revision
     picture = StorePicture(store, TickingClock(), "https://example.org")
     assert picture.window(Query(sort=SortKey.NAME, descending=False), 100, 50).rows == ()
-    assert "damaged" in picture.funnel().notice
+    (notice,) = picture.funnel().notices
+    assert (notice.kind, notice.text) == (NoticeKind.CACHE_REPLACED, store.notice)
+    assert "damaged" in store.notice
     assert str(tmp_path / "store.db.damaged-1") in store.notice
     assert (store.generation, store.revision > revision) == (1, True)
     store.put(many(3))
@@ -169,7 +172,9 @@ async def test_a_full_scan_completes_in_memory_when_the_disk_is_full(tmp_path: P
             assert not running.done()
             await asyncio.sleep(0)
     assert session.picture.window(Query(), 0, 1).total == 1000
-    assert "Nothing is cached" in session.picture.funnel().notice
+    (notice,) = session.picture.funnel().notices
+    assert (notice.kind, notice.text, notice.short) == (NoticeKind.NOT_CACHED, store.notice, store.db.uncached_reason)
+    assert "Nothing is cached" in store.notice
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     store.close()
