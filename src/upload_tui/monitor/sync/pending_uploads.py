@@ -137,9 +137,9 @@ class NewUploads:
         stored = self._state.last_known_number
         last_known = self._order.last_number() if stored is None else stored
         read_ids, pages, changed = set[str](), list[UploadPage](), False
-        number, repeats = 1, _RepeatedPages()
+        number, total, repeats = 1, None, _RepeatedPages()
         while True:
-            page = await self._fetcher.fetch_page(number, per_page)
+            page = await self._fetch(number, per_page, total)
             ids = [reading.upload.id for reading in page.readings]
             read_ids.update(ids)
             pages.append(page)
@@ -153,7 +153,7 @@ class NewUploads:
                 per_page = self._fetcher.largest_page
                 continue
             per_page = _following_size(page, per_page)
-            number = page.next_page
+            number, total = page.next_page, page.total
             if sum(len(buffered.readings) for buffered in pages) >= self._state.store.limits.buffered_uploads:
                 with self._recorder.transaction():
                     self._state.last_known_number = last_known
@@ -163,6 +163,16 @@ class NewUploads:
         if self._state.last_known_number is not None:
             self._state.last_known_number = None
         return frozenset(read_ids), changed
+
+    async def _fetch(self, number: int, per_page: int, total: int | None) -> UploadPage:
+        """Fetch a page, or the one to which its rows have moved if uploads were deleted since the list had this total."""
+        for _ in range(self._state.store.limits.scan_passes):
+            page = await self._fetcher.fetch_page(number, per_page)
+            deleted = 0 if total is None or page.total is None else total - page.total
+            if number == 1 or deleted <= 0:
+                break
+            number, total = max(1, number - -(-deleted // per_page)), page.total
+        return page
 
     async def _record(self, pages: Sequence[UploadPage]) -> bool:
         changed = False

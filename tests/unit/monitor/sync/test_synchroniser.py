@@ -162,6 +162,25 @@ async def test_no_new_upload_is_left_out_when_as_many_as_a_page_has_arrive_betwe
     assert not gaps(harness)
 
 
+@pytest.mark.parametrize("deleted", [1, 2, 7])
+@pytest.mark.parametrize("number", range(2, 6))
+async def test_no_new_upload_is_left_out_when_some_are_deleted_between_two_pages(number: int, deleted: int) -> None:
+    """Those that follow move up, to a page that was read already."""
+    service = ShiftingService(7, StatusShape.A, largest_page=3, uploads=9)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    for _ in range(12):
+        service.start_upload()
+    due = service.requests + number
+
+    def delete(request: httpx.Request) -> None:
+        del service.uploads[: deleted * (service.requests == due)]
+
+    service.before_response = delete
+    await harness.synchroniser.sync()
+    assert not gaps(harness)
+
+
 async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() -> None:
     service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=0)
     for _ in range(600):
