@@ -485,13 +485,12 @@ def check_whole(world: World, watcher: Watcher) -> None:
     """Check that the picture equals the services, and that the last stage of each upload was published if an earlier one was."""
     watcher.note_losses()
     published = {change.upload.id: change.after for change in watcher.changes if isinstance(change, StageReached)}
-    for place, (url, session) in zip(world.places(), watcher.sessions.items(), strict=True):
+    for place, session in zip(world.places(), watcher.sessions.values(), strict=True):
         if not place.is_broken:
             shown, listed = _shown(session), _listed(place)
             assert shown == listed, {key: (shown.get(key), listed.get(key)) for key in shown.keys() ^ listed.keys()}
             assert _is_complete(session), "uploads are counted as missing, but none is"
-            # What was collected before a store was lost may be published after that; the new store begins in silence.
-            for upload in () if url in watcher.lost_at else place.uploads:
+            for upload in place.uploads:
                 last = published.get(upload.id, upload.stage)
                 assert last is upload.stage, f"{upload} was last published by watcher {watcher.number} as {last}"
     for place, (url, session) in zip(world.places(), watcher.sessions.items(), strict=True):

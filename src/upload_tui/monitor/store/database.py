@@ -40,6 +40,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         gone_uploads_kept: gone uploads kept for each project: enough to look up what disappeared lately. Without a limit, a
             dashboard over a service that deletes old uploads would grow for as long as it is open.
         gone_uploads_surplus: how many more may exist, so that they are deleted in batches.
+        pending_copies: pending uploads of a project that are copied for the case that the store is lost: those that changed last.
         ended_uploads_kept: ended uploads that stay in the picture though their source no longer lists them.
         small_store_uploads: so few uploads are sorted and searched quickly without an index.
         checkpoint_rows: rows between two checkpoints of a long result.
@@ -60,6 +61,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     stall_check_seconds: float = 1.0
     gone_uploads_kept: int = 500
     gone_uploads_surplus: int = 100
+    pending_copies: int = 1000
     ended_uploads_kept: int = 1000
     small_store_uploads: int = 3000
     checkpoint_rows: int = 8192

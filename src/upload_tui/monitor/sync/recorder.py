@@ -15,6 +15,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import CLOCKS_DIFFER, ingest
 from upload_tui.monitor.sync.page_workers import PageWorkers
+from upload_tui.monitor.sync.pending_copies import PendingCopies
 from upload_tui.monitor.sync.state import ClockCheck, ProjectUploads, SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import RawPage, Upload, UploadPage, UploadReading
@@ -48,6 +49,7 @@ class ChangeRecorder:
         self._publish = publish
         self._changes: list[UploadChange] = []
         self.clock_check = ClockCheck()
+        self._copies = PendingCopies(store, fetcher.client.root)
         self._generation = store.generation
         self._last_seen_number = store.change_log.last_number()
         self._round_ms = set[int | None]()
@@ -58,9 +60,13 @@ class ChangeRecorder:
     def begin_round(self) -> None:
         """Start a round: its readings belong to the store as it is now, not to one that replaces it.
 
-        What earlier rounds stored is known to be older than what this one requests; see `earlier_ms` of `ingest`.
+        What earlier rounds stored is known to be older than what this one requests; see `earlier_ms` of `ingest`. A store that was
+        replaced gets the pending uploads that are known.
         """
-        self._generation = self._store.generation
+        if (generation := self._store.generation) != self._generation:
+            changes, self._last_seen_number = self._copies.restore()
+            self._changes.extend(changes)
+            self._generation = generation
         since_ms = to_ms(self._fetcher.client.clock.now() - CLOCKS_DIFFER) or 0
         self._earlier_ms = {one for one in self._earlier_ms | self._round_ms if one is not None and one >= since_ms}
         self._round_ms.clear()
@@ -76,7 +82,7 @@ class ChangeRecorder:
         Raises:
             StorageResetError: the store was replaced since the round began.
         """
-        with self._store.transaction():
+        with self._copies.transaction():
             if self._store.generation != self._generation:
                 raise StorageResetError(self._store.notice)
             yield
@@ -115,9 +121,22 @@ class ChangeRecorder:
         with self.transaction():
             has_others = self.collect_changes_of_others()
             result = ingest(self._store, readings, client.root, now=client.clock.now(), earlier_ms=self._earlier_ms)
+            self._note(readings, result.changes)
         self.note_read(*(reading.upload.read_on for reading in readings))
         self._changes.extend(result.changes)
         return has_others or result.changed_count > 0, result.possibly_outdated
+
+    def record_silently(self, readings: Sequence[UploadReading]) -> None:
+        """Record readings of uploads whose existence is no change."""
+        with self.transaction():
+            result = ingest(self._store, readings, self._fetcher.client.root, is_logged=False)
+            self._note(readings, result.changes)
+        self.note_read(*(reading.upload.read_on for reading in readings))
+
+    def _note(self, readings: Sequence[UploadReading], changes: Sequence[UploadChange]) -> None:
+        """Copy what has changed, and what is pending and has no copy."""
+        self._copies.note(change.upload.id for change in changes)
+        self._copies.note(reading.upload.id for reading in readings if self._copies.lacks(reading.upload))
 
     def collect_changes_of_others(self) -> bool:
         """Collect new changes of other processes, which come before those found here; True if there are any.
@@ -126,6 +145,7 @@ class ChangeRecorder:
         """
         others, self._last_seen_number = self._store.change_log.by_others(self._last_seen_number, self._project_id)
         self._changes.extend(others)
+        self._copies.note(change.upload.id for change in others)
         return bool(others)
 
     async def refetch(self, upload_ids: Sequence[str]) -> bool:
@@ -163,6 +183,7 @@ class ChangeRecorder:
             gone = UploadGone(at=client.clock.now(), upload=ref)
             self.collect_changes_of_others()
             self._store.change_log.append([gone])
+            self._copies.note([upload_id])
         self._changes.append(gone)
         return True
 
@@ -316,8 +337,7 @@ class ScanRecorder:
         published = [one for one in readings if one.upload.id in known or _is_new_reading(one, scanned_until_ms)]
         self.possibly_outdated.extend(self.recorder.record(published)[1])
         silent = [one for one in readings if one not in published]
-        ingest(self.store, silent, self._client.root, is_logged=False)
-        self.recorder.note_read(*(reading.upload.read_on for reading in silent))
+        self.recorder.record_silently(silent)
 
     def _bulk_insert(self, raw_page: RawPage, snapshot: bytes) -> str | None:
         inserted = self.store.bulk.insert_page(snapshot)

@@ -327,6 +327,10 @@ class SnapshotSynchroniser:
             await asyncio.sleep(_YIELD_SECONDS)
 
     async def _record_lines(self, lines: Sequence[UploadLine]) -> None:
+        """Record lines; what was not known before a source is read for the first time is no change."""
         for start in range(0, len(lines), _BATCH_LINES):
-            self._recorder.record(lines[start : start + _BATCH_LINES], is_silent=not self._state.is_scanned)
+            batch = lines[start : start + _BATCH_LINES]
+            silent = [line for line in batch if not self._state.is_scanned and line.id not in self._known]
+            self._recorder.record(silent, is_silent=True)
+            self._recorder.record([line for line in batch if line not in silent], is_silent=False)
             await asyncio.sleep(_YIELD_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest, parse_stored
+from upload_tui.monitor.sync.pending_copies import PendingCopies
 from upload_tui.monitor.sync.recorder import sort_by_event_time
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
@@ -117,6 +119,7 @@ class SnapshotRecorder:
         self._store = store
         self._clock = clock
         self._publish = publish
+        self._copies = PendingCopies(store, watched.service)
         self._generation = -1
         self._changes: list[UploadChange] = []
         self._ended: dict[str, None] = {}
@@ -125,15 +128,25 @@ class SnapshotRecorder:
         self.has_changed = False
 
     def begin_round(self) -> bool:
-        """Start a round; True if the store was replaced since the last one, or this is the first."""
-        self.has_changed = False
-        is_other = self._store.generation != self._generation
-        self._generation = self._store.generation
-        return is_other
+        """Start a round; True if the store was replaced since the last one, or this is the first.
 
-    def _check_generation(self) -> None:
-        if self._store.generation != self._generation:
-            raise StorageResetError(self._store.notice)
+        A store that was replaced gets the pending uploads that are known.
+        """
+        self.has_changed = False
+        generation, before = self._store.generation, self._generation
+        if generation != before >= 0:
+            changes, self._last_seen_number = self._copies.restore()
+            self._changes.extend(changes)
+        self._generation = generation
+        return generation != before
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """As `ChangeRecorder.transaction`."""
+        with self._copies.transaction():
+            if self._store.generation != self._generation:
+                raise StorageResetError(self._store.notice)
+            yield
 
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
@@ -161,8 +174,9 @@ class SnapshotRecorder:
         """Delete uploads that were recorded before a line of the same listing contradicted them."""
         if not upload_ids:
             return
-        with self._store.transaction():
+        with self._transaction():
             self._store.partitions.delete(upload_ids)
+            self._copies.note(upload_ids)
 
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> None:
         """Record uploads in one transaction.
@@ -170,12 +184,12 @@ class SnapshotRecorder:
         With `is_silent` nothing is published: what exists when a source is read for the first time is no change.
         """
         readings = [self._reading(line) for line in self.changed_lines(lines)]
-        with self._store.transaction():
-            self._check_generation()
+        with self._transaction():
             self._collect_changes_of_others()
             result = ingest(
                 self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
             )
+            self._copies.note(change.upload.id for change in result.changes)
         self.has_changed |= result.changed_count > 0
         if not is_silent:
             # One that has left the watched projects is no longer theirs.
@@ -212,13 +226,13 @@ class SnapshotRecorder:
         """Insert uploads, by id, that are read for the first time; return the lines of those that are known already."""
         if not found:
             return []
-        with self._store.transaction():
-            self._check_generation()
+        with self._transaction():
             known = self._store.known([*found])
             new = [one for upload_id, one in found.items() if upload_id not in known]
             if new:
                 body = stored_page([one.line for one in new], self._watched.title)
                 self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
+                self._copies.note(one.summary.id for one in new if not one.summary.stage.is_final)
                 self.has_changed = True
         parsed = [parse_line(one.line) for upload_id, one in found.items() if upload_id in known]
         return [line for line in parsed if isinstance(line, UploadLine)]  # all are
@@ -234,6 +248,7 @@ class SnapshotRecorder:
         for project in self._scope.projects:
             changes, last = self._store.change_log.by_others(since, project.id)
             self._changes.extend(changes)
+            self._copies.note(change.upload.id for change in changes)
             self.has_changed |= bool(changes)
         self._last_seen_number = last
 
@@ -266,8 +281,7 @@ class SnapshotRecorder:
     def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadChange]:
         """Mark uploads as gone; return what changed."""
         found: list[UploadGone] = []
-        with self._store.transaction():
-            self._check_generation()
+        with self._transaction():
             self._collect_changes_of_others()
             for stored in map(self._store.get, upload_ids):
                 if stored is not None and not stored.is_gone:
@@ -277,6 +291,7 @@ class SnapshotRecorder:
                     found.append(UploadGone(at=self._clock.now(), upload=ref))
             self._store.mark([gone.upload.id for gone in found], gone=True)
             self._store.change_log.append(found)
+            self._copies.note(gone.upload.id for gone in found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
         return found
@@ -309,8 +324,7 @@ class SnapshotRecorder:
         if not is_scanned:
             return
         now_ms = to_ms(self._clock.now())
-        with self._store.transaction():
-            self._check_generation()
+        with self._transaction():
             if not state.is_scanned:
                 state.is_scanned = True
                 self.has_changed = True
