@@ -1,24 +1,20 @@
 """The events of a simulation: what happens to services, watchers and the disk, each drawn from a seed of its own."""
 
 import asyncio
-import json
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 
-import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tests.simulation.checkers import check_command_recording
+from tests.simulation.commands import CommandWorld, project_options, run_command
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
 from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
-from tests.unit.cli.virtual_program import Capture, Result, VirtualClock, run_virtually
-from upload_tui.client import ServiceClient
-from upload_tui.errors import EXIT_FAILED_UPLOAD, EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK, EXIT_TIMED_OUT
-from upload_tui.status import Stage
+from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
+from upload_tui.errors import EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK
 from upload_tui.wire import StatusShape
 
 __all__ = ["ACTIONS", "Event", "Simulation", "draw_events", "draw_options"]
@@ -356,69 +352,25 @@ def _record(simulation: Simulation, rng: Random) -> None:
         watcher.tasks.append(simulation.loop.create_task(watcher.record()))
 
 
-class _CommandWorld:
-    """One service, as `run_virtually` needs it."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.requests = 0
-        self.max_requests = 0
-
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests += 1
-        if self.requests == self.max_requests:
-            signal.raise_signal(signal.SIGINT)
-        return await self._host.answer(request)
-
-    def client(self) -> ServiceClient:
-        return self._host.client(self._answer)
-
-
 def _run_command(simulation: Simulation, rng: Random) -> None:
     """A command runs beside the watchers; its exit code follows from the truth."""
     host = _host(simulation, rng)
     arguments = rng.choice(
-        (("list",), ("list", "--fail-on-error"), ("report", "-o", "json"), ("wait", *_names(host), "--timeout", "20s"))
-    )
-    # What is listed again has an old place, where only a pass over all pages finds it, and a command reads what is new.
-    before = {upload.id: upload.stage for upload in host.uploads if upload.listed_again < 0}
-    home, answers_all = simulation.world.folder / f"home-{host.number}", _answers_all(simulation.world, host)
-    result = run_virtually(simulation.capture, home, _CommandWorld(host), *arguments)
-    simulation.world.trace.add(f"{' '.join(arguments)}: {result.code} {len(result.out)}")
-    assert result.code != EXIT_INTERNAL_ERROR, result.err
-    assert "Traceback" not in result.err, result.err
-    # The embedded service logs to the same standard error.
-    assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or "\nupload-tui: " in f"\n{result.err}", result
-    _check_exit_code(host, arguments, before, result, answers_all=answers_all)
-    if result.code == EXIT_OK:
-        _check_command(host, arguments, before, result.out, is_cached="cache" in result.err)
-
-
-def _check_exit_code(
-    host: Host, arguments: tuple[str, ...], before: Mapping[str, Stage], result: Result, *, answers_all: bool
-) -> None:
-    """Check that a code that is not 0 has a reason: an upload that failed or is pending, or something that failed meanwhile."""
-    is_waiting, code = arguments[0] == "wait", result.code
-    if answers_all:
-        assert code in {EXIT_OK, EXIT_FAILED_UPLOAD, EXIT_TIMED_OUT}, (
-            f"nothing fails, and exit code {code}: {result.err}"
+        (
+            ("list",),
+            ("list", "--fail-on-error"),
+            ("report", "-o", "json"),
+            ("wait", *project_options(host), "--timeout", "20s"),
         )
-    if answers_all and code == EXIT_TIMED_OUT:
-        has_pending = is_waiting and not all(stage.is_final for stage in before.values())
-        assert has_pending, "nothing to wait for, and a timeout"
-    if code == EXIT_FAILED_UPLOAD:
-        assert is_waiting or "--fail-on-error" in arguments, f"exit code 1 of {arguments}, which judges no upload"
-        failed = {upload.id for upload in host.all_uploads() if Stage.ERROR in upload.reached}
-        over = {upload_id for upload_id, stage in before.items() if stage is Stage.ERROR}
-        # A command waits for what was pending when it began; as long as nothing can be read, for what was so earlier.
-        assert failed - (over if is_waiting and answers_all else set()), "exit code 1, and no upload has failed"
+    )
+    run_command(simulation.world, simulation.capture, host, arguments)
 
 
-def _answers_all(world: World, host: Host) -> bool:
-    """Whether a service answers each request, and always has listed what it can return; nothing happens to it meanwhile."""
-    is_steady = host is not world.embedded and host.mode == "ok" and not host.restless and not host.was_unreadable
-    is_listed = all(upload.listed_again < 0 for upload in host.uploads)
-    return is_steady and is_listed and not world.disk.is_failing and world.disk.victim is None
+def _run_wait(simulation: Simulation, rng: Random) -> None:
+    """The command that waits runs while uploads change, so that some of those that it waits for end."""
+    host = _host(simulation, rng)
+    host.restless = rng.randrange(10, 80)
+    run_command(simulation.world, simulation.capture, host, ("wait", *project_options(host), "--timeout", "20s"))
 
 
 def _run_record(simulation: Simulation, rng: Random) -> None:
@@ -427,37 +379,12 @@ def _run_record(simulation: Simulation, rng: Random) -> None:
     file = world.folder / f"recorded-{VirtualClock().monotonic():.3f}.jsonl"
     host.restless = rng.choice((0, 10, 40))
     home = world.folder / f"home-{host.number}"
-    result = run_virtually(simulation.capture, home, _CommandWorld(host), "record", str(file), *_names(host))
+    result = run_virtually(simulation.capture, home, CommandWorld(host), "record", str(file), *project_options(host))
     world.trace.add(f"record: {result.code}")
     assert result.code in {EXIT_OK, EXIT_INTERRUPTED} or "\nupload-tui: " in f"\n{result.err}", result
     assert result.code != EXIT_INTERNAL_ERROR, result.err
     if file.exists():
         check_command_recording(world, file)
-
-
-def _names(host: Host) -> list[str]:
-    return [word for project_id in host.projects for word in ("--project", project_id)]
-
-
-def _check_command(
-    host: Host, arguments: tuple[str, ...], before: Mapping[str, Stage], out: str, *, is_cached: bool
-) -> None:
-    after = {upload.id: upload.stage for upload in host.uploads}
-    stayed = before.keys() & after.keys()
-    if arguments[0] == "list" and not is_cached:
-        shown = {record["id"]: record["stage"] for record in map(json.loads, out.splitlines())}
-        for upload_id in stayed:
-            assert upload_id in shown, f"list left {upload_id} out"
-            rank = Stage(shown[upload_id]).rank
-            assert before[upload_id].rank <= rank <= after[upload_id].rank, (upload_id, before, shown)
-    if "--fail-on-error" in arguments:
-        assert not any(before[upload_id] is Stage.ERROR for upload_id in stayed), "an error, and exit code 0"
-    if arguments[0] == "report" and not is_cached:
-        assert json.loads(out)[0]["total"] >= len(stayed)
-    if arguments[0] == "wait":
-        # One that failed before the command first looked was not pending for it.
-        waited = [upload_id for upload_id in stayed if not before[upload_id].is_final]
-        assert all(after[upload_id].is_final for upload_id in waited), "wait ended too early"
 
 
 EVENTS: Mapping[str, tuple[Action, int]] = {
@@ -501,6 +428,7 @@ LATER_EVENTS: Sequence[tuple[Mapping[str, Action], Sequence[int]]] = (
         (0, 0, 0, 1, 2),
     ),
     ({"exchange": _exchange, "damage": _damage, "die after commit": _die_after_commit, "lock": _lock}, (0, 0, 1, 2)),
+    ({"wait command": _run_wait}, (0, 1, 2)),
 )
 """Events that were added later, by group, and how often each may happen. They are drawn after the others, so that an older seed keeps
 its events and their numbers."""
