@@ -217,7 +217,7 @@ class BulkLoad:
 
     def _has_many_scanned_uploads(self) -> bool:
         scanned = self._db.execute(
-            "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN facts ON facts.name = 'is_scanned ' || id"
+            "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN sync_state ON scope = id WHERE is_scanned"
         )
         return bool(scanned.fetchone()[0] > self._db.limits.small_store_uploads)
 

@@ -4,7 +4,6 @@ Synchronisers write it, pictures read it.
 """
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -314,18 +313,6 @@ class Store:
             "SELECT id, name FROM projects WHERE project IN (SELECT project FROM cells WHERE uploads > 0) ORDER BY name, id"
         )
         return [ProjectRef(*row) for row in rows]
-
-    # Facts: what synchronisation remembers between sessions
-
-    def set_fact(self, name: str, value: Any) -> None:
-        """Store a JSON value under a name."""
-        with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-
-    def fact(self, name: str) -> Any:
-        """The JSON value under a name; None if there is none."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
 
 
 def _in_projects(project_ids: frozenset[str]) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, convert, to_builtins
+from msgspec import Struct, convert
+from msgspec.json import decode, encode
 
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.store.partitions import Partition, partition_list
@@ -44,11 +45,11 @@ class ReconcilerState(Struct):
 
 
 class _Fact(Generic[Value]):
-    """An attribute of `SyncState` that is a fact in the store, with the name of the attribute and the project's id.
+    """An attribute of `SyncState`: a column of the store's table `sync_state`, a text as JSON.
 
     Args:
-        value_type: what the JSON value is converted to.
-        default: the JSON value if there is none.
+        value_type: what the value is converted to.
+        default: the value if there is none.
     """
 
     def __init__(self, value_type: Any, default: Any = None) -> None:
@@ -60,12 +61,23 @@ class _Fact(Generic[Value]):
         self._name = name
 
     def __get__(self, state: "SyncState", _: type) -> Value:
-        value = state.store.fact(f"{self._name} {state.project_id}")
-        converted: Value = convert(self._default if value is None else value, self._type)
+        row = state.store.db.execute(
+            f"SELECT {self._name} FROM sync_state WHERE scope = ?", (state.project_id,)
+        ).fetchone()
+        value = None if row is None else row[0]
+        if isinstance(value, str):
+            value = decode(value)
+        converted: Value = convert(self._default if value is None else value, self._type, strict=False)
         return converted
 
     def __set__(self, state: "SyncState", value: Value) -> None:
-        state.store.set_fact(f"{self._name} {state.project_id}", to_builtins(value))
+        stored = value if value is None or isinstance(value, int) else encode(value).decode()
+        with state.store.transaction():
+            state.store.db.execute(
+                f"INSERT INTO sync_state (scope, {self._name}) VALUES (?, ?) "
+                f"ON CONFLICT (scope) DO UPDATE SET {self._name} = excluded.{self._name}",
+                (state.project_id, stored),
+            )
 
 
 class SyncState:

@@ -20,6 +20,7 @@ from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_sna
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
 from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
@@ -116,7 +117,7 @@ def test_another_store_reads_correct_data_and_keeps_its_indexes_if_it_is_large(i
     limits = Limits(small_store_uploads=1 if is_small else 0)
     scanned, loading = Store(tmp_path / "store.db"), Store(tmp_path / "store.db", limits=limits)
     put(scanned, an_upload_in(Stage.INITIATED, "a"))
-    scanned.set_fact("is_scanned p-1", True)
+    SyncState(scanned, "p-1").is_scanned = True
     before = index_and_trigger_names(scanned)
     loading.bulk.begin()
     loading.bulk.insert_page(snapshot(verified(0, 5, "p-2"), "p-2"))

@@ -19,6 +19,7 @@ from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store.recovery import storage_error
 from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store_picture import StorePicture
+from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
@@ -130,7 +131,7 @@ async def test_a_project_is_not_fully_scanned_when_the_store_is_replaced_during_
     synchroniser = Synchroniser(service.client(), store, PROJECT, lambda _: None, progress)
     with pytest.raises(StorageResetError):
         await synchroniser.sync()
-    assert store.fact("is_scanned p-1") is not True
+    assert not SyncState(store, "p-1").is_scanned
     await synchroniser.sync()
     assert store.find(Query(), STUCK, 0, 0).total == 100
     store.close()

@@ -1,30 +1,13 @@
 """The tables of the store as numbered migrations; `PRAGMA user_version` is the number of those applied."""
 
-import random
 import sqlite3
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
-from msgspec import DecodeError, MsgspecError, Struct
-from msgspec.json import decode, encode
-
+from upload_tui.monitor.store.schema.pages import compress_page, page_types
 from upload_tui.text import fold, is_folded_by_case_alone
 
-if TYPE_CHECKING:
-    from upload_tui.monitor.store.database import Database
-
-__all__ = [
-    "APPLICATION_ID", "BulkLease", "MIGRATIONS", "UNKNOWN", "begin_bulk", "compress_page", "decompress_page", "end_bulk",
-    "end_bulk_steps", "folded_text", "migrate", "new_owner", "read_lease", "write_lease",
-]  # fmt: skip
-
-_COMPRESSION_LEVEL = 1
-"""Compresses a page to a tenth, and takes less time than writing it uncompressed."""
-
-_EXPIRY_SECONDS = 30.0
-"""Long enough to wait for a page or to build an index."""
+__all__ = ["APPLICATION_ID", "INDEXES", "MIGRATIONS", "TRIGGERS", "UNKNOWN", "folded_text", "migrate", "transaction"]
 
 APPLICATION_ID = 0x75705475
 """Identifies our files; those of schema version 4 and earlier have 0."""
@@ -51,7 +34,7 @@ _LABEL_INDEXES = {
 }
 _BEGUN_INDEXES = {"by_cell_begun": "uploads (cell, begun_ms)"}
 _FAILED_INDEXES = {"by_failed": "uploads (cell, since_ms, cause, stage) WHERE stage = 3"}
-_INDEXES = {**_FIRST_INDEXES, **_LABEL_INDEXES, **_BEGUN_INDEXES, **_FAILED_INDEXES}
+INDEXES = {**_FIRST_INDEXES, **_LABEL_INDEXES, **_BEGUN_INDEXES, **_FAILED_INDEXES}
 """Indexes that a bulk load drops; building them afterwards takes a fraction of the time."""
 
 _FIRST_TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
@@ -82,7 +65,7 @@ def _triggers(text: str) -> Mapping[str, str]:
     }
 
 
-_TRIGGERS = _triggers(_TEXT)
+TRIGGERS = _triggers(_TEXT)
 """Keep the counts of partitions and the trigrams up to date with every row."""
 
 _TABLES = """
@@ -154,6 +137,21 @@ def _rename_facts(old: str, new: str) -> str:
     return f"UPDATE OR REPLACE facts SET name = '{new}' || substr(name, {len(old) + 1}) WHERE name GLOB '{old} *';"
 
 
+_STATE_COLUMNS = {
+    "is_scanned": "INTEGER",
+    "scanned_until_ms": "INTEGER",
+    "synced_ms": "INTEGER",
+    "last_known_number": "INTEGER",
+    "unreadable_spans": "TEXT",
+    "unreadable_count": "INTEGER",
+    "missing_count": "INTEGER",
+    "repeats_pages": "INTEGER",
+    "has_wrong_total": "INTEGER",
+    "has_end": "INTEGER",
+    "reconciler": "TEXT",
+}
+"""The attributes of `SyncState`. NULL stands for the default; a text is JSON."""
+
 MIGRATIONS: tuple[str, ...] = (
     # The data of version 1 are fetched again.
     "",
@@ -209,7 +207,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX by_acknowledged ON uploads (acknowledged_stage) WHERE acknowledged_stage IS NOT NULL;
     """
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _LABEL_INDEXES.items())
-    + "".join(f"DROP TRIGGER IF EXISTS {name};" for name in _TRIGGERS)
+    + "".join(f"DROP TRIGGER IF EXISTS {name};" for name in TRIGGERS)
     + f"""
     INSERT INTO grams (grams, rowid, text) SELECT 'delete', number, {_FIRST_TEXT.format("uploads")} FROM uploads
         WHERE folded_text(name, id, error_message) <> '' AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'bulk');
@@ -226,7 +224,7 @@ MIGRATIONS: tuple[str, ...] = (
             AND types.place = CASE WHEN uploads.page IS NULL THEN uploads.number ELSE uploads.place END), '');
     DROP TABLE types;
     """
-    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _TRIGGERS.items()),
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in TRIGGERS.items()),
     # Plain names: of the change log, and of a project's facts, which have those of the attributes of `SyncState`.
     """
     ALTER TABLE told RENAME TO change_log;
@@ -244,6 +242,17 @@ MIGRATIONS: tuple[str, ...] = (
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _BEGUN_INDEXES.items()),
     f"CREATE INDEX by_failed ON {_FAILED_INDEXES['by_failed']};",  # counted for each frame with new data
     "ALTER TABLE uploads ADD COLUMN anomaly TEXT NOT NULL DEFAULT '';",  # the most serious one: its name and detail as JSON
+    # What synchronisation knows of a project, or of what is watched of a source: so far a fact for each value, as JSON.
+    f"""
+    CREATE TABLE sync_state (scope TEXT PRIMARY KEY, {", ".join(f"{name} {kind}" for name, kind in _STATE_COLUMNS.items())})
+        WITHOUT ROWID;
+    INSERT INTO sync_state SELECT scope, {", ".join(f"max(iif(name = '{name}', value, NULL))" for name in _STATE_COLUMNS)} FROM (
+        SELECT substr(name, instr(name, ' ') + 1) AS scope, substr(name, 1, instr(name, ' ') - 1) AS name,
+            json_extract(value, '$') AS value
+        FROM facts WHERE instr(name, ' ') AND json_valid(value)
+    ) GROUP BY scope;
+    DELETE FROM facts WHERE instr(name, ' ');
+    """,
 )
 
 
@@ -255,36 +264,14 @@ def folded_text(*texts: str) -> str:
     return "" if is_folded_by_case_alone("".join(texts)) else "\n".join(map(fold, texts))
 
 
-class _Typed(Struct):
-    content_type: Any = None
-
-
-class _TypedPage(Struct):
-    results: list[_Typed]
-
-
-def _page_types(body: bytes | str) -> str:
-    """The content types of the uploads of a compressed page, or of the JSON of one upload, as a JSON list."""
-    try:
-        if isinstance(body, str):
-            return encode([_type_of(decode(body, type=_Typed))]).decode()
-        return encode([*map(_type_of, decode(decompress_page(body), type=_TypedPage).results)]).decode()
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
-        return "[]"
-
-
-def _type_of(upload: _Typed) -> str:
-    return upload.content_type if isinstance(upload.content_type, str) else ""
-
-
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
     """Apply the migrations that a database lacks, each in a transaction of its own."""
     connection.create_function("deflated", 1, compress_page, deterministic=True)
     connection.create_function("folded_text", 3, folded_text, deterministic=True)
-    connection.create_function("page_types", 1, _page_types, deterministic=True)
+    connection.create_function("page_types", 1, page_types, deterministic=True)
     version = _version(connection)
     while version < len(migrations):
-        with _transaction(connection):
+        with transaction(connection):
             version = _version(connection)  # another process may have migrated meanwhile
             if version < len(migrations):
                 for statement in _statements(migrations[version]):
@@ -294,7 +281,8 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIO
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run the block in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -318,83 +306,3 @@ def _statements(script: str) -> list[str]:
             statements.append(statement)
             statement = ""
     return statements
-
-
-def begin_bulk(connection: sqlite3.Connection) -> None:
-    """Drop triggers and indexes before a bulk load."""
-    connection.execute("INSERT OR REPLACE INTO facts VALUES ('bulk', '1')")
-    for name in _TRIGGERS:
-        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-    for name in _INDEXES:
-        connection.execute(f"DROP INDEX IF EXISTS {name}")
-
-
-def end_bulk(connection: sqlite3.Connection) -> None:
-    """Build indexes, counts, trigrams and triggers after a bulk load, or after one that was interrupted."""
-    for _ in end_bulk_steps(connection):
-        pass
-
-
-def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do what `end_bulk` does in steps, so that callers can run in between: with a million rows each step takes seconds."""
-    for name, place in _INDEXES.items():
-        connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {place}")
-        yield
-    with _transaction(connection):
-        connection.execute(
-            "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"
-        )
-        connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
-        for name, what in _TRIGGERS.items():
-            connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
-        connection.execute("DELETE FROM facts WHERE name = 'bulk'")
-
-
-def new_owner() -> int:
-    """A random number that identifies one open store. The module `secrets` would import hmac at each start."""
-    return random.SystemRandom().getrandbits(62)
-
-
-class BulkLease(Struct, frozen=True, array_like=True):
-    """The lease of a bulk load.
-
-    Attributes:
-        owner: a random number that identifies one open store.
-        renewed_at: seconds since 1970; 0 if it was released.
-    """
-
-    owner: int = 0
-    renewed_at: float = 0.0
-
-    def is_held(self, now: float) -> bool:
-        """Whether the owner still renews it."""
-        return abs(now - self.renewed_at) < _EXPIRY_SECONDS
-
-
-def read_lease(db: "Database | sqlite3.Connection") -> BulkLease | None:
-    """The lease in force; None if there is no bulk load: triggers and indexes exist."""
-    row = db.execute("SELECT value FROM facts WHERE name = 'bulk'").fetchone()
-    if row is None:
-        return None
-    try:
-        return decode(row[0], type=BulkLease)
-    except DecodeError:  # written by an earlier version
-        return BulkLease()
-
-
-def write_lease(db: "Database | sqlite3.Connection", lease: BulkLease) -> None:
-    """Renew the lease in force, or take it over; does nothing if the load has ended meanwhile."""
-    db.execute("UPDATE facts SET value = ? WHERE name = 'bulk'", (encode(lease).decode(),))
-
-
-def compress_page(body: bytes) -> bytes:
-    """A page's body as it is stored."""
-    return zlib.compress(body, _COMPRESSION_LEVEL)
-
-
-def decompress_page(data: bytes) -> bytes:
-    """A stored page's body; empty if it is damaged."""
-    try:
-        return zlib.decompress(data)
-    except zlib.error:
-        return b""
