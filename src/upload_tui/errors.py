@@ -14,6 +14,7 @@ Every error that the program raises on purpose is one of these; only `cli` print
     │   │   └── ForeignPageError    3    it is no JSON at all: a page of maintenance, or of a proxy
     │   ├── NotConsistentError      3    404 `resource_not_consistent`: not available yet, retry
     │   ├── AuthError               4    401 or 403
+    │   │   └── SourceAuthError     4    the command of a source says so of its own credentials
     │   ├── NotFoundError           5    404: no such project or upload
     │   ├── SourceError             3    the command of a source failed, or did not list everything
     │   │   └── SourceConfigError   2    it cannot work as it is configured

@@ -1,12 +1,27 @@
 """Suggestions for mistyped names."""
 
+import re
+
 import pytest
 
+from upload_tui import errors
 from upload_tui.errors import ServiceError, ThrottledError, UploadTuiError, did_you_mean
 
 
 def kinds(kind: type[UploadTuiError] = UploadTuiError) -> list[type[UploadTuiError]]:
     return [kind, *(one for below in kind.__subclasses__() for one in kinds(below))]
+
+
+def test_the_tree_of_the_module_has_each_error_with_its_base_and_exit_code() -> None:
+    above: dict[int, str] = {}
+    documented = {}
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"    ((?:│   |    )*(?:[├└]── )?)(\w+)(?: +(\d+) |$)", line):
+            depth = len(found[1]) // 4
+            above[depth] = found[2]
+            documented[found[2]] = (above.get(depth - 1), int(found[3] or 2))
+    assert documented.pop("UploadTuiError") == (None, 2)
+    assert documented == {kind.__name__: (kind.__base__.__name__, kind.exit_code) for kind in kinds()[1:]}  # type: ignore[union-attr]
 
 
 KNOWN = ("verified", "initiated", "error")
