@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_TITLE = "demo"
 _SPEEDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 
@@ -98,7 +99,11 @@ async def _run(options: DemoOptions) -> int:
     from upload_tui.tui import UploadApp
 
     demo = _DemoService(options)
-    session = DeferredSession("demo", SystemClock(), lambda changes: demo.open(changes, session.set_title))
+
+    def show_title(title: str) -> None:
+        session.title = title
+
+    session = DeferredSession(_TITLE, SystemClock(), lambda changes: demo.open(changes, show_title))
     settings = effective_display_settings()
     app = UploadApp(session, controls=demo, preferences=dashboard_preferences(settings))
     return await run_dashboard(app, settings)
@@ -168,12 +173,10 @@ class _DemoService:
             self._clock.set_rate(speed)
 
     @asynccontextmanager
-    async def open(
-        self, changes: "ChangeBroadcaster", show_progress: Callable[[str], None]
-    ) -> "AsyncIterator[Session]":
+    async def open(self, changes: "ChangeBroadcaster", show_title: Callable[[str], None]) -> "AsyncIterator[Session]":
         """Start the service and run the scenario while the session is open.
 
-        The session publishes its changes to `changes`; `show_progress` is called with how far the past uploads are built.
+        The session publishes its changes to `changes`; `show_title` is called with titles, which say how many past uploads are built.
         """
         await asyncio.to_thread(_import_packages)
         from upload_tui.backend import SCENARIOS, EmbeddedService
@@ -196,9 +199,10 @@ class _DemoService:
                 clock,
                 options.seed,
                 options.past_uploads,
-                lambda count: show_progress(f"demo, {history_progress(count, options.past_uploads)}"),
+                lambda count: show_title(f"{_TITLE}, {history_progress(count, options.past_uploads)}"),
             )
             async with running_scenario(scenario, self._runner, self._speed):
+                show_title(_TITLE)
                 start_faults(service.faults, options.faults)
                 async with _open_session(service, clock, changes) as session:
                     yield session
@@ -230,6 +234,6 @@ async def _open_session(
             client.gate.requests_per_minute = 60
             project = ProjectRef(service.project.id, service.project.name)
             schedule = Schedule(longest_pending_seconds=1.0, longest_idle_seconds=2.0)
-            yield LiveSession(client, [project], store, title="demo", schedule=schedule, changes=changes)
+            yield LiveSession(client, [project], store, title=_TITLE, schedule=schedule, changes=changes)
     finally:
         store.close()

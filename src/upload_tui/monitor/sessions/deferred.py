@@ -26,7 +26,7 @@ class DeferredSession:
     """A session that shows a cached or empty picture until the real session is open; implements `Session`.
 
     Args:
-        title: the title until then.
+        title: the title, which the opener may change.
         clock: the clock until then.
         opener: opens the real session.
         cached: the picture until then, from an earlier session; None shows none.
@@ -42,7 +42,7 @@ class DeferredSession:
         *,
         can_retry: bool = False,
     ) -> None:
-        self._title = title
+        self.title = title
         self._clock = clock
         self._opener = opener
         self._cached: Picture = cached or EmptyPicture(clock)
@@ -58,15 +58,6 @@ class DeferredSession:
     def picture(self) -> Picture:
         """The cached or empty picture, then that of the real session."""
         return self._real.picture if self._real else self._cached
-
-    @property
-    def title(self) -> str:
-        """The session's name."""
-        return self._real.title if self._real else self._title
-
-    def set_title(self, title: str) -> None:
-        """Change the title that is shown until the real session is open."""
-        self._title = title
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
