@@ -3,6 +3,7 @@
 What exists in a new store is no change, so what a pending upload has reached since the last reading would never be published.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,6 +16,9 @@ from upload_tui.monitor.sync.ingest import compare, parse_stored
 from upload_tui.wire import Upload
 
 __all__ = ["PendingCopies"]
+
+
+_BATCH_IDS = 100
 
 
 class _Copy(Struct, frozen=True):
@@ -62,6 +66,15 @@ class PendingCopies:
                 self._copies[upload_id] = copy
         for upload_id in [*self._copies][: -self._store.limits.pending_copies]:
             del self._copies[upload_id]
+
+    async def copy_stored(self, project_ids: frozenset[str]) -> None:
+        """Copy pending uploads of the store, whoever wrote them, those that wait longest first."""
+        limit = self._store.limits.pending_copies
+        upload_ids = [stored.id for stored in self._store.pending(project_ids, limit)][:limit]
+        for start in range(0, len(upload_ids), _BATCH_IDS):
+            with self.transaction():
+                self.note(upload_ids[start : start + _BATCH_IDS])
+            await asyncio.sleep(0)
 
     def _read(self, upload_id: str) -> _Copy | None:
         """A copy of an upload; None if it is not pending, or gone."""

@@ -213,6 +213,8 @@ class SnapshotSynchroniser:
         if present:  # otherwise all were recorded in this round
             await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
         self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unknown_problem)
+        if is_first:
+            await self._recorder.copies.copy_stored(self.scope.ids)
 
     def _is_suspicious(self, listed: _Round, expected_count: int, missing: Collection[str]) -> bool:
         """Whether a listing may be an accident: it lacks most uploads that were expected, or the end line of earlier ones."""
@@ -330,7 +332,8 @@ class SnapshotSynchroniser:
         """Record lines; what was not known before a source is read for the first time is no change."""
         for start in range(0, len(lines), _BATCH_LINES):
             batch = lines[start : start + _BATCH_LINES]
-            silent = [line for line in batch if not self._state.is_scanned and line.id not in self._known]
-            self._recorder.record(silent, is_silent=True)
-            self._recorder.record([line for line in batch if line not in silent], is_silent=False)
+            new = set[str]() if self._state.is_scanned else {line.id for line in batch} - self._known
+            for is_silent in (True, False):
+                if part := [line for line in batch if (line.id in new) is is_silent]:
+                    self._recorder.record(part, is_silent=is_silent)
             await asyncio.sleep(_YIELD_SECONDS)

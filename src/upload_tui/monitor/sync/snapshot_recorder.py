@@ -119,7 +119,7 @@ class SnapshotRecorder:
         self._store = store
         self._clock = clock
         self._publish = publish
-        self._copies = PendingCopies(store, watched.service)
+        self.copies = PendingCopies(store, watched.service)
         self._generation = -1
         self._changes: list[UploadChange] = []
         self._ended: dict[str, None] = {}
@@ -135,7 +135,7 @@ class SnapshotRecorder:
         self.has_changed = False
         generation, before = self._store.generation, self._generation
         if generation != before >= 0:
-            changes, self._last_seen_number = self._copies.restore()
+            changes, self._last_seen_number = self.copies.restore()
             self._changes.extend(changes)
         self._generation = generation
         return generation != before
@@ -143,7 +143,7 @@ class SnapshotRecorder:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """As `ChangeRecorder.transaction`."""
-        with self._copies.transaction():
+        with self.copies.transaction():
             if self._store.generation != self._generation:
                 raise StorageResetError(self._store.notice)
             yield
@@ -176,7 +176,7 @@ class SnapshotRecorder:
             return
         with self._transaction():
             self._store.partitions.delete(upload_ids)
-            self._copies.note(upload_ids)
+            self.copies.note(upload_ids)
 
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> None:
         """Record uploads in one transaction.
@@ -189,7 +189,7 @@ class SnapshotRecorder:
             result = ingest(
                 self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
             )
-            self._copies.note(change.upload.id for change in result.changes)
+            self.copies.note(change.upload.id for change in result.changes)
         self.has_changed |= result.changed_count > 0
         if not is_silent:
             # One that has left the watched projects is no longer theirs.
@@ -232,7 +232,6 @@ class SnapshotRecorder:
             if new:
                 body = stored_page([one.line for one in new], self._watched.title)
                 self._store.bulk.insert_summaries([one.summary for one in new], read_on, body)
-                self._copies.note(one.summary.id for one in new if not one.summary.stage.is_final)
                 self.has_changed = True
         parsed = [parse_line(one.line) for upload_id, one in found.items() if upload_id in known]
         return [line for line in parsed if isinstance(line, UploadLine)]  # all are
@@ -248,7 +247,7 @@ class SnapshotRecorder:
         for project in self._scope.projects:
             changes, last = self._store.change_log.by_others(since, project.id)
             self._changes.extend(changes)
-            self._copies.note(change.upload.id for change in changes)
+            self.copies.note(change.upload.id for change in changes)
             self.has_changed |= bool(changes)
         self._last_seen_number = last
 
@@ -291,7 +290,7 @@ class SnapshotRecorder:
                     found.append(UploadGone(at=self._clock.now(), upload=ref))
             self._store.mark([gone.upload.id for gone in found], gone=True)
             self._store.change_log.append(found)
-            self._copies.note(gone.upload.id for gone in found)
+            self.copies.note(gone.upload.id for gone in found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
         return found
