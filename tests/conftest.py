@@ -1,14 +1,14 @@
 """Isolates tests from the machine: from its home, settings, proxies, terminal, time zone and language."""
 
 import gc
-import importlib
+import importlib.util
 import os
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Hashable, Sequence
-from itertools import groupby
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment, and have Textual read it again: the plugin for pictures has already imported it."""
+    gc.disable()  # until all tests are collected, as these stay
     for name in list(os.environ):
         if name not in _INHERITED and not name.startswith(_INHERITED_PREFIXES):
             del os.environ[name]
@@ -96,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
     importlib.reload(textual.constants)
     _share_parsed_stylesheets()
     _share_default_certificates()
+    _remember_what_is_not_installed()
     _pass_on_no_ignored_signal()
     # The speed of an example depends on the load of the machine; speed is measured by benchmarks.
     # The same examples each time, or a change fails for what is not its own; `--hypothesis-seed` gives others.
@@ -129,12 +131,19 @@ def pytest_collection_finish() -> None:
     """Take what is there for good, modules and thousands of collected tests, out of every search for garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_logfinish() -> None:
     """Delete the garbage of a test at once, and take what stays, such as Textual's caches, out of later searches for garbage."""
     gc.collect()
     gc.freeze()
+
+
+def _remember_what_is_not_installed() -> None:
+    """Let an import of `sniffio` fail at once: httpx tries it for each request within a process, and Python searches all folders."""
+    if importlib.util.find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def _share_parsed_stylesheets() -> None:
@@ -165,18 +174,26 @@ def _share_default_certificates() -> None:
     vars(httpx._transports.default)["create_ssl_context"] = create_once
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths of home folders. Pytest's own `mktemp` looks at all folders that it made before, thousands, for each new one."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder for the test."""
-    folder = tmp_path_factory.mktemp("home")
+    folder = next(homes)
+    folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(folder / name.lower()))
     return folder
 
 
-@pytest.fixture(autouse=True)
-def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def only_loopback() -> Iterator[None]:
     """Fail a test that connects to another machine."""
     connect = socket.socket.connect
 
@@ -189,4 +206,6 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
             raise AssertionError(f"a test connects to {address[0]}")
         connect(self, address)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded)
+        yield

@@ -1,15 +1,16 @@
 """A service for tests whose uploads arrive, advance, fail, are purged and deleted while they are listed."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from random import Random
 from typing import Any
 
 import httpx
+import msgspec
 
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.status import Stage
@@ -51,11 +52,33 @@ class SimulatedUpload:
     purged: float | None = None
 
     def __post_init__(self) -> None:
-        self.id = str(an_upload(self.name)["id"])
+        self.id = _id_of(self.name)
 
     @property
     def stage(self) -> Stage:
         return list(self.reached)[-1]
+
+
+@cache
+def _id_of(name: str) -> str:
+    return str(an_upload(name)["id"])
+
+
+@lru_cache(maxsize=20_000)  # the same upload is listed many times
+def _resource(
+    name: str, began: float, reached: tuple[tuple[Stage, float], ...], purged: float | None, design: StatusShape
+) -> dict[str, Any]:
+    stages = dict(reached)
+    return an_upload(
+        name,
+        **{str(stage): -at for stage, at in reached},  # type: ignore[arg-type]
+        purged=None if purged is None else -purged,
+        message=f"{name} is damaged" if reached[-1][0] is Stage.ERROR else None,
+        size_bytes=4 * (1000 + round(began * 100)),
+        chunks=(1, 2, 3, 4) if Stage.COMPLETED in stages else (1, 2, 3)[: 1 + round(began) % 3],
+        status_shape=design,
+        now=NOW,
+    )
 
 
 class _Yielding(httpx.MockTransport):
@@ -161,17 +184,8 @@ class ShiftingService:
             self.uploads.remove(self.rng.choice(self.uploads))
 
     def resource(self, upload: SimulatedUpload) -> dict[str, Any]:
-        ago = {str(stage): -at for stage, at in upload.reached.items()}
-        return an_upload(
-            upload.name,
-            **ago,  # type: ignore[arg-type]
-            purged=None if upload.purged is None else -upload.purged,
-            message=f"{upload.name} is damaged" if upload.stage is Stage.ERROR else None,
-            size_bytes=4 * (1000 + round(upload.began * 100)),
-            chunks=(1, 2, 3, 4) if Stage.COMPLETED in upload.reached else (1, 2, 3)[: 1 + round(upload.began) % 3],
-            status_shape=self.design,
-            now=NOW,
-        )
+        """The upload as the service lists it; not to be changed."""
+        return _resource(upload.name, upload.began, tuple(upload.reached.items()), upload.purged, self.design)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.requests += 1
@@ -212,7 +226,9 @@ class ShiftingService:
             "X-Next-Page": str(page + 1) if page < pages else "",
         }
         headers = {name: value for name, value in headers.items() if name in self.headers}
-        return httpx.Response(200, headers=headers, content=json.dumps({"results": [*map(self.resource, rows)]}))
+        return httpx.Response(
+            200, headers=headers, content=msgspec.json.encode({"results": [*map(self.resource, rows)]})
+        )
 
     @contextmanager
     def changing(self) -> Iterator[None]:
