@@ -10,16 +10,20 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.shared import made_once
+
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built once per worker."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
-    subprocess.run(command, check=True)
-    return next(folder.glob("*.whl"))
+    """The wheel."""
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(ROOT)]
+        subprocess.run(command, check=True)
+
+    return next(made_once(tmp_path_factory, "wheel", build).glob("*.whl"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.programs import Served, serving
+from tests.e2e.shared import made_once
 
 REQUIREMENTS = Path(__file__).parents[1] / "published_client" / "requirements.txt"
 CHUNK_BYTES = 100_000
@@ -24,12 +25,13 @@ Client = Callable[..., str]
 @pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python environment with the client only."""
-    folder = tmp_path_factory.mktemp("published")
-    venv.create(folder)
-    python = str(folder / "bin" / "python")
-    pip = [sys.executable, "-m", "pip", "--python", python]
-    subprocess.run([*pip, "install", "-q", "--no-compile", "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
-    return python
+
+    def install(folder: Path) -> None:
+        venv.create(folder)
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+        subprocess.run([*pip, "install", "-q", "--no-compile", "--require-hashes", "-r", str(REQUIREMENTS)], check=True)
+
+    return str(made_once(tmp_path_factory, "published", install) / "bin" / "python")
 
 
 @pytest.fixture

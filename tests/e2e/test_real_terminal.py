@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -258,8 +258,9 @@ def _busy_machine() -> Iterator[None]:
 @pytest.mark.parametrize("hang_up", HANG_UPS)
 def test_dashboard_ends_soon_after_its_terminal_is_closed_on_a_busy_machine(hang_up: str) -> None:
     """Sooner than another program has computed for two seconds."""
-    with _busy_machine(), Terminal("demo", hang_up=hang_up) as terminal:
+    with Terminal("demo", hang_up=hang_up) as terminal, ExitStack() as stack:
         terminal.wait_until(lambda text: "live" in text)
+        stack.enter_context(_busy_machine())
         reference = subprocess.Popen([sys.executable, "-c", _REFERENCE])
         try:
             assert terminal.hang_up() == 128 + signal.SIGHUP

@@ -114,15 +114,16 @@ _CAUSES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, "permission denied by the storage")
 def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_the_time(quiet_seconds: float) -> None:
     alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE, _RECENT)
     covered, shown = set[int](), list[str]()
-    for second in range(600):
+    seconds = 6 * _PAUSE
+    for second in range(seconds):
         alerts.add(failed(f"{second}.bin", message=_CAUSES[second % 3]))
         alerts.due(NOW + timedelta(seconds=second))
         notices.add(alerts.found(), 1000.0 + second)
         if due := notices.due(1000.0 + second):
             shown.append(notice_text(due))
             covered |= set(range(second, second + _SHOWN))
-    assert len(covered) <= 600 * _SHOWN / _PAUSE
-    assert len(shown) == 600 / _PAUSE
+    assert len(covered) <= seconds * _SHOWN / _PAUSE
+    assert len(shown) == seconds / _PAUSE
     assert shown[0] == "0.bin failed: bad chunk hash"
     assert shown[1] == "11 uploads failed: 4 bad chunk hash, 4 wrong size, 3 permission denied by…"
 
