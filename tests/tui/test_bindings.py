@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.pilot import Pilot
@@ -152,13 +151,11 @@ def test_the_registry_knows_every_binding() -> None:
     assert own <= known
 
 
-@pytest.mark.parametrize(
-    ("owner", "binding"), bindings_by_owner(), ids=lambda value: getattr(value, "id", None) or str(value)
-)
-def test_a_binding_has_a_description_a_tooltip_and_an_id(owner: str, binding: Binding) -> None:
-    assert binding.tooltip, owner
-    assert binding.description, owner
-    assert binding.id, owner
+def test_a_binding_has_a_description_a_tooltip_and_an_id() -> None:
+    for owner, binding in bindings_by_owner():
+        assert binding.tooltip, owner
+        assert binding.description, owner
+        assert binding.id, owner
 
 
 @pytest.mark.parametrize("key", EFFECTS)
@@ -183,11 +180,9 @@ def test_every_key_of_the_dashboard_has_a_tested_effect() -> None:
     }  # one would suspend the test, the others need a replay and a page
 
 
-@pytest.mark.parametrize(
-    ("owner", "binding"), bindings_by_owner(), ids=lambda value: getattr(value, "id", None) or str(value)
-)
-def test_the_tooltip_differs_from_the_description(owner: str, binding: Binding) -> None:
-    assert binding.tooltip.casefold() != binding.description.casefold(), owner
+def test_the_tooltip_differs_from_the_description() -> None:
+    for owner, binding in bindings_by_owner():
+        assert binding.tooltip.casefold() != binding.description.casefold(), owner
 
 
 @pytest.mark.parametrize(

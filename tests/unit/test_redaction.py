@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -88,29 +89,29 @@ FORMS_OF_SECRETS = (
 
 
 @pytest.mark.parametrize("form", FORMS_OF_SECRETS)
-@pytest.mark.parametrize("invisible", INVISIBLE, ids=ascii)
-def test_a_secret_among_invisible_characters_is_hidden(invisible: str, form: str) -> None:
+def test_a_secret_among_invisible_characters_is_hidden(form: str) -> None:
     """Before its name, inside it and after it, with other text before it and without."""
-    named = form.index("*")
-    names = [f"{form[:at]}{invisible}{form[at:]}" for at in range(named + 1)]
-    forms = [*names, f"{names[2]}{invisible}", f"{form[:1]}{COLOUR}{form[1:2]}{invisible}{form[2:]}"]
-    for one in forms:
-        for before in ("", "error:", f"foo{invisible}", f"{COLOUR}foo{COLOUR}"):
-            text = (before + one).replace("*", SECRET)
-            assert SECRET not in hide_secrets_in_text(text), text
-            assert SECRET not in sanitize_line(text)
-            body = json.dumps({"note": text})
-            assert may_contain_secret(body.encode())
-            assert may_contain_secret(json.dumps({"note": text}, ensure_ascii=False).encode())
+    for invisible in INVISIBLE:
+        named = form.index("*")
+        names = [f"{form[:at]}{invisible}{form[at:]}" for at in range(named + 1)]
+        forms = [*names, f"{names[2]}{invisible}", f"{form[:1]}{COLOUR}{form[1:2]}{invisible}{form[2:]}"]
+        for one in forms:
+            for before in ("", "error:", f"foo{invisible}", f"{COLOUR}foo{COLOUR}"):
+                text = (before + one).replace("*", SECRET)
+                assert SECRET not in hide_secrets_in_text(text), text
+                assert SECRET not in sanitize_line(text)
+                body = json.dumps({"note": text})
+                assert may_contain_secret(body.encode())
+                assert may_contain_secret(json.dumps({"note": text}, ensure_ascii=False).encode())
 
 
-@pytest.mark.parametrize("invisible", INVISIBLE, ids=ascii)
 @pytest.mark.parametrize("key", ["*password", "pass*word", "password*", "foo*api*_key", "*url", "u*rl"])
-def test_a_secret_with_invisible_characters_in_its_name_is_hidden(invisible: str, key: str) -> None:
-    entry = {key.replace("*", invisible): f"https://storage.test/{SECRET}"}
-    assert SECRET not in json.dumps(mask_secrets(entry))
-    assert may_contain_secret(json.dumps(entry).encode())
-    assert may_contain_secret(json.dumps(entry, ensure_ascii=False).encode())
+def test_a_secret_with_invisible_characters_in_its_name_is_hidden(key: str) -> None:
+    for invisible in INVISIBLE:
+        entry = {key.replace("*", invisible): f"https://storage.test/{SECRET}"}
+        assert SECRET not in json.dumps(mask_secrets(entry))
+        assert may_contain_secret(json.dumps(entry).encode())
+        assert may_contain_secret(json.dumps(entry, ensure_ascii=False).encode())
 
 
 @pytest.mark.parametrize("text", [f"{COLOUR}error{COLOUR}: failed", "a\u0301=b", "C:\\example\\x1b"])
@@ -172,7 +173,6 @@ OWN_SECRETS = ("abcdefghijklmnop", "hunterX", "hunter2", "c0ffee", "swordfish", 
 """As people and programs choose them: with digits and without, random and not."""
 
 
-@pytest.mark.parametrize("secret", OWN_SECRETS)
 @pytest.mark.parametrize(
     "form",
     [
@@ -190,11 +190,12 @@ OWN_SECRETS = ("abcdefghijklmnop", "hunterX", "hunter2", "c0ffee", "swordfish", 
         "--auth-token\t*",
     ],
 )
-def test_a_secret_is_hidden_whatever_it_looks_like(form: str, secret: str) -> None:
+def test_a_secret_is_hidden_whatever_it_looks_like(form: str) -> None:
     """After the name of a header, a flag or a password, no form is asked for."""
-    text = form.replace("*", secret)
-    assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
-    assert may_contain_secret(json.dumps({"note": text}).encode())
+    for secret in OWN_SECRETS:
+        text = form.replace("*", secret)
+        assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
+        assert may_contain_secret(json.dumps({"note": text}).encode())
 
 
 @pytest.mark.parametrize("form", ["Bearer *", "got bearer * from", "token: *"])
@@ -205,15 +206,19 @@ def test_a_random_text_is_hidden_after_the_name_of_a_token(form: str, secret: st
     assert may_contain_secret(json.dumps({"note": text}).encode())
 
 
+_HOSTS = ("storage.test", "h:8443", "[::1]", "[2001:db8::1]:443", "h\\", "h:", "h%40")
+
+
 @pytest.mark.parametrize(
     "scheme", ["https://", "s3+http://", "//", "", "https:", "https:\\\\", "https:/", "javascript:"]
 )
 @pytest.mark.parametrize(
     "user", [f"bob:{SECRET}@", f"{SECRET}@", f"b:12/{SECRET}@", f":{SECRET}%40", f"b:{SECRET}\uff20", ""]
 )
-@pytest.mark.parametrize("host", ["storage.test", "h:8443", "[::1]", "[2001:db8::1]:443", "h\\", "h:", "h%40"])
-def test_of_a_signed_url_only_scheme_and_host_are_shown(scheme: str, user: str, host: str) -> None:
-    for end in ("", "/", f"/{SECRET}", f"?sig={SECRET}", f"#{SECRET}", f"\\{SECRET}", f"\n{SECRET}"):
+def test_of_a_signed_url_only_scheme_and_host_are_shown(scheme: str, user: str) -> None:
+    for host, end in product(
+        _HOSTS, ("", "/", f"/{SECRET}", f"?sig={SECRET}", f"#{SECRET}", f"\\{SECRET}", f"\n{SECRET}")
+    ):
         shown = mask_secrets({"url": f"{scheme}{user}{host}{end}"})["url"]
         assert SECRET not in shown
         assert shown in {f"{scheme}{host}", f"{scheme}{host}/", f"{scheme}{host}/{HIDDEN}", HIDDEN}

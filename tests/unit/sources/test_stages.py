@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -39,22 +40,22 @@ def test_a_time_that_cannot_be_read_reaches_no_stage(stage: Stage, value: object
         assert summary is None
 
 
-@pytest.mark.parametrize("value", NO_TIMES, ids=repr)
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("field", ["on", "flat", "state_on"])
-def test_a_stage_that_is_named_is_reached_at_an_unknown_time(field: str, stage: Stage, value: object) -> None:
-    fields: dict[str, dict[str, Any]] = {
-        "on": {"stage": stage, "on": value},
-        "flat": {"stage": stage, f"{stage}_on": value},
-        "state_on": {"current": {"state": stage, "state_on": value}},
-    }
-    upload = upload_of(**fields[field])
-    event = upload.timeline.event(stage)
-    assert upload.stage is stage
-    if field == "flat" or value != NO_TIMES[-2]:
-        assert event is not None
-        assert event.on is None
-        assert AnomalyName.UNREADABLE_FIELD in {anomaly.name for anomaly in upload.anomalies}
+def test_a_stage_that_is_named_is_reached_at_an_unknown_time(field: str, stage: Stage) -> None:
+    for value in NO_TIMES:
+        fields: dict[str, dict[str, Any]] = {
+            "on": {"stage": stage, "on": value},
+            "flat": {"stage": stage, f"{stage}_on": value},
+            "state_on": {"current": {"state": stage, "state_on": value}},
+        }
+        upload = upload_of(**fields[field])
+        event = upload.timeline.event(stage)
+        assert upload.stage is stage
+        if field == "flat" or value != NO_TIMES[-2]:
+            assert event is not None
+            assert event.on is None
+            assert AnomalyName.UNREADABLE_FIELD in {anomaly.name for anomaly in upload.anomalies}
 
 
 Field = Callable[[Stage, str | None], dict[str, Any]]
@@ -73,32 +74,27 @@ OTHER_FIELDS: dict[str, Field] = {
 }
 
 
-@pytest.mark.parametrize("other_on", [EARLIER, ON, LATER, None])
-@pytest.mark.parametrize("on", [ON, None])
 @pytest.mark.parametrize("other_field", OTHER_FIELDS)
 @pytest.mark.parametrize("field", STAGE_FIELDS)
-def test_another_field_never_gives_a_verdict(
-    field: str, other_field: str, on: str | None, other_on: str | None
-) -> None:
-    if field == other_field == "current" or (other_field == "flat" and other_on is None):
-        return
-    for stage in Stage:
-        for other in Stage:
-            fields = {**STAGE_FIELDS[field](stage, on), **OTHER_FIELDS[other_field](other, other_on)}
-            upload = upload_of(**fields)
-            names = {anomaly.name for anomaly in upload.anomalies}
-            is_both = {stage, other} == FINAL_STAGES
-            assert upload.stage is stage
-            if other.rank > stage.rank or (is_both and other_field != "timeline"):
-                assert upload.timeline.event(other) is None
-                is_earlier_try = None not in (on, other_on) and other_on != LATER
-                assert names == set() if is_earlier_try else names == {AnomalyName.STAGE_WENT_BACKWARDS}
-            elif other is not stage:
-                assert upload.timeline.event(other) is not None
-                assert (AnomalyName.VERIFIED_AND_ERROR in names) == is_both
-            checked = Inspection()
-            checked.add_line(1, line_of(**fields))
-            assert bool(checked.problem_count) == bool(names)
+def test_another_field_never_gives_a_verdict(field: str, other_field: str) -> None:
+    for on, other_on, stage, other in product((ON, None), (EARLIER, ON, LATER, None), Stage, Stage):
+        if field == other_field == "current" or (other_field == "flat" and other_on is None):
+            continue
+        fields = {**STAGE_FIELDS[field](stage, on), **OTHER_FIELDS[other_field](other, other_on)}
+        upload = upload_of(**fields)
+        names = {anomaly.name for anomaly in upload.anomalies}
+        is_both = {stage, other} == FINAL_STAGES
+        assert upload.stage is stage
+        if other.rank > stage.rank or (is_both and other_field != "timeline"):
+            assert upload.timeline.event(other) is None
+            is_earlier_try = None not in (on, other_on) and other_on != LATER
+            assert names == set() if is_earlier_try else names == {AnomalyName.STAGE_WENT_BACKWARDS}
+        elif other is not stage:
+            assert upload.timeline.event(other) is not None
+            assert (AnomalyName.VERIFIED_AND_ERROR in names) == is_both
+        checked = Inspection()
+        checked.add_line(1, line_of(**fields))
+        assert bool(checked.problem_count) == bool(names)
 
 
 @pytest.mark.parametrize("field", ["flat", "timeline", "current"])

@@ -1,5 +1,6 @@
 """Option B: `current` is the stage. A prior state that contradicts it never gives a verdict, and never goes unnoticed."""
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -29,43 +30,36 @@ def contradicts(current: str | None, prior: Stage) -> bool:
 
 
 @pytest.mark.parametrize("current", CURRENT)
-@pytest.mark.parametrize("prior", Stage)
-@pytest.mark.parametrize("on", [EARLIER, LATER, None])
-@pytest.mark.parametrize("with_stage", [False, True], ids=["current", "stage"])
-def test_the_current_state_of_a_source_is_its_stage(
-    current: str | None, prior: Stage, on: str | None, with_stage: bool
-) -> None:
-    upload = upload_of(Origin.SOURCE, current, [{"state": prior, "state_on": on}], with_stage=with_stage)
-    if current in set(Stage):
-        assert upload.stage == current
-        assert upload.timeline.since is not None
-        assert format_time(upload.timeline.since) == ON.replace("Z", ".000Z")
-    assert upload.stage not in FINAL_STAGES or upload.stage == current
-    is_earlier_try = on == EARLIER and current is not None
-    assert bool(upload.anomalies) == (
-        (contradicts(current, prior) and not is_earlier_try)
-        or current == "quarantined"
-        or (current == prior and not is_earlier_try)
-        or (current is not None and not contradicts(current, prior) and current != prior and on == LATER)
-    )
+def test_the_current_state_of_a_source_is_its_stage(current: str | None) -> None:
+    for prior, on, with_stage in product(Stage, (EARLIER, LATER, None), (False, True)):
+        upload = upload_of(Origin.SOURCE, current, [{"state": prior, "state_on": on}], with_stage=with_stage)
+        if current in set(Stage):
+            assert upload.stage == current
+            assert upload.timeline.since is not None
+            assert format_time(upload.timeline.since) == ON.replace("Z", ".000Z")
+        assert upload.stage not in FINAL_STAGES or upload.stage == current
+        is_earlier_try = on == EARLIER and current is not None
+        assert bool(upload.anomalies) == (
+            (contradicts(current, prior) and not is_earlier_try)
+            or current == "quarantined"
+            or (current == prior and not is_earlier_try)
+            or (current is not None and not contradicts(current, prior) and current != prior and on == LATER)
+        )
 
 
 @pytest.mark.parametrize("current", CURRENT)
-@pytest.mark.parametrize("prior", Stage)
-@pytest.mark.parametrize("on", [EARLIER, LATER, None])
-def test_of_a_service_any_error_counts_and_no_other_prior_state(
-    current: str | None, prior: Stage, on: str | None
-) -> None:
-    upload = upload_of(Origin.SERVICE, current, [{"state": prior, "state_on": on}])
-    if Stage.ERROR in (current, prior):
-        assert upload.stage is Stage.ERROR
-    elif current in set(Stage):
-        assert upload.stage == current
-    else:
-        assert upload.stage not in FINAL_STAGES
-    names = {anomaly.name for anomaly in upload.anomalies}
-    if contradicts(current, prior):
-        assert names & {AnomalyName.STAGE_WENT_BACKWARDS, AnomalyName.VERIFIED_AND_ERROR}
+def test_of_a_service_any_error_counts_and_no_other_prior_state(current: str | None) -> None:
+    for prior, on in product(Stage, (EARLIER, LATER, None)):
+        upload = upload_of(Origin.SERVICE, current, [{"state": prior, "state_on": on}])
+        if Stage.ERROR in (current, prior):
+            assert upload.stage is Stage.ERROR
+        elif current in set(Stage):
+            assert upload.stage == current
+        else:
+            assert upload.stage not in FINAL_STAGES
+        names = {anomaly.name for anomaly in upload.anomalies}
+        if contradicts(current, prior):
+            assert names & {AnomalyName.STAGE_WENT_BACKWARDS, AnomalyName.VERIFIED_AND_ERROR}
 
 
 @pytest.mark.parametrize("origin", Origin)

@@ -212,10 +212,10 @@ def test_the_second_line_does_not_repeat_a_reason_that_the_details_show_whole() 
         assert second == reason or second.startswith("started ")
 
 
-@pytest.mark.parametrize("width", range(1, 120))
-def test_the_second_line_fits_any_width(width: int) -> None:
-    for upload in (STUCK, ON_TIME, CONTRADICTORY, FAILED):
-        assert len(text_of([*second_line(row_of(upload), NOW, OPTIONS, width)])) <= width
+def test_the_second_line_fits_any_width() -> None:
+    for width in range(1, 120):
+        for upload in (STUCK, ON_TIME, CONTRADICTORY, FAILED):
+            assert len(text_of([*second_line(row_of(upload), NOW, OPTIONS, width)])) <= width
 
 
 @pytest.mark.parametrize(
