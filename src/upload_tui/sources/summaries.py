@@ -5,8 +5,8 @@ Only lines without anything unusual are summarized; `uploads.parse_upload` reads
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from typing import Annotated, Literal, NamedTuple
+from functools import cache
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec.json import Decoder, decode, encode
@@ -71,7 +71,7 @@ class _LineId(Struct, gc=False):
     id: str
 
 
-class SummarizedLine(NamedTuple):
+class SummarizedLine(Struct, frozen=True, gc=False):
     """A line, its fields, and the summary of them."""
 
     line: bytes
@@ -147,14 +147,11 @@ def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -
     if isinstance(received, int) and isinstance(size, int) and received > size:
         return None
     project = fields.project or default_project
-    return _new_summary((
+    return UploadSummary(
         fields.id, project, project, fields.name, None if size is UNSET else size, stage, since, certainty, initiated, completed,
         ended, updated, count, None if received is UNSET else received, "", "", fields.by or "", False, fields.content_type or "",
-    ))  # fmt: skip
+    )  # fmt: skip
 
-
-_new_summary = partial(tuple.__new__, UploadSummary)
-"""Takes the fields in order, and a third of the time."""
 
 _StageTimes = tuple[Stage, int, str, int | None, int | None, int | None]
 """The stage; since when, and how certain that is; when it was initiated, completed, ended. Times are in milliseconds since 1970."""
@@ -211,9 +208,7 @@ def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     """
     texts = {one.summary.project_id for one in lines} | {one.summary.uploader for one in lines}
     texts |= {one.summary.content_type for one in lines}
-    if may_contain_secret("\n".join(texts).encode()) or any(
-        mask_name(name) != name for name in [one.summary.name for one in lines]
-    ):
+    if may_contain_secret("\n".join(texts).encode()) or _has_secret_name([one.summary.name for one in lines]):
         return False
     printed = b"\n".join([one.line for one in lines])
     if rb"\u0022" in printed:
@@ -224,6 +219,11 @@ def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
     if not is_fully_readable(printed) or may_contain_secret(printed):
         return False
     return printed.count(b'"') == _quotes_without_repeated_keys(printed)
+
+
+def _has_secret_name(names: Sequence[str]) -> bool:
+    # Only a URL in a name is masked, and nearly always no name has a colon.
+    return ":" in "".join(names) and any(mask_name(name) != name for name in names)
 
 
 def _quotes_without_repeated_keys(printed: bytes) -> int:

@@ -7,7 +7,7 @@ Only uploads without anything unusual are summarized; `upload.read_upload` parse
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import MsgspecError, Raw, Struct
 from msgspec.json import Decoder, decode
@@ -38,7 +38,7 @@ class _PageResource(Struct, gc=False):
     results: list[_PageEntry]
 
 
-class UploadSummary(NamedTuple):
+class UploadSummary(Struct, frozen=True, gc=False):
     """The fields of an upload for a table.
 
     Times are in milliseconds since 1970, sizes in bytes; None means unknown, as in `upload.Upload`.

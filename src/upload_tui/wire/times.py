@@ -3,13 +3,13 @@
 The only place that decides which times can be read: `read_ms` accepts a part of what `read_time` accepts, with the same result.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 __all__ = ["format_time", "is_zero_time", "read_ms", "read_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_DAY_MS = 86_400_000
 _FIRST_YEAR, _YEAR_AFTER_LAST = "1900", "3000"
 """Other times cannot be read: the sum of such a time and a duration between two of them may be beyond the calendar."""
 _ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), _EPOCH})
@@ -48,7 +48,8 @@ def read_ms(text: Any) -> int | None:
         return None
     if (text[-1:] != "Z" and text[-6:] != "+00:00") or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
         raise ValueError(text)
-    return (_parse(text) - _EPOCH) // _MILLISECOND
+    since = _parse(text) - _EPOCH
+    return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000  # half the time of a division
 
 
 def _parse_utc(text: str) -> datetime | None:

@@ -27,7 +27,7 @@ from upload_tui.monitor.store.conditions import (
     idle_condition,
     stuck_condition,
 )
-from upload_tui.monitor.store.partitions import Partition, partition_list
+from upload_tui.monitor.store.partitions import READ_MS, Partition, partition_list
 from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
@@ -115,7 +115,7 @@ class StoreAggregates:
         """The upload with the first (`ASC`) or last (`DESC`) known time of each partition."""
         for partition in partitions:
             row = self._db.execute(
-                f"SELECT since_ms, NOT ({_IS_NEAR}), read_ms, is_stale, "
+                f"SELECT since_ms, NOT ({_IS_NEAR}), {READ_MS}, is_stale, "
                 "(SELECT id FROM projects WHERE projects.project = uploads.project) "
                 f"FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
                 (partition.number, UNKNOWN),
@@ -189,7 +189,7 @@ class StoreAggregates:
 
     def last_read(self, *stages: Stage) -> datetime | None:
         """When an upload in these stages was last read; None if there is none."""
-        rows = self._db.execute(f"SELECT max(read_ms) FROM uploads WHERE cell IN ({self._partition_list(*stages)})")
+        rows = self._db.execute(f"SELECT max({READ_MS}) FROM uploads WHERE cell IN ({self._partition_list(*stages)})")
         return from_ms(rows.fetchone()[0])
 
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
@@ -340,7 +340,7 @@ class WorkerFigures:
     def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
         """The completion and last reading of the oldest upload after `after_ms`, and of the next ones outside its batch."""
         # SQLite adds up: a sum that is too large for a column is no error there.
-        sql = "SELECT since_ms, read_ms FROM uploads WHERE cell = ? AND since_ms > ? + ? ORDER BY since_ms LIMIT 1"
+        sql = f"SELECT since_ms, {READ_MS} FROM uploads WHERE cell = ? AND since_ms > ? + ? ORDER BY since_ms LIMIT 1"
         spacing_ms = 0
         for _ in range(MIN_WAITING):
             values = [(partition.number, after_ms, spacing_ms) for partition in partitions]

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from upload_tui.errors import StorageError, StorageResetError
 from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
-from upload_tui.monitor.store.rows import BULK_COLUMNS, BULK_CONSTANTS, to_ms
+from upload_tui.monitor.store.rows import BULK_COLUMNS, BULK_CONSTANTS, BULK_VALUES, to_ms
 from upload_tui.monitor.store.schema import (
     UNKNOWN,
     begin_bulk,
@@ -108,7 +108,7 @@ def build_snapshot(
         db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", values)
         for part, (name, rows) in enumerate(partitions.items()):
             db.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", (part, *name))
-            db.executemany(f"INSERT INTO rows VALUES ({part}{', ?' * len(BULK_COLUMNS)})", rows)
+            db.executemany(f"INSERT INTO rows VALUES ({part}, {BULK_VALUES})", rows)
         db.execute("COMMIT")
         return db.serialize()
 
@@ -134,13 +134,14 @@ def _row(summary: "UploadSummary", read_ms: int, folded: str, place: int) -> tup
     (
         upload_id, _, _, name, size, stage, since, certainty, initiated, completed, ended, activity, count, total, message, provider,
         uploader, is_purged, content_type,
-    ) = summary  # fmt: skip
-    uploading = None if completed is None or initiated is None else bucket_of(completed - initiated)
-    verifying = None if completed is None or ended is None else bucket_of(ended - completed)
+    ) = astuple(summary)  # fmt: skip
+    uploading = UNKNOWN if completed is None or initiated is None else bucket_of(completed - initiated)
+    verifying = UNKNOWN if completed is None or ended is None else bucket_of(ended - completed)
     return (
         upload_id, name, UNKNOWN if size is None else size, stage.rank, since, certainty,
-        UNKNOWN if initiated is None else initiated, completed, ended, activity,
-        count, total, message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, is_purged, read_ms,
+        UNKNOWN if initiated is None else initiated, UNKNOWN if completed is None else completed, UNKNOWN if ended is None else ended,
+        UNKNOWN if activity is None else activity, UNKNOWN if count is None else count, UNKNOWN if total is None else total,
+        message, normalize_cause(message) if stage is Stage.ERROR else "", provider, uploader, int(is_purged), read_ms,
         uploading, verifying, folded, content_type, place,
     )  # fmt: skip
 
@@ -156,7 +157,7 @@ _CONSTANTS = ", ".join(BULK_CONSTANTS.values())
 _INSERT_ROWS = (
     f"INSERT OR IGNORE {_TARGET} SELECT ?, ?, ?, {_CONSTANTS}, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
 )
-_INSERT_SUMMARIES = f"INSERT {_TARGET} VALUES ({{}}, {{}}, {{}}, {_CONSTANTS}{', ?' * len(BULK_COLUMNS)})"
+_INSERT_SUMMARIES = f"INSERT {_TARGET} VALUES ({{}}, {{}}, {{}}, {_CONSTANTS}, {BULK_VALUES})"
 _IS_SAME = " AND ".join(
     [f"came.{column} IS known.{column}" for column in BULK_COLUMNS if column not in {"id", "read_ms", "place"}]
     + [f"known.{column} IS {BULK_CONSTANTS[column]}" for column in ("is_gone", "is_contradictory")]

@@ -9,7 +9,10 @@ from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.schema import read_lease
 from upload_tui.status import Stage
 
-__all__ = ["Partition", "PartitionTable", "partition_list"]
+__all__ = ["READ_MS", "Partition", "PartitionTable", "partition_list"]
+
+READ_MS = "iif(is_stale, read_ms, max(read_ms, (SELECT listed_ms FROM cells WHERE cells.cell = uploads.cell)))"
+"""When an upload was last read, alone or in a listing of its whole partition; a stale one was listed, but could not be read."""
 
 
 class Partition(Struct, frozen=True):
@@ -109,7 +112,8 @@ class PartitionTable:
             partition = self.number(*row, is_gone=is_gone)
             if read_lease(self._db) is not None:
                 self.move_count(upload_id, partition)
-            self._db.execute("UPDATE uploads SET is_gone = ?, cell = ? WHERE id = ?", (is_gone, partition, upload_id))
+            moved = f"UPDATE uploads SET read_ms = {READ_MS}, is_gone = ?, cell = ? WHERE id = ?"
+            self._db.execute(moved, (is_gone, partition, upload_id))
 
     def delete_oldest_gone(self, project_id: str) -> None:
         """Delete a project's gone uploads beyond `Limits.gone_uploads_kept`, first those that the service listed longest ago.

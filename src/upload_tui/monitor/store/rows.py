@@ -11,6 +11,7 @@ from msgspec import Struct
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.analysis.statistics import bucket_of, normalize_cause
 from upload_tui.monitor.model import Acknowledgement
+from upload_tui.monitor.store.partitions import READ_MS
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
 from upload_tui.status import (
     Anomaly,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BULK_COLUMNS",
     "BULK_CONSTANTS",
+    "BULK_VALUES",
     "READ_COLUMNS",
     "RawJsonStore",
     "StoredUpload",
@@ -65,11 +67,16 @@ BULK_COLUMNS = tuple(
     column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"} and column not in BULK_CONSTANTS
 )
 """The columns of a row in a page snapshot; the others are the same for many rows."""
+_BULK_NULLABLE = frozenset(
+    {"completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "upload_bucket", "verify_bucket"}
+)
+BULK_VALUES = ", ".join(f"nullif(?, {UNKNOWN})" if column in _BULK_NULLABLE else "?" for column in BULK_COLUMNS)
+"""The parameters of `BULK_COLUMNS`: those that may be NULL are then bound as `UNKNOWN`, as None and bools take many times as long."""
 
 READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
-    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "is_contradictory", "acknowledged_stage",
+    "noticed", "is_purged", "is_gone", "is_stale", READ_MS, "earliest_ms", "is_contradictory", "acknowledged_stage",
     "acknowledged_until_ms", "acknowledgement", "uploader", "storage_provider", "content_type",
     "anomaly",
 )  # fmt: skip

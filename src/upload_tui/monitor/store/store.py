@@ -20,7 +20,7 @@ from upload_tui.monitor.store.acknowledgements import AcknowledgementBackup
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
 from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store.database import STANDARD_LIMITS, ChangeLog, Database, Limits
-from upload_tui.monitor.store.partitions import Partition, PartitionTable
+from upload_tui.monitor.store.partitions import READ_MS, Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery
 from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
 from upload_tui.monitor.store.rows import (
@@ -169,7 +169,8 @@ class Store:
         with self.transaction():
             for upload_id in upload_ids:
                 if stale is not None:
-                    self._db.execute("UPDATE uploads SET is_stale = ? WHERE id = ?", (stale, upload_id))
+                    marked = f"UPDATE uploads SET read_ms = {READ_MS}, is_stale = ? WHERE id = ?"
+                    self._db.execute(marked, (stale, upload_id))
                 if gone is not None:
                     self.partitions.set_gone(upload_id, is_gone=gone)
 
@@ -185,21 +186,15 @@ class Store:
                 for (upload_id,) in self._db.execute(gone, batch):
                     self.partitions.set_gone(upload_id, is_gone=False)
 
-    def touch_listed(
-        self, read_on: datetime, after: int, limit: int, project_ids: frozenset[str] = frozenset(), *, with_final: bool
-    ) -> int | None:
-        """Record that uploads of some projects (empty: all) were read again, except gone and stale ones; final ones `with_final`.
-
-        Goes `limit` rows on from the row number `after`; returns the number to continue after, None after the last row.
-        """
-        rows = "SELECT number FROM uploads WHERE number > ? ORDER BY number LIMIT ?"
-        last: int | None = self._db.execute(f"SELECT max(number) FROM ({rows})", (after, limit)).fetchone()[0]
-        if last is not None:
-            read = f"number > ? AND number <= ? AND NOT is_gone AND NOT is_stale{_in_projects(project_ids)}"
-            update = f"UPDATE uploads SET read_ms = ? WHERE {read}{'' if with_final else _NOT_FINAL}"
-            with self.transaction():
-                self._db.execute(update, (to_ms(read_on), after, last, *project_ids))
-        return last
+    def touch_listed(self, read_on: datetime, project_ids: frozenset[str], *, with_final: bool) -> None:
+        """Record that uploads of some projects (empty: all) were read again, except gone and stale ones; final ones `with_final`."""
+        listed = f"NOT is_gone{_in_projects(project_ids)}{'' if with_final else _NOT_FINAL}"
+        values, read_ms = (*project_ids,), to_ms(read_on)
+        # Later times are of before the clock was set back.
+        later = f"read_ms > ? AND NOT is_stale AND cell IN (SELECT cell FROM cells WHERE {listed})"
+        with self.transaction():
+            self._db.execute(f"UPDATE uploads SET read_ms = ? WHERE {later}", (read_ms, read_ms, *values))
+            self._db.execute(f"UPDATE cells SET listed_ms = ? WHERE {listed}", (read_ms, *values))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from itertools import repeat
+from typing import cast
 
 from msgspec import Struct, field
 
@@ -84,6 +84,26 @@ class _Round(ListingTally, kw_only=True):
     """To record when the listing has ended."""
     elsewhere: dict[str, UploadLine] = field(default_factory=dict)
     """The lines of known uploads that are in a project that is not watched."""
+
+    def add_all(self, keys: Sequence[int], upload_ids: Sequence[str | None]) -> bool:
+        """Note the lines of different uploads of watched projects, at once; False, with none noted, if they need `add` one by one."""
+        found = {*upload_ids}
+        if not {None, _OTHER_PROJECT}.isdisjoint(found) or len(found) < len(upload_ids):
+            return False
+        if not (self.keys.keys().isdisjoint(found) and self.unreadable_ids.isdisjoint(found)):
+            return False
+        ids = cast("Sequence[str]", upload_ids)
+        self.upload_count += len(ids)
+        self.keys.update(zip(ids, keys, strict=True))
+        self.ids.update(zip(keys, ids, strict=True))
+        return True
+
+    def add_summaries(self, keys: Sequence[int], summaries: Sequence[SummarizedLine | None]) -> bool:
+        """As `add_all`, for lines that are to be recorded; False also if one was not summarized."""
+        if not self.add_all(keys, [None if one is None else one.summary.id for one in summaries]):
+            return False
+        self.found.summarized.update((one.summary.id, one) for one in summaries if one)
+        return True
 
     def add(self, key: int, upload_id: str) -> bool:
         """Note a line of an upload; False if it is not to be recorded: another line of this upload differs, or cannot be read."""
@@ -278,32 +298,37 @@ class SnapshotSynchroniser:
             await self._record(round_)
 
     async def _receive_some(self, first_number: int, lines: Sequence[bytes | None], round_: _Round) -> None:
+        keys = [*map(hash, lines)]
+        known_ids = [*map(self._ids.get, keys)]
+        if round_.add_all(keys, known_ids):  # nearly always: nothing has changed
+            return
+        if len(round_.found.summarized) + len(lines) > _PAGE_LINES:
+            await self._record(round_)
         if not (round_.found.summarized or round_.found.parsed):
             round_.found.read_on = self._clock.now()
         is_first = not self._state.is_scanned
-        summaries = self._recorder.summarize(lines, round_.found.read_on) if is_first else repeat(None)
-        for number, (line, summarized) in enumerate(zip(lines, summaries, strict=False), first_number):
-            key = hash(line)
-            upload_id = None if line is None else self._ids.get(key)
+        summaries = self._recorder.summarize(lines, round_.found.read_on) if is_first else [None] * len(lines)
+        if not any(known_ids) and round_.add_summaries(keys, summaries):
+            return
+        for number, (line, key, summarized) in enumerate(zip(lines, keys, summaries, strict=True), first_number):
+            upload_id = self._ids.get(key)
             if upload_id is not None and round_.keys.get(upload_id, key) == key:
                 round_.add(key, upload_id)
-            elif summarized is not None:
-                if round_.add(key, summarized.summary.id):
-                    round_.found.summarized[summarized.summary.id] = summarized
-            elif (parsed := self._read(line, number, key, round_)) is not None:
-                round_.found.parsed[parsed.id] = parsed
-            if len(round_.found.parsed) >= _BATCH_LINES or len(round_.found.summarized) >= _PAGE_LINES:
+            elif not (summarized and round_.add_summaries([key], [summarized])):
+                self._read(line, number, key, round_)
+            if len(round_.found.parsed) >= _BATCH_LINES:
                 await self._record(round_)
 
-    def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> UploadLine | None:
-        """Parse a new line; return it if it is an upload to record."""
+    def _read(self, line: bytes | None, number: int, key: int, round_: _Round) -> None:
+        """Parse a new line; an upload is to be recorded."""
         match found := parse_line(line):
             case UploadLine():
                 is_watched = self._recorder.is_watched(found)
                 is_added = round_.add(key, found.id if is_watched else _OTHER_PROJECT)
                 if not is_watched and found.id in round_.present:
                     round_.elsewhere[found.id] = found
-                return found if is_watched and is_added else None
+                if is_watched and is_added:
+                    round_.found.parsed[found.id] = found
             case UnreadableLine():
                 guessed = found.id or (guess_id(line) if line else "")
                 round_.add_unreadable(number, found.reason, guessed, is_known=bool(found.id))
@@ -311,7 +336,6 @@ class SnapshotSynchroniser:
                 round_.add_end(found)
             case ErrorLine():
                 round_.error = round_.error or found
-        return None
 
     async def _record(self, round_: _Round) -> None:
         """Record what was found, and give way to key presses."""

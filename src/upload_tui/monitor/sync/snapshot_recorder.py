@@ -42,7 +42,6 @@ _MAX_NAMED = 5
 _MAX_OTHERS = 1000
 """At most this many names of projects that are not watched are kept, for hints."""
 _BATCH_IDS = 500
-_BATCH_ROWS = 5000
 _YIELD_SECONDS = 0.001
 """Between two batches, so that key presses are handled."""
 
@@ -311,11 +310,7 @@ class SnapshotRecorder:
                 self._store.touch(batch, self._clock.now())
                 await asyncio.sleep(_YIELD_SECONDS)
             return
-        number: int | None = 0
-        now, project_ids = self._clock.now, self._scope.ids
-        while number is not None:
-            number = self._store.touch_listed(now(), number, _BATCH_ROWS, project_ids, with_final=with_final)
-            await asyncio.sleep(_YIELD_SECONDS)
+        self._store.touch_listed(self._clock.now(), self._scope.ids, with_final=with_final)
 
     def finish_round(self, state: SyncState, *, is_whole: bool, is_scanned: bool) -> None:
         """Store that a listing has been read, and when, if it was whole; `is_scanned` if no line has an upload that is unknown."""

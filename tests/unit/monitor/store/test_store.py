@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -187,6 +187,55 @@ def test_touch_clears_the_marks(store: Store) -> None:
     row = store.get("u")
     assert row is not None
     assert (row.is_gone, row.is_stale, row.read_on) == (False, False, NOON + timedelta(seconds=5))
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> tuple[str, str, Stage, int]:
+    """What is done, to which upload or project, in which stage, and how many seconds after the last one."""
+    action = draw(st.sampled_from(["put", "touch", "gone", "stale", "listed", "listed pending", "set back"]))
+    return action, draw(st.sampled_from(["p", "q"])), draw(st.sampled_from(Stage)), draw(st.integers(0, 9))
+
+
+@given(st.lists(readings(), min_size=2, max_size=6))
+@example([("listed", "p", Stage.INITIATED, 5), ("gone", "p", Stage.INITIATED, 1)])
+@example([("listed", "p", Stage.INITIATED, 5), ("stale", "p", Stage.INITIATED, 1)])
+@example([("stale", "p", Stage.INITIATED, 5), ("listed", "p", Stage.INITIATED, 1)])
+@example([("stale", "p", Stage.INITIATED, 5), ("set back", "p", Stage.INITIATED, 1)])
+@example([("listed", "p", Stage.INITIATED, 5)])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_listing_touches_the_uploads_that_it_has(steps: Sequence[tuple[str, str, Stage, int]]) -> None:
+    """Compared with touching each upload; the clock may be set back before a listing of all of them."""
+    with closing(Store()) as store:
+        now, expected = NOON, dict[str, tuple[Stage, bool, bool, datetime]]()
+        for action, name, stage, seconds in [("put", "p", Stage.INITIATED, 0), ("put", "q", Stage.VERIFIED, 0), *steps]:
+            now += timedelta(seconds=-100 if action == "set back" else seconds)
+            match action:
+                case "put":
+                    upload = Upload(id=name, project_id=name, timeline=Timeline((Event(stage, NOON),)), read_on=now)
+                    store.put([(upload, "{}", (), None)])
+                    expected[name] = (stage, False, False, now)
+                case "touch":
+                    store.touch([name], now)
+                    expected |= {name: (expected[name][0], False, False, now)} if name in expected else {}
+                case "gone" | "stale":
+                    is_gone, is_stale = action == "gone", action == "stale"
+                    store.mark([name], gone=is_gone or None, stale=is_stale or None)
+                    for old, was_gone, was_stale, on in [expected[name]] if name in expected else []:
+                        expected[name] = (old, was_gone or is_gone, was_stale or is_stale, on)
+                case _:
+                    projects = frozenset[str]() if action == "set back" else frozenset({name})
+                    store.touch_listed(now, projects, with_final=action != "listed pending")
+                    for one, (old, is_gone, is_stale, _) in expected.items():
+                        is_in = one in projects or not projects
+                        if is_in and not (is_gone or is_stale or (old.is_final and action == "listed pending")):
+                            expected[one] = (old, is_gone, is_stale, now)
+        found = {one: store.get(one) for one in expected}
+        assert {one: row and row.read_on for one, row in found.items()} == {
+            one: on for one, (*_, on) in expected.items()
+        }
+        pending = [on for old, is_gone, _, on in expected.values() if not (old.is_final or is_gone)]
+        last = StoreAggregates(store).last_read(Stage.INITIATED, Stage.COMPLETED)
+        assert last == max(pending, default=None)
 
 
 def test_data_persist_when_a_store_is_opened_again(tmp_path: Path) -> None:

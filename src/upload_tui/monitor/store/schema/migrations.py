@@ -253,6 +253,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) GROUP BY scope;
     DELETE FROM facts WHERE instr(name, ' ');
     """,
+    f"ALTER TABLE cells ADD COLUMN listed_ms INTEGER NOT NULL DEFAULT {UNKNOWN};",  # when all uploads of a partition were last listed
 )
 
 
