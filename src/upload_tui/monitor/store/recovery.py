@@ -256,10 +256,9 @@ def _copy_to_memory(error: Exception, source: sqlite3.Connection | None) -> Open
     clause = _as_clause(title)
     notice, reason = f"Nothing is cached in this session: {clause}", reason or clause
     if source is not None:
-        copy = sqlite3.connect(":memory:", isolation_level=None)
+        copy = _connect_to_memory()
         try:
             source.backup(copy)
-            copy.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
             _check_ownership(copy, None)
             _prepare(copy)
             return OpenDatabase(copy, notice=notice, uncached_reason=reason, is_copy=True)
@@ -288,8 +287,14 @@ def _open_read_only(file: Path) -> sqlite3.Connection | None:
 
 
 def _open_in_memory() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = _connect_to_memory()
     _prepare(connection)
+    return connection
+
+
+def _connect_to_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA temp_store = MEMORY")  # the disk may be full
     return connection
 
 

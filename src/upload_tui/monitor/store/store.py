@@ -137,7 +137,7 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """The database, for `StoreAggregates` and `ProjectUploads`."""
+        """The database, for `StoreAggregates` and `ProjectUploads`, and why it is not in its file."""
         return self._db
 
     def detect_other_writers(self) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sqlite3
-from contextlib import suppress
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,7 @@ async def test_data_are_copied_to_memory_when_the_disk_is_full(tmp_path: Path) -
     assert harness.names() == {upload.name for upload in service.uploads}
     assert len(harness.published) == 2 * 200  # `UploadSeen` and `StageReached` of each
     assert "Nothing is cached" in harness.store.notice
+    assert harness.store.db.uncached_reason == "disk is full"
     assert harness.store.generation == 0
     harness.store.close()
     again = Store(tmp_path / "store.db")
@@ -280,6 +282,35 @@ def test_a_bug_does_not_replace_the_store(tmp_path: Path) -> None:
         store.db.execute("SELEC")
     assert store.notice == ""
     store.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits")
+def test_a_store_in_memory_sorts_many_rows_while_the_disk_is_full() -> None:
+    import resource
+
+    with closing(Store()) as store:
+        store.db.execute("PRAGMA cache_size = 10")  # more needs a file, unless all is in memory
+        numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 30000)"
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            rows = store.db.execute(f"{numbers} SELECT hex(randomblob(30)) FROM numbers ORDER BY 1")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(rows) == 30000
+
+
+@pytest.mark.parametrize("text", ["disk I/O error", "unable to open (7) it", ""])
+def test_the_reason_is_what_the_system_says_whatever_its_words(text: str, tmp_path: Path) -> None:
+    failed = sqlite3.OperationalError(text)
+    failed.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    error = storage_error(failed, tmp_path / "a (b).db")
+    assert error is not None
+    assert error.reason == text
+    file = tmp_path / "a (file)"
+    file.touch()
+    with closing(Store(file / "folder" / "store.db")) as store:
+        assert store.db.uncached_reason == "Not a directory"
 
 
 def test_a_full_memory_database_raises() -> None:
