@@ -6,7 +6,9 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,7 +41,7 @@ from upload_tui.monitor import (
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
 from upload_tui.monitor.store.schema import compress_page
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage, UnknownState
 from upload_tui.testing import NOW, FrozenClock, an_upload, dashboard
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.table.upload_table import UploadTable
@@ -139,6 +141,38 @@ async def test_a_replay_of_a_source_has_the_projects_that_were_listed_so_far_and
         assert [project.name for project in session.projects] == names
         assert session.connection().requests_last_minute is None
     session.close()
+
+
+STATES: dict[str, dict[str, Any]] = {
+    "observed": {"stage": "quarantined"},
+    "observed after a stage": {"stage": "quarantined", "initiated_on": "2026-03-14T07:00:00Z"},
+    "reported": {"stage": "quarantined", "on": "2026-03-14T08:00:00Z"},
+    "listed": {"stage": "quarantined", "stage_since": "2026-03-14T08:00:00Z", "stage_since_certainty": "observed"},
+    "another": {"stage": "held"},
+    "ended": {"stage": "held", "ended": True},
+    "a stage": {"stage": "completed"},
+    "none": {},
+}
+
+
+async def test_the_store_and_a_replay_know_when_a_state_began_and_how_certain_that_is(tmp_path: Path) -> None:
+    """Of a state of a source's own, for all pairs of lines."""
+    file, clock, pairs = tmp_path / "recording.jsonl", FrozenClock(), [*product(STATES, STATES)]
+    with RecordingWriter(file, RecordingHeader(NOW, SERVICE, "scripted", (), 900)) as writer:
+        harness = SourceHarness(store=RecordingStore(writer), clock=clock)
+        for place in range(2):
+            await harness.print({f"{pair}": {**STATES[pair[place]], "size": place} for pair in pairs})
+            clock.advance(60)
+    session = ReplaySession(*read_recording(file), base=FrozenClock())
+    session.seek(clock.now())
+    for pair in pairs:
+        details = [one.picture.detail(f"{pair}") for one in (harness, session)]
+        live, replayed = [one.upload.timeline.own_state for one in details if one is not None]
+        assert live == replayed
+        if set(pair) <= {"observed", "none"} and pair[0] == "observed":
+            assert live == UnknownState("quarantined", NOW, Certainty.OBSERVED)
+    session.close()
+    harness.store.close()
 
 
 @pytest.mark.parametrize("has_snapshots", [True, False], ids=["with snapshots", "without snapshots"])

@@ -279,11 +279,11 @@ class RecordingStore(Store):
 
 
 def _last_event_fields(upload: Upload) -> Mapping[str, Any]:
-    """When the present stage began, if the service does not report it: earlier readings may be more exact."""
-    last = upload.timeline.current
-    if last is None or last.certainty is Certainty.REPORTED:
+    """When the present stage or state began, if the service does not report it: earlier readings may be more exact."""
+    since, certainty = upload.timeline.since, upload.timeline.since_certainty
+    if since is None or certainty is Certainty.REPORTED:
         return {}
-    return {"since": format_optional_time(last.best_time), "certainty": last.certainty}
+    return {"since": format_optional_time(since), "certainty": certainty}
 
 
 def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]]:

@@ -61,7 +61,7 @@ _LINE_KEYS = frozenset(
     {
         "id", "name", "project", "size", "stage", "on", "initiated_on", "completed_on", "verified_on", "error_on", "current", "prior",
         "error_message", "received_bytes", "chunks", "final_chunks", "updated_on", "by", "content_type", "url", "ended", "size_bytes",
-        "stage_since", "timeline", "anomalies", "type", "uploads", "kind", "message",
+        "stage_since", "stage_since_certainty", "timeline", "anomalies", "type", "uploads", "kind", "message",
     }
 )  # fmt: skip
 """All keys that are read; `schema` says what the fields of an upload mean."""

@@ -60,7 +60,7 @@ class LineField(Struct, frozen=True):
 
 
 _PRINTED_FIELDS = (
-    "service", "stage_since_certainty", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of",
+    "service", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of",
 )  # fmt: skip
 
 LINE_FIELDS = (
@@ -98,6 +98,12 @@ LINE_FIELDS = (
     ),
     LineField("size_bytes", _COUNT, "the same as `size`", is_listed=True),
     LineField("stage_since", _TIME, "the same as `on`", is_listed=True),
+    LineField(
+        "stage_since_certainty",
+        {"enum": [*map(str, Certainty), None]},
+        "observed: a state of your own began at that time at the latest",
+        is_listed=True,
+    ),
     LineField("timeline", {"type": ["array", "null"], "items": _EVENT}, "all stages reached", is_listed=True),
     LineField("anomalies", {"type": ["array", "null"]}, "contradictions that are known already", is_listed=True),
     *(LineField(name, {}, "ignored: found out again", is_listed=True) for name in _PRINTED_FIELDS),

@@ -59,6 +59,7 @@ class _Line(Struct, gc=False):
     content_type: str | UnsetType | None = UNSET
     size_bytes: UnsetType | None = UNSET
     stage_since: UnsetType | None = UNSET
+    stage_since_certainty: UnsetType | None = UNSET
     current: UnsetType | None = UNSET
     prior: UnsetType | None = UNSET
     timeline: UnsetType | None = UNSET

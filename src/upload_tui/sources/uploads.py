@@ -282,7 +282,11 @@ class _UploadParser(_FieldReader):
             is_listed = self._fields.get("timeline") is not None  # `upload-tui list` prints such a state as an anomaly
             if not is_listed and anomaly not in self._anomalies:
                 self._anomalies.append(anomaly)
-            return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on))
+            is_observed = (
+                self._fields.get("stage_since_certainty") == Certainty.OBSERVED
+            )  # as `upload-tui list` prints it
+            certainty = Certainty.OBSERVED if is_observed else Certainty.REPORTED
+            return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on, certainty))
         event = self._stage_event(stage, timeline.event(stage), on)
         others = [one for one in timeline.events if one.stage is not stage and not self._contradicts(one, event)]
         return replace(_sorted_timeline((*others, event)), unknown_state=None)

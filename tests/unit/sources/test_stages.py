@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 
 from upload_tui.sources import Inspection, parse_upload, read_line_summaries
-from upload_tui.status import FINAL_STAGES, AnomalyName, Stage
+from upload_tui.status import FINAL_STAGES, AnomalyName, Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
 
@@ -112,3 +112,10 @@ def test_a_line_with_a_stage_is_in_that_stage(fields: dict[str, Any], stage: str
     upload = upload_of(**{**fields, "type": None, "id": "a", "name": "a", "stage": stage})
     own = upload.timeline.own_state
     assert (own.name if own else str(upload.stage)) == stage.strip()[:60].lower()
+
+
+@pytest.mark.parametrize("certainty", [*Certainty, None, "odd", 1])
+def test_a_listed_state_of_its_own_is_as_certain_as_it_was(certainty: object) -> None:
+    upload = upload_of(stage="held", stage_since=ON, stage_since_certainty=certainty)
+    assert upload.timeline.own_state is not None
+    assert (upload.timeline.own_state.certainty is Certainty.OBSERVED) == (certainty == "observed")

@@ -85,7 +85,8 @@ def restore_known_event(
     """
     state = upload.timeline.own_state
     if state is not None:  # what is stored is the time of that state
-        return upload if since is None else _with_observed_state(upload, replace(state, on=since))
+        known = replace(state, on=since, certainty=certainty)
+        return upload if since is None else _with_observed_state(upload, known)
     upload = _with_earliest(upload, earliest)
     current = upload.timeline.current
     if current is None or since is None or Certainty.REPORTED in (current.certainty, certainty):
