@@ -92,7 +92,9 @@ class Connection(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the project, or the service of a combined view, that is in this state; empty if everything watched is.
-        others: the number of other projects that fail too, each in its own way.
+        others: the number of other projects or services that fail too.
+        names: of all that fail, if several do, all of them are in this state, and others are not.
+        watched: the number of all that are watched, if there are `names`.
         is_partly_live: some of what is watched is live.
         since: when this state began.
         read_on: when the whole picture was last current; None if never.
@@ -109,6 +111,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     since: datetime
     name: str = ""
     others: int = 0
+    names: tuple[str, ...] = ()
+    watched: int = 0
     is_partly_live: bool = False
     read_on: datetime | None = None
     next_try_on: datetime | None = None

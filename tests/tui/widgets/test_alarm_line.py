@@ -111,6 +111,20 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
             "lost",
             "✗ Prot: ACCESS DENIED 5s, 1 more fails · No · retry in 3s",
         ),
+        (
+            STUCK,
+            replace(OFFLINE, name="ceph", others=1, names=("ceph", "oc"), watched=3),
+            "lost",
+            "✗ OFFLINE 2m 05s, 2 of 3: ceph, oc · https://example.org refused the connection · retry in 8s · ▲ 1 stuck 2h 13m",
+        ),
+        (
+            FINE,
+            replace(
+                RETRYING, name="ceph", others=9, names=tuple(f"a-name-of-a-service-{n}" for n in range(10)), watched=12
+            ),
+            "retry",
+            "◌ retrying, 10 of 12: a-name-of-a-service-0, a-name-of-a-service-1, a-name-of-a-service-2, … · no answer in time",
+        ),
         (STUCK, DELETED, "waits", "▲ 1 stuck 2h 13m · ✗ Prot: DELETED 5s · Not found (404: No): https://example.org"),
         (
             FINE,
@@ -132,6 +146,8 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
         "retrying",
         "denied",
         "two",
+        "two of three",
+        "ten of twelve",
         "deleted",
         "one retrying",
     ],

@@ -113,6 +113,18 @@ async def test_a_project_that_fails_is_named(state: ConnectionState, name: str, 
     session.close()
 
 
+async def test_several_that_fail_alike_are_counted() -> None:
+    session = InMemorySession([an_upload("scan.tiff")])
+    offline = Connection(
+        state=ConnectionState.OFFLINE, since=NOW, name="ceph", others=1, names=("ceph", "oc"), watched=3
+    )
+    session.set_connection(offline)
+    async with dashboard(session).run_test(size=(100, 24)) as pilot:
+        bar = pilot.app.screen.query_one(StatusBar)
+        await until(pilot, lambda: "✗ 2 of 3 offline" in bar.render().plain)
+    session.close()
+
+
 @pytest.mark.parametrize(
     ("width", "text"),
     [

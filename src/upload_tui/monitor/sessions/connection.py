@@ -64,6 +64,8 @@ def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connectio
         times = [connection.read_on for _, connection in connections]
         worst = replace(worst, read_on=min((on for on in times if on is not None), default=None))
     failing = [connection for _, connection in connections if connection.is_failing]
+    alike = [own for own, connection in connections if connection.state is worst.state and not connection.name]
+    is_alike = 1 < len(alike) == len(failing)
     is_that_of_all = all(
         not connection.name
         and connection.state is worst.state
@@ -76,6 +78,8 @@ def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connectio
         worst,
         name=f"{name}/{worst.name}" if worst.name else name,
         others=sum(1 + connection.others for connection in failing) - worst.is_failing,
+        names=tuple(alike) if is_alike else (),
+        watched=len(connections) if is_alike else 0,
         is_partly_live=any(connection.is_live or connection.is_partly_live for _, connection in connections),
     )
 

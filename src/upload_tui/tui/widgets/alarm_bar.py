@@ -35,6 +35,8 @@ _WHOLE_CELLS = 400
 """More cells than a line has."""
 _NAME_CELLS = (24, 12)
 """Cells of the name of what fails, if there is room and if there is not."""
+_MAX_NAMES = 4
+"""Names of what fails, if there is no room for all."""
 _PARTIAL = "partial"
 """So begins the reason of a source that could not list everything."""
 _IN_PARENTHESES = lazy_pattern(r" ?\((?:(\d{3})(?=[:)]))?(?:[^()]|\([^()]*\))*\)")
@@ -247,7 +249,7 @@ def _outage(connection: Connection, reason: str, now: datetime, glyphs: Glyphs) 
         age = f" {age_text((now - connection.since).total_seconds())}"
         states = _outage_states(connection, glyphs.broken, state_word(connection.state).upper(), age, glyphs)
     else:
-        level, between = _Level.RETRY, ": "
+        level, between = _Level.RETRY, f" {glyphs.dot} " if connection.names else ": "
         word = _PARTIAL if reason.startswith(_PARTIAL) else state_word(connection.state)
         states = _outage_states(connection, glyphs.waiting, word, "", glyphs)
         reason = _uncapitalized(reason.removeprefix(_PARTIAL).removeprefix(": "))
@@ -262,6 +264,9 @@ def _uncapitalized(text: str) -> str:
 
 def _outage_states(connection: Connection, sign: str, word: str, age: str, glyphs: Glyphs) -> Iterator[str]:
     """`✗ Prot: OFFLINE 2m, 1 more fails`, then with the others as ` +1`, a shorter name, and without age, name and others."""
+    if connection.names:
+        yield from _common_outage_states(connection, f"{sign} {word}", age, glyphs)
+        return
     names = [truncate_middle(connection.name, cells, glyphs.ellipsis) for cells in _NAME_CELLS]
     long, short = (f"{sign} {name}: {word}" if name else f"{sign} {word}" for name in names)
     others = others_text(connection)
@@ -273,6 +278,16 @@ def _outage_states(connection: Connection, sign: str, word: str, age: str, glyph
         f"{short}{others}",
         f"{sign} {word}",
     )
+
+
+def _common_outage_states(connection: Connection, word: str, age: str, glyphs: Glyphs) -> Iterator[str]:
+    """`✗ OFFLINE 2m, 2 of 3: ceph, oc`, then with fewer names, and without names, age and number."""
+    names = [truncate_middle(name, _NAME_CELLS[0], glyphs.ellipsis) for name in connection.names]
+    number = f"{len(names):,} of {connection.watched:,}"
+    yield f"{word}{age}, {number}: {', '.join(names)}"
+    for count in range(min(len(names) - 1, _MAX_NAMES), 0, -1):
+        yield f"{word}{age}, {number}: {', '.join(names[:count])}, {glyphs.ellipsis}"
+    yield from (f"{word}{age}, {number}", f"{word} {number}", word)
 
 
 def _outage_text(reason: str, retry: str, between: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:

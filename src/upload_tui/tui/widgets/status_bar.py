@@ -54,7 +54,8 @@ _REQUESTS_FROM_WIDTH = 120
 def connection_text(connection: Connection, ellipsis: str, *, details: int = 2) -> str:
     """The state of a connection: `live`, `offline`, `catching up 40 of 100`, `replay 0:08 of 0:12`. Its cause is an alarm.
 
-    If a part of what is watched fails: `Prot: access denied, 1 more fails`, with the number of other parts that fail.
+    If a part of what is watched fails: `Prot: access denied, 1 more fails`, with the number of other parts that fail;
+    `2 of 3 offline` if all that fail are in the same state.
 
     Args:
         connection: the connection.
@@ -63,6 +64,8 @@ def connection_text(connection: Connection, ellipsis: str, *, details: int = 2) 
     """
     if connection.playback is not None:
         return _playback_text(connection.playback)
+    if connection.names:
+        return f"{len(connection.names):,} of {connection.watched:,} {state_word(connection.state)}"
     if connection.name and connection.is_failing:
         cells = _MAX_NAME_CELLS if details >= 0 else _SHORT_NAME_CELLS
         name = truncate_middle(connection.name, cells, ellipsis)

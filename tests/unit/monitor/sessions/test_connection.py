@@ -1,12 +1,14 @@
 """The states of a connection, and the waits between attempts."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from upload_tui.errors import AuthError, ServerError, SourceAuthError, ThrottledError, UnreachableError
 from upload_tui.monitor.model import Connection, ConnectionState
-from upload_tui.monitor.sessions.connection import ConnectionTracker
+from upload_tui.monitor.sessions.connection import ConnectionTracker, worst_connection
 from upload_tui.testing import NOW, FrozenClock
 
 
@@ -98,3 +100,14 @@ def test_the_notice_is_the_reason_while_the_connection_is_live() -> None:
     tracker.notice = ""
     tracker.synced(NOW)
     assert tracker.current.reason == ""
+
+
+@pytest.mark.parametrize(
+    "states", product([ConnectionState.LIVE, ConnectionState.OFFLINE, ConnectionState.DENIED], repeat=4)
+)
+def test_all_that_fail_are_named_if_they_fail_alike_and_others_do_not(states: Sequence[ConnectionState]) -> None:
+    connections = [(f"service-{n}", Connection(state=state, since=NOW, reason="why")) for n, state in enumerate(states)]
+    worst = worst_connection(connections)
+    failing = [(name, one) for name, one in connections if one.is_failing]
+    is_common = 1 < len(failing) < len(states) and len({one.state for _, one in failing}) == 1
+    assert (worst.names, worst.watched) == ((tuple(name for name, _ in failing), len(states)) if is_common else ((), 0))
