@@ -125,8 +125,9 @@ def parse_line(line: bytes | None) -> Line:
         return IgnoredLine()
     try:
         value = _decode(line)
-    except InvalidResponseError:
-        return UnreadableLine(_json_problem(line))
+    except InvalidResponseError as error:
+        is_deep = isinstance(error.__cause__, RecursionError)
+        return UnreadableLine("nested too deeply" if is_deep else _json_problem(line))
     fields = value if isinstance(value, dict) else {}
     try:
         repeated = None if is_nested_deeply(line, value) else _repeated_keys(line, value)
@@ -214,10 +215,16 @@ def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
     """The upload of a JSON object, if it has a readable id and name."""
     upload_id = read_identifier(fields.get("id"))
     if not upload_id:
-        return UnreadableLine("no id" if fields.get("id") in (None, "") else "id is no text")
+        return UnreadableLine(_id_problem(fields.get("id")))
     if not isinstance(fields.get("name"), str):
         return UnreadableLine("no name" if fields.get("name") is None else "name is no text", upload_id)
     return UploadLine(upload_id, fields)
+
+
+def _id_problem(value: object) -> str:
+    if value in (None, ""):
+        return "no id"
+    return f"id is longer than {MAX_ID_CHARACTERS:,} characters" if isinstance(value, str) else "id is no text"
 
 
 def read_identifier(value: object) -> str:

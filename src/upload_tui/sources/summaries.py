@@ -136,7 +136,7 @@ def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -
         times = _times(fields, now_ms, latest_ms)
     except (ValueError, OverflowError):
         return None
-    if times is None:
+    if times is None or (updated is not None and updated <= 0):
         return None
     stage, since, certainty, initiated, completed, ended = times
     chunks, size, received, count = fields.chunks, fields.size, fields.received_bytes, None
@@ -191,7 +191,7 @@ def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | No
     on = read_ms(fields.on) if fields.on else None
     name = fields.stage
     stage = (Stage.INITIATED if on is None else None) if name is None or name is UNSET else _STAGES.get(name)
-    if stage is None or (on is not None and on > latest_ms):
+    if stage is None or (on is not None and not 0 < on <= latest_ms):
         return None
     certainty, at = (_OBSERVED, now_ms) if on is None else (_REPORTED, on)
     if stage is Stage.INITIATED:

@@ -24,7 +24,16 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_status, read_time, sort_chunks
+from upload_tui.wire import (
+    CHUNKS_TOO_LARGE,
+    Chunk,
+    Upload,
+    format_time,
+    is_zero_time,
+    read_status,
+    read_time,
+    sort_chunks,
+)
 
 __all__ = ["parse_upload", "read_project"]
 
@@ -111,8 +120,9 @@ class _FieldReader:
     def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
         on = read_time(value)
-        if value is not None and on is None:
+        if value is not None and (on is None or is_zero_time(value)):
             self._unreadable(key, value)
+            return None
         return on
 
 

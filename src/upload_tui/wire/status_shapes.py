@@ -269,8 +269,9 @@ class _StatusReader:
     def _read_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
         on = read_time(value)
-        if value is not None and on is None:
+        if value is not None and (on is None or (self._is_source and _is_null_elsewhere(value))):
             self._add_unreadable(key, value)
+            return None
         return on
 
     def _read_flag(self, fields: Mapping[str, Any], key: str) -> bool | None:

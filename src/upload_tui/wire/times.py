@@ -32,9 +32,9 @@ def read_time(text: object) -> datetime | None:
     return None if on is None else on.replace(microsecond=on.microsecond // 1000 * 1000)
 
 
-def is_zero_time(text: str) -> bool:
-    """Whether a time is what some systems write for null: the first moment of the year 1, or of 1970."""
-    return _parse_utc(text) in _ZERO_TIMES
+def is_zero_time(text: object) -> bool:
+    """Whether a value is what some systems write for null: the first moment of the year 1, or of 1970."""
+    return isinstance(text, str) and _parse_utc(text) in _ZERO_TIMES
 
 
 def read_ms(text: Any) -> int | None:

@@ -47,6 +47,7 @@ LINES_READ_OTHERWISE_BEFORE = [
     b'{"id": "e", "name": "e", "stage": "initiated", "prior": [{"state": "verified"}]}',  # verified in version 4
     b'{"id": "f", "name": "f", "completed_on": "2026-03-14T08:00:00Z", "verified_on": "-"}',  # verified in version 4
     b'{"id": "g", "name": "g", "stage": "initiated", "verified_on": "2026-03-14T08:00:00Z"}',  # verified in version 5
+    b'{"id": "i", "name": "i", "stage": "initiated", "on": "1970-01-01T00:00:00Z"}',  # at that time in version 6
     # Reported in version 6:
     b'{"id": "h", "name": "h", "stage": "held", "stage_since": "20260314T080000Z", "stage_since_certainty": "observed"}',
 ]
@@ -68,7 +69,7 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
         parse_upload(one.fields, read_on=NOW, default_project="p") for one in found if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
-    assert {CONTRACT_VERSION: digest} == {7: "cca80222e7fcd959"}, "raise CONTRACT_VERSION if a line is read differently"
+    assert {CONTRACT_VERSION: digest} == {7: "9a41d5026bd82cc3"}, "raise CONTRACT_VERSION if a line is read differently"
 
 
 @given(st.binary(max_size=200))
@@ -127,7 +128,9 @@ def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
             b'{"type": "error", "kind": "config", "kind": "auth"}',
             ErrorLine(ErrorKind.TRANSIENT, "", "in the error line, kind is there twice, which counts as transient"),
         ),
-        (b"[" * 100_000, UnreadableLine("not JSON")),
+        (b"[" * 100_000, UnreadableLine("nested too deeply")),
+        (b'{"id": "a", "name": "b", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}", UnreadableLine("nested too deeply")),
+        (b'{"id": "%b", "name": "x"}' % (b"a" * 4097), UnreadableLine("id is longer than 4,096 characters")),
         (b" " * MAX_LINE_BYTES + b"{}", UnreadableLine("longer than 1,048,576 bytes")),
     ],
     ids=lambda value: str(value)[:40],

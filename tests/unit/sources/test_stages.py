@@ -19,6 +19,7 @@ from upload_tui.wire import Upload, format_time
 
 NO_TIMES: list[Any] = [
     "-", "n/a", "pending", "no", "yes", 1795980000, 1795980000.5, True, [ON], {"on": ON}, "0000-00-00", "0001-01-01T00:00:00Z",
+    "1970-01-01T00:00:00Z", "1970-01-01T02:00:00.000+02:00",
     "9999-12-31T23:59:59Z", "null",
 ]  # fmt: skip
 
@@ -41,14 +42,17 @@ def test_a_time_that_cannot_be_read_reaches_no_stage(stage: Stage, value: object
 
 
 @pytest.mark.parametrize("stage", Stage)
-@pytest.mark.parametrize("field", ["on", "flat", "state_on"])
+@pytest.mark.parametrize("field", ["on", "stage_since", "flat", "state_on", "timeline"])
 def test_a_stage_that_is_named_is_reached_at_an_unknown_time(field: str, stage: Stage) -> None:
     for value in NO_TIMES:
         fields: dict[str, dict[str, Any]] = {
             "on": {"stage": stage, "on": value},
             "flat": {"stage": stage, f"{stage}_on": value},
             "state_on": {"current": {"state": stage, "state_on": value}},
+            "stage_since": {"stage": stage, "stage_since": value},
+            "timeline": {"timeline": [{"stage": stage, "on": value}]},
         }
+        assert [*read_line_summaries([line_of(**fields[field])], NOW, "default")] == [None]
         upload = upload_of(**fields[field])
         event = upload.timeline.event(stage)
         assert upload.stage is stage
@@ -119,3 +123,9 @@ def test_a_listed_state_of_its_own_is_as_certain_as_it_was(certainty: object) ->
     upload = upload_of(stage="held", stage_since=ON, stage_since_certainty=certainty)
     assert upload.timeline.own_state is not None
     assert (upload.timeline.own_state.certainty is Certainty.OBSERVED) == (certainty == "observed")
+
+
+@pytest.mark.parametrize("value", NO_TIMES, ids=repr)
+def test_bytes_arrived_at_an_unknown_time_if_it_cannot_be_read(value: object) -> None:
+    assert upload_of(updated_on=value).last_updated_on is None
+    assert [*read_line_summaries([line_of(updated_on=value)], NOW, "default")] == [None]
