@@ -74,6 +74,7 @@ __all__ = [
     "UploadTuiError",
     "UsageError",
     "did_you_mean",
+    "signal_exit_code",
 ]
 
 EXIT_OK = 0
@@ -102,6 +103,11 @@ EXIT_CODES: Mapping[int, str] = {
     EXIT_INTERRUPTED: "interrupted (Ctrl+C); another signal gives 128 plus its number",
 }
 """What they mean, for the help and the README. Errors have them as `exit_code`; `cli.exit_codes` decides where none was raised."""
+
+
+def signal_exit_code(number: int) -> int:
+    """The exit code of a program that a signal ended."""
+    return 128 + number
 
 
 class UploadTuiError(Exception):

@@ -117,7 +117,7 @@ class UploadApp(CommandApp):
         except* Exception as errors:  # noqa: BLE001  # no caller is left to handle it
             self.failure = InternalError.from_exception(errors)
         if self.failure is not None:
-            self.exit(self.failure.exit_code)
+            self.exit()  # the caller raises it
 
     def _dispatch(self, batch: ChangeBatch) -> None:
         if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from upload_tui.errors import signal_exit_code
+
 if TYPE_CHECKING:
     from upload_tui.tui.base_app import BaseApp
 
@@ -96,7 +98,7 @@ class TerminalDriver(LinuxDriver):
         """Exit as if SIGHUP had arrived; may be called from any thread and more than once."""
         self.exit_event.set()  # ends the input thread
         with suppress(RuntimeError):  # the loop is closed: the app has ended before
-            self._loop.call_soon_threadsafe(self._request_exit, 128 + signal.SIGHUP)
+            self._loop.call_soon_threadsafe(self._request_exit, signal_exit_code(signal.SIGHUP))
 
 
 def _terminal_file() -> TextIO:

@@ -22,6 +22,7 @@ from upload_tui.errors import (
     QueryError,
     UploadTuiError,
     UsageError,
+    signal_exit_code,
 )
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class TerminationSignals:
 
     def exit_code(self, code: int) -> int:
         """128 plus the number of the signal that has arrived; the given code if none has."""
-        return code if self._received is None else 128 + self._received
+        return code if self._received is None else signal_exit_code(self._received)
 
     def handle(self, number: int, _: FrameType | None) -> None:
         """Handle a signal, in the middle of whatever the main thread does."""
@@ -344,4 +345,4 @@ def _end(number: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # its reader has ended, or it is closed
             stream.flush()
-    os._exit(128 + number)
+    os._exit(signal_exit_code(number))
