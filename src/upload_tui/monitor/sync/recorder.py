@@ -46,6 +46,7 @@ class ChangeRecorder:
         self._order = order
         self._fetcher = fetcher
         self._project_id = project_id
+        self._state = SyncState(store, project_id)
         self._publish = publish
         self._changes: list[UploadChange] = []
         self.clock_check = ClockCheck()
@@ -98,13 +99,14 @@ class ChangeRecorder:
         """Record the known uploads of a page; True if anything changed. New uploads are left to `NewUploads`."""
         newest = self._order.newest_on()
         known = self._store.known([reading.upload.id for reading in page.readings])
-        return await self.record_readings(
-            [
-                reading
-                for reading in page.readings
-                if reading.upload.id in known or not _is_after(reading.upload, newest)
-            ]
-        )
+        unknown = [one for one in page.readings if one.upload.id not in known]
+        new = [one for one in unknown if _is_after(one.upload, newest)]
+        # What is as old as the newest may be new, and what is between them not known: `NewUploads` has to read on below it.
+        may_be_new = any(one not in new and not _is_before(one.upload, newest) for one in unknown)
+        if may_be_new and self._state.last_known_number is None:
+            with self.transaction():
+                self._state.last_known_number = self._order.last_number()
+        return await self.record_readings([one for one in page.readings if one not in new])
 
     async def record_readings(self, readings: Sequence[UploadReading]) -> bool:
         """Record readings in batches; True if anything changed."""
@@ -197,6 +199,11 @@ def initiated_on(upload: Upload) -> datetime | None:
 def _is_after(upload: Upload, on: datetime | None) -> bool:
     started_on = initiated_on(upload)
     return on is not None and started_on is not None and started_on > on
+
+
+def _is_before(upload: Upload, on: datetime | None) -> bool:
+    started_on = initiated_on(upload)
+    return on is not None and started_on is not None and started_on < on
 
 
 def sort_by_event_time(changes: Sequence[UploadChange]) -> Sequence[UploadChange]:

@@ -181,6 +181,26 @@ async def test_no_new_upload_is_left_out_when_some_are_deleted_between_two_pages
     assert not gaps(harness)
 
 
+@pytest.mark.parametrize("number", range(1, 9))
+async def test_no_new_upload_is_left_out_when_all_were_initiated_at_the_same_time(number: int) -> None:
+    """Whichever request they arrive before: those on a page that is compared with what is known may be new, too."""
+    service = ShiftingService(7, StatusShape.A, largest_page=3, uploads=9, tie_rate=1)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    service.start_upload()
+    due = service.requests + number
+
+    def arrive(request: httpx.Request) -> None:
+        for _ in range(9 * (service.requests == due)):
+            service.start_upload()
+
+    service.before_response = arrive
+    while service.requests < due:
+        await harness.synchroniser.sync()
+    await harness.synchroniser.sync()  # the next round has read them
+    assert not gaps(harness)
+
+
 async def test_pending_uploads_are_found_on_pages_while_new_ones_shift_them() -> None:
     service = ShiftingService(7, StatusShape.DEPLOYED, largest_page=100, uploads=0)
     for _ in range(600):
