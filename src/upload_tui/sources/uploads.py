@@ -24,16 +24,7 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import (
-    CHUNKS_TOO_LARGE,
-    Chunk,
-    Upload,
-    format_time,
-    is_zero_time,
-    read_status,
-    read_time,
-    sort_chunks,
-)
+from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_nonzero_time, read_status, sort_chunks
 
 __all__ = ["parse_upload", "read_project"]
 
@@ -119,10 +110,9 @@ class _FieldReader:
 
     def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
-        on = read_time(value)
-        if value is not None and (on is None or is_zero_time(value)):
+        on = read_nonzero_time(value)
+        if value is not None and on is None:
             self._unreadable(key, value)
-            return None
         return on
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         read_upload_reading,
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
-    from upload_tui.wire.times import format_time, is_zero_time, read_ms, read_time
+    from upload_tui.wire.times import format_time, read_ms, read_nonzero_time, read_time
     from upload_tui.wire.upload import (
         CHUNK_HASH_DIFFERS,
         CHUNKS_TOO_LARGE,
@@ -72,13 +72,13 @@ __all__ = [
     "curl_command",
     "format_time",
     "is_fully_readable",
-    "is_zero_time",
     "mask_name",
     "mask_secrets",
     "page_entries",
     "parse_body",
     "read_error_envelope",
     "read_ms",
+    "read_nonzero_time",
     "read_projects",
     "read_queue",
     "read_status",
@@ -105,7 +105,7 @@ __getattr__, __dir__ = lazy_names(
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
-        "times": "format_time is_zero_time read_ms read_time",
+        "times": "format_time read_ms read_nonzero_time read_time",
         "upload": (
             "Chunk CHUNK_HASH_DIFFERS CHUNKS_TOO_LARGE FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload "
             "SIZE_DIFFERS sort_chunks Upload"

@@ -6,7 +6,7 @@ The only place that decides which times can be read: `read_ms` accepts a part of
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["format_time", "is_zero_time", "read_ms", "read_time"]
+__all__ = ["format_time", "is_zero_time", "read_ms", "read_nonzero_time", "read_time"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
@@ -32,9 +32,15 @@ def read_time(text: object) -> datetime | None:
     return None if on is None else on.replace(microsecond=on.microsecond // 1000 * 1000)
 
 
-def is_zero_time(text: object) -> bool:
-    """Whether a value is what some systems write for null: the first moment of the year 1, or of 1970."""
-    return isinstance(text, str) and _parse_utc(text) in _ZERO_TIMES
+def read_nonzero_time(text: object) -> datetime | None:
+    """Parse a time as `read_time` does; None also for what some systems write for null."""
+    on = read_time(text)
+    return None if on in _ZERO_TIMES else on
+
+
+def is_zero_time(text: str) -> bool:
+    """Whether a time is what some systems write for null: the first moment of the year 1, or of 1970."""
+    return _parse_utc(text) in _ZERO_TIMES
 
 
 def read_ms(text: Any) -> int | None:
