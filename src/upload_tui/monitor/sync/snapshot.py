@@ -240,8 +240,7 @@ class SnapshotSynchroniser:
         """Whether a listing may be an accident: it lacks most uploads that were expected, or the end line of earlier ones."""
         if self._source_state.has_end and listed.end is None:
             return True
-        most = min(expected_count - 1, expected_count // 2 + 1)  # of two, one is most: all but one
-        return len(missing) >= max(1, most)
+        return len(missing) >= max(1, min(expected_count - 1, expected_count // 2 + 1))  # of two, one is most
 
     async def _read_stored(self) -> set[str]:
         """The stored uploads of watched projects that are not gone; remember their lines, so that equal ones are not parsed again."""
@@ -347,10 +346,9 @@ class SnapshotSynchroniser:
         await self._record_lines([line for line in lines if line.id in early])
         for line in self._recorder.changed_lines([line for line in lines if line.id not in early]):
             round_.changed[line.id] = line
-        if found.summarized or found.parsed:
-            if not self._state.is_scanned:
-                self._on_progress(len(round_.keys), None)
-            await asyncio.sleep(_YIELD_SECONDS)
+        if (found.summarized or found.parsed) and not self._state.is_scanned:
+            self._on_progress(len(round_.keys), None)
+        await asyncio.sleep(_YIELD_SECONDS)
 
     async def _record_lines(self, lines: Sequence[UploadLine]) -> None:
         """Record lines; what was not known before a source is read for the first time is no change."""
