@@ -83,7 +83,7 @@ def test_show_and_doctor_say_what_watch_would_refuse(settings_file: Path, settin
     assert shown.code == 2
     assert message in shown.err
     findings = [record for record in run("doctor").records if record["check"] == "settings"]
-    assert message.rstrip(".") in findings[-1]["says"]
+    assert message.rstrip(".") in findings[-1]["message"]
 
 
 def test_init_creates_a_private_file_once(home: Path) -> None:

@@ -44,8 +44,8 @@ def assert_only_failure(result: Result, check: str, *, code: int, message: str, 
     expected = ["ok"] * place + ["failed"] + ["skipped"] * (len(CHECKS) - place - 1)
     assert states(result) == dict(zip(CHECKS, expected, strict=True))
     (failed,) = [record for record in result.records if record["state"] == "failed"]
-    assert message in failed["says"]
-    assert hint in failed["mend"]
+    assert message in failed["message"]
+    assert hint in failed["hint"]
     assert (result.code, result.err) == (code, "")
 
 
@@ -54,7 +54,7 @@ def test_all_checks_pass() -> None:
         result = service.run("doctor")
     assert (result.code, result.err) == (0, "")
     assert states(result) == dict.fromkeys(CHECKS, "ok")
-    assert all(list(record) == ["check", "state", "says", "mend"] for record in result.records)
+    assert all(list(record) == ["check", "state", "message", "hint"] for record in result.records)
     assert service.facts["token"] not in result.out
 
 
@@ -65,14 +65,14 @@ def test_invalid_settings_fail(home: Path) -> None:
     result = run("doctor")
     first = result.records[1]
     assert (result.code, first["check"], first["state"]) == (2, "settings", "failed")
-    assert "line 2" in first["says"]
-    assert "refresh" in first["mend"]
+    assert "line 2" in first["message"]
+    assert "refresh" in first["hint"]
 
 
 def test_missing_settings_have_a_hint() -> None:
     result = run("doctor")
     assert result.code == 2
-    assert "upload-tui demo" in result.records[1]["mend"]
+    assert "upload-tui demo" in result.records[1]["hint"]
 
 
 def test_settings_file_that_others_can_read_is_a_warning(home: Path) -> None:
@@ -83,7 +83,7 @@ def test_settings_file_that_others_can_read_is_a_warning(home: Path) -> None:
         file.chmod(0o644)
         result = run("doctor")
     (warning,) = [record for record in result.records if record["state"] == "warning"]
-    assert f"chmod 600 ~/{file.relative_to(home)}" in warning["mend"]
+    assert f"chmod 600 ~/{file.relative_to(home)}" in warning["hint"]
     assert result.code == 0
     assert "s3cret" not in result.out
 
@@ -155,15 +155,15 @@ def test_clock_skew_is_a_warning(hours: int, word: str) -> None:
         result = run("doctor", environment=service.environment)
     clock = next(record for record in result.records if record["check"] == "clock")
     assert (result.code, clock["state"]) == (0, "warning")
-    assert word in clock["says"]
-    assert "NTP" in clock["mend"]
+    assert word in clock["message"]
+    assert "NTP" in clock["hint"]
 
 
 def test_unreachable_proxy_fails() -> None:
     environment = {"HTTPS_PROXY": "http://user:s3cret@127.0.0.1:9"}
     result = run("doctor", "--url", "https://dds.test", environment=environment)
     assert_only_failure(result, "port", code=3, message="127.0.0.1:9", hint="")
-    assert "(HTTPS_PROXY)" in result.records[2]["says"]
+    assert "(HTTPS_PROXY)" in result.records[2]["message"]
     assert "s3cret" not in result.out
 
 

@@ -206,7 +206,7 @@ def test_what_a_report_could_not_print_is_new_in_the_next_one(
     for _ in range(2):
         assert exit_code(line) == 0
         (report,) = json.loads(capfd.readouterr().out)
-        new.append(len(report["news"]["new"]))
+        new.append(len(report["changes"]["new"]))
     assert new == [3, 0]
 
 

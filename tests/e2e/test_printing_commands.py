@@ -245,23 +245,23 @@ def test_report_is_consistent(served: Served, uploads: list[dict[str, Any]]) -> 
     assert sum(cause["count"] for cause in record["causes"]) == record["stages"]["error"]
     for latency in record["latencies"]:
         assert latency["p50_seconds"] <= latency["p95_seconds"] <= latency["p99_seconds"]
-    assert record["news"] is None
+    assert record["changes"] is None
 
 
 def test_report_since_the_last_one(served: Served) -> None:
     (first,) = served.run("report", "--since", "last").records
     (second,) = served.run("report", "--since", "last").records
-    assert first["news"]["since"] is None
-    assert len(first["news"]["new"]) == first["total"]
-    assert second["news"]["since"] == first["as_of"]
-    assert [second["news"][key] for key in ("new", "verified", "failed", "newly_overdue")] == [[], [], [], []]
+    assert first["changes"]["since"] is None
+    assert len(first["changes"]["new"]) == first["total"]
+    assert second["changes"]["since"] == first["as_of"]
+    assert [second["changes"][key] for key in ("new", "verified", "failed", "newly_overdue")] == [[], [], [], []]
 
 
 def test_report_since_a_time(served: Served, uploads: list[dict[str, Any]]) -> None:
     (record,) = served.run("report", "--since", "50m").records
     since = datetime.now(UTC) - timedelta(minutes=50)
-    assert record["news"]["new"] == [upload["id"] for upload in uploads if _initiated(upload) >= since]
-    assert set(record["news"]["failed"]) < {upload["id"] for upload in uploads if upload["stage"] == "error"}
+    assert record["changes"]["new"] == [upload["id"] for upload in uploads if _initiated(upload) >= since]
+    assert set(record["changes"]["failed"]) < {upload["id"] for upload in uploads if upload["stage"] == "error"}
 
 
 def test_list_shows_the_cache_while_offline() -> None:

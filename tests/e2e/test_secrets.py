@@ -399,7 +399,7 @@ def test_a_service_on_loopback_is_asked_without_the_proxy(
         url = service.url.replace("localhost", host)
         assert run_here(capfd, "projects", "--url", url).code == 0
         (_, _, decision, *_) = map(json.loads, run_here(capfd, "doctor", "--url", url).out.splitlines())
-        assert (decision["check"], decision["says"]) == ("proxy", "none")
+        assert (decision["check"], decision["message"]) == ("proxy", "none")
         assert service.requests
         assert proxy.requests == []
 

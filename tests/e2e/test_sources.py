@@ -643,7 +643,7 @@ def test_watch_shows_a_source(source: Source) -> None:
 def test_doctor_says_what_the_source_printed(here: Here, source: Source) -> None:
     records = {record["check"]: record for record in here("doctor", "--command", source(*UPLOADS)).records}
     assert records["source"]["state"] == "ok"
-    assert records["source"]["says"].startswith("3 uploads on 3 lines in ")
+    assert records["source"]["message"].startswith("3 uploads on 3 lines in ")
     failed = here("doctor", "--command", source(code=3))
     assert failed.code == 3
 

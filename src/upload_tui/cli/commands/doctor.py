@@ -44,7 +44,7 @@ _Check = Callable[[], Awaitable[Finding]]
 @continues_without_output
 def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
-    printer = Printer(output, (), paths=("check", "state", "says", "mend"))
+    printer = Printer(output, (), paths=("check", "state", "message", "hint"))
     findings = run_async(_run_checks(flags, printer))
     return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
 

@@ -29,7 +29,7 @@ __all__ = ["command"]
 _LAST = "last"
 _PATHS = (
     *map(str, Stage), "unknown", "service", "projects", "as_of", "where", "total", "stages", "stages.*", "unknown_states",
-    "unknown_states.*", "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "news", "news.*",
+    "unknown_states.*", "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "changes", "changes.*",
 )  # fmt: skip
 """The names for `--fields`."""
 
@@ -170,7 +170,7 @@ def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None, where
         "stuck": list(figures.stuck_ids),
         "trouble": {trouble: list(ids) for trouble, ids in figures.trouble_ids.items()},
         "causes": [asdict(cause) for cause in figures.causes],
-        "news": changes,
+        "changes": changes,
     }
 
 
@@ -224,8 +224,8 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
             yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
     for cause in record["causes"]:
         yield sanitize(f"cause ({cause['count']}): {cause_with_short(cause['cause'])}")
-    if record["news"] is not None:
-        yield from _since_lines(record["news"], zone)
+    if record["changes"] is not None:
+        yield from _since_lines(record["changes"], zone)
 
 
 def _since_lines(changes: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:

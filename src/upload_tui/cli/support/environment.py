@@ -50,7 +50,7 @@ class Finding(Struct, frozen=True):
     @property
     def record(self) -> Mapping[str, Any]:
         """The finding as scripts get it."""
-        return {"check": self.check, "state": self.state, "says": self.message, "mend": self.hint or None}
+        return {"check": self.check, "state": self.state, "message": self.message, "hint": self.hint or None}
 
 
 def terminal_locale(environment: Mapping[str, str]) -> str:

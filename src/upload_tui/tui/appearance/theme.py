@@ -41,7 +41,7 @@ _TOKEN_NAMES = (
     "stage-error",
     "overdue",
     "row-cursor",
-    "row-glow",
+    "row-highlight",
     "quiet",
     "faint",
 )

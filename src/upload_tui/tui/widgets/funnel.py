@@ -107,8 +107,8 @@ class StageCell(DiffedText):
         sign = self.display_options.glyphs.stages[self.stage]
         count = next((count for count in self._numbers() if self._fits(sign, count)), "")
         has_word = all(stage.can_have_word for stage in self._stages)
-        is_news = self.stage is Stage.ERROR and any(summary.recent)
-        count_style = "bold $stage-error" if is_news else "bold $foreground" if summary.count else "$quiet"
+        has_new = self.stage is Stage.ERROR and any(summary.recent)
+        count_style = "bold $stage-error" if has_new else "bold $foreground" if summary.count else "$quiet"
         return Content.assemble(
             (sign, self._style(f"$stage-{self.stage}")),
             (f" {self.stage} " if has_word else " " * self._fits(sign, " ", count), self._style("$quiet")),
@@ -146,10 +146,10 @@ class StageCell(DiffedText):
         if cells > room or self.size.width < _SPARK_FROM_WIDTH:
             return Content("")
         spark = sparkline_text(summary.recent, cells, self.display_options.glyphs.sparks)
-        is_news = self.stage is Stage.ERROR and any(summary.recent[-cells:])
+        has_new = self.stage is Stage.ERROR and any(summary.recent[-cells:])
         span = f" {cells} min" if self.stage is Stage.ERROR else ""
         return Content.assemble(
-            (f" {spark}", self._style("$stage-error" if is_news else "$quiet")),
+            (f" {spark}", self._style("$stage-error" if has_new else "$quiet")),
             (span if cells_used + 1 + cells + len(span) <= self.size.width else "", self._style("$quiet")),
         )
 

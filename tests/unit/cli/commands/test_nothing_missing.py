@@ -544,7 +544,7 @@ def test_successive_reports_count_each_change_once_also_after_a_crash(
                 patch.setattr(upload_tui.monitor, "save_last_visit", crashing(CRASHES[call]), raising=False)
             result = run_virtually(capfd, tmp_path, service.world, "report", "--since", "last", "-o", "json")
         assert (result.code == 0) is (call not in CRASHES)
-        at_end, news = service.figures(), json.loads(result.out)[0]["news"]
+        at_end, news = service.figures(), json.loads(result.out)[0]["changes"]
         shown = {(kind, upload_id) for kind in KINDS for upload_id in news[kind]}
         again = shown & {*counted}
         counted.update(shown)
@@ -609,7 +609,7 @@ def test_ages_and_times_ago_count_by_the_clock_of_the_service(
     by_query = run_virtually(capfd, tmp_path, world, "list", "--where", "since:10m")
     assert [one["name"] for one in by_option.records] == [one["name"] for one in by_query.records] == ["new"]
     (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "10m", "--output", "jsonl").records
-    assert (len(report["news"]["new"]), len(report["news"]["verified"])) == (1, 1)
+    assert (len(report["changes"]["new"]), len(report["changes"]["verified"])) == (1, 1)
     past = run_virtually(capfd, tmp_path, world, "tail", "--since", "10m", "--count", "1").records
     assert [one["upload"]["name"] for one in past] == ["new"]
     lines = run_virtually(capfd, tmp_path, world, "list", "--output", "table").out.splitlines()
@@ -627,7 +627,7 @@ def test_an_upload_that_moves_to_another_project_is_reported_once(
         alpha.uploads, beta.uploads = [], []
         home.uploads = [an_upload("scan", project=(home.id, home.name), **stages)]  # type: ignore[arg-type]
         (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "last", "-o", "jsonl").records
-        reported.update({name: len(ids) for name, ids in report["news"].items() if isinstance(ids, list)})
+        reported.update({name: len(ids) for name, ids in report["changes"].items() if isinstance(ids, list)})
     assert (reported["new"], reported["verified"]) == (1, 1)
 
 

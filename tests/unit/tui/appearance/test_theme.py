@@ -11,7 +11,7 @@ from upload_tui.tui.appearance.theme import FEW_COLOURS_THEME, THEMES, TOKEN_DEF
 PAINTED = [theme for theme in THEMES if theme.name != FEW_COLOURS_THEME]
 STAGES = [f"stage-{stage}" for stage in Stage]
 TEXTS = [*STAGES, "overdue", "quiet", "foreground", "primary", "secondary", "accent", "warning", "error", "success"]
-BACKGROUNDS = ["background", "surface", "panel", "row-cursor", "row-glow"]
+BACKGROUNDS = ["background", "surface", "panel", "row-cursor", "row-highlight"]
 _TEXT_CONTRAST, _DIM_CONTRAST = 4.5, 3.0
 _MOST_CURSOR_CONTRAST = 1.6
 
@@ -61,7 +61,7 @@ def test_dim_text_is_grey_and_calmer_than_plain_text(theme: Theme) -> None:
 def test_the_cursor_does_not_outshine_the_badges(theme: Theme) -> None:
     """A badge is reversed text, so its contrast with the page is that of its colour."""
     assert contrast(colour(theme, "row-cursor"), theme.background or "") <= _MOST_CURSOR_CONTRAST
-    assert contrast(colour(theme, "row-glow"), theme.background or "") <= _MOST_CURSOR_CONTRAST
+    assert contrast(colour(theme, "row-highlight"), theme.background or "") <= _MOST_CURSOR_CONTRAST
 
 
 def test_every_theme_defines_every_token() -> None:
