@@ -225,7 +225,7 @@ async def test_the_responses_of_the_embedded_service_are_read() -> None:
         assert (page.total, page.next_page) == (1, None)
         assert reading.upload.stage is Stage.VERIFIED
         assert reading.upload.anomalies == ()
-        assert client.clock_offset_seconds == 0
+        assert (client.clock_offset.is_known, client.clock_offset.used_seconds) == (True, 0)
 
 
 async def test_a_token_is_renewed_before_it_expires_and_when_it_is_rejected() -> None:

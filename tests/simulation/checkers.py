@@ -456,7 +456,7 @@ def _is_doubted(world: World, place: Host | SourceHost) -> bool:
     """
     if not isinstance(place, Host):
         return False
-    offsets = [watcher.clients[place.url].clock_offset_seconds or 0.0 for watcher in world.watchers]
+    offsets = [watcher.clients[place.url].clock_offset.used_seconds for watcher in world.watchers]
     return max(offsets) - min(offsets) > _DIFFERENT_SECONDS
 
 

@@ -185,16 +185,6 @@ class ServiceClient:
         return self._requester.clock
 
     @property
-    def clock_offset_seconds(self) -> float | None:
-        """How far the service's clock is ahead of the local one; None before the first response."""
-        return self.clock_offset.used_seconds if self.clock_offset.is_known else None
-
-    @property
-    def clock_notice(self) -> str:
-        """A note for the user if the service's clock and the local one disagree, so that one is wrong; empty otherwise."""
-        return self.clock_offset.notice
-
-    @property
     def requests_last_minute(self) -> int:
         """The number of requests sent in the last minute, including retries."""
         return self._requester.requests_last_minute

@@ -55,7 +55,7 @@ class ClockOffset:
     Attributes:
         seconds: the offset according to the dates; 0 until it is known.
         is_trusted: whether the dates, and not the local clock, count.
-        notice: a note for the user if they do not; empty otherwise.
+        notice: a note for the user if they do not, so that one clock is wrong; empty otherwise.
         is_known: True after the first response with a date.
     """
 
@@ -72,7 +72,7 @@ class ClockOffset:
 
     @property
     def used_seconds(self) -> float:
-        """The offset that counts."""
+        """The offset that counts; 0 until it is known."""
         return self.seconds if self.is_trusted else 0.0
 
     def shifted(self, base: Clock) -> Clock:

@@ -209,7 +209,7 @@ class _ServiceChecks(Struct):
         """List projects with the credentials."""
         async with client_for(self.settings) as client:
             found = await find_projects(client, self.settings.projects)
-            self.clock_offset_seconds = client.clock_offset_seconds
+            self.clock_offset_seconds = client.clock_offset.used_seconds if client.clock_offset.is_known else None
             notice = client.projects_notice
         message = f"accepted, {plural(len(found), 'project')} visible"
         if notice:

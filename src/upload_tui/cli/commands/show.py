@@ -73,8 +73,8 @@ async def _records(
                 store, client.clock_offset.shifted(SystemClock()), client.root, trouble_limits(settings)
             )
             ids = dict.fromkeys(reading.upload.id for reading in readings)
-            if client.clock_notice:
-                echo_err(f"upload-tui: {client.clock_notice}.")
+            if notice := client.clock_offset.notice:
+                echo_err(f"upload-tui: {notice}.")
             found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors, EXIT_OK
     finally:

@@ -202,7 +202,7 @@ class _LiveFreshness:
 
     @property
     def _clock_offset(self) -> timedelta:
-        return timedelta(seconds=self._client.clock_offset_seconds or 0.0)
+        return timedelta(seconds=self._client.clock_offset.used_seconds)
 
     @property
     def read_since(self) -> datetime:

@@ -108,7 +108,7 @@ class UploadWaiter:
     @property
     def notices(self) -> Sequence[str]:
         """A note if the service's clock and the local one disagree: the ages of what is printed depend on it."""
-        return [self._client.clock_notice] if self._client.clock_notice else []
+        return [notice] if (notice := self._client.clock_offset.notice) else []
 
     def reason(self, upload_id: str) -> str:
         """Why the last response for an unreadable upload cannot be read."""

@@ -190,7 +190,7 @@ class PageFetcher:
     @property
     def clock_offset_ms(self) -> int:
         """How far the service's clock is ahead of the local one, as known now."""
-        return round((self.client.clock_offset_seconds or 0) * 1000)
+        return round(self.client.clock_offset.used_seconds * 1000)
 
     def service_time_range(self, local_ms: int, clock_offset_ms: int | None = None) -> tuple[int, int]:
         """The range of service times (milliseconds) of all readings made since a local time.

@@ -63,7 +63,7 @@ class Synchroniser:
     def notice(self) -> str:
         """A note on uploads that cannot be read, on a wrong total and on clocks that disagree; empty if all is well."""
         total = "the service's total contradicts its pages" if self._state.has_wrong_total else ""
-        clock = self._fetcher.client.clock_notice or self._recorder.clock_check.notice
+        clock = self._fetcher.client.clock_offset.notice or self._recorder.clock_check.notice
         return "; ".join(note for note in (self.unreadable_notice, total, clock) if note)
 
     @property
