@@ -253,13 +253,15 @@ def test_an_upload_whose_lines_contradict_each_other_is_not_believed(
 
 
 @pytest.mark.parametrize("stage", ["initiated", "completed", "quarantined"])
-@pytest.mark.parametrize("line", ["wait d", "tail d"])
+@pytest.mark.parametrize(
+    ("line", "message"), [("wait d", "'d' has ended without being"), ("tail d", "d had already ended:")]
+)
 def test_an_upload_that_ended_without_success_is_not_waited_for(
-    here: Here, source: Source, stage: str, line: str
+    here: Here, source: Source, stage: str, line: str, message: str
 ) -> None:
     command = source({"id": "d", "name": "d", "stage": stage, "on": "2026-03-14T08:00:00Z", "ended": True})
     ended = here(*line.split(), "--command", command)
-    assert (ended.code, stage in ended.out + ended.err, "has ended" in ended.err) == (1, True, True)
+    assert (ended.code, stage in ended.out + ended.err, message in ended.err) == (1, True, True)
     (record,) = here("list", "--command", command).records
     state = stage if stage == "quarantined" else "ended"
     assert (record["stage"], record["stage_since"], record["ended"]) == (state, "2026-03-14T08:00:00.000Z", True)
