@@ -15,3 +15,8 @@ from tests.fuzz.targets import CORPUS, PROPERTIES, TARGETS, property_target
 def test_the_corpus(name: str, file: Path) -> None:
     target = TARGETS[name] if name in TARGETS else property_target(PROPERTIES[name])
     target(file.read_bytes())
+
+
+def test_each_target_and_each_property_has_a_corpus() -> None:
+    """Without one, a fuzzer starts from random bytes."""
+    assert {folder.name for folder in CORPUS.iterdir()} == TARGETS.keys() | PROPERTIES.keys()
