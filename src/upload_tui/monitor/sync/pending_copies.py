@@ -46,8 +46,9 @@ class PendingCopies:
         self._noted: set[str] = set()
 
     def lacks(self, upload: Upload) -> bool:
-        """Whether a pending upload has no copy."""
-        return upload.id not in self._copies and not upload.stage.is_final
+        """Whether an upload is pending and has no copy, though there is room for one."""
+        has_room = len(self._copies) + len(self._noted) < self._store.limits.pending_copies
+        return has_room and upload.id not in self._copies and not upload.stage.is_final
 
     def note(self, upload_ids: Iterable[str]) -> None:
         """Copy these uploads again when the present transaction ends, or else the next one."""

@@ -131,12 +131,12 @@ class ChangeRecorder:
     def record_silently(self, readings: Sequence[UploadReading]) -> None:
         """Record readings of uploads whose existence is no change."""
         with self.transaction():
-            result = ingest(self._store, readings, self._fetcher.client.root, is_logged=False)
-            self._note(readings, result.changes)
+            ingest(self._store, readings, self._fetcher.client.root, is_logged=False)
+            self._note(readings)
         self.note_read(*(reading.upload.read_on for reading in readings))
 
-    def _note(self, readings: Sequence[UploadReading], changes: Sequence[UploadChange]) -> None:
-        """Copy what has changed, and what is pending and has no copy."""
+    def _note(self, readings: Sequence[UploadReading], changes: Sequence[UploadChange] = ()) -> None:
+        """Copy what has changed, and what is pending and has no copy yet while there is room."""
         self._copies.note(change.upload.id for change in changes)
         self._copies.note(reading.upload.id for reading in readings if self._copies.lacks(reading.upload))
 

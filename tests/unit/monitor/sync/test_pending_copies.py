@@ -149,6 +149,24 @@ async def test_only_the_pending_uploads_that_changed_last_are_copied(tmp_path: P
     harness.store.close()
 
 
+async def test_a_round_without_a_change_copies_nothing_also_if_not_all_pending_uploads_have_copies(
+    tmp_path: Path,
+) -> None:
+    counts = []
+    for limit in (2, 1000):
+        service = ShiftingService(3, StatusShape.A, largest_page=100, uploads=0)
+        for _ in range(9):
+            service.start_upload()
+        harness = SyncHarness(service, Store(tmp_path / f"{limit}.db", limits=Limits(pending_copies=limit)))
+        await harness.synchroniser.sync()
+        statements: list[str] = []
+        harness.store.db.connection.set_trace_callback(statements.append)
+        await harness.synchroniser.sync()
+        counts.append(len(statements))
+        harness.store.close()
+    assert counts[0] == counts[1]
+
+
 @pytest.mark.parametrize("meanwhile", MEANWHILE)
 @pytest.mark.parametrize("read", ["first", "new"])
 async def test_what_an_upload_of_a_source_reaches_while_its_store_is_lost_is_published_once(
