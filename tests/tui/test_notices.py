@@ -30,7 +30,7 @@ from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
 def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
     session = InMemorySession()
     session.publish(*(an_upload(name, completed=60, error=20, message=message) for name in names))
-    reached = [change for change in session.changes.history(100) if isinstance(change, StageReached)]
+    reached = [change for change in session.changes.history(1000) if isinstance(change, StageReached)]
     session.close()
     return [change for change in reached if change.after is Stage.ERROR]
 
@@ -115,8 +115,12 @@ def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_
     alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE, _RECENT)
     covered, shown = set[int](), list[str]()
     seconds = 6 * _PAUSE
+    failures = [
+        iter(failed(*(f"{second}.bin" for second in range(number, seconds, 3)), message=cause))
+        for number, cause in enumerate(_CAUSES)
+    ]
     for second in range(seconds):
-        alerts.add(failed(f"{second}.bin", message=_CAUSES[second % 3]))
+        alerts.add([next(failures[second % 3])])
         alerts.due(NOW + timedelta(seconds=second))
         notices.add(alerts.found(), 1000.0 + second)
         if due := notices.due(1000.0 + second):

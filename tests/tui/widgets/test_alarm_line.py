@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
@@ -445,6 +446,7 @@ def test_each_alarm_keeps_its_sign_word_and_number_and_notes_come_last(
         assert "…" not in line.partition(" · ◌ prod: The cache")[0], "notes come last"
 
 
+@cache
 def stuck_for_two_hours() -> Row:
     with closing(InMemoryPicture([an_upload("stuck.bin", initiated=7200)], clock=FrozenClock())) as picture:
         return picture.window(Query(), 0, 1).rows[0]

@@ -257,9 +257,7 @@ async def test_what_the_user_did_not_do_leaves_the_trouble_in_view(
         above = table.window.in_trouble
         is_below = row == "last in view"
         target = table._last_visible_row() if isinstance(row, str) else row % above
-        if target and (before := table.window.row(target - 1)):
-            table.select(before.id)
-            await pilot.press("j")
+        await pilot.press(*"j" * target)
         for published in (NEW_FAILURES[:1], NEW_FAILURES[1:3], ENDED_WELL[:2], many(45)[40:], MANY_FAILED[:2]):
             session.publish(*published)
             await settled(pilot)

@@ -213,9 +213,9 @@ def test_the_second_line_does_not_repeat_a_reason_that_the_details_show_whole() 
 
 
 def test_the_second_line_fits_any_width() -> None:
-    for width in range(1, 120):
-        for upload in (STUCK, ON_TIME, CONTRADICTORY, FAILED):
-            assert len(text_of([*second_line(row_of(upload), NOW, OPTIONS, width)])) <= width
+    for row in map(row_of, (STUCK, ON_TIME, CONTRADICTORY, FAILED)):
+        for width in range(1, 120):
+            assert len(text_of([*second_line(row, NOW, OPTIONS, width)])) <= width
 
 
 @pytest.mark.parametrize(
