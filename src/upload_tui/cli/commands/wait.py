@@ -352,7 +352,7 @@ class _WaitLoop(Struct):
         self._echo(f"{self._pending_text()} after {_elapsed_text(self.started)}{self._error_text()}")
 
     def _error_text(self) -> str:
-        return f"; {self.waiter.last_error.title}" if self.waiter.last_error else ""
+        return f"; {self.waiter.problem}" if self.waiter.problem else ""
 
     def _echo(self, text: str) -> None:
         self.bar.clear()

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -22,7 +22,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
 from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
-from upload_tui.status import Stage
+from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import overrun_text, span_text
 
 __all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
@@ -252,7 +252,7 @@ class SourceWaiter:
     ) -> None:
         self._projects = frozenset(projects)
         self._synchroniser = synchroniser
-        self._picture = picture
+        self._store, self._picture = synchroniser.scope.store, picture
         self._goal = goal
         self._clock = clock
         self._schedule = schedule
@@ -271,20 +271,24 @@ class SourceWaiter:
 
     def unknown_state(self, upload_id: str) -> str:
         """The source's name of a state that is not in the design; empty for any other."""
-        detail = self._picture.detail(upload_id)
-        state = None if detail is None else detail.upload.timeline.unknown_state
-        return "" if state is None else state.name
+        stored = self._store.get(upload_id)
+        return "" if stored is None else stored.unknown_state
 
     @property
     def notices(self) -> Sequence[str]:
         """A note on each upload that is in another project than expected."""
-        details = map(self._picture.detail, self.outcomes) if self._projects else ()
-        found = [detail.upload for detail in details if detail is not None and not detail.row.is_gone]
+        known = map(self._store.get, self.outcomes) if self._projects else ()
+        found = [stored for stored in known if stored is not None and not stored.is_gone]
         return [
             f"{one.id!a} is in project {one.project_name or one.project_id!a}, not in {', '.join(sorted(self._projects))}"
             for one in found
             if self._projects.isdisjoint((one.project_id, one.project_name))
         ]
+
+    @property
+    def problem(self) -> str:
+        """Why the last listing failed, or what of it cannot be read; empty if there is nothing."""
+        return self.last_error.title if self.last_error else self._synchroniser.unreadable_notice
 
     def reason(self, upload_id: str) -> str:  # noqa: ARG002
         """Why an upload cannot be read."""
@@ -307,15 +311,18 @@ class SourceWaiter:
                 raise
             self.last_error, is_whole = error, False
         pending = self.pending
+        before_goal = self._store.partitions.ids(frozenset(one for one in PENDING_STAGES if one.rank < self._goal.rank))
         for upload_id in pending:
-            self.outcomes[upload_id] = self._outcome(upload_id, is_whole=is_whole)
+            self.outcomes[upload_id] = self._outcome(upload_id, before_goal, is_whole=is_whole)
         return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
 
-    def _outcome(self, upload_id: str, *, is_whole: bool) -> Outcome:
+    def _outcome(self, upload_id: str, before_goal: Container[str], *, is_whole: bool) -> Outcome:
         if upload_id in self._synchroniser.unreadable_ids:
             self._unreadable_counts[upload_id] += not self._synchroniser.last_listing.failure
             return Outcome.UNREADABLE if self._unreadable_counts[upload_id] >= MAX_UNREADABLE else Outcome.PENDING
         del self._unreadable_counts[upload_id]
+        if upload_id in before_goal:  # nearly always: of thousands, reading the details would take seconds
+            return Outcome.PENDING
         detail = self._picture.detail(upload_id)
         has_ended = detail is not None and detail.upload.timeline.has_ended  # also of the many that are shown as gone
         if detail is None or (detail.row.is_gone and not has_ended):

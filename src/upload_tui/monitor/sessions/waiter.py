@@ -110,6 +110,11 @@ class UploadWaiter:
         """A note if the service's clock and the local one disagree: the ages of what is printed depend on it."""
         return [notice] if (notice := self._client.clock_offset.notice) else []
 
+    @property
+    def problem(self) -> str:
+        """Why the last round failed; empty if it did not."""
+        return self.last_error.title if self.last_error else ""
+
     def reason(self, upload_id: str) -> str:
         """Why the last response for an unreadable upload cannot be read."""
         return self._reasons[upload_id]

@@ -67,6 +67,12 @@ class PartitionTable:
             and (with_gone or not is_gone)
         )
 
+    def ids(self, stages: frozenset[Stage]) -> frozenset[str]:
+        """The ids of the uploads in these stages that are not gone."""
+        partitions = self.select(stages=stages, with_gone=False) if stages else ()
+        rows = self._db.execute(f"SELECT id FROM uploads WHERE cell IN ({partition_list(partitions)})")
+        return frozenset(row[0] for row in rows)
+
     def projects(self) -> Mapping[int, ProjectRef]:
         """All projects by row number."""
         return {

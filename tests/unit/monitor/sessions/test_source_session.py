@@ -12,18 +12,21 @@ from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor import (
     ConnectionChanged,
     ConnectionState,
+    Detail,
     Outcome,
     Query,
     Schedule,
     SourceSession,
     SourceWaiter,
     Store,
+    StorePicture,
     WatchedSource,
     source_schedule,
 )
+from upload_tui.monitor.sessions.waiter import outcome_of
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
-from upload_tui.status import Stage
+from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import age_text, overrun_text
 
 FAST = Schedule(0.001, 0.001, 0.001, growth=1.0)
@@ -196,3 +199,33 @@ async def test_an_upload_that_ended_keeps_its_outcome_when_it_is_no_longer_liste
     assert await waiter.poll() == ["a"]
     assert harness.shown()["a"] == (kept == 0)
     assert waiter.outcomes == {"a": Outcome.REACHED if stage is Stage.VERIFIED else Outcome.MISSED}
+
+
+class _CountingPicture(StorePicture):
+    detail_count = 0
+
+    def detail(self, upload_id: str, service: str = "") -> Detail | None:
+        self.detail_count += 1
+        return super().detail(upload_id, service)
+
+
+@pytest.mark.parametrize("goal", Stage)
+async def test_the_details_of_uploads_that_are_before_the_goal_are_not_read(goal: Stage) -> None:
+    """Of thousands of pending uploads, that would take seconds in each round."""
+    harness = SourceHarness()
+    lines = {state: {"stage": state} for state in [*map(str, Stage), "held"]}
+    await harness.print({**lines, "ended": {"stage": "initiated", "ended": True}})
+    picture = _CountingPicture(harness.store, harness.clock, SERVICE)
+    waiter = SourceWaiter(
+        harness.synchroniser, picture, [*lines, "ended"], goal=goal, clock=harness.clock, schedule=FAST
+    )
+    await waiter.poll()
+    before = [stage for stage in PENDING_STAGES if stage.rank < goal.rank]
+    assert picture.detail_count == len(waiter.outcomes) - len(before)
+    for upload_id, outcome in waiter.outcomes.items():
+        detail = picture.detail(upload_id)
+        assert detail is not None
+        expected = outcome_of(detail.upload, goal)
+        has_ended = upload_id == "ended" and expected is Outcome.PENDING
+        assert outcome is (Outcome.MISSED if has_ended else expected)
+    assert [waiter.unknown_state(one) for one in ("initiated", "held", "ended", "?")] == ["", "held", "ended", ""]
