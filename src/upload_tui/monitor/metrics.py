@@ -7,6 +7,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -218,12 +219,32 @@ def write_metrics(
     return MetricText(encode(registry), content_type)
 
 
+class _LabelTexts:
+    """Sanitized values of labels. Those that differ only in what is invisible stay different: no sample may be there twice."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._used = set[str]()
+
+    def of(self, values: Iterable[str]) -> Sequence[str]:
+        """The text of each value."""
+        return [self._texts[value] if value in self._texts else self._add(value) for value in values]
+
+    def _add(self, value: str) -> str:
+        text = sanitize(value, None)
+        numbered = (f"{text} ({number})" for number in count(2))
+        self._texts[value] = next(one for one in chain([text], numbered) if one not in self._used)
+        self._used.add(self._texts[value])
+        return self._texts[value]
+
+
 class _Collector:
     """The metrics of some figures, as prometheus_client asks for them."""
 
     def __init__(self, services: Sequence[ServiceFigures], projects: Sequence[ProjectFigures]) -> None:
         self._services = services
         self._projects = projects
+        self._texts = _LabelTexts()
 
     def collect(self) -> "Iterator[Metric]":
         """All metrics, in the order of `METRICS`."""
@@ -244,7 +265,7 @@ class _Collector:
         for description in METRICS:
             metric = _family(description)
             for labels, value in samples.get(description.name, ()):
-                metric.add_metric([sanitize(label, None) for label in labels], value)
+                metric.add_metric(self._texts.of(labels), value)
             if description.kind == "histogram":
                 self._add_durations(metric)
             yield metric
@@ -261,7 +282,7 @@ class _Collector:
                 total = sum(
                     bucket.count * (bucket.from_seconds + bucket.to_seconds) / 2 for bucket in histogram.buckets
                 )
-                metric.add_metric([sanitize(label, None) for label in labels], _buckets(histogram), total)
+                metric.add_metric(self._texts.of(labels), _buckets(histogram), total)
 
 
 def _buckets(histogram: LatencyHistogram) -> Sequence[tuple[str, float]]:

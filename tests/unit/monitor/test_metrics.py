@@ -1,6 +1,6 @@
 """Metrics: the same from a picture and from its uploads, and valid in both formats whatever the text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -92,4 +92,21 @@ def test_buckets_are_cumulative_and_end_with_the_count() -> None:
     assert "le=+Inf" in buckets[-1][0]
     (histogram,) = [one for one in figures.durations if one.to_stage == "verified"]
     assert counts[-1] == histogram.count > 0
+    session.close()
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS], ids=["text", "openmetrics"])
+@pytest.mark.parametrize(
+    "names",
+    [("p\x1b", "p\u241b", "p\u241b (2)"), ("\u00e9", "e\u0301"), ("", "\u200d"), ("a\u202e", "a\u202d", "a\ufffd")],
+    ids=ascii,
+)
+def test_no_sample_is_there_twice_if_names_differ_in_what_is_invisible(names: Sequence[str], accept: str) -> None:
+    """A collector for text files refuses all samples if one is there twice."""
+    session = InMemorySession(sample_uploads())
+    figures = [project_figures(session.picture, "s", ProjectRef(name, name), NOW) for name in names]
+    text = write_metrics([], figures, accept).body.decode()
+    lines = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(lines) == len({*lines}) > 0
+    assert len(samples(text, is_openmetrics=bool(accept))) == len(lines)
     session.close()
