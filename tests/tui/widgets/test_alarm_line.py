@@ -116,7 +116,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
             STUCK,
             replace(OFFLINE, name="ceph", others=1, names=("ceph", "oc"), watched=3),
             "lost",
-            "✗ OFFLINE 2m 05s, 2 of 3: ceph, oc · https://example.org refused the connection · retry in 8s · ▲ 1 stuck 2h 13m",
+            "✗ OFFLINE 2m 05s, 2 of 3: ceph, oc · ceph: https://example.org refused the connection · retry in 8s · ▲ 1 stuck 2h 13m",
         ),
         (
             FINE,
@@ -124,7 +124,7 @@ async def alarm_of(pilot: Pilot[int]) -> tuple[str, str]:
                 RETRYING, name="ceph", others=9, names=tuple(f"a-name-of-a-service-{n}" for n in range(10)), watched=12
             ),
             "retry",
-            "◌ retrying, 10 of 12: a-name-of-a-service-0, a-name-of-a-service-1, a-name-of-a-service-2, … · no answer in time",
+            "◌ retrying, 10 of 12: a-name-of-a-service-0, a-name-of-a-service-1, a-name-of-a-service-2, … · ceph: no answer in time",
         ),
         (STUCK, DELETED, "waits", "▲ 1 stuck 2h 13m · ✗ Prot: DELETED 5s · Not found (404: No): https://example.org"),
         (

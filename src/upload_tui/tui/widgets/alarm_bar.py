@@ -253,6 +253,8 @@ def _outage(connection: Connection, reason: str, now: datetime, glyphs: Glyphs) 
         word = _PARTIAL if reason.startswith(_PARTIAL) else state_word(connection.state)
         states = _outage_states(connection, glyphs.waiting, word, "", glyphs)
         reason = _uncapitalized(reason.removeprefix(_PARTIAL).removeprefix(": "))
+    if connection.names:  # each may have another cause
+        between += f"{truncate_middle(connection.name, _NAME_CELLS[1], glyphs.ellipsis)}: "
     main = f"{between}{main}" if (main := _main_words(reason)) else ""
     return _Alarm(level, tuple(states), partial(_outage_text, reason, retry, between, glyphs), main)
 
