@@ -52,7 +52,7 @@ _ALWAYS = """
     tui.screens.dashboard tui.screens.query_screen tui.screens.session_screen tui.screens.views
     tui.widgets.activity_pane tui.widgets.alarm_bar tui.widgets.cached_lines tui.widgets.change_text
     tui.widgets.chunk_strip tui.widgets.chunk_summary tui.widgets.cursor_lines tui.widgets.footer tui.widgets.funnel
-    tui.widgets.pending_list tui.widgets.status_bar tui.widgets.timeline_view
+    tui.widgets.pending_list tui.widgets.pending_text tui.widgets.status_bar tui.widgets.timeline_view
     tui.widgets.table.cells tui.widgets.table.query_text
     tui.widgets.table.row_cursor tui.widgets.table.row_list tui.widgets.table.row_painter tui.widgets.table.row_window
     tui.widgets.table.upload_table

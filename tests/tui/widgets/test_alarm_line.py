@@ -43,7 +43,8 @@ from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.funnel import FunnelBar
-from upload_tui.tui.widgets.pending_list import PendingList, least_age_text, pending_age_text
+from upload_tui.tui.widgets.pending_list import PendingList
+from upload_tui.tui.widgets.pending_text import least_age_text, pending_age_text
 from upload_tui.tui.widgets.status_bar import state_word
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, SIZE_DIFFERS

@@ -18,7 +18,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import MAX_CAUSES, causes_text, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
-from upload_tui.tui.widgets.pending_list import pending_age_text
+from upload_tui.tui.widgets.pending_text import pending_age_text
 from upload_tui.tui.widgets.status_bar import others_text, state_word
 
 __all__ = ["AlarmBar"]

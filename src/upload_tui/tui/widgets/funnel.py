@@ -20,7 +20,7 @@ from upload_tui.text import sparkline_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import DiffedText
-from upload_tui.tui.widgets.pending_list import least_age_text
+from upload_tui.tui.widgets.pending_text import least_age_text
 
 __all__ = ["FunnelBar", "StageCell"]
 

@@ -24,7 +24,7 @@ from upload_tui.tui.bindings import TIMELINE_KEYS
 from upload_tui.tui.fitting import fit_to_width, hanging_lines, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.chunk_strip import CHUNK_CLASSES, chunk_lines, contradiction_lines
-from upload_tui.tui.widgets.pending_list import anomaly_lines, bytes_per_second, time_left_text
+from upload_tui.tui.widgets.pending_text import anomaly_lines, bytes_per_second, time_left_text
 from upload_tui.wire import StatusShape
 
 __all__ = ["TimelinePane", "TimelineView", "timeline_lines"]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from upload_tui.monitor import Query, Row
 from upload_tui.monitor.model import Lateness
 from upload_tui.testing import NOW, InMemorySession, an_upload
-from upload_tui.tui.widgets.pending_list import bytes_per_second, pending_details, stuck_badge, time_left_text
+from upload_tui.tui.widgets.pending_text import bytes_per_second, pending_details, stuck_badge, time_left_text
 
 MIB = 1 << 20
 

@@ -30,7 +30,7 @@ from upload_tui.tui.appearance.columns import (
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
-from upload_tui.tui.widgets.pending_list import (
+from upload_tui.tui.widgets.pending_text import (
     acknowledged_texts,
     anomaly_reasons,
     pending_age_text,

@@ -35,7 +35,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.funnel import StageCell
-from upload_tui.tui.widgets.pending_list import pending_reasons
+from upload_tui.tui.widgets.pending_text import pending_reasons
 from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
 from upload_tui.tui.widgets.table.row_painter import ColumnView, RowPainter
 from upload_tui.tui.widgets.timeline_view import timeline_lines
