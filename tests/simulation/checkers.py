@@ -1,11 +1,11 @@
 """What must hold, each in a component of its own: at every step, and when the faults are over."""
 
 import json
+from base64 import b64decode
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.monitor import (
     Change,
     ConnectionChanged,
+    ConnectionState,
     LiveSession,
     Query,
     ReplaySession,
@@ -29,7 +30,10 @@ from upload_tui.monitor import (
     change_record,
     read_recording,
 )
+from upload_tui.monitor.recording import RecordingLine
+from upload_tui.monitor.store.schema.pages import decompress_page
 from upload_tui.status import Stage
+from upload_tui.wire import Project, Upload, page_entries, read_upload, read_upload_entries
 
 __all__ = ["Checker", "all_checkers", "check_command_recording", "check_recovery", "check_whole", "is_whole"]
 
@@ -369,7 +373,7 @@ class Recordings(Checker):
         changes = [line.fields for line in lines if line.kind not in _STORE_LINES]
         published = [json.loads(json.dumps(change_record(change))) for change in recorded.published]
         assert [{key: fields[key] for key in fields if key != "replay"} for fields in changes] == published
-        reached = _check_stages(changes, known)
+        reached = _check_stages(lines)
         for upload, stage in _due(recorded, known):
             assert stage in reached[upload.id], f"{upload}: {stage} is not recorded"
         replay = ReplaySession(header, lines)
@@ -378,10 +382,10 @@ class Recordings(Checker):
         replay.close()
 
 
-def check_command_recording(world: World, file: Path) -> None:
+def check_command_recording(file: Path) -> None:
     """Check what the command has recorded: the last stage of each upload that changed is the one that a replay shows."""
     header, lines = read_recording(file)
-    recorded = _check_stages([line.fields for line in lines], _known(world))
+    recorded = _check_stages(lines)
     replay = ReplaySession(header, lines)
     replay.seek(replay.ends_on)
     shown = {upload_id: stage for upload_id, (stage, _) in shown_uploads(replay).items()}
@@ -389,20 +393,49 @@ def check_command_recording(world: World, file: Path) -> None:
     replay.close()
 
 
-def _check_stages(
-    changes: Iterable[Mapping[str, Any]], known: Mapping[str, SimulatedUpload]
-) -> Mapping[str, Sequence[Stage]]:
-    """Check the stages in a recording against the truth; return them by upload."""
-    reached: dict[str, list[Stage]] = defaultdict(list)
-    for fields in changes:
-        if fields["kind"] != "stage":  # as `change_record` calls it
+def _check_stages(lines: Sequence[RecordingLine]) -> Mapping[str, Sequence[Stage]]:
+    """Check the stages in a recording against its own readings; return them by upload.
+
+    Each stage was read before, and is there once. Whenever a project is live, all stages are there that were read of its uploads
+    since the first time: what existed then is no change.
+    """
+    read, changed, silent = (
+        defaultdict[str, set[Stage]](set),
+        defaultdict[str, list[Stage]](list),
+        dict[str, set[Stage]](),
+    )
+    projects, scanned = dict[str, str](), set[str]()
+    for line in lines:
+        for upload in _recorded_readings(line):
+            projects[upload.id] = upload.project_id
+            read[upload.id].update(event.stage for event in upload.timeline)
+        if line.kind == "stage":  # as `change_record` calls it
+            upload_id, stage = line.fields["upload"]["id"], Stage(line.fields["to"])
+            assert stage in read[upload_id], f"{upload_id} is recorded as {stage}, and has not been read so"
+            before = changed[upload_id][-1:]
+            assert all(one.rank < stage.rank for one in before), f"{upload_id}: {stage} is recorded after {before}"
+            changed[upload_id].append(stage)
+        project_id = line.fields.get("replay", {}).get("project_id")
+        if line.kind != "connection" or line.fields["to"] != ConnectionState.LIVE or project_id is None:
             continue
-        upload, stage = known[fields["upload"]["id"]], Stage(fields["to"])
-        assert stage in upload.reached, f"{upload} is recorded as {stage}"
-        before = reached[upload.id][-1:]
-        assert all(one.rank < stage.rank for one in before), f"{upload}: {stage} is recorded after {before}"
-        reached[upload.id].append(stage)
-    return reached
+        for upload_id in (one for one, own in projects.items() if own == project_id):
+            missing = read[upload_id] - {*changed.get(upload_id, ())} - silent.get(upload_id, set())
+            assert not missing or project_id not in scanned, f"{upload_id} was read as {missing}, which is not recorded"
+            silent[upload_id] = silent.get(upload_id, set()) | missing
+        scanned.add(project_id)
+    return changed
+
+
+def _recorded_readings(line: RecordingLine) -> Iterator[Upload]:
+    """The uploads of a line with readings."""
+    if line.kind == "stored":
+        yield read_upload(line.fields["raw"], read_on=line.at, project=Project(*line.fields["project"]))
+    elif line.kind == "page":
+        for reading in read_upload_entries(
+            page_entries(decompress_page(b64decode(line.fields["body"]))), read_on=line.at
+        ):
+            assert not isinstance(reading, str), reading
+            yield reading.upload
 
 
 def _due(recorded: Recorded, known: Mapping[str, SimulatedUpload]) -> Iterator[tuple[SimulatedUpload, Stage]]:

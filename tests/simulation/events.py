@@ -384,7 +384,7 @@ def _run_record(simulation: Simulation, rng: Random) -> None:
     assert result.code in {EXIT_OK, EXIT_INTERRUPTED} or "\nupload-tui: " in f"\n{result.err}", result
     assert result.code != EXIT_INTERNAL_ERROR, result.err
     if file.exists():
-        check_command_recording(world, file)
+        check_command_recording(file)
 
 
 EVENTS: Mapping[str, tuple[Action, int]] = {
