@@ -5,9 +5,11 @@ import importlib.util
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import sys
 from collections.abc import Hashable, Iterator, Sequence
+from contextlib import closing
 from itertools import count, groupby
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,29 @@ def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(folder / name.lower()))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def migrated_database() -> Iterator[None]:
+    """Make a new store in memory by copying one: its migrations take longer than most tests. Files are migrated."""
+    recovery = importlib.import_module("upload_tui.monitor.store.recovery")
+    migrate = recovery.migrate
+    with closing(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)) as migrated:
+        migrate(migrated)
+
+        def copy_or_migrate(connection: sqlite3.Connection) -> None:
+            if type(connection) is sqlite3.Connection and _is_new_in_memory(connection):
+                migrated.backup(connection)
+            migrate(connection)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recovery, "migrate", copy_or_migrate)
+            yield
+
+
+def _is_new_in_memory(connection: sqlite3.Connection) -> bool:
+    (_, _, file), *_ = connection.execute("PRAGMA database_list")
+    return not file and not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 @pytest.fixture(autouse=True, scope="session")
