@@ -80,21 +80,19 @@ async def test_the_columns_can_be_reset() -> None:
         assert table.column_specs == default
 
 
-@pytest.mark.parametrize("keys", [(), ("r",), ("space", "space"), ("j", "space", "r")], ids="-".join)
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)
 @pytest.mark.parametrize("projects", [(), ("Proteomics", "Genome")], ids=["one project", "two projects"])
-async def test_columns_that_are_not_changed_stay_as_they_are(
-    size: tuple[int, int], projects: tuple[str, ...], keys: tuple[str, ...]
-) -> None:
+async def test_columns_that_are_not_changed_stay_as_they_are(size: tuple[int, int], projects: tuple[str, ...]) -> None:
     saved: list[tuple[ColumnSpec, ...]] = []
     async with opened(mixed(), size, save_columns=lambda _, columns: saved.append(tuple(columns))) as (pilot, _, table):
         table.several_projects, table.project_names = bool(projects), projects
         before = table.columns
-        await pilot.press("c", *keys, "enter")
-        await pilot.pause()
-        assert table.columns == before
-        assert not table.display_options.columns_of(table.view_kind)
-        assert saved == []
+        for keys in ((), ("r",), ("space", "space"), ("j", "space", "r")):
+            await pilot.press("c", *keys, "enter")
+            await pilot.pause()
+            assert table.columns == before, keys
+            assert not table.display_options.columns_of(table.view_kind)
+            assert saved == []
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)], ids=str)

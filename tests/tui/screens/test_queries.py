@@ -58,34 +58,32 @@ async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
         assert len(names_in(table)) == len(UPLOADS)
 
 
+_MISTAKES = {
+    "stage:erx": "erx is no value of stage",
+    "size>": "size needs a value",
+    "bin size>": "size needs a value",
+    '"open': "A quotation mark is not closed",
+    "(bin": 'A ")" is missing',
+    "(is:trou": "trou is no value of is",
+    "foo:bar": "There is no field foo",
+    "bin OR": "Something is missing at the end",
+}
+
+
 @pytest.mark.parametrize("is_activity", [False, True], ids=["table", "activity"])
-@pytest.mark.parametrize(
-    ("text", "wrong"),
-    [
-        ("stage:erx", "erx is no value of stage"),
-        ("size>", "size needs a value"),
-        ("bin size>", "size needs a value"),
-        ('"open', "A quotation mark is not closed"),
-        ("(bin", 'A ")" is missing'),
-        ("(is:trou", "trou is no value of is"),
-        ("foo:bar", "There is no field foo"),
-        ("bin OR", "Something is missing at the end"),
-    ],
-)
-async def test_a_query_with_a_mistake_stays_open_on_enter_and_says_what_is_wrong(
-    text: str, wrong: str, is_activity: bool
-) -> None:
+async def test_a_query_with_a_mistake_stays_open_on_enter_and_says_what_is_wrong(is_activity: bool) -> None:
     async with opened(UPLOADS) as (pilot, _, _table):
-        if is_activity:
-            pilot.app.screen.query_one(ChangeLogView).focus()
-        await pilot.press("slash")
-        await search(pilot, text)
-        await pilot.press("enter")
-        assert pilot.app.screen.query_one(Input).has_focus
-        assert wrong in note(pilot)
-        await search(pilot, "bin")
-        await pilot.press("enter")
-        assert not pilot.app.screen.query_one(Input).has_focus
+        for text, wrong in _MISTAKES.items():
+            if is_activity:
+                pilot.app.screen.query_one(ChangeLogView).focus()
+            await pilot.press("slash")
+            await search(pilot, text)
+            await pilot.press("enter")
+            assert pilot.app.screen.query_one(Input).has_focus
+            assert wrong in note(pilot)
+            await search(pilot, "bin")
+            await pilot.press("enter")
+            assert not pilot.app.screen.query_one(Input).has_focus
 
 
 @pytest.mark.parametrize("field", ["is", "stage"])
