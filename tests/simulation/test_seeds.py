@@ -29,6 +29,8 @@ FOUND = {
     8000022: [*range(3, 23), *range(36, 45), 61, 62, 65, 66],
     # An upload was verified while its store was lost.
     9113: [0, 1, 4, 6, 7, 13, 14, 15, 60, 67, 72, 73, 74],
+    # Uploads arrived after the last page had been empty for a deletion, and the rows that closed the gap were taken for the end.
+    11000649: [*range(10), 22, 23, 25],
 }
 """Seeds that found a fault, with the events that were enough."""
 

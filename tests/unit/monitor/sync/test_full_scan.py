@@ -106,16 +106,20 @@ async def test_none_is_missing_when_two_are_deleted_between_pages_of_an_unknown_
         assert {upload.name for upload in service.uploads} <= harness.names(), (first, second)
 
 
-@pytest.mark.parametrize("largest_page", [5, 7])
-async def test_none_is_missing_when_one_is_deleted_and_one_arrives_between_pages_of_an_unknown_number(
-    largest_page: int,
+@pytest.mark.parametrize("arrivals", [1, 2])
+@pytest.mark.parametrize(("uploads", "largest_page"), [(13, 5), (13, 7), (15, 7)])
+async def test_none_is_missing_when_one_is_deleted_and_others_arrive_between_pages_of_an_unknown_number(
+    uploads: int, largest_page: int, arrivals: int
 ) -> None:
     for first, second in combinations(range(2, 10), 2):
-        service = a_service(13, largest_page, frozenset())
+        service = a_service(uploads, largest_page, frozenset())
         names = {upload.name for upload in service.uploads[1:]}
-        before_pages(
-            service, {first, second}.__contains__, in_turn(partial(service.uploads.pop, 0), service.start_upload)
-        )
+
+        def arrive(service: ShiftingService = service) -> None:
+            for _ in range(arrivals):
+                service.start_upload()
+
+        before_pages(service, {first, second}.__contains__, in_turn(partial(service.uploads.pop, 0), arrive))
         harness = SyncHarness(service)
         await harness.synchroniser.sync()
         assert names <= harness.names(), (first, second)
