@@ -470,9 +470,12 @@ def check_recovery(world: World, watcher: Watcher) -> None:
         assert session.connection().is_live, f"not live after three rounds: {session.connection()}"
         rows, uploads = {row.id: row for row in _rows(session)}, place.uploads
         # What is counted as missing is found when its page is compared, a page in each round.
-        may_lack = not session.is_complete and len(uploads) > world.options.largest_page
+        has_pages = len(uploads) > world.options.largest_page
         for upload in uploads:
             row = rows.get(upload.id)
+            # So is what a service without totals lists again: it has an old place.
+            is_hidden = isinstance(place, Host) and world.options.hides_total and upload.listed_again >= 0
+            may_lack = has_pages and (is_hidden or not session.is_complete)
             is_new = VirtualClock().monotonic() - upload.reached[upload.stage] < _SETTLED_SECONDS
             if is_new or (row is None and may_lack):
                 continue

@@ -141,7 +141,7 @@ def _check_wait(before: Mapping[str, Stage], wait: _Wait | None, result: Result,
         return
     over = [one for one in wait.upload_ids if one in before and before[one].is_final]
     assert not over, f"wait waits for {over}, which were over before it began"
-    has_unread = "cannot be read" in result.err
+    has_unread = "cannot be read" in result.err or ": not read: " in result.err  # uploads, or all of a project
     assert not (answers_all and has_unread), result.err
     if not has_unread:
         pending = {one for one, stage in wait.stages.items() if one in before and not stage.is_final}
