@@ -306,9 +306,8 @@ def _joins(edge: UploadPage, page: UploadPage, following: UploadPage) -> bool:
     if edge.unreadable and (page.unreadable or following.unreadable):  # rows without an id cannot be told apart
         return True
     ids, before, after = _ids(edge), {*_ids(page)}, {*_ids(following)}
-    if (
-        len(ids) < 2 or not after
-    ):  # the list ends there, unless a full page was read since, which has a row after the end
-        is_end = after or edge.row_count < edge.per_page or edge.per_page == 1
-        return bool(ids) and ids[-1] in before and bool(is_end)
+    if len(ids) < 2 or not after:
+        # The list ends there, unless a full page was read since: that has a row after the end.
+        is_end = bool(after) or edge.row_count < edge.per_page or edge.per_page == 1
+        return is_end and bool(ids) and ids[-1] in before
     return any(first in before and second in after for first, second in pairwise(ids))
