@@ -261,6 +261,8 @@ class TerminationSignals:
 
         previous, loop = self._respond, asyncio.get_running_loop()
         self._respond = partial(loop.call_soon_threadsafe, respond)  # also wakes the loop
+        if self._received is not None:  # an exception in a destructor, for example, is swallowed
+            self._respond()
         try:
             yield
         finally:

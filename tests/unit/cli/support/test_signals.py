@@ -1,0 +1,31 @@
+"""What signals call, whenever they arrive."""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+import pytest
+
+from upload_tui.cli.support.error_reporting import TerminationSignals
+
+
+@pytest.mark.parametrize("moment", ["before the event loop", "outside", "inside"])
+async def test_a_signal_is_responded_to_by_what_begins_later_too(moment: str) -> None:
+    """Its exception may have been swallowed by a destructor, its cancellation by Textual."""
+    signals, calls = TerminationSignals(), list[str]()
+
+    def arrive() -> None:
+        with suppress(KeyboardInterrupt):
+            signals.handle(signal.SIGTERM, None)
+
+    if moment == "before the event loop":
+        arrive()
+    with signals.responding(lambda: calls.append("outer")):
+        if moment == "outside":
+            arrive()
+        with signals.responding(lambda: calls.append("inner")):
+            if moment == "inside":
+                arrive()
+            await asyncio.sleep(0)
+    assert "inner" in calls
+    assert signals.exit_code(0) == 128 + signal.SIGTERM
