@@ -34,6 +34,7 @@ __all__ = [
     "time_left_text",
 ]
 
+_MAX_SECONDS_LEFT = 30 * 24 * 3600
 AGE_CELLS = 7
 """Cells of the age of a pending upload."""
 
@@ -79,13 +80,16 @@ def bytes_per_second(row: Row) -> float | None:
 
 
 def time_left_text(row: Row) -> str:
-    """How long the rest of the chunks takes at this speed: `3m left`; empty if it is late, gone, not current or not known."""
+    """How long the rest of the chunks takes at this speed: `3m left`; empty if it is late, gone, not current or not known.
+
+    A time of more than a month says only that the speed was measured too early.
+    """
     speed = bytes_per_second(row)
     is_late = row.lateness.is_stuck or row.lateness.is_overdue
     if speed is None or row.size_bytes is None or is_late or row.is_stale or row.is_gone or not row.is_current:
         return ""
     seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
-    if seconds <= 0:
+    if not 0 < seconds < _MAX_SECONDS_LEFT:
         return ""
     return f"{f'{seconds / 60:.0f}m' if 60 <= seconds < 3570 else age_text(max(seconds, 1))} left"
 
