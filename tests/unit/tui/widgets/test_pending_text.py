@@ -35,7 +35,7 @@ def test_no_time_is_left_to_show_without_chunks_or_for_a_stuck_upload() -> None:
     assert time_left_text(row_of(initiated=10, chunks=())) == ""
     assert time_left_text(row_of(initiated=90_000, chunks=(1,), size_bytes=900 * MIB)) == ""
     assert time_left_text(row_of(initiated=10, completed=5)) == ""
-    assert time_left_text(row_of(initiated=60, chunks=(1,), size_bytes=1 << 40)) == ""
+    assert time_left_text(row_of(initiated=60, chunks=[{"number": 1, "size": 1}], size_bytes=1 << 30)) == ""
 
 
 def test_nothing_is_estimated_from_a_picture_that_is_not_current() -> None:
