@@ -336,12 +336,12 @@ class ScanRecorder:
     def _record_readings(self, readings: Sequence[UploadReading]) -> None:
         """Record readings; publish changes of uploads known before.
 
-        What exists during a full scan is no change. But if another process has finished its scan meanwhile, uploads newer than that
-        are published as new ones.
+        What exists during a full scan is no change. But if another process has finished its scan meanwhile, what it has not found is
+        new.
         """
         known = self.store.known([reading.upload.id for reading in readings])
-        scanned_until_ms = self.state.scanned_until_ms
-        published = [one for one in readings if one.upload.id in known or _is_new_reading(one, scanned_until_ms)]
+        is_scanned = self.state.is_scanned
+        published = [one for one in readings if is_scanned or one.upload.id in known]
         self.possibly_outdated.extend(self.recorder.record(published)[1])
         silent = [one for one in readings if one not in published]
         self.recorder.record_silently(silent)
@@ -379,8 +379,3 @@ def _gc_disabled() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _is_new_reading(reading: UploadReading, on_ms: int | None) -> bool:
-    started_ms = to_ms(initiated_on(reading.upload))
-    return on_ms is not None and started_ms is not None and started_ms > on_ms

@@ -220,8 +220,9 @@ async def test_an_upload_from_an_interrupted_scan_that_is_no_longer_listed_is_go
     assert [change.upload.name for change in second.published if isinstance(change, UploadGone)] == [gone.name]
 
 
+@pytest.mark.parametrize("seconds", [0, -5000], ids=["", "the service's clock was set back"])
 async def test_uploads_newer_than_another_process_full_scan_are_published_by_one_still_scanning(
-    tmp_path: Path,
+    seconds: float, tmp_path: Path
 ) -> None:
     service = a_service(300, 20)
     quick, slow = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
@@ -236,6 +237,7 @@ async def test_uploads_newer_than_another_process_full_scan_are_published_by_one
     reading = asyncio.create_task(slow.synchroniser.sync())
     await asyncio.sleep(0)
     await quick.synchroniser.sync()
+    service.clock.seconds += seconds
     service.start_upload()
     service.advance(service.uploads[0])
     is_released.set()
