@@ -340,11 +340,10 @@ class ScanRecorder:
         new.
         """
         known = self.store.known([reading.upload.id for reading in readings])
-        is_scanned = self.state.is_scanned
-        published = [one for one in readings if is_scanned or one.upload.id in known]
+        published_ids = {one.upload.id for one in readings} if self.state.is_scanned else known
+        published = [one for one in readings if one.upload.id in published_ids]
         self.possibly_outdated.extend(self.recorder.record(published)[1])
-        silent = [one for one in readings if one not in published]
-        self.recorder.record_silently(silent)
+        self.recorder.record_silently([one for one in readings if one.upload.id not in published_ids])
 
     def _bulk_insert(self, raw_page: RawPage, snapshot: bytes) -> str | None:
         inserted = self.store.bulk.insert_page(snapshot)
