@@ -90,8 +90,6 @@ class SyncState:
 
     is_scanned = _Fact[bool](bool, default=False)
     """Whether a full scan has ended."""
-    scanned_until_ms = _Fact[int | None](int | None)
-    """When the newest upload was initiated that was known as the first full scan ended; None before that."""
     synced_ms = _Fact[int | None](int | None)
     """When the last round ended, by the service's clock; None if none ever did."""
     last_known_number = _Fact[int | None](int | None)

@@ -168,8 +168,6 @@ class Synchroniser:
             self._state.unreadable_count = scan.unreadable_count
             self._state.repeats_pages = scan.repeats_pages
         with self._recorder.transaction():
-            if not self._state.is_scanned:
-                self._state.scanned_until_ms = to_ms(self.order.newest_on()) or 0
             self._state.is_scanned = True
 
     async def _retry_unreadable(self) -> bool:

@@ -36,10 +36,10 @@ def test_facts_of_an_earlier_version_are_read(version: int, names: Sequence[str]
         old.commit()
     store = Store(file)
     state, other = SyncState(store, scope), SyncState(store, "p-2")
-    assert (state.is_scanned, state.scanned_until_ms, state.last_known_number) == (True, 5, 7)
+    assert (state.is_scanned, state.last_known_number) == (True, 7)
     assert (state.unreadable_spans, state.synced_ms) == ([(1, 3)], None)
     assert state.reconciler == ReconcilerState(row=20, edge_ms=None, began_ms=9, difference=-1)
-    assert (other.is_scanned, other.scanned_until_ms) == (False, None)
+    assert not other.is_scanned
     assert store.db.execute("SELECT * FROM facts").fetchall() == []
     store.close()
 
@@ -65,7 +65,7 @@ def test_each_attribute_is_a_column() -> None:
 def test_a_new_project_has_no_facts() -> None:
     store = Store()
     state = SyncState(store, "p-1")
-    assert (state.is_scanned, state.scanned_until_ms, state.last_known_number) == (False, None, None)
+    assert (state.is_scanned, state.last_known_number) == (False, None)
     assert (state.unreadable_spans, state.reconciler) == ([], ReconcilerState())
     store.close()
 
@@ -74,11 +74,10 @@ def test_facts_are_stored_by_project() -> None:
     store = Store()
     state, other = SyncState(store, "p-1"), SyncState(store, "p-2")
     state.is_scanned = True
-    state.scanned_until_ms = 5
     state.last_known_number = 7
     state.unreadable_spans = [(1, 3)]
     state.reconciler = ReconcilerState(row=20)
-    assert (state.is_scanned, state.scanned_until_ms, state.last_known_number) == (True, 5, 7)
+    assert (state.is_scanned, state.last_known_number) == (True, 7)
     assert (state.unreadable_spans, state.reconciler.row) == ([(1, 3)], 20)
     assert (other.is_scanned, other.reconciler.row) == (False, 0)
     store.close()

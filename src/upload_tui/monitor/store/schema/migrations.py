@@ -139,7 +139,6 @@ def _rename_facts(old: str, new: str) -> str:
 
 _STATE_COLUMNS = {
     "is_scanned": "INTEGER",
-    "scanned_until_ms": "INTEGER",
     "synced_ms": "INTEGER",
     "last_known_number": "INTEGER",
     "unreadable_spans": "TEXT",
