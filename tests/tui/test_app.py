@@ -4,8 +4,10 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, until
+from upload_tui.testing import an_upload, dashboard
 from upload_tui.tui import UploadApp
 
 
@@ -25,3 +27,18 @@ async def test_only_a_process_of_its_own_has_its_objects_frozen(*, is_enabled: b
         assert isinstance(pilot.app, UploadApp)
         await until(pilot, lambda: session.connection().is_live and gc.isenabled())
         assert (gc.get_freeze_count() > before) is not is_enabled
+
+
+@pytest.mark.parametrize("is_animated", [True, False])
+@pytest.mark.parametrize("key", ["slash", "a", "ctrl+p"], ids=["search", "note", "palette"])
+async def test_the_cursor_of_an_input_blinks_only_with_animations(key: str, is_animated: bool) -> None:
+    """Also of one that is added later: a picture has the cursor or not, by the speed of the machine."""
+    failed = an_upload("a", initiated=90, completed=80, error=70)
+    app = dashboard([failed])
+    app.animation_level = "full" if is_animated else "none"
+    async with app.run_test() as pilot:
+        await pilot.press("g", key)
+        await pilot.pause()
+        (field,) = app.screen.query(Input)
+        assert field.has_focus
+        assert field.cursor_blink is is_animated

@@ -11,7 +11,6 @@ from textual.app import App
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Input
 
 from upload_tui.monitor import LastVisit, Session
 from upload_tui.testing.scene import Scene
@@ -59,7 +58,7 @@ def deterministic(app: AnyApp) -> AnyApp:
 
 
 class SnapshotApp(UploadApp):
-    """The dashboard, deterministic: it also has no blinking cursor and paints each change at once.
+    """The dashboard, deterministic: it also paints each change at once.
 
     Args:
         session: what it shows.
@@ -71,11 +70,6 @@ class SnapshotApp(UploadApp):
         super().__init__(session, update_interval_seconds=0, **options)
         self._owns_session = owns_session
         deterministic(self)
-
-    def on_ready(self) -> None:
-        """Stop the cursors of inputs from blinking."""
-        for line in self.screen.query(Input):
-            line.cursor_blink = False
 
     def on_unmount(self) -> None:
         """Close the session if it belongs to this app."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from textual.binding import Binding
-from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandInput, CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
@@ -66,7 +66,8 @@ class Palette(CommandPalette):
     """Textual's command palette in the frame of the other dialogs."""
 
     def on_mount(self) -> None:
-        """Add the title."""
+        """Add the title; without animations, nothing blinks."""
+        self.query_one(CommandInput).cursor_blink = self.app.animation_level != "none"
         box = self.query_one("#--container")
         box.border_title = "Commands"
         box.border_subtitle = "Enter run, Esc close"

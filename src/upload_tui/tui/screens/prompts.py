@@ -58,7 +58,9 @@ class PromptScreen(Dialog[str | None]):
         with Vertical(id="prompt") as dialog:
             dialog.border_title = Content(self._title)
             dialog.border_subtitle = f"Enter {self._verb}, {key_of(self, 'prompt.cancel')} cancel"
-            yield Input(placeholder=self._placeholder, compact=True)
+            field = Input(placeholder=self._placeholder, compact=True)
+            field.cursor_blink = self.app.animation_level != "none"
+            yield field
             yield Label(Content(self._note))
 
     @on(Input.Submitted)

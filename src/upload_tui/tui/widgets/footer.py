@@ -188,6 +188,7 @@ class SearchBar(Horizontal):
         self._set_open(True)
         if not self.children:  # the first frame does not need them
             field = Input(compact=True, suggester=self._suggester)
+            field.cursor_blink = self.app.animation_level != "none"
             self.mount(Label("/"), field, Label(_SEARCH_KEYS, id="search-keys"))
             self.watch(field, "value", self._post_change, init=False)
         field = self.query_one(Input)
