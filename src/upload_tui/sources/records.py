@@ -5,7 +5,7 @@ no id of its own, so it is never confused with an upload of the service.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
 from upload_tui.sources.uploads import parse_upload
-from upload_tui.status import Certainty, Event, Stage, Timeline, UnknownState
+from upload_tui.status import FUTURE_TOLERANCE, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
@@ -34,7 +34,8 @@ def source_reading(
     Args:
         line: the upload's line.
         before: the upload as it was known; None if it is new. Its earlier stages are kept where the line names only the present
-            one, and all where it names none; bytes that have arrived since count as activity.
+            one, and all where it names none; so is the reported time of a stage that the line names without a time. Bytes that
+            have arrived since count as activity.
         read_on: the clock when it was read.
         default_project: as for `parse_upload`.
     """
@@ -48,12 +49,15 @@ def source_reading(
     seen: dict[str, Any] = {}
     if before is not None:
         has_kept = known is not None and upload.timeline != bare.timeline
-        events = before.timeline.events if has_kept else _earlier_events(before.timeline, upload.timeline)
+        events = before.timeline.events if has_kept else _known_events(before.timeline, upload)
         active_on = _active_on(before, upload)
         seen = {"events": [*map(_event_fields, events)]} if events else {}
-        if has_kept and (state := before.timeline.own_state) is not None:
-            on = None if state.on is None or state.certainty is Certainty.OBSERVED else format_time(state.on)
-            seen["state"] = {"name": state.name, "on": on}
+        state = before.timeline.own_state
+        if state is not None and (has_kept or _has_state(upload.timeline, state.name)):
+            is_kept = (
+                state.on is not None and state.certainty is not Certainty.OBSERVED and not _is_future(state.on, upload)
+            )
+            seen["state"] = {"name": state.name, "on": format_time(state.on) if state.on and is_kept else None}
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
     stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
@@ -120,11 +124,16 @@ def _known_stages(before: Timeline) -> Timeline | None:
 
 def _seen_stages(seen: Mapping[str, Any]) -> Timeline | None:
     """The stages that a line without one has kept."""
-    events, state = tuple(_seen_events(seen)), seen.get("state")
+    events, own = tuple(_seen_events(seen)), _seen_state(seen)
+    return Timeline(events, unknown_state=own) if events or own else None
+
+
+def _seen_state(seen: Mapping[str, Any]) -> UnknownState | None:
+    """The state of its own that a line without a stage, or without the time of that state, has kept."""
+    state = seen.get("state")
     state = state if isinstance(state, dict) else {}
     name = state.get("name")
-    own = UnknownState(name, read_time(state.get("on"))) if isinstance(name, str) else None
-    return Timeline(events, unknown_state=own) if events or own else None
+    return UnknownState(name, read_time(state.get("on"))) if isinstance(name, str) else None
 
 
 def _seen_events(seen: Mapping[str, Any]) -> Iterator[Event]:
@@ -133,12 +142,43 @@ def _seen_events(seen: Mapping[str, Any]) -> Iterator[Event]:
     return (event for event in found if event is not None)
 
 
-def _earlier_events(before: Timeline, after: Timeline) -> list[Event]:
-    """The known stages before the present one that the line does not name."""
-    named = {event.stage for event in after.events}
+def _known_events(before: Timeline, after: Upload) -> list[Event]:
+    """What is known of the stages of a line, and it does not say."""
+    has_begun_again = after.stage.rank < before.stage.rank or (
+        before.own_state is not None and after.timeline.own_state is None
+    )
+    return [
+        event
+        for event in _unsaid_events(before.events, after.timeline)
+        if after.timeline.event(event.stage) is None or not (has_begun_again or _is_future(event.on, after))
+    ]
+
+
+def _unsaid_events(known: Iterable[Event], after: Timeline) -> list[Event]:
+    """The known stages before the present one that a line does not name, and the reported times of those that it has without one."""
+    named = {event.stage: event for event in after.events}
     highest = max((stage.rank for stage in named), default=0)
     limit = Stage.VERIFIED.rank if after.unknown_state is not None else highest
-    return [event for event in before.events if event.stage not in named and event.stage.rank < limit]
+    return [
+        event
+        for event in known
+        if (
+            event.stage.rank < limit
+            if event.stage not in named
+            else event.certainty is Certainty.REPORTED is not named[event.stage].certainty
+        )
+    ]
+
+
+def _is_future(on: datetime | None, after: Upload) -> bool:
+    """Whether a time was still to come when the upload was read, so that it is wrong."""
+    return on is not None and on > after.read_on + FUTURE_TOLERANCE
+
+
+def _has_state(timeline: Timeline, name: str) -> bool:
+    """Whether an upload is in that state of its own, at a time that is not reported."""
+    state = timeline.own_state
+    return state is not None and state.name == name and state.certainty is not Certainty.REPORTED
 
 
 def _active_on(before: Upload, after: Upload) -> datetime | None:
@@ -157,11 +197,16 @@ def _event_fields(event: Event) -> Mapping[str, Any]:
 
 def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     """Add what earlier lines showed."""
+    timeline, state = upload.timeline, _seen_state(seen)
     # An earlier version may have kept stages that are later than the one that is now read.
-    events = _earlier_events(Timeline(tuple(_seen_events(seen))), upload.timeline)
-    if events:
-        merged = sorted((*events, *upload.timeline.events), key=lambda event: event.stage.rank)
-        upload = replace(upload, timeline=replace(upload.timeline, events=tuple(merged)))
+    events = {event.stage: event for event in timeline.events}
+    for known in _unsaid_events(_seen_events(seen), timeline):
+        named = events.get(known.stage)
+        events[known.stage] = replace(known, message=known.message if named is None else named.message)
+    timeline = replace(timeline, events=tuple(sorted(events.values(), key=lambda event: event.stage.rank)))
+    if state is not None and state.on is not None and _has_state(timeline, state.name):
+        timeline = replace(timeline, unknown_state=state)
+    upload = replace(upload, timeline=timeline)
     active_on = read_time(seen.get("active_on"))
     return upload if active_on is None else replace(upload, last_updated_on=active_on)
 

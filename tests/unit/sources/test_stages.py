@@ -3,6 +3,7 @@
 `stage`, else `current`, is the stage; other fields add the stages before it.
 """
 
+import json
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 
-from upload_tui.sources import Inspection, parse_upload, read_line_summaries
+from upload_tui.sources import Inspection, parse_upload, read_line_summaries, read_raw, source_reading
 from upload_tui.status import FINAL_STAGES, AnomalyName, Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
@@ -26,6 +27,13 @@ NO_TIMES: list[Any] = [
 
 def upload_of(**fields: Any) -> Upload:
     return parse_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
+
+
+def read(before: Upload | None, **fields: Any) -> Upload:
+    """The upload of the next line; stored and parsed again it is the same."""
+    reading = source_reading(upload_line(**fields), before, read_on=NOW, default_project="default")
+    assert read_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
+    return reading.upload
 
 
 @pytest.mark.parametrize("value", NO_TIMES, ids=repr)
@@ -129,3 +137,46 @@ def test_a_listed_state_of_its_own_is_as_certain_as_it_was(certainty: object) ->
 def test_bytes_arrived_at_an_unknown_time_if_it_cannot_be_read(value: object) -> None:
     assert upload_of(updated_on=value).last_updated_on is None
     assert [*read_line_summaries([line_of(updated_on=value)], NOW, "default")] == [None]
+
+
+TIMED_LINES: list[dict[str, Any]] = [
+    *({"stage": stage, "on": ON} for stage in (*map(str, Stage), "quarantined")),
+    *({f"{stage}_on": ON} for stage in Stage),
+    {"current": {"state": "completed", "state_on": ON}},
+    {"timeline": [{"stage": "completed", "on": ON, "certainty": "reported"}]},
+]
+UNTIMED: list[dict[str, Any]] = [
+    {}, {"on": None}, {"on": "soon"}, {"on": ON, "stage_since": LATER}, {"ended": True},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("left_out", UNTIMED, ids=str)
+@pytest.mark.parametrize("timed", TIMED_LINES, ids=str)
+def test_a_reported_time_stays_while_the_stage_is_the_same(timed: dict[str, Any], left_out: dict[str, Any]) -> None:
+    first = read(None, **timed)
+    stage = str(first.stage if first.timeline.own_state is None else first.timeline.own_state.name)
+    upload = read(first, **left_out, stage=stage)
+    again = read(upload, **left_out, stage=stage, size=5)
+    for one in (upload, again):
+        assert (one.timeline.since, one.timeline.since_certainty) == (first.timeline.since, Certainty.REPORTED)
+        assert one.timeline.events == first.timeline.events
+
+
+@pytest.mark.parametrize("stage", [*map(str, Stage), "quarantined"])
+def test_a_reported_time_in_the_future_does_not_stay(stage: str) -> None:
+    upload = read(read(None, stage=stage, on="2999-01-01T00:00:00Z"), stage=stage)
+    assert (upload.timeline.since, upload.timeline.since_certainty) == (NOW, Certainty.OBSERVED)
+
+
+@pytest.mark.parametrize("stage", [*map(str, Stage), "quarantined"])
+@pytest.mark.parametrize("other", [*map(str, Stage), "quarantined"])
+def test_a_stage_that_began_again_has_not_the_time_of_its_first_try(stage: str, other: str) -> None:
+    first = read(None, initiated_on=ON, completed_on=ON, stage=stage, on=LATER)
+    upload = read(read(first, stage=other, on=LATER), stage=stage)
+    if other != stage:
+        assert upload.timeline.since_certainty is Certainty.OBSERVED
+
+
+def test_a_message_without_a_time_is_that_of_the_line() -> None:
+    upload = read(read(None, stage="error", on=ON, error_message="bad hash"), stage="error", error_message="disk full")
+    assert (upload.timeline.error_message, upload.timeline.since_certainty) == ("disk full", Certainty.REPORTED)
