@@ -103,8 +103,8 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
 
     @property
     def is_again(self) -> bool:
-        """Whether the upload was in a later stage before, as one that failed and is tried again."""
-        return self.before is not None and self.before.rank > self.after.rank
+        """Whether the upload was in this stage or a later one before, as one that failed and is tried again."""
+        return self.before is not None and self.before.rank >= self.after.rank
 
     @property
     def happened_on(self) -> datetime:

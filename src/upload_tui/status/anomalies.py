@@ -189,7 +189,9 @@ class Transition(Struct, frozen=True):
     event: Event
 
 
-def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
+def transitions_between(
+    before: Timeline | None, after: Timeline, *, may_end_again: bool = False
+) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
     """Compare two readings of one upload.
 
     One that is in an earlier stage than before has reached that stage again, unless the stage is reported with the time that was
@@ -198,6 +200,8 @@ def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple
     Args:
         before: the older reading; None if there is none, so that every stage is new.
         after: the newer reading.
+        may_end_again: whether an upload that has ended can be sent again. If the final stage that it was in is reported with a later
+            time, it has then reached that stage again, and no later time of any stage contradicts what was known.
 
     Returns:
         Each newly reached stage, in order, including those passed between the readings; and the anomalies of the comparison:
@@ -216,7 +220,19 @@ def transitions_between(before: Timeline | None, after: Timeline) -> tuple[tuple
     is_again = has_moved and stage is not after.stage and states == (None, None)
     if is_again and after.current is not None and not _is_known(after.current, before):
         steps.append(Transition(stage, after.current))
-    return tuple(steps), tuple(_contradictions(before, after)) if before else ()
+    if before is None:
+        return tuple(steps), ()
+    has_ended_again = may_end_again and states == (None, None) and _has_ended_again(before, after)
+    if has_ended_again and after.current is not None:
+        steps.append(Transition(after.stage, after.current))
+    return tuple(steps), tuple(_contradictions(before, after, may_be_later=has_ended_again))
+
+
+def _has_ended_again(before: Timeline, after: Timeline) -> bool:
+    """Whether the upload is in the same final stage as before, since a later time."""
+    if before.current is None or after.current is None or not after.stage.is_final:
+        return False
+    return before.stage is after.stage and _is_later(before.current, after.current)
 
 
 def _is_known(event: Event, before: Timeline | None) -> bool:
@@ -246,11 +262,11 @@ def _lost_stage(event: Event) -> Anomaly:
     return Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{event.stage}{time} was reported before and no longer is")
 
 
-def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
+def _contradictions(before: Timeline, after: Timeline, *, may_be_later: bool) -> Iterator[Anomaly]:
     yield from (_lost_stage(event) for event in before.events if after.event(event.stage) is None)
     for event in after.events:
         earlier = before.event(event.stage)
-        if earlier and _is_time_changed(earlier, event):
+        if earlier and _is_time_changed(earlier, event) and not (may_be_later and _is_later(earlier, event)):
             detail = f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now"
             yield Anomaly(AnomalyName.TIME_CHANGED, detail)
     if before.is_purged and not after.is_purged:
@@ -259,6 +275,13 @@ def _contradictions(before: Timeline, after: Timeline) -> Iterator[Anomaly]:
 
 def _is_time_changed(earlier: Event, later: Event) -> bool:
     return _is_reported(earlier) and _is_reported(later) and earlier.on != later.on
+
+
+def _is_later(earlier: Event, later: Event) -> bool:
+    """Whether a stage is reported with a later time than before."""
+    if earlier.on is None or later.on is None or not (_is_reported(earlier) and _is_reported(later)):
+        return False
+    return later.on > earlier.on
 
 
 def _format_time(event: Event) -> str:

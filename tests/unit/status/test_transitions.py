@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -51,6 +52,21 @@ def test_an_earlier_stage_is_reached_again_only_at_another_time() -> None:
     assert [(step.previous, step.event) for step in transitions_between(VERIFIED, again)[0]] == [
         (Stage.VERIFIED, again.events[-1])
     ]
+
+
+@pytest.mark.parametrize("is_later", [True, False])
+@pytest.mark.parametrize("may_end_again", [True, False])
+@pytest.mark.parametrize("stage", [*Stage])
+def test_a_later_time_of_a_final_stage_is_an_anomaly_unless_it_can_be_reached_again(
+    stage: Stage, *, may_end_again: bool, is_later: bool
+) -> None:
+    before = timeline(*(one for one in Stage if not one.is_final and one.rank < stage.rank), stage)
+    after = _later(before, 90 if is_later else -90)
+    steps, anomalies = transitions_between(before, after, may_end_again=may_end_again)
+    if may_end_again and is_later and stage.is_final:
+        assert ([(step.previous, step.event) for step in steps], anomalies) == ([(stage, after.events[-1])], ())
+    else:
+        assert (steps, names(anomalies)) == ((), {AnomalyName.TIME_CHANGED})
 
 
 def _later(reading: Timeline, seconds: float) -> Timeline:

@@ -1,7 +1,7 @@
 """Write readings to the store: equal ones refresh the reading time, different ones are compared, stored and published."""
 
 import json
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +17,10 @@ from upload_tui.status import (
     Anomaly,
     Certainty,
     Event,
+    Origin,
     Stage,
     Timeline,
+    Transition,
     UnknownState,
     transitions_between,
     was_superseded,
@@ -175,29 +177,39 @@ def compare(
     if before is not None:
         known = {event.stage: event.best_time for event in before.timeline}
         after = _bound_passed_events(_keep_known_event(before, after), known)
-    steps, contradictions = transitions_between(_without_older_answer(before, after.timeline, noticed), after.timeline)
+    steps, contradictions = transitions_between(
+        _without_older_answer(before, after.timeline, noticed),
+        after.timeline,
+        may_end_again=after.origin is Origin.SOURCE,  # a service's upload never leaves its final stage
+    )
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
     changes: list[UploadChange] = [] if before else [UploadSeen(at=after.read_on, upload=ref)]
-    for step in steps:
-        event = step.event
-        if was_taken_back(event, noticed):  # by an older answer
-            continue
-        changes.append(
-            StageReached(
-                at=after.read_on,
-                upload=ref,
-                before=step.previous,
-                after=event.stage,
-                on=event.on,
-                certainty=event.certainty,
-                earliest=event.earliest,
-                latest=event.latest,
-                error_message=event.message,
-            )
-        )
+    changes.extend(_stage_changes(steps, noticed, after.read_on, ref))
     changes.extend(_other_changes(before, after, new_anomalies, ref))
     return Comparison(after, earliest, (*noticed, *new_anomalies), tuple(changes))
+
+
+def _stage_changes(
+    steps: Iterable[Transition], noticed: Sequence[Anomaly], at: datetime, ref: UploadRef
+) -> Iterator[StageReached]:
+    """The changes of these transitions, without those that an older answer took back."""
+    for step in steps:
+        event = step.event
+        is_known = step.previous is event.stage and was_superseded(event, noticed)
+        if is_known or was_taken_back(event, noticed):
+            continue
+        yield StageReached(
+            at=at,
+            upload=ref,
+            before=step.previous,
+            after=event.stage,
+            on=event.on,
+            certainty=event.certainty,
+            earliest=event.earliest,
+            latest=event.latest,
+            error_message=event.message,
+        )
 
 
 def _without_older_answer(upload: Upload | None, after: Timeline, noticed: Sequence[Anomaly]) -> Timeline | None:
@@ -297,7 +309,18 @@ def _ingest(
         store.touch(unchanged, readings[0].upload.read_on)
     if entries:
         store.put(entries)
+    _end_acknowledgements(store, changes)
     return IngestResult(len(entries), tuple(changes), tuple(possibly_outdated))
+
+
+def _end_acknowledgements(store: Store, changes: Iterable[UploadChange]) -> None:
+    """End those of uploads that have reached the stage again for which they were given."""
+    reached = {
+        change.upload.id for change in changes if isinstance(change, StageReached) and change.before is change.after
+    }
+    ended = [one for one in reached if (stored := store.get(one)) is not None and stored.acknowledgement is not None]
+    if ended:
+        store.acknowledgements.set(ended, None)
 
 
 def _may_be_newer(stored: StoredUpload, reading: UploadReading, now: datetime | None) -> bool:

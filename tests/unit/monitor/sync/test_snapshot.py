@@ -19,7 +19,7 @@ from tests.unit.sources.lines import LATER, ON
 from tests.unit.sources.scripted_source import SERVICE, SourceHarness, lines_of
 
 from upload_tui.errors import AuthError, SourceError
-from upload_tui.monitor import ProjectRef, Query, StageReached, Store, StorePicture, upload_record
+from upload_tui.monitor import Acknowledgement, ProjectRef, Query, StageReached, Store, StorePicture, upload_record
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
@@ -431,6 +431,31 @@ async def test_a_stage_reached_a_second_time_is_a_change_also_after_an_older_ans
     for number, on in enumerate([second, first, second] * 2):
         await harness.print({"a": {"stage": final, "on": on, "size": 9 + number}})
     assert sum(isinstance(one, StageReached) for one in harness.changes) == 1
+
+
+@pytest.mark.parametrize("stage", [*map(str, Stage)])
+@pytest.mark.parametrize("passed", [{}, {"initiated_on": "2026-03-14T07:00:00.000Z"}], ids=str)
+async def test_a_final_stage_is_reached_again_at_a_later_time_only(stage: str, passed: dict[str, str]) -> None:
+    harness, is_final = SourceHarness(), Stage(stage).is_final
+    first, second, third = "2026-03-14T08:01:00.000Z", "2026-03-14T08:03:00.000Z", "2026-03-14T08:04:00.000Z"
+    await harness.print({"a": {**passed, "stage": stage, "on": first}})
+    harness.store.acknowledge(["a"], Acknowledgement("known"))
+    steps: list[tuple[list[str | None], list[str], bool]] = [
+        ([first, None, "2026-03-14T08:00:00.000Z", first], [], True),
+        ([second, second, first, second, first, None, second], [second], False),
+        ([third], [third], False),
+    ]
+    for times, reached, is_acknowledged in steps:
+        for number, on in enumerate(times):
+            later = dict.fromkeys(passed, on or first) if is_final else passed
+            await harness.print({"a": {**later, "stage": stage, "on": on, "size": number}})
+        changes, harness.changes[:] = [*harness.changes], []
+        found = [one for one in changes if isinstance(one, StageReached)]
+        expected = [(on, stage, stage, True) for on in reached] if is_final else []
+        assert [(one.on and format_time(one.on), one.before, one.after, one.is_again) for one in found] == expected
+        row = harness.picture.row("a")
+        assert row is not None
+        assert (row.acknowledgement is not None) == (is_acknowledged or not is_final)
 
 
 @pytest.mark.parametrize("on", [{}, {"on": ON}], ids=str)
