@@ -13,6 +13,7 @@ from upload_tui.text import (
     duration_text,
     own_state,
     percent_text,
+    plural,
     received_text,
     sanitize,
     size_text,
@@ -149,7 +150,7 @@ def pending_reasons(row: Row) -> Sequence[str]:
             return ["all chunks received, client never completed it", "client never completed it", "never completed"]
         return ["100% received, waiting for client", "100% received"]
     if not received:
-        return ["no chunks received"]
+        return [f"{plural(row.chunk_count, 'chunk')} received" if row.chunk_count else "no chunks received"]
     return [
         f"{percent_text(received, row.size_bytes)} received" if row.size_bytes else f"{size_text(received)} received"
     ]

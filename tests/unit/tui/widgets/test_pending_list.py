@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from upload_tui.monitor import Query, Row
 from upload_tui.monitor.model import Lateness, WaitsFor
@@ -23,7 +24,8 @@ def row_with(lateness: Lateness, stage: Stage, received: float | None) -> Row:
     (row,) = session.picture.window(Query(), 0, 1).rows
     session.close()
     values = {name: getattr(row, name) for name in Row.__struct_fields__}
-    chunks = {"chunk_count": None if received is None else 3, "chunk_bytes": int(1000 * received) if received else 0}
+    chunk_count = None if received is None else 3 if received else 0
+    chunks = {"chunk_count": chunk_count, "chunk_bytes": int(1000 * received) if received else 0}
     return Row(**{**values, **chunks, "size_bytes": 1000, "lateness": lateness})
 
 
@@ -46,6 +48,19 @@ def test_a_line_shows_why_the_upload_is_pending(
     stage: Stage, lateness: Lateness, received: float | None, text: str
 ) -> None:
     assert PendingList()._wait_text(row_with(lateness, stage, received), NOW, 80) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "size_bytes", "text"),
+    [(0, None, "no chunks received"), (1, None, "1 chunk received"), (5, 0, "5 chunks received")],
+)
+@pytest.mark.parametrize("declared_bytes", [None, 1000])
+def test_chunks_are_counted_where_their_bytes_are_not_known(
+    count: int, size_bytes: int | None, declared_bytes: int | None, text: str
+) -> None:
+    row = row_with(Lateness(), Stage.INITIATED, None)
+    row = replace(row, chunk_count=count, chunk_bytes=size_bytes, size_bytes=declared_bytes)
+    assert PendingList()._wait_text(row, NOW, 80) == text
 
 
 @pytest.mark.parametrize(("width", "count"), [(10, 1), (30, 2), (48, 3), (80, 4)])
