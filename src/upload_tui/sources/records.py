@@ -34,8 +34,8 @@ def source_reading(
     Args:
         line: the upload's line.
         before: the upload as it was known; None if it is new. Its earlier stages are kept where the line names only the present
-            one, and all where it names none; so is the reported time of a stage that the line names without a time. Bytes that
-            have arrived since count as activity.
+            one, and all where it names none; so is the reported time of a stage that the line names without a time. Bytes and
+            chunks that have arrived since count as activity.
         read_on: the clock when it was read.
         default_project: as for `parse_upload`.
     """
@@ -182,10 +182,12 @@ def _has_state(timeline: Timeline, name: str) -> bool:
 
 
 def _active_on(before: Upload, after: Upload) -> datetime | None:
-    """When bytes last arrived, as far as lines have shown; None if none were seen to arrive."""
-    if after.has_received_bytes and before.has_received_bytes and after.chunk_bytes != before.chunk_bytes:
-        return after.read_on
-    return before.last_updated_on
+    """When bytes or chunks last arrived, as far as lines have shown; None if none were seen to arrive."""
+    has_more_chunks = (
+        after.chunk_count is not None and before.chunk_count is not None and after.chunk_count > before.chunk_count
+    )
+    has_other_bytes = after.has_received_bytes and before.has_received_bytes and after.chunk_bytes != before.chunk_bytes
+    return after.read_on if has_more_chunks or has_other_bytes else before.last_updated_on
 
 
 def _event_fields(event: Event) -> Mapping[str, Any]:

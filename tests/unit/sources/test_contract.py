@@ -418,10 +418,32 @@ def test_an_upload_that_never_had_a_stage_is_initiated_without_an_anomaly() -> N
     assert (second.upload.stage, second.upload.anomalies) == (Stage.INITIATED, ())
 
 
-def test_bytes_that_arrive_are_activity() -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "is_arrival"),
+    [
+        ({"received_bytes": 5}, {"received_bytes": 9}, True),
+        ({"chunks": {"count": 5}}, {"chunks": {"count": 9}}, True),
+        ({"chunks": {"count": 5}}, {"chunks": {"count": 4}}, False),
+        ({"chunks": {"count": 5, "size_bytes": 0}}, {"chunks": {"count": 9, "size_bytes": 0}}, True),
+        ({"chunks": {"count": 5}, "received_bytes": 7}, {"chunks": {"count": 9}}, True),
+        ({"chunks": [{"number": 1, "size": 0}]}, {"chunks": [{"number": n, "size": 0} for n in (1, 2)]}, True),
+        ({"chunks": [{"number": 1, "size": 5}]}, {"chunks": {"count": 2}}, True),
+        ({}, {"chunks": {"count": 5}}, False),
+        ({"chunks": {"count": 5}}, {}, False),
+        ({"chunks": {"count": 5}}, {"chunks": {"count": 5}, "size": 7}, False),
+    ],
+    ids=str,
+)
+def test_bytes_and_chunks_that_arrive_are_activity(
+    before: dict[str, Any], after: dict[str, Any], *, is_arrival: bool
+) -> None:
+    first = source_reading(upload_line(**before), None, read_on=NOW, default_project="d")
+    second = source_reading(upload_line(**after), first.upload, read_on=NOW, default_project="d")
+    assert (first.upload.last_updated_on, second.upload.last_updated_on) == (None, NOW if is_arrival else None)
+
+
+def test_the_time_of_the_last_bytes_is_that_of_the_line_if_it_has_one() -> None:
     first = source_reading(upload_line(received_bytes=5), None, read_on=NOW, default_project="d")
-    second = source_reading(upload_line(received_bytes=9), first.upload, read_on=NOW, default_project="d")
-    assert (first.upload.last_updated_on, second.upload.last_updated_on) == (None, NOW)
     said = source_reading(upload_line(received_bytes=9, updated_on=ON), first.upload, read_on=NOW, default_project="d")
     assert said.upload.last_updated_on is not None
     assert format_time(said.upload.last_updated_on) == ON
