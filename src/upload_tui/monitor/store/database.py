@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.json import Decoder, encode
@@ -23,6 +23,8 @@ from upload_tui.monitor.store.recovery import open_database, replacement_for, st
 from upload_tui.monitor.store.schema import new_owner
 
 __all__ = ["STANDARD_LIMITS", "ChangeLog", "Database", "Limits", "ResultRows"]
+
+_T = TypeVar("_T")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -135,6 +137,11 @@ class Database:
         """Increases when the database was replaced by an empty one."""
         return self._generation
 
+    @property
+    def data_version(self) -> int:
+        """Changes when another process has written."""
+        return int(self.execute("PRAGMA data_version").fetchone()[0])
+
     def execute(self, sql: str, values: Sequence[object] = ()) -> ResultRows:
         """Run a statement.
 
@@ -189,6 +196,22 @@ class Database:
             raise
         finally:
             self._is_in_transaction = False
+
+    def read_at_once(self, read: Callable[[], _T]) -> _T:
+        """Call `read`, whose statements all see the data as of one moment, whatever other processes write meanwhile.
+
+        It writes nothing, and is called again if the database was replaced. Raises as `execute` does.
+        """
+        if self.connection.in_transaction:
+            return read()
+        while True:
+            try:
+                self.execute("BEGIN")
+                return read()
+            except StorageResetError:
+                continue
+            finally:
+                self._roll_back()
 
     def _roll_back(self) -> None:
         """Roll back an open transaction; SQLite may have done so itself."""

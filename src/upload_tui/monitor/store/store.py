@@ -83,7 +83,6 @@ class Store:
         acknowledgements: the file with a copy of the user's acknowledgements, kept when the cache is lost; None for no copy.
 
     Attributes:
-        revision: increases whenever data may have changed. Changes by other processes are found only by `detect_other_writers`.
         replaced: set when the database failed and was replaced; the code that waits for it clears it.
     """
 
@@ -100,8 +99,8 @@ class Store:
         self._db = Database(file, self._handle_replaced, limits)
         self.limits = limits
         self._monotonic = monotonic
-        self._data_version = -1
-        self.revision = 0
+        self._data_version = self._detected_version = -1
+        self._revision = 0
         self.replaced = asyncio.Event()
         self.partitions = PartitionTable(self._db)
         self._reset_caches()
@@ -115,7 +114,7 @@ class Store:
         self.raw_json = RawJsonStore(self._db)
 
     def _handle_replaced(self) -> None:
-        self.revision += 1
+        self._revision += 1
         self._reset_caches()
         self.acknowledgements.reload()
         self.replaced.set()
@@ -140,11 +139,17 @@ class Store:
         """The database, for `StoreAggregates` and `ProjectUploads`, and why it is not in its file."""
         return self._db
 
+    @property
+    def revision(self) -> int:
+        """Increases whenever data may have changed, also by another process: what is cached is valid for one revision."""
+        before, self._data_version = self._data_version, self._db.data_version
+        self._revision += before != self._data_version
+        return self._revision
+
     def detect_other_writers(self) -> bool:
-        """Increase `revision` if another process has written since the last call; True if one has."""
-        before, self._data_version = self._data_version, int(self._db.execute("PRAGMA data_version").fetchone()[0])
-        self.revision += before != self._data_version
-        return before != self._data_version
+        """True if another process may have written since the last call."""
+        before, self._detected_version = self._detected_version, self._db.data_version
+        return before != self._detected_version
 
     # Writing
 
@@ -203,7 +208,7 @@ class Store:
         Raises:
             BusyStorageError: another process is writing; as `StorageResetError`: the database failed and was replaced.
         """
-        self.revision += 1
+        self._revision += 1
         try:
             with self._db.transaction():
                 yield
@@ -232,16 +237,23 @@ class Store:
 
         With `patience_seconds`, a search returns what it finds in that time; call again for more.
         """
-        found = self._finder.find(query, thresholds, self.revision, max(0, offset), max(0, limit), patience_seconds)
-        return QueryResult(self.load(found.numbers), found)
+
+        def find() -> QueryResult:
+            start, size = max(0, offset), max(0, limit)
+            found = self._finder.find(query, thresholds, self.revision, start, size, patience_seconds)
+            return QueryResult(self.load(found.numbers), found)
+
+        return self._db.read_at_once(find)
 
     def find_numbers(self, query: Query, thresholds: TroubleThresholds) -> Sequence[int]:
         """The row numbers of all of a query's result, in its order."""
-        return self._finder.find(query, thresholds, self.revision, 0, sys.maxsize, None).numbers
+        return self._db.read_at_once(
+            lambda: self._finder.find(query, thresholds, self.revision, 0, sys.maxsize, None).numbers
+        )
 
     def position(self, query: Query, thresholds: TroubleThresholds, upload_id: str) -> int | None:
         """The position (from 0) of an upload in a query's result; None if it is not in it or not found yet."""
-        return self._finder.position(query, thresholds, self.revision, upload_id)
+        return self._db.read_at_once(lambda: self._finder.position(query, thresholds, self.revision, upload_id))
 
     def position_among(self, partitions: tuple[Partition, ...], upload_id: str) -> int | None:
         """The position (from 0) of an upload among those of some partitions, newest first; None if it is not among them."""

@@ -291,13 +291,14 @@ def test_two_stores_of_one_file_see_each_others_writes(tmp_path: Path) -> None:
     one, other = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     query = Query()
     assert other.find(query, STUCK, 0, 0).total == 0
-    other.detect_other_writers()
+    assert other.detect_other_writers()
     before = other.revision
-    other.detect_other_writers()
+    assert not other.detect_other_writers()
     assert other.revision == before
     one.put([(Upload(id="u", read_on=NOON), "{}", (), None)])
-    other.detect_other_writers()
     assert other.revision > before
+    assert other.detect_other_writers()
+    assert not other.detect_other_writers()
     assert [row.id for row in other.find(query, STUCK, 0, 9).uploads] == ["u"]
     other.put([(Upload(id="v", read_on=NOON), "{}", (), None)])
     assert one.find(query, STUCK, 0, 0).total == 2
