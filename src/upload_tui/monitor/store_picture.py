@@ -156,11 +156,10 @@ class StorePicture:
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:
         """At most `limit` rows of a query's result from `offset`; with `patience_seconds`, a search may be incomplete."""
         thresholds, query = self._trouble_thresholds(), self._restrict(query)
-        revision = self._store.revision
         result = self._store.find(query, thresholds, offset, limit, patience_seconds)
         if limit > 1:
             self.visible_projects = frozenset(stored.project_id for stored in result.uploads)
-        return _window(tuple(self._rows(result.uploads)), offset, result.found, revision)
+        return _window(tuple(self._rows(result.uploads)), offset, result.found, result.revision)
 
     def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:  # noqa: ARG002
         """Acknowledge what is wrong with uploads; None takes it back."""

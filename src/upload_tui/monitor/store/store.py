@@ -57,10 +57,11 @@ Entry: TypeAlias = "tuple[Upload, str, Sequence[Anomaly], datetime | None]"
 
 
 class QueryResult(Struct, frozen=True):
-    """Some uploads of a query's result, and the row numbers that they were found by."""
+    """Some uploads of a query's result, the row numbers that they were found by, and the revision that they are of."""
 
     uploads: Sequence[StoredUpload]
     found: FoundRows
+    revision: int
 
     @property
     def total(self) -> int:
@@ -239,9 +240,9 @@ class Store:
         """
 
         def find() -> QueryResult:
-            start, size = max(0, offset), max(0, limit)
-            found = self._finder.find(query, thresholds, self.revision, start, size, patience_seconds)
-            return QueryResult(self.load(found.numbers), found)
+            start, size, revision = max(0, offset), max(0, limit), self.revision
+            found = self._finder.find(query, thresholds, revision, start, size, patience_seconds)
+            return QueryResult(self.load(found.numbers), found, revision)
 
         return self._db.read_at_once(find)
 
