@@ -268,6 +268,17 @@ class TerminationSignals:
         finally:
             self._respond = previous
 
+    @contextmanager
+    def deferring(self) -> Iterator[None]:
+        """Handle a signal only at the end of the context, which must be short."""
+        previous, self._respond = self._respond, lambda: None
+        try:
+            yield
+        finally:
+            self._respond = previous
+        if self._received is not None:
+            self.handle(self._received, None)
+
 
 _current: ContextVar[TerminationSignals] = ContextVar("termination_signals")
 
@@ -306,9 +317,14 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
     import asyncio  # here, because `--version` needs this module as well
 
     try:
-        return asyncio.run(_cancelled_by_signals(main))
+        with asyncio.Runner() as runner:
+            with current_signals().deferring():  # an event loop that is half made prints a traceback
+                runner.get_loop()
+            return runner.run(_cancelled_by_signals(main))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+    finally:
+        main.close()  # no effect unless it was never begun
 
 
 async def _cancelled_by_signals(main: Coroutine[Any, Any, Result]) -> Result:

@@ -9,6 +9,22 @@ import pytest
 from upload_tui.cli.support.error_reporting import TerminationSignals
 
 
+def test_a_signal_is_deferred_while_something_is_half_made() -> None:
+    signals, made = TerminationSignals(), list[str]()
+
+    def make() -> None:
+        with signals.deferring():
+            signals.handle(signal.SIGTERM, None)
+            made.append("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    assert made == ["whole"]
+    with pytest.raises(KeyboardInterrupt):
+        signals.handle(signal.SIGINT, None)
+    assert signals.exit_code(0) == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("moment", ["before the event loop", "outside", "inside"])
 async def test_a_signal_is_responded_to_by_what_begins_later_too(moment: str) -> None:
     """Its exception may have been swallowed by a destructor, its cancellation by Textual."""
