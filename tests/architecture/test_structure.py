@@ -242,7 +242,9 @@ def test_no_module_imports_itself() -> None:
 def test_one_place_runs_event_loops_and_ends_them_at_signals() -> None:
     """A token command runs in a thread, which gets no signals: the client that waits for it ends it."""
     calls = "asyncio.run(", "asyncio.Runner("
-    running = {module.name for module in MODULES if ".cli." in module.name and any(one in module.source for one in calls)}
+    running = {
+        module.name for module in MODULES if ".cli." in module.name and any(one in module.source for one in calls)
+    }
     assert running == {"upload_tui.cli.support.error_reporting", "upload_tui.cli.support.credential_sources"}
 
 
