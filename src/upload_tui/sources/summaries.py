@@ -136,7 +136,7 @@ def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -
         times = _times(fields, now_ms, latest_ms)
     except (ValueError, OverflowError):
         return None
-    if times is None or (updated is not None and updated <= 0):
+    if times is None or (updated is not None and not 0 < updated <= latest_ms):
         return None
     stage, since, certainty, initiated, completed, ended = times
     chunks, size, received, count = fields.chunks, fields.size, fields.received_bytes, None

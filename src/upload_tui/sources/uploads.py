@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.sources.contract import quote, read_identifier, read_number
+from upload_tui.sources.contract import quote, read_identifier
+from upload_tui.sources.field_reader import FieldReader
 from upload_tui.status import (
     ABILITIES,
     ENDED_STATE,
@@ -24,13 +25,10 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_nonzero_time, read_status, sort_chunks
+from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_status, sort_chunks
 
 __all__ = ["parse_upload", "read_project"]
 
-Value = TypeVar("Value", int, datetime)
-
-_MAX_ANOMALIES = 20
 _MAX_STATE_CHARACTERS = 60
 _FLAT_KEYS = ("initiated_on", "completed_on", "verified_on", "error_on")
 _STATE_KEYS = ("current", "prior")
@@ -64,59 +62,7 @@ def read_project(value: object, default: str) -> tuple[str, str] | None:
     return (project_id, name if isinstance(name, str) else "") if project_id else None
 
 
-class _FieldReader:
-    """Reads single fields, and collects the anomalies of those that cannot be read, and the numbers on which two fields differ."""
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-        self._anomalies: list[Anomaly] = []
-        self._differences: list[str] = []
-
-    def _unreadable(self, key: str, value: object) -> None:
-        if len(self._anomalies) < _MAX_ANOMALIES:
-            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, f"{key} is {quote(value)}"))
-
-    def _text(self, key: str) -> str:
-        value = self._fields.get(key)
-        if value is None or isinstance(value, str):
-            return value or ""
-        self._unreadable(key, value)
-        return ""
-
-    def _count(self, key: str, fields: Mapping[str, Any] | None = None) -> int | None:
-        value = (self._fields if fields is None else fields).get(key)
-        number = read_number(value)
-        if value is not None and number is None:
-            self._unreadable(key, value)
-        return number
-
-    def _either(self, key: str, value: Value | None, other_key: str, other: Value | None) -> Value | None:
-        """The value of a field, else that of another one that means the same; None if they differ."""
-        if value is None or other is None or value == other:
-            return other if value is None else value
-        # Without the values: they may grow, and each would be a new anomaly.
-        difference = f"{key} and {other_key} differ"
-        if isinstance(value, int):
-            self._differences.append(difference)
-        else:
-            self._anomalies.append(Anomaly(AnomalyName.UNREADABLE_FIELD, difference))
-        return None
-
-    def _flag(self, key: str) -> bool:
-        value = self._fields.get(key)
-        if value is not None and not isinstance(value, bool):
-            self._unreadable(key, value)
-        return value is True
-
-    def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
-        value = fields.get(key)
-        on = read_nonzero_time(value)
-        if value is not None and on is None:
-            self._unreadable(key, value)
-        return on
-
-
-class _UploadParser(_FieldReader):
+class _UploadParser(FieldReader):
     """Parses one upload and collects its anomalies."""
 
     def __init__(self, fields: Mapping[str, Any], known: Timeline | None) -> None:
@@ -141,7 +87,7 @@ class _UploadParser(_FieldReader):
             chunks=chunks,
             listed_chunk_count=count,
             received_bytes=received,
-            last_updated_on=self._time(fields, "updated_on"),
+            last_updated_on=self._past_time("updated_on", read_on),
             timeline=timeline,
             read_on=read_on,
             origin=Origin.SOURCE,

@@ -180,3 +180,19 @@ def test_a_stage_that_began_again_has_not_the_time_of_its_first_try(stage: str, 
 def test_a_message_without_a_time_is_that_of_the_line() -> None:
     upload = read(read(None, stage="error", on=ON, error_message="bad hash"), stage="error", error_message="disk full")
     assert (upload.timeline.error_message, upload.timeline.since_certainty) == ("disk full", Certainty.REPORTED)
+
+
+@pytest.mark.parametrize("key", ["updated_on", "on", *(f"{stage}_on" for stage in Stage)])
+def test_a_time_in_the_future_is_an_anomaly(key: str) -> None:
+    fields = {"stage": "initiated"} if key in {"updated_on", "on"} else {}
+    upload = upload_of(**fields, **{key: "2999-01-01T00:00:00Z"})
+    (anomaly,) = upload.anomalies
+    assert anomaly.name is AnomalyName.TIME_IN_FUTURE
+    assert anomaly.detail.endswith("2999-01-01T00:00:00.000Z, which is in the future")
+    assert read_line_summaries([line_of(**fields, **{key: "2999-01-01T00:00:00Z"})], NOW, "default") == [None]
+
+
+def test_bytes_did_not_arrive_in_the_future() -> None:
+    first = read(None, stage="initiated", on=ON, updated_on="2999-01-01T00:00:00Z", received_bytes=5)
+    second = read(first, stage="initiated", on=ON, updated_on="2999-01-02T00:00:00Z", received_bytes=9)
+    assert (first.last_updated_on, second.last_updated_on) == (None, NOW)
