@@ -265,9 +265,8 @@ class StorePicture:
     ) -> Lateness:
         """The lateness of a pending upload; `queued` is what completed uploads wait for, and the depth of their queue."""
         baseline = baselines.baseline(stored.project_id, stored.size_bytes)
-        lateness = lateness_of(
-            stored.stage, stored.since, stored.activity_on, now, baseline, self._limits.stuck_after_seconds
-        )
+        since = stored.idle_since if stored.stage is Stage.INITIATED else stored.since
+        lateness = lateness_of(stored.stage, since, now, baseline, self._limits.stuck_after_seconds)
         if stored.stage is not Stage.COMPLETED:
             queued = waits_for_client(stored.size_bytes, stored.chunk_count, stored.chunk_bytes), None
         return replace(lateness, waits_for=queued[0], queue_depth=queued[1])

@@ -152,7 +152,6 @@ def overdue_seconds(baseline: Baseline | None, stuck_after_seconds: float) -> fl
 def lateness_of(
     stage: Stage,
     since: datetime | None,
-    activity_on: datetime | None,
     now: datetime,
     baseline: Baseline | None,
     stuck_after_seconds: float,
@@ -161,15 +160,13 @@ def lateness_of(
 
     Args:
         stage: its stage.
-        since: when the stage began; None if unknown.
-        activity_on: when the service last changed the upload; None if unknown.
+        since: when the stage began, or when anything last happened to an initiated upload; None if unknown.
         now: the time to compare with.
         baseline: of verification of similar uploads; None if too few were seen.
         stuck_after_seconds: the threshold.
     """
     if stage is Stage.INITIATED:
-        last = max((on for on in (since, activity_on) if on is not None), default=now)
-        is_idle = (now - last).total_seconds() > stuck_after_seconds
+        is_idle = since is not None and (now - since).total_seconds() > stuck_after_seconds
         return Lateness(is_overdue=is_idle, is_stuck=is_idle)
     if stage is not Stage.COMPLETED:
         return Lateness()

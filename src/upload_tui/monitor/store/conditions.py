@@ -34,7 +34,7 @@ from upload_tui.monitor.queries.query import (
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.rows import UNKNOWN_STATE_RANK, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
-from upload_tui.status import Stage
+from upload_tui.status import Certainty, Stage
 
 __all__ = [
     "Condition",
@@ -128,7 +128,10 @@ def stuck_condition(thresholds: StuckThresholds) -> Condition:
 
 def idle_condition(thresholds: StuckThresholds) -> Condition:
     """The condition that nothing has happened to an initiated upload since its threshold."""
-    last = f"max(ifnull(activity_ms, {UNKNOWN}), since_ms)"
+    # As `StoredUpload.idle_since`.
+    is_bound = f"certainty = '{Certainty.OBSERVED}' AND activity_ms IS NOT NULL"
+    began = f"CASE WHEN {is_bound} THEN ifnull(earliest_ms, {UNKNOWN}) ELSE since_ms END"
+    last = f"max(ifnull(activity_ms, {UNKNOWN}), {began})"
     shifted, values = _shifted(last, thresholds)
     return f"({last} > {UNKNOWN} AND {shifted} < ?)", (*values, to_ms(thresholds.initiated))
 

@@ -145,6 +145,16 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
             return False
         return self.earliest is None or self.since - self.earliest > NEAR_BOUNDS
 
+    @property
+    def idle_since(self) -> datetime | None:
+        """When anything last happened to the upload in its stage; None if unknown.
+
+        A stage that was only observed may have begun long before the last activity.
+        """
+        is_bound = self.certainty is Certainty.OBSERVED and self.activity_on is not None
+        began = self.earliest if is_bound else self.since
+        return max((on for on in (began, self.activity_on) if on is not None), default=None)
+
 
 def stage_rank(upload: "Upload") -> int:
     """The rank of an upload's stage, as stored."""

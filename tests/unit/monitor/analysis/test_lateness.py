@@ -41,7 +41,7 @@ def test_too_few_samples_make_no_baseline() -> None:
     ],
 )
 def test_lateness_follows_from_the_baseline(stage: Stage, age_seconds: float, overdue: bool, stuck: bool) -> None:
-    lateness = lateness_of(stage, NOW - timedelta(seconds=age_seconds), None, NOW, BASELINE, 900)
+    lateness = lateness_of(stage, NOW - timedelta(seconds=age_seconds), NOW, BASELINE, 900)
     assert (lateness.is_overdue, lateness.is_stuck) == (overdue, stuck)
 
 
@@ -63,12 +63,6 @@ def test_an_initiated_upload_waits_for_data_chunks_or_completion() -> None:
         "all.bin": WaitsFor.COMPLETION,
         "unknown.bin": WaitsFor.CHUNKS,
     }
-
-
-def test_an_upload_that_receives_chunks_is_not_stuck() -> None:
-    began, chunk = NOW - timedelta(seconds=5000), NOW - timedelta(seconds=20)
-    assert not lateness_of(Stage.INITIATED, began, chunk, NOW, None, 900).is_stuck
-    assert lateness_of(Stage.INITIATED, began, began, NOW, None, 900).is_stuck
 
 
 def test_the_worker_appears_down_when_uploads_are_overdue_and_none_ends() -> None:
@@ -287,7 +281,7 @@ def test_an_upload_within_its_baseline_is_not_late_beyond_the_threshold(
     age_seconds: float, overdue: bool, stuck: bool
 ) -> None:
     baseline = baseline_of([3000.0 + 6 * n for n in range(101)])
-    lateness = lateness_of(Stage.COMPLETED, NOW - timedelta(seconds=age_seconds), None, NOW, baseline, 900)
+    lateness = lateness_of(Stage.COMPLETED, NOW - timedelta(seconds=age_seconds), NOW, baseline, 900)
     assert (lateness.is_overdue, lateness.is_stuck) == (overdue, stuck)
 
 

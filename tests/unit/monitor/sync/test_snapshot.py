@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +23,7 @@ from upload_tui.monitor import Acknowledgement, ProjectRef, Query, StageReached,
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
-from upload_tui.testing import FrozenClock
+from upload_tui.testing import NOW, FrozenClock
 from upload_tui.wire import UploadReading, format_time
 
 pytestmark = pytest.mark.slow
@@ -599,6 +599,41 @@ async def test_an_upload_without_times_becomes_stuck_after_it_was_first_seen() -
     assert {row.id: row.lateness.is_stuck for row in harness.picture.window(Query(), 0, 9).rows} == {
         "a": True, "b": True, "c": False,
     }  # fmt: skip
+
+
+LONG_AGO, RECENTLY = "2026-03-12T08:00:00.000Z", format_time(NOW - timedelta(seconds=60))
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_stuck"),
+    [
+        ([{"updated_on": LONG_AGO}], True),
+        ([{"updated_on": LONG_AGO}, {"updated_on": LONG_AGO, "size": 5}], True),
+        ([{"updated_on": LONG_AGO}, {"updated_on": RECENTLY}], False),
+        ([{"updated_on": LONG_AGO, "received_bytes": 1}, {"received_bytes": 2}], False),
+        ([{"updated_on": LONG_AGO, "on": LONG_AGO}], True),
+        ([{"updated_on": LONG_AGO, "on": RECENTLY}], False),
+        ([{"updated_on": RECENTLY, "on": LONG_AGO}], False),
+        ([{}], False),
+        ([{"updated_on": LONG_AGO, "stage": "completed"}], False),
+        ([{"updated_on": LONG_AGO, "stage": "error"}, {"updated_on": LONG_AGO, "stage": "initiated"}], False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_new_session", [True, False])
+async def test_an_initiated_upload_is_stuck_since_bytes_last_arrived(
+    lines: list[dict[str, Any]], *, is_stuck: bool, is_new_session: bool
+) -> None:
+    harness = SourceHarness()
+    for line in lines:
+        harness.clock.advance(60)  # type: ignore[attr-defined]
+        await harness.print({"a": {"stage": "initiated", **line}})
+    if is_new_session:
+        harness.new_session()
+    row, stuck = harness.picture.row("a"), Query(trouble_only=True)
+    assert row is not None
+    assert row.lateness.is_stuck == is_stuck
+    assert (harness.picture.window(stuck, 0, 9).total, harness.picture.funnel().stuck) == (is_stuck, is_stuck)
 
 
 async def test_what_list_prints_is_a_source_itself() -> None:
