@@ -302,6 +302,28 @@ def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> No
     assert (record["total"], record["stages"]["verified"], record["causes"][0]["cause"]) == (3, 1, "virus found")
 
 
+def test_a_report_since_a_time_counts_what_was_first_observed_since_then(here: Here, source: Source) -> None:
+    """As one since the last report does, if the source reports no times."""
+    stages = ("initiated", "completed", "verified", "error")
+    changes = [(before, after) for before in (None, *stages) for after in stages] + [(None, "quarantined")]
+    pairs = {f"{before}-{after}": (before, after) for before, after in changes}
+
+    def command(index: int) -> Sequence[str]:
+        lines = [{"id": one, "name": one, "stage": pair[index]} for one, pair in pairs.items() if pair[index]]
+        return ("--command", source(*lines, {"type": "end", "uploads": len(lines)}))
+
+    def counted(since: str, index: int) -> Mapping[str, Any]:
+        (record,) = here("report", "--since", since, "-o", "jsonl", *command(index)).records
+        return {key: sorted(record["changes"][key]) for key in ("new", "verified", "failed")}
+
+    assert counted("last", 0)["new"]
+    between = datetime.now(UTC).isoformat()
+    since_last = counted("last", 1)
+    assert [len(ids) for ids in since_last.values()] == [5, 4, 4]
+    assert counted(between, 1) == since_last
+    assert counted(datetime.now(UTC).isoformat(), 1) == {"new": [], "verified": [], "failed": []}
+
+
 FAILURES: Mapping[str, tuple[str, int, str]] = {
     "fails": ("echo no network >&2; exit 3", 3, "partial: exit code 3: no network"),
     "is cut": ('upload a; echo \'{"type": "end", "uploads": 2}\'', 3, "partial: 1 of 2 uploads were listed"),

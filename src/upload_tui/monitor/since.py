@@ -13,7 +13,7 @@ from upload_tui.files import parse_json, read_text, write_hint, write_private_fi
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.status import Stage
+from upload_tui.status import Event, Origin, Stage, Timeline
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
@@ -111,18 +111,14 @@ def summarize_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSu
 
     If the visit has stages, they are compared with the present ones: in successive visits each upload is new, verified
     or failed exactly once, even if a clock is wrong. If it has only a time, that is compared with the times that the
-    service reports.
+    service reports; what a source reports no time of counts when it was first observed.
     """
     known = last_visit.stages
 
     def reached(stage: Stage) -> list[str]:
         if known is not None:
             return [detail.upload.id for detail in details if _is_new_since(detail, stage, known)]
-        return [
-            detail.upload.id
-            for detail in details
-            if (event := detail.upload.timeline.event(stage)) and event.is_since(last_visit.on)
-        ]
+        return [detail.upload.id for detail in details if _is_reached_since(detail, stage, last_visit.on)]
 
     overdue = [detail.upload.id for detail in details if detail.row.lateness.is_overdue]
     return SinceSummary(
@@ -138,6 +134,30 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
     """Whether an upload is new (`initiated`), or reached its end (`verified`, `error`), since its stages were `known`."""
     before = known.get(detail.upload.id)
     return before is None if stage is Stage.INITIATED else detail.upload.stage is stage and before is not stage
+
+
+def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
+    """Whether an upload is new, or reached its end, since a time."""
+    timeline = detail.upload.timeline
+    is_of_source = Origin.of(detail.row.service) is Origin.SOURCE
+    if is_of_source and stage is Stage.INITIATED:
+        return _is_listed_since(timeline, since)
+    event = timeline.event(stage)
+    if event is None:
+        return False
+    first_observed = event.latest if is_of_source and event.on is None else None
+    return bool(event.is_since(since) if first_observed is None else first_observed >= since)
+
+
+def _is_listed_since(timeline: Timeline, since: datetime) -> bool:
+    """Whether an upload of a source is new since a time: its first event is, which may be of any stage or state."""
+    first = next(iter(timeline), timeline.own_state)
+    if isinstance(first, Event):
+        is_listed_before = first.on is None and first.earliest is not None  # then it is a stage that was reached again
+        on = None if is_listed_before else first.best_time
+    else:
+        on = None if first is None else first.on
+    return on is not None and on >= since
 
 
 def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:
