@@ -455,6 +455,28 @@ if [ $(wc -l < {runs}) -lt 2 ]; then upload a initiated; upload b initiated; els
     ]
 
 
+@pytest.mark.parametrize("line", ["tail --since 1h", "tail --since 1h a b c", "tail --since 1h --project P"])
+def test_tail_prints_what_an_earlier_session_has_found_without_a_time(
+    here: Here, failing: Callable[[str], str], tmp_path: Path, line: str
+) -> None:
+    """With what a source reports a time of, in the order of the times."""
+    runs, on = shlex.quote(str(tmp_path / "runs")), f"{datetime.now(UTC) - timedelta(minutes=5):%Y-%m-%dT%H:%M:%SZ}"
+    dated = json.dumps({"id": "c", "name": "x", "project": "P", "stage": "completed", "on": on})
+    script = f"""echo >> {runs}; run=$(wc -l < {runs})
+if [ $run -eq 1 ]; then upload a initiated; upload b initiated; else upload a; upload b verified; fi
+echo {shlex.quote(dated)}; if [ $run -eq 4 ]; then problem config refused; fi"""
+    command = ("--command", failing(script))
+    for _ in range(2):
+        assert here("report", *command).code == 0
+    ended = here(*line.split(), "-o", "jsonl", *command)
+    assert "refused" in ended.err
+    assert [(one["upload"]["id"], one["from"], one["to"]) for one in ended.records] == [
+        ("c", None, "completed"),
+        ("a", "initiated", "completed"),
+        ("b", "initiated", "verified"),
+    ]
+
+
 @pytest.mark.parametrize("failure", ["is not allowed", "is not configured"])
 @pytest.mark.parametrize("line", ["list", "report", "show a"])
 def test_a_refusal_shows_what_is_known(here: Here, failing: Callable[[str], str], line: str, failure: str) -> None:

@@ -1,11 +1,12 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
@@ -17,6 +18,7 @@ from upload_tui.cli.support.service import (
     echo_failure_hint,
     find_projects,
     live_session,
+    open_store,
     run_alongside,
     service_of,
     trouble_limits,
@@ -45,13 +47,17 @@ __all__ = ["command"]
 
 
 class _Options(Struct, frozen=True):
-    """Which changes to print, and how many; None for no limit. With `upload_ids` only those of these uploads, to their ends."""
+    """Which changes to print, and how many; None for no limit. With `upload_ids` only those of these uploads, to their ends.
+
+    `logged` are those since `since` that earlier sessions over a source have recorded: the source need not report their times.
+    """
 
     upload_ids: Sequence[str]
     stages: frozenset[Stage]
     since: Since | None
     count: int | None
     where: "Where"
+    logged: "Sequence[StageReached]" = ()
 
 
 @click.command(
@@ -83,7 +89,23 @@ def command(
     from upload_tui.monitor import CHANGE_FIELDS, CHANGE_PATHS, flat_change
 
     printer = Printer(output, change_columns(settings.zone), flat_change, CHANGE_FIELDS, CHANGE_PATHS)
-    return run_async(_follow(settings, options, printer) if upload_ids else _tail(settings, options, printer))
+    return run_async(_run(settings, options, printer))
+
+
+async def _run(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+    if settings.command and options.since is not None:
+        options = replace(options, logged=_logged_changes(settings, options.since))
+    return await (_follow if options.upload_ids else _tail)(settings, options, printer)
+
+
+def _logged_changes(settings: ServiceSettings, since: Since) -> "Sequence[StageReached]":
+    """The changes in the change log of the source's store, of its watched projects."""
+    from upload_tui.clock import SystemClock
+
+    watched = frozenset(settings.projects)
+    with closing(open_store(settings)) as store:
+        changes = store.change_log.stages_since(since.at(SystemClock().now()))
+    return [one for one in changes if not watched or watched & {one.upload.project_id, one.upload.project_name}]
 
 
 @asynccontextmanager
@@ -130,10 +152,12 @@ async def _selected_changes(
     session: "LiveSession | SourceSession", changes: "AsyncIterator[Change]", options: _Options
 ) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
-    from upload_tui.monitor import ConnectionChanged, StageReached
+    from upload_tui.monitor import ConnectionChanged, SourceSession, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
-    without_past = set() if options.since is None else set(session.projects)
+    # A source has one connection, which is that of all its projects.
+    connections = {None} if isinstance(session, SourceSession) else {*session.projects}
+    without_past = set() if options.since is None else connections
     reporter = ConnectionReporter(session, notice=session.notice)
     async for change in changes:
         if session.lost_projects and len(session.lost_projects) == len(session.projects):
@@ -143,7 +167,8 @@ async def _selected_changes(
             if change.connection.is_live and change.project in without_past:
                 without_past.discard(change.project)
                 for past in _past_changes(session.picture, options):
-                    if past.upload.project_id == change.project.id and (past.upload.id, past.after) not in printed:
+                    is_read = change.project is None or past.upload.project_id == change.project.id
+                    if is_read and (past.upload.id, past.after) not in printed:
                         printed.add((past.upload.id, past.after))
                         yield past
         elif isinstance(change, StageReached) and _is_printed(change, printed):
@@ -174,11 +199,14 @@ def _matches(change: "Change", picture: "Picture", options: _Options) -> bool:
 
 
 def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReached]":
-    """Yield the stages that uploads have reached since `--since`, in the order of their times."""
+    """Yield the stages that uploads have reached since `--since`, also those only logged, in the order of their times."""
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    for change in stages_since(picture, options.since.at(picture.now())):
+    changes = stages_since(picture, options.since.at(picture.now()))
+    known = {(one.upload.id, one.after) for one in changes}
+    logged = [one for one in options.logged if (one.upload.id, one.after) not in known]
+    for change in sorted([*changes, *logged], key=lambda one: one.happened_on):
         if _matches(change, picture, options):
             yield change
 

@@ -296,6 +296,14 @@ class ChangeLog:
         )
         return [_DECODERS[kind].decode(change) for kind, change in rows if kind in _DECODERS], last
 
+    def stages_since(self, on: datetime) -> Sequence[StageReached]:
+        """The stages that any process found reached at a time or later, in the order of the log."""
+        rows = self._db.execute(
+            "SELECT change FROM change_log WHERE kind = ? ORDER BY number", (StageReached.__name__,)
+        )
+        changes = (_DECODERS[StageReached.__name__].decode(change) for (change,) in rows)
+        return [change for change in changes if isinstance(change, StageReached) and change.happened_on >= on]
+
     def gone_on(self, upload_id: str, project_id: str) -> datetime | None:
         """When an upload was last found to be no longer listed, by any process; None if the log does not have it."""
         rows = self._db.execute(
