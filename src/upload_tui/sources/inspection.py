@@ -134,7 +134,7 @@ class Inspection(Struct):
         declared = [one.get("name") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
         for anomaly in upload.anomalies:
             is_known = anomaly.name is not AnomalyName.UNREADABLE_FIELD and anomaly.name in declared
-            if not (is_known or (anomaly.name is AnomalyName.UNKNOWN_STATE and own is not None)):
+            if not is_known:
                 self.add_problem(f"line {number:,}: {anomaly.name.replace('_', ' ')}: {anomaly.detail}")
 
     def _add_page(self, number: int, page: object) -> None:

@@ -224,13 +224,8 @@ class _UploadParser(FieldReader):
         """Let a field with its time be the stage: later ones of other fields are of earlier tries."""
         stage = _stage(name)
         if stage is None:
-            anomaly = Anomaly(AnomalyName.UNKNOWN_STATE, quote(name))
-            is_listed = self._fields.get("timeline") is not None  # `upload-tui list` prints such a state as an anomaly
-            if not is_listed and anomaly not in self._anomalies:
-                self._anomalies.append(anomaly)
-            is_observed = (
-                self._fields.get("stage_since_certainty") == Certainty.OBSERVED
-            )  # as `upload-tui list` prints it
+            # As `upload-tui list` prints it.
+            is_observed = self._fields.get("stage_since_certainty") == Certainty.OBSERVED
             certainty = Certainty.OBSERVED if is_observed else Certainty.REPORTED
             return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on, certainty))
         event = self._stage_event(stage, timeline.event(stage), on)
@@ -337,5 +332,7 @@ def _declared_anomalies(fields: Mapping[str, Any], found: Sequence[Anomaly]) -> 
         name, detail = (entry.get("name"), entry.get("detail")) if isinstance(entry, dict) else (None, None)
         if not (isinstance(name, str) and name in set(AnomalyName) and isinstance(detail, str)):
             continue
-        if (name, detail.replace(",", "")) not in known:
+        # A state that has a name is one of the source's own.
+        is_own_state = name == AnomalyName.UNKNOWN_STATE and detail.startswith(("'", '"'))
+        if (name, detail.replace(",", "")) not in known and not is_own_state:
             yield Anomaly(AnomalyName(name), detail)

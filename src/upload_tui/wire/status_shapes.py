@@ -240,7 +240,8 @@ class _StatusReader:
             self._add_unreadable("a state", entry)
             return None if stage is None else Event(stage, None, Certainty.OBSERVED)
         if stage is None:
-            self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
+            if not (self._is_source and isinstance(entry.get("state"), str)):  # a source may have states of its own
+                self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
             return None
         return self._read_event(entry, stage, "state_on")
 

@@ -196,3 +196,24 @@ def test_bytes_did_not_arrive_in_the_future() -> None:
     first = read(None, stage="initiated", on=ON, updated_on="2999-01-01T00:00:00Z", received_bytes=5)
     second = read(first, stage="initiated", on=ON, updated_on="2999-01-02T00:00:00Z", received_bytes=9)
     assert (first.last_updated_on, second.last_updated_on) == (None, NOW)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stage": "held"}, {"stage": "held", "on": ON}, {"current": {"state": "held", "state_on": ON}},
+        {"stage": "held", "prior": [{"state": "queued", "state_on": ON}]},
+        {"stage": "held", "timeline": [], "anomalies": [{"name": "unknown_state", "detail": "'held'"}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_of_a_source_is_no_anomaly(fields: dict[str, Any]) -> None:
+    upload = upload_of(**fields)
+    assert (upload.timeline.own_state and upload.timeline.own_state.name, upload.anomalies) == ("held", ())
+
+
+@given(objects())
+def test_no_state_with_a_name_is_an_anomaly(fields: dict[str, Any]) -> None:
+    fields = {key: value for key, value in fields.items() if key not in {"type", "id", "name"}}
+    details = [one.detail for one in upload_of(**fields).anomalies if one.name is AnomalyName.UNKNOWN_STATE]
+    assert not any(detail.startswith(("'", '"')) for detail in details)

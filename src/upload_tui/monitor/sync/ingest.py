@@ -15,6 +15,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
 from upload_tui.status import (
     Anomaly,
+    AnomalyName,
     Certainty,
     Event,
     Origin,
@@ -229,6 +230,11 @@ def _other_changes(
     for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
     previous = before.timeline if before else Timeline()
+    state, previous_state = after.timeline.own_state, previous.own_state
+    is_new_state = state is not None and (previous_state is None or state.name != previous_state.name)
+    if state is not None and is_new_state and after.origin is Origin.SOURCE:
+        # It is no anomaly of the upload, but a change has no other form for it.
+        yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=Anomaly(AnomalyName.UNKNOWN_STATE, repr(state.name)))
     if after.timeline.is_purged and not previous.is_purged:
         yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)
 

@@ -19,7 +19,16 @@ from tests.unit.sources.lines import LATER, ON
 from tests.unit.sources.scripted_source import SERVICE, SourceHarness, lines_of
 
 from upload_tui.errors import AuthError, SourceError
-from upload_tui.monitor import Acknowledgement, ProjectRef, Query, StageReached, Store, StorePicture, upload_record
+from upload_tui.monitor import (
+    Acknowledgement,
+    AnomalyNoticed,
+    ProjectRef,
+    Query,
+    StageReached,
+    Store,
+    StorePicture,
+    upload_record,
+)
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
@@ -456,6 +465,19 @@ async def test_a_final_stage_is_reached_again_at_a_later_time_only(stage: str, p
         row = harness.picture.row("a")
         assert row is not None
         assert (row.acknowledgement is not None) == (is_acknowledged or not is_final)
+
+
+async def test_each_state_of_its_own_is_a_change_and_no_anomaly() -> None:
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "completed"}})
+    for number, stage in enumerate(["held", "held", "quarantined", "held", "completed", "held"]):
+        await harness.print({"a": {"stage": stage, "size": number}})
+        row, detail = harness.picture.row("a"), harness.picture.detail("a")
+        assert row is not None
+        assert detail is not None
+        assert (row.anomaly, row.anomaly_count, detail.anomalies) == (None, 0, ())
+    found = [one.anomaly.detail for one in harness.changes if isinstance(one, AnomalyNoticed)]
+    assert found == ["'held'", "'quarantined'", "'held'", "'held'"]
 
 
 @pytest.mark.parametrize("on", [{}, {"on": ON}], ids=str)

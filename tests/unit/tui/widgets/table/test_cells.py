@@ -451,6 +451,17 @@ def test_a_state_of_the_service_has_the_room_that_names_leave() -> None:
         assert cell_len(text) == width
 
 
+@pytest.mark.parametrize(
+    ("service", "anomalies", "text"),
+    [("", 1, "held"), ("", 2, "held, anomaly"), ("source:x", 0, "held"), ("source:x", 1, "held, anomaly")],
+)
+def test_a_state_is_an_anomaly_only_of_a_service(service: str, anomalies: int, text: str) -> None:
+    row = replace(row_of(VERIFIED), unknown_state="held", service=service, anomaly_count=anomalies)
+    (column,) = [column for column in fit_columns(150) if column.key is ColumnKey.NOTE]
+    shown = text_of([*cell(replace(column, width=60), row, NOW, OPTIONS)])
+    assert shown.strip(f" {UNICODE.warning}") == text
+
+
 QUIET = {"", "uploads--quiet", "uploads--dim"}
 
 
