@@ -114,14 +114,14 @@ def command(
     flags: Flags,
 ) -> int:
     """Wait for uploads."""
-    if not upload_ids and not {"projects", "command"} & flags.values.keys() and not where.text:
-        raise UsageError(
-            "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
-        )
     if upload_ids and where.text:
         raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
+    if not (upload_ids or where.text or settings.projects or "command" in flags.values):
+        raise UsageError(
+            "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
+        )
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
     printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)

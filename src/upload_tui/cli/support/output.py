@@ -333,15 +333,12 @@ def ended_detail(waiter: "UploadWaiter | SourceWaiter", picture: "Picture", uplo
 
     outcome, detail = waiter.outcomes[upload_id], picture.detail(waiter.known_id(upload_id))
     if outcome is Outcome.UNREADABLE:
-        _report_unread(upload_id, waiter.reason(upload_id))
-    elif outcome is Outcome.GONE or detail is None:
-        _report_unread(upload_id, "")
+        problem = f"{upload_id!a} cannot be read: {waiter.reason(upload_id)}"
+    elif outcome is Outcome.GONE and detail is not None:
+        problem = f"{upload_id!a} is no longer listed"
+    elif detail is None:
+        problem = f"no such upload: {upload_id!a}"
     else:
         return detail
+    echo_err(f"upload-tui: {problem}.")
     return None
-
-
-def _report_unread(upload_id: str, reason: str) -> None:
-    """Report that an upload cannot be read; without a reason, that there is no such upload."""
-    what = f"{upload_id!a} cannot be read: {reason}" if reason else f"no such upload: {upload_id!a}"
-    echo_err(f"upload-tui: {what}.")

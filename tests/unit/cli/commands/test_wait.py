@@ -129,3 +129,9 @@ def test_an_upload_that_never_becomes_consistent_times_out(wait: Wait) -> None:
 def test_a_project_without_pending_uploads_ends_at_once(wait: Wait) -> None:
     assert wait("--project", "Genome", uploads=(GOOD, BAD)).code == 0
     assert wait("--project", "Nowhere").code == 5
+
+
+def test_an_upload_that_is_deleted_while_it_is_waited_for_is_no_longer_listed(wait: Wait) -> None:
+    result = wait("slow", "nowhere", changes={3: lambda world: world.projects[0].uploads.clear()})
+    assert (result.code, "'slow' is no longer listed." in result.err) == (5, True), result
+    assert "no such upload: 'nowhere'." in result.err
