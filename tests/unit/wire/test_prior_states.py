@@ -41,9 +41,8 @@ def test_the_current_state_of_a_source_is_its_stage(current: str | None) -> None
         is_earlier_try = on == EARLIER and current is not None
         assert bool(upload.anomalies) == (
             (contradicts(current, prior) and not is_earlier_try)
-            or current == "quarantined"
             or (current == prior and not is_earlier_try)
-            or (current is not None and not contradicts(current, prior) and current != prior and on == LATER)
+            or (current in set(Stage) and not contradicts(current, prior) and current != prior and on == LATER)
         )
 
 
