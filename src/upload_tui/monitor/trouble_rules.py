@@ -47,7 +47,9 @@ class TroubleRules:
         generation, revision, computed_at, baselines = self._baseline_cache
         now, store = self._clock.monotonic(), self._store
         is_due = baselines.samples < _ENOUGH_SAMPLES or now - computed_at >= _BASELINE_REFRESH_SECONDS
-        if generation != store.generation or (revision != store.revision and is_due):
+        if generation != store.generation or (
+            is_due and revision != store.revision
+        ):  # the store asks its file for that
             baselines = Baselines(self._aggregates.durations(_MAX_SAMPLES))
             self._baseline_cache = (store.generation, store.revision, now, baselines)
         return baselines
