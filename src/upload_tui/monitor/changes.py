@@ -8,7 +8,7 @@ Fields are added over time, never renamed. Times are ISO 8601 in UTC with millis
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from msgspec import Struct
 
@@ -100,6 +100,21 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
     earliest: datetime | None = None
     latest: datetime | None = None
     error_message: str | None = None
+
+    @classmethod
+    def of(cls, event: Event, *, at: datetime, upload: UploadRef, before: Stage | None) -> Self:
+        """The change that an event of a timeline is."""
+        return cls(
+            at=at,
+            upload=upload,
+            before=before,
+            after=event.stage,
+            on=event.on,
+            certainty=event.certainty,
+            earliest=event.earliest,
+            latest=event.latest,
+            error_message=event.message,
+        )
 
     @property
     def is_again(self) -> bool:

@@ -184,15 +184,5 @@ def _stage_changes(detail: Detail, since: datetime) -> Iterator[StageReached]:
     ref = UploadRef.of(detail)
     for event in upload.timeline:
         if event.is_since(since):
-            yield StageReached(
-                at=detail.row.read_on,
-                upload=ref,
-                before=before,
-                after=event.stage,
-                on=event.on,
-                certainty=event.certainty,
-                earliest=event.earliest,
-                latest=event.latest,
-                error_message=event.message,
-            )
+            yield StageReached.of(event, at=detail.row.read_on, upload=ref, before=before)
         before = event.stage

@@ -196,21 +196,9 @@ def _stage_changes(
 ) -> Iterator[StageReached]:
     """The changes of these transitions, without those that an older answer took back."""
     for step in steps:
-        event = step.event
-        is_known = step.previous is event.stage and was_superseded(event, noticed)
-        if is_known or was_taken_back(event, noticed):
-            continue
-        yield StageReached(
-            at=at,
-            upload=ref,
-            before=step.previous,
-            after=event.stage,
-            on=event.on,
-            certainty=event.certainty,
-            earliest=event.earliest,
-            latest=event.latest,
-            error_message=event.message,
-        )
+        is_known = step.previous is step.event.stage and was_superseded(step.event, noticed)
+        if not (is_known or was_taken_back(step.event, noticed)):
+            yield StageReached.of(step.event, at=at, upload=ref, before=step.previous)
 
 
 def _without_older_answer(upload: Upload | None, after: Timeline, noticed: Sequence[Anomaly]) -> Timeline | None:

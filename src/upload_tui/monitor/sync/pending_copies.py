@@ -69,7 +69,7 @@ class PendingCopies:
             del self._copies[upload_id]
 
     async def copy_stored(self, project_ids: frozenset[str]) -> None:
-        """Copy pending uploads of the store, whoever wrote them, those that wait longest first."""
+        """Copy pending uploads of the store, also those that another process wrote; those that wait longest first."""
         limit = self._store.limits.pending_copies
         upload_ids = [stored.id for stored in self._store.pending(project_ids, limit)][:limit]
         for start in range(0, len(upload_ids), _BATCH_IDS):
