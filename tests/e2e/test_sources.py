@@ -233,9 +233,10 @@ def test_wait_ends_with_the_code_of_the_outcome(here: Here, source: Source, ids:
     assert here("wait", *ids, "--command", source(*UPLOADS)).code == code
 
 
+@pytest.mark.parametrize("projects", ["['P']", "[]"], ids=["a project", "all"])
 @pytest.mark.parametrize("line", ["wait a b", "wait --project P", "wait --where name:x", "wait", "tail a b"])
 def test_an_upload_that_vanishes_while_it_is_waited_for_is_no_longer_listed(
-    here: Here, home: Path, tmp_path: Path, line: str
+    here: Here, home: Path, tmp_path: Path, line: str, projects: str
 ) -> None:
     runs = tmp_path / "runs"
     script = f"""echo >> {shlex.quote(str(runs))}; stage=completed
@@ -244,7 +245,9 @@ for one in a b; do if [ $one$stage != averified ]; then
 printf '{{"id": "%s", "name": "x", "project": "P", "stage": "%s"}}\\n' $one $stage; fi; done"""
     file = Path(here("config", "path").out.strip())
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"[profiles.a]\nrefresh = 0.05\nprojects = ['P']\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    file.write_text(
+        f"[profiles.a]\nrefresh = 0.05\nprojects = {projects}\ncommand = {json.dumps(['sh', '-c', script])}\n"
+    )
     ended = here(*line.split(), "--profile", "a")
     assert (ended.code, ended.err) == (5, "upload-tui: 'a' is no longer listed.\n"), ended
 

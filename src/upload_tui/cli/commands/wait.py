@@ -118,7 +118,7 @@ def command(
         raise UsageError("Both ids and a query are given", "Give either the ids of uploads, or a query with --where")
     options = _Options(upload_ids, Stage(goal), timeout, interval, heartbeat, fail_fast, timeout_exit_code, where)
     settings = effective_settings(flags)
-    if not (upload_ids or where.text or settings.projects or "command" in flags.values):
+    if not (upload_ids or where.text or settings.projects or settings.command):
         raise UsageError(
             "Nothing to wait for", "Give the ids of uploads, projects with --project, or a query with --where"
         )
