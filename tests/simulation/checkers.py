@@ -9,7 +9,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tests.simulation.world import MAX_ROWS, Host, Recorded, SimulatedUpload, SourceHost, Watcher, World, shown_uploads
+from tests.simulation.services import Host, SimulatedUpload, SourceHost
+from tests.simulation.watchers import MAX_ROWS, Recorded, Watcher, shown_uploads
+from tests.simulation.world import World
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.monitor import (
     Change,

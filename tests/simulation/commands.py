@@ -9,7 +9,8 @@ import httpx
 import pytest
 from msgspec import Struct, field
 
-from tests.simulation.world import Host, World
+from tests.simulation.services import Host
+from tests.simulation.world import World
 from tests.unit.cli.virtual_program import Capture, Result, run_virtually
 from upload_tui import monitor
 from upload_tui.client import ServiceClient

@@ -13,7 +13,8 @@ import httpx
 
 from tests.contract.calls import InlineExecutor
 from tests.simulation.faults import exempt, is_killed
-from tests.simulation.world import CHUNK_FOLDER, Host, Options, SimulatedUpload, Trace
+from tests.simulation.options import Options, Trace
+from tests.simulation.services import Host, SimulatedUpload
 from tests.unit.cli.virtual_program import VirtualClock
 from upload_tui.backend import EmbeddedService, FaultName
 from upload_tui.backend.store.records import to_milliseconds
@@ -24,8 +25,10 @@ from upload_tui.monitor import ProjectRef
 from upload_tui.status import Stage
 from upload_tui.testing.service import md5, split_content
 
-__all__ = ["EmbeddedHost"]
+__all__ = ["CHUNK_FOLDER", "EmbeddedHost"]
 
+CHUNK_FOLDER = "chunks"
+"""Where the service keeps the chunks."""
 _TRIES = 12
 _CLAIM_SECONDS = 60.0
 """Enough for the longest verification that has begun."""

@@ -11,8 +11,12 @@ from msgspec.structs import replace
 
 from tests.simulation.checkers import check_command_recording
 from tests.simulation.commands import CommandWorld, project_options, run_command
+from tests.simulation.disk import Victim
 from tests.simulation.faults import STATEMENT_FAILURES, Failure
-from tests.simulation.world import Host, Options, SourceHost, Victim, Watcher, World
+from tests.simulation.options import Options
+from tests.simulation.services import Host, SourceHost
+from tests.simulation.watchers import Watcher
+from tests.simulation.world import World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, run_virtually
 from upload_tui.errors import EXIT_INTERNAL_ERROR, EXIT_INTERRUPTED, EXIT_OK
 from upload_tui.wire import StatusShape

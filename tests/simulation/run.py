@@ -18,11 +18,13 @@ import pytest
 from msgspec import Struct, field
 
 from tests.simulation.checkers import Checker, all_checkers, check_recovery, check_whole, is_whole
+from tests.simulation.embedded import CHUNK_FOLDER
 from tests.simulation.events import ACTIONS, Event, Simulation, draw_events, draw_options
 from tests.simulation.faults import failing_files, failing_statements, is_killed
 from tests.simulation.marks import Marks
 from tests.simulation.operations import IN_MEMORY
-from tests.simulation.world import CHUNK_FOLDER, Options, World
+from tests.simulation.options import Options
+from tests.simulation.world import World
 from tests.unit.cli.virtual_program import Capture, VirtualClock, restart_time, virtual_time
 from upload_tui import monitor
 from upload_tui.monitor.store.store import Store
