@@ -93,7 +93,7 @@ EXIT_CODES: Mapping[int, str] = {
     EXIT_FAILED_UPLOAD: (
         "at least one upload in error, or verified but not whole (`wait`, `tail ID`; `list` and `report` with `--fail-on-error`)"
     ),
-    EXIT_USAGE: "usage or configuration error",
+    EXIT_USAGE: "usage or configuration error; a store, recording or export that cannot be read or written",
     EXIT_UNREACHABLE: "the service, or one of its projects, cannot be read; an upload that it lists cannot be read",
     EXIT_AUTH: "not authenticated or not allowed",
     EXIT_NOT_FOUND: "no such project or upload",

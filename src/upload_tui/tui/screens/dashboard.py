@@ -129,7 +129,7 @@ class DashboardScreen(ViewScreen):
         """Read everything from the session."""
         picture = self._session.picture
         self._refreshed_on = now = picture.now()
-        # Each widget composes its text once: before the values that are bound to it are set, which are the same then.
+        # Set directly first: the bound values are then equal, and nothing is drawn twice.
         self.query_one(UploadTable).reload(now, picture)
         self._read_aggregates(now)
         self.read_status(now)

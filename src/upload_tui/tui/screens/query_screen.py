@@ -268,7 +268,7 @@ class QueryScreen(SearchScreen):
         query = self._query_before_follow
         if query == self.rows_query:
             return False
-        self.query_one(UploadTable).follow = False
+        self.query_one(UploadTable).end_follow()
         self.rows_query = query
         return True
 

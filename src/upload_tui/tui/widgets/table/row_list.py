@@ -187,6 +187,10 @@ class RowList(CursorLines, can_focus=True):
         if self.follow:
             self.post_message(self.Followed())
 
+    def end_follow(self) -> None:
+        """Let the cursor stay where it is."""
+        self.follow = False
+
     def watch_rows_query(self, before: Query, after: Query) -> None:
         """Show the rows of the new query."""
         self.follow = self.follow and after.is_newest_first
@@ -214,7 +218,7 @@ class RowList(CursorLines, can_focus=True):
             self._bring_into_view(self._cursor.row)
 
     def _move_cursor(self, row: int) -> None:
-        self.follow = False
+        self.end_follow()
         self._cursor.pin()
         self._go_to(row)
         self._schedule_prefetch()
