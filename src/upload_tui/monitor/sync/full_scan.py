@@ -17,7 +17,7 @@ from msgspec import Struct
 from upload_tui.client import gather_all
 from upload_tui.errors import ServerError
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
-from upload_tui.monitor.sync.recorder import ScanRecorder
+from upload_tui.monitor.sync.scan_recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads
 from upload_tui.wire import RawPage, UploadPage
 

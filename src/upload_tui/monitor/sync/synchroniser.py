@@ -16,9 +16,11 @@ from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.full_scan import FullScan
-from upload_tui.monitor.sync.pending_uploads import NewUploads, PendingUploads
+from upload_tui.monitor.sync.new_uploads import NewUploads
+from upload_tui.monitor.sync.pending_uploads import PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
-from upload_tui.monitor.sync.recorder import ChangeRecorder, ScanRecorder
+from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.scan_recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.text import plural
 
