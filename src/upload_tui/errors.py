@@ -34,12 +34,13 @@ signed URL. Text from a service is sanitized where it is printed, not here.
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 __all__ = [
     "AuthError",
     "BadRequestError",
     "BusyStorageError",
+    "Cause",
     "DamagedStorageError",
     "EXIT_AUTH",
     "EXIT_CODES",
@@ -110,20 +111,36 @@ def signal_exit_code(number: int) -> int:
     return 128 + number
 
 
+class Cause(NamedTuple):
+    """Why something failed, in parts, for a place without room for a title.
+
+    Attributes:
+        words: what happened, in a few words, without a URL.
+        status: the HTTP status of the response; None if there was none.
+        details: what the service or the source itself says about it; empty if it says nothing.
+    """
+
+    words: str
+    status: int | None = None
+    details: str = ""
+
+
 class UploadTuiError(Exception):
     """Base of all errors.
 
     Args:
         title: what happened, and to which URL or file: one sentence without a full stop.
         hint: what to do about it; empty if there is nothing to do.
+        cause: the title in parts; None if it is short enough.
     """
 
     exit_code: ClassVar[int] = EXIT_USAGE
 
-    def __init__(self, title: str, hint: str = "") -> None:
+    def __init__(self, title: str, hint: str = "", *, cause: Cause | None = None) -> None:
         super().__init__(title)
         self.title = title
         self.hint = hint
+        self.cause = cause or Cause(title)
 
     def with_title(self, title: str) -> Self:
         """The same error with another title."""
@@ -219,11 +236,12 @@ class ServiceError(UploadTuiError):
     """A request to the service failed. `status` is the HTTP status of the response; None if there was none.
 
     `is_transient`: the same request is likely to succeed soon: the service itself says so, something in front of it answered, or
-    a source may list in its next run.
+    a source may list in its next run. `is_partial`: a source has listed a part; the rest is as before.
     """
 
     exit_code = EXIT_UNREACHABLE
     is_transient: bool = False
+    is_partial: bool = False
     status: int | None = None
 
 
@@ -239,8 +257,10 @@ class ThrottledError(ServiceError):
 
     is_transient = True
 
-    def __init__(self, title: str, hint: str = "", *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(title, hint)
+    def __init__(
+        self, title: str, hint: str = "", *, cause: Cause | None = None, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(title, hint, cause=cause)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -284,6 +304,7 @@ class SourceError(ServiceError):
     """The command of a source failed, or did not list everything; the next run may succeed."""
 
     is_transient = True
+    is_partial = True
 
 
 class SourceAuthError(AuthError):
@@ -295,6 +316,7 @@ class SourceConfigError(SourceError):
 
     exit_code = EXIT_USAGE
     is_transient = False
+    is_partial = False
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from tests.snapshots.scenes import CHUNK_ERROR, MillionSession, dashboard, sample_uploads
 from upload_tui import testing
-from upload_tui.errors import StorageResetError
+from upload_tui.errors import Cause, StorageResetError
 from upload_tui.monitor import (
     CombinedSession,
     Connection,
@@ -33,6 +33,8 @@ Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
 
 RECORDING = Path(__file__).parent / "recordings" / "corrupt.jsonl"
+
+REFUSED = Cause("Connection refused")
 
 every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 
@@ -68,9 +70,8 @@ def first_run() -> InMemorySession:
 
 
 def first_run_offline() -> InMemorySession:
-    reason = "https://example.org cannot be reached"
     offline = Connection(
-        state=ConnectionState.OFFLINE, since=NOW, next_try_on=NOW + timedelta(seconds=30), reason=reason
+        state=ConnectionState.OFFLINE, since=NOW, next_try_on=NOW + timedelta(seconds=30), cause=REFUSED
     )
     return connected(offline, InMemorySession())
 
@@ -82,7 +83,7 @@ def loading() -> InMemorySession:
 def lost(
     state: ConnectionState,
     read_seconds_ago: float,
-    reason: str = "",
+    cause: Cause | None = None,
     *,
     session: InMemorySession | None = None,
     since_seconds_ago: float = 0,
@@ -95,19 +96,15 @@ def lost(
     now = session.clock.now()
     retry_on = None if retry_in_seconds is None else now + timedelta(seconds=retry_in_seconds)
     since = now - timedelta(seconds=since_seconds_ago)
-    return connected(
-        Connection(state=state, since=since, read_on=read_on, next_try_on=retry_on, reason=reason), session
-    )
+    return connected(Connection(state=state, since=since, read_on=read_on, next_try_on=retry_on, cause=cause), session)
 
 
 def retrying() -> InMemorySession:
-    reason = "https://example.org/api/v1/projects did not answer in time"
-    return lost(ConnectionState.RETRYING, 9, reason, retry_in_seconds=8)
+    return lost(ConnectionState.RETRYING, 9, Cause("No response in time"), retry_in_seconds=8)
 
 
 def offline() -> InMemorySession:
-    reason = "https://example.org cannot be reached"
-    return lost(ConnectionState.OFFLINE, 41 * 60, reason, since_seconds_ago=41 * 60, retry_in_seconds=30)
+    return lost(ConnectionState.OFFLINE, 41 * 60, REFUSED, since_seconds_ago=41 * 60, retry_in_seconds=30)
 
 
 def started_offline() -> InMemorySession:
@@ -126,7 +123,7 @@ def started_offline() -> InMemorySession:
     return lost(
         ConnectionState.OFFLINE,
         17 * 3600,
-        "https://example.org cannot be reached",
+        REFUSED,
         session=InMemorySession(uploads),
         since_seconds_ago=20,
         retry_in_seconds=8,
@@ -134,11 +131,11 @@ def started_offline() -> InMemorySession:
 
 
 def frozen() -> InMemorySession:
-    return lost(ConnectionState.RETRYING, 7, "No answer for 5s")
+    return lost(ConnectionState.RETRYING, 7, Cause("No answer for 5s"))
 
 
 def not_allowed() -> InMemorySession:
-    return lost(ConnectionState.NOT_ALLOWED, 5, "401: expired api_token")
+    return lost(ConnectionState.NOT_ALLOWED, 5, Cause("Token rejected", 401, "expired api_token"))
 
 
 def paused() -> InMemorySession:
@@ -457,8 +454,7 @@ def test_services(snap_compare: Compare, size: tuple[int, int]) -> None:
     east, west = (
         InMemorySession(sample_uploads(), clock=clock, title=name, service=root) for root, name in names.items()
     )
-    reason = "https://example.org cannot be reached"
-    lost(ConnectionState.OFFLINE, 60, reason, session=west, since_seconds_ago=60, retry_in_seconds=30)
+    lost(ConnectionState.OFFLINE, 60, REFUSED, session=west, since_seconds_ago=60, retry_in_seconds=30)
     options = DisplayOptions(zone=UTC, services=tuple(names.items()))
     app = testing.dashboard(CombinedSession([east, west]), display_options=options)
     assert snap_compare(app, terminal_size=size)

@@ -11,7 +11,7 @@ import httpx
 
 from upload_tui.client.error_mapping import raise_for_status
 from upload_tui.clock import Clock
-from upload_tui.errors import AuthError, InvalidResponseError, SettingsError, UploadTuiError
+from upload_tui.errors import AuthError, Cause, InvalidResponseError, SettingsError, UploadTuiError
 from upload_tui.redaction import register_secrets
 from upload_tui.wire import parse_body, read_error_envelope
 
@@ -93,7 +93,8 @@ class TokenAuth(httpx.Auth):
         try:
             return _checked(await asyncio.to_thread(source))
         except UploadTuiError as error:
-            raise AuthError(f"The token was rejected, and there is no other: {error.title}", error.hint) from error
+            cause = Cause("The token was rejected, and there is no other", details=error.title)
+            raise AuthError(f"{cause.words}: {error.title}", error.hint, cause=cause) from error
 
     def _is_renewal_due(self) -> bool:
         if not self._credentials.has_keys:
@@ -112,7 +113,8 @@ class TokenAuth(httpx.Auth):
                 "The service rejected the agent key and the user key", "Check agent_key and user_key of the profile."
             )
         if response.status_code == 404:  # about the exchange itself: it must not look like an upload that is gone
-            raise InvalidResponseError(f"No tokens are issued at {self._exchange_url}", "Check the URL.")
+            cause = Cause("No tokens are issued", response.status_code)
+            raise InvalidResponseError(f"{cause.words} at {self._exchange_url}", "Check the URL.", cause=cause)
         raise_for_status(response.status_code, response.headers, response.content, self._exchange_url)
         body: Any = parse_body(response.content)
         if not isinstance(body, dict) or not _is_token(body.get("api_token")):

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLError
+from typing import TypeVar
 
 import httpx
 
 from upload_tui.errors import (
     AuthError,
     BadRequestError,
+    Cause,
     ForeignPageError,
     InvalidResponseError,
     NotConsistentError,
@@ -27,6 +29,8 @@ from upload_tui.errors import (
 from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
 __all__ = ["certificates_error", "add_url_to_errors", "raise_for_status", "translate_errors", "translate_setup_errors"]
+
+ServiceErrorT = TypeVar("ServiceErrorT", bound=ServiceError)
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]*)?")
 _MAX_RETRY_AFTER_SECONDS = 900.0
@@ -47,21 +51,22 @@ def translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise UnreachableError(f"No response in time: {url}", _CHECK_NETWORK) from error
+        raise _error_at(url, UnreachableError, Cause("No response in time"), _CHECK_NETWORK) from error
     except httpx.ConnectError as error:
         raise _connection_error(url, error) from error
     except httpx.ProxyError as error:
-        title = f"The proxy refused the connection to {url}: {error}"
-        raise UnreachableError(title, "Check HTTPS_PROXY and NO_PROXY.") from error
+        cause = Cause("The proxy refused the connection", details=str(error))
+        title = f"{cause.words} to {url}: {error}"
+        raise UnreachableError(title, "Check HTTPS_PROXY and NO_PROXY.", cause=cause) from error
     except httpx.HTTPStatusError as error:
         response = error.response
         raise _status_error(response.status_code, response.headers, response.content, str(error.request.url)) from error
     except httpx.DecodingError as error:
-        raise InvalidResponseError(f"The response cannot be decoded: {url}", _CHECK_URL) from error
+        raise _error_at(url, InvalidResponseError, Cause("The response cannot be decoded"), _CHECK_URL) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise UnreachableError(f"Invalid URL: {url}", "Use one that starts with https://.") from error
+        raise _error_at(url, UnreachableError, Cause("Invalid URL"), "Use one that starts with https://.") from error
     except httpx.HTTPError as error:
-        raise UnreachableError(f"Connection lost: {url}", _CHECK_NETWORK) from error
+        raise _error_at(url, UnreachableError, Cause("Connection lost"), _CHECK_NETWORK) from error
 
 
 @contextmanager
@@ -92,7 +97,7 @@ def add_url_to_errors(url: str) -> Iterator[None]:
     try:
         yield
     except InvalidResponseError as error:
-        raise InvalidResponseError(f"{error.title} ({url})", _CHECK_URL) from error
+        raise InvalidResponseError(f"{error.title} ({url})", _CHECK_URL, cause=error.cause) from error
 
 
 def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str) -> None:
@@ -104,17 +109,17 @@ def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str)
             parse_body(body)  # a number, say
         except InvalidResponseError as error:
             hint = "Try again in a few minutes, or check that --url names the service."
-            raise ForeignPageError(f"The response is another page, not JSON: {url}", hint) from error
+            raise _error_at(url, ForeignPageError, Cause("The response is another page, not JSON"), hint) from error
 
 
 def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
     text = str(error)
     if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in text.upper():
-        return UnreachableError(f"Certificate not trusted: {url}", "Set ca_bundle, or check the URL.")
+        return _error_at(url, UnreachableError, Cause("Certificate not trusted"), "Set ca_bundle, or check the URL.")
     if "name" in text.lower() or "getaddrinfo" in text:
-        return UnreachableError(f"Unknown host: {url}", "Check the URL for typos.")
-    what = "Connection refused" if _is_refused(error) else "Cannot connect"
-    return UnreachableError(f"{what}: {url}", "Check the URL, and that the service is running.")
+        return _error_at(url, UnreachableError, Cause("Unknown host"), "Check the URL for typos.")
+    cause = Cause("Connection refused" if _is_refused(error) else "Cannot connect")
+    return _error_at(url, UnreachableError, cause, "Check the URL, and that the service is running.")
 
 
 def _is_refused(error: BaseException | None) -> bool:
@@ -131,37 +136,53 @@ def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) ->
     return error
 
 
+def _error_at(url: str, kind: type[ServiceErrorT], cause: Cause, hint: str) -> ServiceErrorT:
+    """An error with its cause and the URL in its title."""
+    return kind(f"{_cause_text(cause)}: {url}", hint, cause=cause)
+
+
+def _cause_text(cause: Cause) -> str:
+    """`Server error (500: no room left)`."""
+    code = ": ".join(filter(None, (str(cause.status or ""), cause.details)))
+    return f"{cause.words} ({code})" if code else cause.words
+
+
 def _error_of_status(status: int, headers: httpx.Headers, envelope: ErrorEnvelope, url: str) -> ServiceError:
-    code = f"{status}: {envelope.reason}" if envelope.reason else str(status)
+    def error_of(kind: type[ServiceErrorT], words: str, hint: str) -> ServiceErrorT:
+        return _error_at(url, kind, Cause(words, status, envelope.reason), hint)
+
     if status == 401:
-        return AuthError(f"Token rejected ({code}): {url}", "Check the token, or the keys of the profile.")
+        return error_of(AuthError, "Token rejected", "Check the token, or the keys of the profile.")
     if status == 403:
-        return AuthError(f"Access denied ({code}): {url}", "Ask for access to it.")
+        return error_of(AuthError, "Access denied", "Ask for access to it.")
     if status == 404:
-        return _not_found_error(envelope, code, url)
+        return _not_found_error(envelope, url)
     if status in (429, 503):
-        wait_seconds = _retry_after_seconds(headers)
-        what = "Too many requests" if status == 429 else "Service busy"
-        return ThrottledError(f"{what} ({code}): {url}", "Try again later.", retry_after_seconds=wait_seconds)
+        words = "Too many requests" if status == 429 else "Service busy"
+        error = error_of(ThrottledError, words, "Try again later.")
+        error.retry_after_seconds = _retry_after_seconds(headers)
+        return error
     if status == 400:
-        return BadRequestError(f"Request rejected ({code}): {url}", envelope.suggestion)
+        return error_of(BadRequestError, "Request rejected", envelope.suggestion)
     if status >= 500:
-        return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
-    return InvalidResponseError(f"Unexpected status {status}: {url}", _CHECK_URL)
+        return error_of(ServerError, "Server error", _TRY_LATER)
+    return _error_at(url, InvalidResponseError, Cause(f"Unexpected status {status}"), _CHECK_URL)
 
 
-def _not_found_error(envelope: ErrorEnvelope, code: str, url: str) -> ServiceError:
+def _not_found_error(envelope: ErrorEnvelope, url: str) -> ServiceError:
     """The error of a 404, which has several meanings: its code, its suggestion and the URL distinguish them."""
     if envelope.code == CODE_NOT_CONSISTENT:
-        return NotConsistentError(f"Not available yet: {url}", "Try again in a moment.")
+        return _error_at(url, NotConsistentError, Cause("Not available yet"), "Try again in a moment.")
     if "object_kind" in envelope.suggestion:
-        return ServerError(f"Server error ({code}): {url}", _TRY_LATER)
+        return _error_at(url, ServerError, Cause("Server error", 404, envelope.reason), _TRY_LATER)
     root, projects, rest = url.partition(f"{API_PATH}/projects")
     if projects and rest[:1] in ("", "?"):  # the list of projects is there in every service
-        return InvalidResponseError(f"No such service at {root} ({code})", "Check --url, also its path.")
+        cause = Cause("No such service", 404, envelope.reason)
+        title = _cause_text(cause._replace(words=f"{cause.words} at {root}"))
+        return InvalidResponseError(title, "Check --url, also its path.", cause=cause)
     if not envelope.reason:
-        return InvalidResponseError(f"No such service: {url}", _CHECK_URL)
-    return NotFoundError(f"Not found ({code}): {url}", "Check the id or the name.")
+        return _error_at(url, InvalidResponseError, Cause("No such service"), _CHECK_URL)
+    return _error_at(url, NotFoundError, Cause("Not found", 404, envelope.reason), "Check the id or the name.")
 
 
 def _retry_after_seconds(headers: httpx.Headers) -> float | None:

@@ -17,6 +17,7 @@ from upload_tui.client.error_mapping import add_url_to_errors, raise_for_status,
 from upload_tui.client.service_clock import ClockOffset
 from upload_tui.clock import Clock
 from upload_tui.errors import (
+    Cause,
     InvalidResponseError,
     ServerError,
     ServiceError,
@@ -91,7 +92,8 @@ class RequestGate:
             await self._wait_for_budget(self.requests_per_minute)
         left_seconds = self._throttled_until - self._clock.monotonic()
         if self._throttled is not None and left_seconds > 0:
-            raise ThrottledError(self._throttled.title, self._throttled.hint, retry_after_seconds=left_seconds)
+            error = self._throttled
+            raise ThrottledError(error.title, error.hint, cause=error.cause, retry_after_seconds=left_seconds)
         self._throttled = None
 
     @property
@@ -249,7 +251,7 @@ class Requester:
         return RawResponse(url, body, response.headers, read_on - timedelta(seconds=seconds), read_on)
 
     async def _read_body(self, response: httpx.Response, url: str) -> bytes:
-        too_large = InvalidResponseError(f"The response is too large: {url}")
+        too_large = InvalidResponseError(f"The response is too large: {url}", cause=Cause("The response is too large"))
         if int(response.headers.get("content-length") or 0) > _MAX_BODY_BYTES:
             raise too_large
         body = bytearray()

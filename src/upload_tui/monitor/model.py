@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct, field
 
+from upload_tui.errors import Cause
 from upload_tui.monitor.notices import Notice
 from upload_tui.status import Anomaly, Certainty, Stage
 
@@ -95,15 +96,15 @@ class Connection(Struct, frozen=True, kw_only=True):
         others: the number of other projects or services that fail too.
         names: of all that fail, if several do, all of them are in this state, and others are not.
         watched: the number of all that are watched, if there are `names`.
-        is_partly_live: some of what is watched is live.
+        is_partly_live, is_partial: some of what is watched is live; the last listing of a source may not have everything.
         since: when this state began.
         read_on: when the whole picture was last current; None if never.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
         reason: why it is not live, in one sentence; empty if it is live and nothing is missing.
+        cause: the reason in parts; None if it is short enough.
         hint: what to do about it; empty if that is not known.
         known, total: while catching up, the uploads known so far and in all; total is None if unknown.
-        requests_last_minute: requests to the service; None if they are not counted.
-        requests_per_minute: how many of them the budget allows; None if there is no limit.
+        requests_last_minute, requests_per_minute: to the service, None if not counted; allowed by the budget, None without a limit.
         playback: the position of a replay; None if this is no replay.
     """
 
@@ -117,6 +118,8 @@ class Connection(Struct, frozen=True, kw_only=True):
     read_on: datetime | None = None
     next_try_on: datetime | None = None
     reason: str = ""
+    cause: Cause | None = None
+    is_partial: bool = False
     hint: str = ""
     known: int = 0
     total: int | None = None

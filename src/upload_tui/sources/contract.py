@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeAlias
 from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
-from upload_tui.errors import InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
+from upload_tui.errors import Cause, InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
 from upload_tui.redaction import hide_secrets_in_text
 from upload_tui.text import sanitize_line
 from upload_tui.wire import MAX_DEPTH, MAX_NUMBER, mask_secrets, parse_body
@@ -332,24 +332,33 @@ def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> Se
         problem: what contradicts that it is complete; empty if nothing does.
     """
     last = listing.stderr.strip().splitlines()[-1:]
-    stderr = f": {sanitize_line(last[0])}" if last and last[0].strip() else ""
+    stderr = sanitize_line(last[0]) if last else ""
     if error is not None:
         return _reported_error(error, stderr)
     if listing.failure and listing.is_misconfigured:
         return SourceConfigError(listing.failure, listing.hint or "Correct `command` in the profile, or --command.")
     if listing.failure:
-        return SourceError(f"partial: {listing.failure}{stderr}", listing.hint or CHECK_HINT)
-    return SourceError(f"partial: {problem}", CHECK_HINT) if problem else None
+        return partial_error(Cause(listing.failure, details=stderr), listing.hint or CHECK_HINT)
+    return partial_error(Cause(problem), CHECK_HINT) if problem else None
+
+
+def partial_error(cause: Cause, hint: str = "") -> SourceError:
+    """The error of a listing that does not have everything."""
+    return SourceError(f"partial: {_cause_text(cause)}", hint, cause=cause)
+
+
+def _cause_text(cause: Cause) -> str:
+    return f"{cause.words}: {cause.details}" if cause.details else cause.words
 
 
 def _reported_error(error: ErrorLine, stderr: str) -> ServiceError:
-    message = f": {sanitize_line(error.message)}" if error.message.strip() else stderr
+    message = sanitize_line(error.message) if error.message.strip() else stderr
     match error.kind:
         case ErrorKind.AUTH:
-            return SourceAuthError(
-                f"the source is not allowed to list{message}", "Renew the credentials of its command."
-            )
+            cause = Cause("the source is not allowed to list", details=message)
+            return SourceAuthError(_cause_text(cause), "Renew the credentials of its command.", cause=cause)
         case ErrorKind.CONFIG:
-            return SourceConfigError(f"the source is not configured{message}", "Correct the settings of its command.")
+            cause = Cause("the source is not configured", details=message)
+            return SourceConfigError(_cause_text(cause), "Correct the settings of its command.", cause=cause)
         case ErrorKind.TRANSIENT:
-            return SourceError(f"partial{message or ': the source could not list everything'}")
+            return partial_error(Cause(message or "the source could not list everything"))

@@ -4,8 +4,8 @@ from collections.abc import Set as AbstractSet
 
 from msgspec import Struct, field
 
-from upload_tui.errors import ServiceError, SourceError
-from upload_tui.sources.contract import CHECK_HINT, EndLine, ErrorLine, Listing, listing_error
+from upload_tui.errors import Cause, ServiceError, SourceError
+from upload_tui.sources.contract import CHECK_HINT, EndLine, ErrorLine, Listing, listing_error, partial_error
 from upload_tui.text import plural
 
 __all__ = ["ListingTally"]
@@ -101,7 +101,7 @@ class ListingTally(Struct):
             if had_end
             else "nothing was listed, and there is no end line"
         )
-        return SourceError(f"partial: {reason}", _END_HINT)
+        return partial_error(Cause(reason), _END_HINT)
 
     def missing(self, known: AbstractSet[str]) -> AbstractSet[str]:
         """Those of the known uploads that no line lists."""
@@ -113,7 +113,7 @@ class ListingTally(Struct):
         if not missing:
             return None
         lacks = "1 known upload is" if missing == 1 else f"{missing:,} known uploads are"
-        return SourceError(f"partial: {self.partial_problem}; {lacks} not listed", CHECK_HINT)
+        return partial_error(Cause(f"{self.partial_problem}; {lacks} not listed"), CHECK_HINT)
 
     @property
     def notice(self) -> str:

@@ -296,3 +296,8 @@ def test_the_error_of_a_listing_that_is_not_whole(
 ) -> None:
     found = listing_error(listing, line, problem)
     assert (type(found), found.title if found else "") == (error or type(None), title)
+    if found:
+        assert (
+            found.title
+            == f"{'partial: ' * found.is_partial}{': '.join(filter(None, (found.cause.words, found.cause.details)))}"
+        )

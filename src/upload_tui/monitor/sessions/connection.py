@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
-from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceAuthError, ThrottledError
+from upload_tui.errors import AuthError, BusyStorageError, Cause, ServiceError, SourceAuthError, ThrottledError
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.text import age_text
 
@@ -92,7 +92,7 @@ class ConnectionTracker:
         publish: called with each new state.
         jitter: returns a random number from 0 to 1, to spread retries.
         read_on: when an earlier session last read the picture; None if none did.
-        stall_text: the reason of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
+        stall_cause: the cause of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
             state has the duration then.
 
     Attributes:
@@ -108,12 +108,12 @@ class ConnectionTracker:
         jitter: Callable[[], float] = random.random,
         *,
         read_on: datetime | None = None,
-        stall_text: Callable[[str], str] = "No answer{}".format,
+        stall_cause: Callable[[str], Cause] = lambda duration: Cause(f"No answer{duration}"),
     ) -> None:
         self._clock = clock
         self._publish = publish
         self._jitter = jitter
-        self._stall_text = stall_text
+        self._stall_cause = stall_cause
         self._failures = 0
         self._failing_since: datetime | None = None
         self._is_paused = False
@@ -125,6 +125,8 @@ class ConnectionTracker:
         """Whether the present round takes long."""
         self.notice = ""
         """A note on uploads that cannot be read; it is the state's reason while the connection is live."""
+        self.partial_problem = ""
+        """Why the last listing may not have everything; empty if it has."""
         self._current = Connection(state=ConnectionState.CONNECTING, since=clock.now(), read_on=read_on)
         self._has_synced = False
 
@@ -159,7 +161,7 @@ class ConnectionTracker:
         """Note the progress of a full scan: uploads known, and the service's total."""
         self._reset_failures()
         state = ConnectionState.PAUSED if self._is_paused else ConnectionState.CATCHING_UP
-        self._enter(state, known=known, total=total, reason="")
+        self._enter(state, known=known, total=total)
 
     def synced(self, read_on: datetime, answer_seconds: float | None = None) -> None:
         """Note a successful round.
@@ -174,10 +176,10 @@ class ConnectionTracker:
         self._is_slow = self._is_round_slow or (answer_seconds is not None and answer_seconds > limit_seconds)
         self._is_round_slow = False
         if self._is_paused:
-            self._enter(ConnectionState.PAUSED, read_on=read_on, reason="")
+            self._enter(ConnectionState.PAUSED, read_on=read_on)
         else:
             state = ConnectionState.SLOW if self._is_slow else ConnectionState.LIVE
-            self._enter(state, read_on=read_on, reason="")
+            self._enter(state, read_on=read_on)
 
     def failed(
         self, error: ServiceError | BusyStorageError, *, is_partly_live: bool = False, budgeted_seconds: float = 0.0
@@ -195,28 +197,20 @@ class ConnectionTracker:
         self._failing_since = self._failing_since or now
         longest = _LONGEST_WAIT_BESIDE_LIVE_SECONDS if is_partly_live else _LONGEST_WAIT_SECONDS
         wait = self._wait_seconds(error, longest, budgeted_seconds)
-        due = now + timedelta(seconds=wait)
-        if self._is_paused:  # the single round of a refresh during a pause
-            self._enter(ConnectionState.PAUSED, reason=error.title, hint=error.hint)
-        elif isinstance(error, AuthError):
-            is_denied = error.status == _FORBIDDEN or isinstance(
-                error, SourceAuthError
-            )  # a source has no token of ours
+        due: datetime | None = now + timedelta(seconds=wait)
+        state = ConnectionState.RETRYING if self._failures < _TRIES_UNTIL_OFFLINE else ConnectionState.OFFLINE
+        if isinstance(error, AuthError):
+            is_denied = error.status == _FORBIDDEN or isinstance(error, SourceAuthError)  # it has no token of ours
             state = ConnectionState.DENIED if is_denied else ConnectionState.NOT_ALLOWED
-            self._enter(state, next_try_on=due, reason=error.title, hint=error.hint)
-        elif self._failures < _TRIES_UNTIL_OFFLINE:
-            self._enter(ConnectionState.RETRYING, next_try_on=due, reason=error.title, hint=error.hint)
-        else:
-            self._enter(
-                ConnectionState.OFFLINE, next_try_on=due, reason=error.title, hint=error.hint, since=self._failing_since
-            )
+        if self._is_paused:  # the single round of a refresh during a pause
+            state, due = ConnectionState.PAUSED, None
+        since = self._failing_since if state is ConnectionState.OFFLINE else None
+        self._enter(state, error=error, since=since, next_try_on=due)
         return wait
 
     def deleted(self, error: ServiceError | BusyStorageError) -> None:
         """Note that the service no longer has the project."""
-        self._enter(
-            ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, reason=error.title, hint=error.hint
-        )
+        self._enter(ConnectionState.PAUSED if self._is_paused else ConnectionState.DELETED, error=error)
 
     async def run_round(
         self,
@@ -267,13 +261,13 @@ class ConnectionTracker:
             is_long = (now - began_on).total_seconds() >= max(_LONG_ROUND_SECONDS, usual)
             if self._current.is_live and (is_long or seconds >= max(_SLOW_SECONDS, usual)):
                 self._is_slow = self._is_round_slow = True
-                self._enter(ConnectionState.SLOW, reason="")
+                self._enter(ConnectionState.SLOW)
             return
         if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
-            self._enter(ConnectionState.RETRYING, reason=self._stall_text(f" for {age_text(limit_seconds)}"))
+            self._enter(ConnectionState.RETRYING, stall=self._stall_cause(f" for {age_text(limit_seconds)}"))
         else:
             since = self._failing_since or answered_on
-            self._enter(ConnectionState.OFFLINE, reason=self._stall_text(""), since=since)
+            self._enter(ConnectionState.OFFLINE, stall=self._stall_cause(""), since=since)
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Enter the paused state, or leave it; the picture is old then until a round succeeds."""
@@ -281,7 +275,7 @@ class ConnectionTracker:
         before = self._current
         has_picture = self._has_synced or before.known > 0
         state = ConnectionState.CATCHING_UP if has_picture else ConnectionState.CONNECTING
-        self._enter(ConnectionState.PAUSED if is_paused else state, reason="", known=before.known, total=before.total)
+        self._enter(ConnectionState.PAUSED if is_paused else state, known=before.known, total=before.total)
 
     def _wait_seconds(
         self, error: ServiceError | BusyStorageError, longest_seconds: float, budgeted_seconds: float
@@ -301,17 +295,21 @@ class ConnectionTracker:
         self,
         state: ConnectionState,
         *,
-        reason: str,
-        hint: str = "",
+        error: ServiceError | BusyStorageError | None = None,
+        stall: Cause | None = None,
         since: datetime | None = None,
         read_on: datetime | None = None,
         next_try_on: datetime | None = None,
         known: int = 0,
         total: int | None = None,
     ) -> None:
-        before = self._current
-        if state in {ConnectionState.LIVE, ConnectionState.SLOW}:
-            reason = reason or self.notice
+        before, cause, is_partial = self._current, stall, False
+        reason = ", ".join(filter(None, (stall.words, stall.details))) if stall else ""
+        if error is not None:
+            reason, cause, is_partial = error.title, error.cause, isinstance(error, ServiceError) and error.is_partial
+        elif state in {ConnectionState.LIVE, ConnectionState.SLOW}:
+            reason, is_partial = self.notice, bool(self.partial_problem)
+            cause = Cause(self.partial_problem) if is_partial else None
         since = since or (before.since if before.state is state else self._clock.now())
         self._current = replace(
             before,
@@ -320,7 +318,9 @@ class ConnectionTracker:
             read_on=read_on or before.read_on,
             next_try_on=next_try_on,
             reason=reason,
-            hint=hint,
+            cause=cause,
+            is_partial=is_partial,
+            hint=error.hint if error else "",
             known=known,
             total=total,
         )

@@ -10,7 +10,7 @@ from functools import partial
 from statistics import median
 
 from upload_tui.clock import Clock
-from upload_tui.errors import AuthError, BusyStorageError, ServiceError, SourceConfigError
+from upload_tui.errors import AuthError, BusyStorageError, Cause, ServiceError, SourceConfigError
 from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
@@ -84,7 +84,7 @@ class SourceSession:
             self._publish_connection,
             schedule.jitter,
             read_on=self._synchroniser.previous_read_on,
-            stall_text=_stall_text(watched, lambda: self._synchroniser.answer_count > 0),
+            stall_cause=_stall_cause(watched, lambda: self._synchroniser.answer_count > 0),
         )
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         self._progress_at = -math.inf
@@ -137,6 +137,7 @@ class SourceSession:
             return self._tracker.failed(error)
         overrun = overrun_text(self._listing_seconds[-1], self._schedule.shortest_seconds)
         self._tracker.notice = self._synchroniser.unreadable_notice or "; ".join(filter(None, [*missing, overrun]))
+        self._tracker.partial_problem = self._synchroniser.partial_problem
         self._tracker.synced(self._clock.now())
         self._publish_picture()
         return self._schedule.with_jitter(self._seconds_between_listings)
@@ -203,10 +204,10 @@ class SourceSession:
         self._publish_picture()
 
 
-def _stall_text(watched: WatchedSource, has_lines: Callable[[], bool]) -> Callable[[str], str]:
-    """Why a listing that does not end counts as missed: `no more lines for 5s, timeout after 30s`."""
-    limit = "" if watched.timeout_seconds is None else f", timeout after {span_text(watched.timeout_seconds)}"
-    return lambda duration: f"no {'more ' if has_lines() else ''}lines{duration}{limit}"
+def _stall_cause(watched: WatchedSource, has_lines: Callable[[], bool]) -> Callable[[str], Cause]:
+    """Why a listing that does not end counts as missed: `no more lines for 5s`, and `timeout after 30s`."""
+    limit = "" if watched.timeout_seconds is None else f"timeout after {span_text(watched.timeout_seconds)}"
+    return lambda duration: Cause(f"no {'more ' if has_lines() else ''}lines{duration}", details=limit)
 
 
 class _SourceFreshness:
@@ -305,7 +306,7 @@ class SourceWaiter:
         self.last_error, is_whole = None, True
         try:
             await self._synchroniser.sync()
-            is_whole = not self._synchroniser.is_partial
+            is_whole = not self._synchroniser.partial_problem
         except ServiceError as error:
             if not error.is_transient:
                 raise

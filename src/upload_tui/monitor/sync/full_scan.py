@@ -15,7 +15,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from upload_tui.client import gather_all
-from upload_tui.errors import ServerError
+from upload_tui.errors import Cause, ServerError
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads
@@ -23,6 +23,7 @@ from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]
 
+_DELETED = Cause("Uploads were deleted during the scan", details="some may be missing")
 _CATCH_UP_PER_PAGE = 20
 _GAP_PER_PAGE = 100
 _MAX_NEW_GAPS = 20
@@ -103,10 +104,8 @@ class FullScan:
             if (missing == 0 and (is_quiet or number)) or (is_quiet and missing in {None, missing_before}):
                 return
             missing_before = missing if is_quiet else None
-        raise ServerError(
-            f"Uploads were deleted while {self._fetcher.client.root} was scanned; some may be missing",
-            "Try again later.",
-        )
+        title = f"Uploads were deleted while {self._fetcher.client.root} was scanned; some may be missing"
+        raise ServerError(title, "Try again later.", cause=_DELETED)
 
     def _missing_count(self) -> int | None:
         """How many readable uploads the service counts beyond the known ones; None if it reports no total."""

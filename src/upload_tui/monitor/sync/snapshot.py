@@ -164,9 +164,9 @@ class SnapshotSynchroniser:
         """How the last listing ended."""
 
     @property
-    def is_partial(self) -> bool:
-        """Whether the last listing has a line whose upload is unknown, or an id more than once."""
-        return bool(self._last.partial_problem)
+    def partial_problem(self) -> str:
+        """Why the last listing may not have everything; see `ListingTally.partial_problem`."""
+        return self._last.partial_problem
 
     @property
     def unreadable_ids(self) -> Collection[str]:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.lazy import lazy_pattern
+from upload_tui.errors import Cause
 from upload_tui.monitor import Connection, ConnectionState, Funnel, Notice, NoticeKind, Row, Trouble
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -37,20 +37,6 @@ _NAME_CELLS = (24, 12)
 """Cells of the name of what fails, if there is room and if there is not."""
 _MAX_NAMES = 4
 """Names of what fails, if there is no room for all."""
-_PARTIAL = "partial"
-"""So begins the reason of a source that could not list everything."""
-_IN_PARENTHESES = lazy_pattern(r" ?\((?:(\d{3})(?=[:)]))?(?:[^()]|\([^()]*\))*\)")
-"""What is in parentheses, and the status code with which it begins."""
-_PATH = r"/(?:[^\s()]|\([^\s()]*\))*"
-"""The path of a URL; a parenthesis that is closed after it is not a part of it."""
-_URL_PATH = lazy_pattern(rf"(https?://[^\s/()]+){_PATH}")
-"""The path of a URL. Without it, a long reason still fits into the line."""
-_ANY_URL = rf"https?://[^\s/()]*(?:{_PATH})?"
-_URL = lazy_pattern(rf" ?\({_ANY_URL}\)|(?: (?:at|by|from|of|on|to) |:? ?){_ANY_URL}")
-"""A URL, with the word that leads to it."""
-_PART_END = lazy_pattern("[:,;] ")
-_ASIDE = lazy_pattern(r", by which [^;]*")
-"""What a reason says besides; left out first."""
 
 
 class _Level(IntEnum):
@@ -142,10 +128,9 @@ class AlarmBar(DiffedText):
         connection, glyphs = self.connection, self.display_options.glyphs
         if connection is None or connection.playback is not None:
             return
-        reason = _reason(connection)
-        if connection.is_failing or reason.startswith(_PARTIAL):
-            yield _outage(connection, reason, now, glyphs)
-        elif reason:
+        if connection.is_failing or connection.is_partial:
+            yield _outage(connection, now, glyphs)
+        elif reason := _cause_texts(connection)[1]:
             named = f"{truncate_middle(connection.name, _NAME_CELLS[0], glyphs.ellipsis)}: {reason}"
             yield _note(glyphs.waiting, [named, reason] if connection.name else [reason], glyphs)
 
@@ -184,26 +169,13 @@ def _notice_alarm(notice: Notice, glyphs: Glyphs) -> _Alarm:
             return _note(glyphs.waiting, [f"{title}{text}"], glyphs)
 
 
-def _reason(connection: Connection) -> str:
-    """Why it is not live, without the paths of URLs; only `401: expired` of a reason that begins with the name of the state."""
-    reason = _URL_PATH.sub(r"\1", sanitize(connection.reason))
-    word, whole = state_word(connection.state), _URL.sub("", reason).strip()
-    if not whole.casefold().startswith(word):
-        return reason
-    details = whole[len(word) :].strip()
-    is_in_parentheses = details[:1] == "(" and details[-1:] == ")"
-    return details[1:-1] if is_in_parentheses else reason if details else ""
-
-
-def _without_asides(reason: str) -> str:
-    """A reason without URLs, what is in parentheses except a status code, and the word that the listing was partial."""
-    short = _IN_PARENTHESES.sub(lambda match: f" ({match[1]})" if match[1] else "", _URL.sub("", reason))
-    return short.strip().removeprefix(f"{_PARTIAL}: ")
-
-
-def _main_words(reason: str) -> str:
-    """`exit code 7` of `partial: exit code 7: cannot reach the store`, `Server error (500)` of `Server error (500: No): https://…`."""
-    return _PART_END.split(_without_asides(reason), maxsplit=1)[0]
+def _cause_texts(connection: Connection) -> tuple[str, str]:
+    """`Server error (500)` and `Server error (500): no room left`; without the words if the state has them already."""
+    cause = connection.cause or Cause(connection.reason)
+    words, status = sanitize(cause.words), str(cause.status or "")
+    is_repeated = words.casefold() == state_word(connection.state)
+    main = status if is_repeated else f"{words} ({status})" if status else words
+    return main, ": ".join(filter(None, (main, sanitize(cause.details))))
 
 
 def _retry_text(connection: Connection, now: datetime) -> str:
@@ -240,9 +212,9 @@ def _shown(alarms: Sequence[_Alarm], dot: str, width: int) -> tuple[Sequence[_Al
     return alarms[:1], ""
 
 
-def _outage(connection: Connection, reason: str, now: datetime, glyphs: Glyphs) -> _Alarm:
+def _outage(connection: Connection, now: datetime, glyphs: Glyphs) -> _Alarm:
     """The state of a connection that fails, with its cause: `✗ Prot: OFFLINE 2m, 1 more fails · …`, `◌ retrying: …`."""
-    retry = _retry_text(connection, now)
+    retry, (main, cause) = _retry_text(connection, now), _cause_texts(connection)
     if connection.is_failing and connection.state is not ConnectionState.RETRYING:
         is_over = connection.state is ConnectionState.DELETED and connection.is_partly_live
         level, between = _Level.NOTE if is_over else _Level.LOST, f" {glyphs.dot} "
@@ -250,13 +222,13 @@ def _outage(connection: Connection, reason: str, now: datetime, glyphs: Glyphs) 
         states = _outage_states(connection, glyphs.broken, state_word(connection.state).upper(), age, glyphs)
     else:
         level, between = _Level.RETRY, f" {glyphs.dot} " if connection.names else ": "
-        word = _PARTIAL if reason.startswith(_PARTIAL) else state_word(connection.state)
+        word = "partial" if connection.is_partial else state_word(connection.state)
         states = _outage_states(connection, glyphs.waiting, word, "", glyphs)
-        reason = _uncapitalized(reason.removeprefix(_PARTIAL).removeprefix(": "))
+        main, cause = _uncapitalized(main), _uncapitalized(cause)
     if connection.names:  # each may have another cause
         between += f"{truncate_middle(connection.name, _NAME_CELLS[1], glyphs.ellipsis)}: "
-    main = f"{between}{main}" if (main := _main_words(reason)) else ""
-    return _Alarm(level, tuple(states), partial(_outage_text, reason, retry, between, glyphs), main)
+    main = f"{between}{main}" if main else ""
+    return _Alarm(level, tuple(states), partial(_outage_text, cause, retry, between, glyphs), main)
 
 
 def _uncapitalized(text: str) -> str:
@@ -292,29 +264,24 @@ def _common_outage_states(connection: Connection, word: str, age: str, glyphs: G
     yield from (f"{word}{age}, {number}", f"{word} {number}", word)
 
 
-def _outage_text(reason: str, retry: str, between: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:
-    """` · connection refused · retry in 8s`: the longest whole cause and the retry, then the shortest cause, at last cut."""
-    short = _URL.sub("", reason).strip()
-    shortest = _without_asides(reason)
+def _outage_text(cause: str, retry: str, between: str, glyphs: Glyphs, room: int, cause_cells: int) -> str:
+    """` · connection refused · retry in 8s`: the whole cause and the retry, else the cause, at last cut."""
 
-    def text(cause: str, retry: str = "") -> str:
-        return (f"{between}{cause}" if cause else "") + (f" {glyphs.dot} {retry}" if retry else "")
+    def text(cause: str) -> str:
+        return f"{between}{cause}" if cause else ""
 
-    if cause_cells >= _WHOLE_CELLS:
-        wholes = [*(text(cause, retry) for cause in (reason, short, shortest)), text(short)]
-    else:
-        wholes = [text(short)] if cell_len(short) <= cause_cells else []
+    wholes = [text(cause)] if cell_len(cause) <= cause_cells else []
+    if retry and cause_cells >= _WHOLE_CELLS:
+        wholes.insert(0, f"{text(cause)} {glyphs.dot} {retry}")
     cells = range(_MIN_CAUSE_CELLS, cause_cells + 1)
     return _first_that_fits(wholes, room) or _longest(
-        lambda cells: text(truncate_at_word(shortest, cells, glyphs.ellipsis)), cells, room
+        lambda cells: text(truncate_at_word(cause, cells, glyphs.ellipsis)), cells, room
     )
 
 
 def _note(sign: str, texts: Sequence[str], glyphs: Glyphs) -> _Alarm:
     """A note, the longest text first: it gets the cells that alarms and their causes leave."""
-    shortest = _URL.sub("", _ASIDE.sub("", texts[-1])).strip()
-    start = f"{sign} " if sign else ""
-    wholes = [f"{start}{text}" for text in (*texts, shortest)]
+    wholes = [f"{sign} {text}" if sign else text for text in texts]
 
     def details(room: int, cause_cells: int) -> str:
         if cause_cells < _WHOLE_CELLS:

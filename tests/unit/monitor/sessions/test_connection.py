@@ -6,7 +6,16 @@ from itertools import product
 
 import pytest
 
-from upload_tui.errors import AuthError, ServerError, SourceAuthError, ThrottledError, UnreachableError
+from upload_tui.errors import (
+    AuthError,
+    Cause,
+    ServerError,
+    SourceAuthError,
+    SourceConfigError,
+    SourceError,
+    ThrottledError,
+    UnreachableError,
+)
 from upload_tui.monitor.model import Connection, ConnectionState
 from upload_tui.monitor.sessions.connection import ConnectionTracker, worst_connection
 from upload_tui.testing import NOW, FrozenClock
@@ -100,6 +109,24 @@ def test_the_notice_is_the_reason_while_the_connection_is_live() -> None:
     tracker.notice = ""
     tracker.synced(NOW)
     assert tracker.current.reason == ""
+
+
+def test_a_connection_has_the_cause_of_its_error_and_whether_a_listing_was_partial() -> None:
+    tracker = ConnectionTracker(FrozenClock(), lambda connection: None)
+
+    def cause() -> tuple[Cause | None, bool]:
+        return tracker.current.cause, tracker.current.is_partial
+
+    for kind, is_partial in ((ServerError, False), (SourceError, True), (SourceConfigError, False)):
+        failed = Cause("exit code 7", details="no such bucket")
+        tracker.failed(kind("a whole sentence", cause=failed))
+        assert cause() == (failed, is_partial)
+    tracker.notice, tracker.partial_problem = "partial: line 3 cannot be read", "line 3 cannot be read"
+    tracker.synced(NOW)
+    assert cause() == (Cause("line 3 cannot be read"), True)
+    tracker.notice = tracker.partial_problem = ""
+    tracker.synced(NOW)
+    assert cause() == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tests.unit.cli.virtual_program import VirtualClock, virtual_time
 from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, SourceHarness, lines_of
 
 from upload_tui.clock import Clock, SystemClock
+from upload_tui.errors import Cause
 from upload_tui.monitor import (
     ConnectionChanged,
     ConnectionState,
@@ -67,7 +68,9 @@ async def test_a_first_listing_that_fails_is_tried_again() -> None:
     source.print_next(lines_of({"a": {}}))
     async with running(source) as session:
         await until(session, lambda: session.connection().state is ConnectionState.RETRYING)
-        assert session.connection().reason == "partial: exit code 1: no network"
+        connection = session.connection()
+        assert connection.reason == "partial: exit code 1: no network"
+        assert (connection.cause, connection.is_partial) == (Cause("exit code 1", details="no network"), True)
         assert not session.is_complete
         session.refresh()
         await until(session, lambda: session.connection().is_live)

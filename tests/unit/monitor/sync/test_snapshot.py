@@ -246,7 +246,7 @@ def test_an_upload_whose_lines_differ_is_unreadable(printed: list[str], batch: i
             assert row is None or row.is_stale == is_unreadable
             reached = [change.after for change in harness.changes if isinstance(change, StageReached)]
             assert not (is_unreadable and reached)
-            assert harness.synchroniser.is_partial == (len(printed) > 1)
+            assert bool(harness.synchroniser.partial_problem) == (len(printed) > 1)
         await harness.print({"b": {}}, lines["completed"])
         row = harness.picture.row("a")
         assert row is not None

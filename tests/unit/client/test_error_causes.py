@@ -1,0 +1,74 @@
+"""The cause of an error says what its title says, in parts and without the URL."""
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from upload_tui.client.error_mapping import add_url_to_errors, raise_for_status, translate_errors
+from upload_tui.errors import Cause, InvalidResponseError, ServiceError
+
+URL = "https://example.org:8443/api/v1/projects/7b2c/uploads?page=1"
+BODIES = {
+    "nothing": {},
+    "a reason": {"reason": "no room left"},
+    "not consistent": {"code": "resource_not_consistent"},
+    "an internal error": {"reason": "no room left", "suggestion": "set object_kind"},
+}
+
+
+def raised(call: Callable[[], object]) -> ServiceError:
+    with pytest.raises(ServiceError) as error:
+        call()
+    return error.value
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("url", [URL, "https://example.org:8443/api/v1/projects"])
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 418, 429, 500, 502, 503, 504])
+def test_the_cause_of_a_response_has_its_status_and_reason_but_no_url(
+    status: int, url: str, body: dict[str, str]
+) -> None:
+    error = raised(lambda: raise_for_status(status, httpx.Headers(), json.dumps(body).encode(), url))
+    words, of_cause, details = error.cause
+    assert error.title.startswith(words)
+    assert "https:" not in words
+    assert of_cause in {None, status}
+    assert details in {"", body.get("reason")}
+    assert (str(status) in error.title) is (of_cause is not None or str(status) in words)
+    assert ("no room left" in error.title) is (details == "no room left")
+
+
+@pytest.mark.parametrize(
+    ("failure", "cause"),
+    [
+        (httpx.ReadTimeout(""), Cause("No response in time")),
+        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]"), Cause("Certificate not trusted")),
+        (httpx.ConnectError("Name or service not known"), Cause("Unknown host")),
+        (httpx.ConnectError("no route"), Cause("Cannot connect")),
+        (httpx.ProxyError("502"), Cause("The proxy refused the connection", details="502")),
+        (httpx.DecodingError(""), Cause("The response cannot be decoded")),
+        (httpx.UnsupportedProtocol(""), Cause("Invalid URL")),
+        (httpx.RemoteProtocolError(""), Cause("Connection lost")),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_the_cause_of_a_failed_request_has_no_url(failure: httpx.HTTPError, cause: Cause) -> None:
+    def fail() -> None:
+        with translate_errors(URL):
+            raise failure
+
+    error = raised(fail)
+    assert error.cause == cause
+    assert URL in error.title
+
+
+def test_an_error_that_gets_its_url_later_keeps_its_cause() -> None:
+    def fail() -> None:
+        with add_url_to_errors(URL):
+            raise InvalidResponseError("The response is not JSON")
+
+    error = raised(fail)
+    assert error.cause == Cause("The response is not JSON")
+    assert error.title == f"The response is not JSON ({URL})"
