@@ -25,6 +25,7 @@ __all__ = [
     "RECENT_SPANS",
     "REPLAY_KEYMAP",
     "SEEK_ACTIONS",
+    "SERVICE_ACTIONS",
     "TABLE_KEYS",
     "TAIL_KEYS",
     "TIMELINE_KEYS",
@@ -246,6 +247,9 @@ REPLAY_KEYMAP = {"table.first": "home", "activity.first": "home", "timeline.firs
 
 DEMO_ACTIONS = frozenset({"start_upload", "start_fault"})
 """Actions that need `DemoControls`: a replay cannot change what was recorded."""
+
+SERVICE_ACTIONS = frozenset({"shapes", "copy_curl"})
+"""Actions that need the API of a service, which a source does not have."""
 
 
 _LABELS = {

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from upload_tui.status import Origin, Stage
+from upload_tui.status import Stage
 from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of, keys_of, keys_text
@@ -266,9 +266,6 @@ class OutputScreen(HelpScreen):
 _TITLES = {StatusShape.A: "Option A", StatusShape.B: "Option B", StatusShape.DEPLOYED: "Deployed"}
 
 
-_NOT_FOR_SOURCES = "Not for a source: these are the formats of a service's status. J shows the line as it was printed."
-
-
 class ShapesScreen(UploadDialog):
     """The status of one upload in three formats, side by side."""
 
@@ -294,9 +291,6 @@ class ShapesScreen(UploadDialog):
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
         detail = self._session.picture.detail(*self._key)
-        if detail is not None and detail.upload.origin is Origin.SOURCE:
-            self.query_one(f"#shape-{StatusShape.A}", Static).update(_NOT_FOR_SOURCES)
-            return
         for shape in StatusShape:
             status = {} if detail is None else write_status(detail.upload.timeline, shape)
             is_received = detail is not None and detail.upload.status_shape is shape

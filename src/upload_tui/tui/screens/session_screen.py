@@ -9,6 +9,7 @@ from functools import partial
 from math import isfinite
 
 from msgspec.structs import replace
+from textual.binding import ActiveBinding
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -30,7 +31,7 @@ from upload_tui.monitor import (
 from upload_tui.status import Origin
 from upload_tui.text import escape_invisible, name_or_id, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.bindings import key_of
+from upload_tui.tui.bindings import SERVICE_ACTIONS, key_of
 from upload_tui.tui.bridge import ExportReady
 from upload_tui.tui.fitting import truncate_middle
 from upload_tui.tui.preferences import PlaybackControls, demo_controls
@@ -56,6 +57,10 @@ def has_data(connection: Connection, funnel: Funnel) -> bool:
     """
     is_about_all = connection.is_live or not connection.name
     return funnel.total > 0 or (connection.read_on is not None and is_about_all)
+
+
+def _is_of_source(detail: Detail | None) -> bool:
+    return detail is not None and detail.upload.origin is Origin.SOURCE
 
 
 class LiveScreen:
@@ -94,8 +99,8 @@ class CopyScreen(LiveScreen, Screen[None]):
     def action_copy_curl(self) -> None:
         """Copy the request as a curl command."""
         selected = self.selection()
-        if any(detail.upload.origin is Origin.SOURCE for detail in selected):
-            self.notify("Uploads of a source have no request to copy", severity="warning", timeout=4)
+        if any(map(_is_of_source, selected)):
+            self.notify("Uploads of a source have no request to copy.", severity="warning", timeout=4)
         else:
             self._copy("request", [curl_command(detail.row.service, detail.upload.id) for detail in selected])
 
@@ -131,18 +136,21 @@ class SessionScreen(CopyScreen):
     def __init__(self, session: Session, display_options: DisplayOptions) -> None:
         super().__init__()
         self._session = session
-        self._is_of_source = False
+        self._shows_source = False
         self.set_reactive(SessionScreen.display_options, display_options)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the formats of the status for an upload of a source, which has none."""
-        return not (action == "shapes" and self._is_of_source) and super().check_action(action, parameters)
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The bindings to offer: none that the origin of the shown upload does not have. A key of those still works, and says so."""
+        active = super().active_bindings
+        if not self._shows_source:
+            return active
+        return {key: one for key, one in active.items() if one.binding.action not in SERVICE_ACTIONS}
 
     def follow_origin(self, detail: Detail | None) -> None:
         """Offer what the origin of the shown upload has."""
-        is_of_source = detail is not None and detail.upload.origin is Origin.SOURCE
-        if is_of_source is not self._is_of_source:
-            self._is_of_source = is_of_source
+        if self._shows_source is not _is_of_source(detail):
+            self._shows_source = not self._shows_source
             self.refresh_bindings()
 
     def status_bar(self) -> StatusBar:
@@ -195,7 +203,10 @@ class SessionScreen(CopyScreen):
         """Show the status in three formats."""
         from upload_tui.tui.screens.help import ShapesScreen
 
-        if key := self.selected_key():
+        key = self.selected_key()
+        if key and _is_of_source(self._session.picture.detail(*key)):
+            self.notify("Uploads of a source have no status in these formats.", severity="warning", timeout=4)
+        elif key:
             self.app.push_screen(ShapesScreen(self._session, key, self.display_options))
 
     def action_history(self) -> None:
