@@ -25,6 +25,7 @@ from upload_tui.monitor import (
     ConnectionChanged,
     ConnectionState,
     LiveSession,
+    OwnStateReached,
     Playback,
     ProjectRef,
     Query,
@@ -173,6 +174,30 @@ async def test_the_store_and_a_replay_know_when_a_state_began_and_how_certain_th
             assert live == UnknownState("quarantined", NOW, Certainty.OBSERVED)
     session.close()
     harness.store.close()
+
+
+async def test_a_replay_publishes_the_states_of_a_source(tmp_path: Path) -> None:
+    """Also one that an earlier version recorded as an anomaly."""
+    file = tmp_path / "recording.jsonl"
+    with RecordingWriter(file, RecordingHeader(NOW, SERVICE, "scripted", (), 900)) as writer:
+        harness = SourceHarness(store=RecordingStore(writer))
+        for fields in ({}, *STATES.values()):
+            await harness.print({"a": fields})
+        for change in harness.changes:
+            writer.write_change(change)
+        harness.store.close()
+    states = [change for change in harness.changes if isinstance(change, OwnStateReached)]
+    assert {one.state for one in states} == {"quarantined", "held"}
+    earlier = {"kind": "anomaly", "to": None, "on": None, "certainty": None, "detail": "unknown_state: 'held'"}
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines.append(next(line for line in lines if line.get("kind") == "state") | earlier)
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    session = ReplaySession(*read_recording(file), base=FrozenClock())
+    session.seek(session.ends_on)
+    *replayed, last = [change for change in session.changes.history(1000) if isinstance(change, OwnStateReached)]
+    assert replayed == states
+    assert (last.state, last.on) == ("held", None)
+    session.close()
 
 
 @pytest.mark.parametrize("has_snapshots", [True, False], ids=["with snapshots", "without snapshots"])

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Change,
         CommandEnded,
         ConnectionChanged,
+        OwnStateReached,
         PictureChanged,
         Rewound,
         StageReached,
@@ -164,6 +165,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "Outcome",
+    "OwnStateReached",
     "Picture",
     "PictureChanged",
     "Playback",
@@ -248,8 +250,8 @@ __getattr__, __dir__ = lazy_names(
         "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CommandEnded CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
-            "full_upload_record PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS upload_record "
-            "UploadChange UploadGone UploadPurged UploadRef UploadSeen"
+            "full_upload_record OwnStateReached PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS "
+            "upload_record UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
         "masking": "RecordingMask",

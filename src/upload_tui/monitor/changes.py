@@ -23,6 +23,7 @@ __all__ = [
     "Change",
     "CommandEnded",
     "ConnectionChanged",
+    "OwnStateReached",
     "PictureChanged",
     "Record",
     "Rewound",
@@ -125,6 +126,19 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
     def happened_on(self) -> datetime:
         """When the stage was reached: its time, else the last or first possible one, else when the monitor learned of it."""
         return self.on or self.latest or self.earliest or self.at
+
+
+class OwnStateReached(UploadChange, frozen=True, kw_only=True):
+    """An upload of a source reached a state of the source's own, which is no stage; `on` and `certainty` are as in `UnknownState`."""
+
+    state: str
+    on: datetime | None
+    certainty: Certainty
+
+    @property
+    def happened_on(self) -> datetime:
+        """When the state began, as far as known; otherwise when the monitor learned of it."""
+        return self.on or self.at
 
 
 class AnomalyNoticed(UploadChange, frozen=True, kw_only=True):
@@ -289,6 +303,9 @@ def _kind_fields(change: Change) -> Record:
                 "certainty": change.certainty,
                 "error_message": change.error_message,
             }
+        case OwnStateReached():
+            on = format_optional_time(change.on)
+            return {"kind": "state", "to": change.state, "on": on, "certainty": change.certainty}
         case AnomalyNoticed():
             return {"kind": "anomaly", "detail": f"{change.anomaly.name}: {change.anomaly.detail}"}
         case UploadPurged():
@@ -297,13 +314,9 @@ def _kind_fields(change: Change) -> Record:
             return {"kind": "gone"}
         case CommandEnded():
             return {"kind": "command", "detail": change.text}
-        case ConnectionChanged():
-            return {
-                "kind": "connection",
-                "to": change.connection.state,
-                "on": format_optional_time(change.connection.since),
-                "detail": change.connection.reason or None,
-            }
+        case ConnectionChanged(connection=one):
+            since = format_optional_time(one.since)
+            return {"kind": "connection", "to": one.state, "on": since, "detail": one.reason or None}
         case _:
             raise TypeError(f"{type(change).__name__} has no record")
 

@@ -20,6 +20,7 @@ from upload_tui.monitor.changes import (
     AnomalyNoticed,
     Change,
     ConnectionChanged,
+    OwnStateReached,
     PictureChanged,
     Rewound,
     StageReached,
@@ -316,6 +317,15 @@ def _raise_no_time() -> datetime:
     raise ValueError("a connection's state has no time")
 
 
+def _parse_anomaly(at: datetime, upload: UploadRef, text: str) -> Change:
+    """An anomaly, or a state of a source's own: earlier versions recorded it as one, with its name in quotes."""
+    name, _, detail = text.partition(": ")
+    is_of_source = Origin.of(upload.service) is Origin.SOURCE
+    if is_of_source and name == AnomalyName.UNKNOWN_STATE and detail[:1] in {"'", '"'}:
+        return OwnStateReached(at=at, upload=upload, state=detail[1:-1], on=None, certainty=Certainty.OBSERVED)
+    return AnomalyNoticed(at=at, upload=upload, anomaly=Anomaly(AnomalyName(name), detail))
+
+
 def _parse_change(at: datetime, kind: str, fields: Mapping[str, Any]) -> Change:
     upload, more = fields["upload"], fields.get("replay") or {}
     project = upload["project"]
@@ -335,9 +345,11 @@ def _parse_change(at: datetime, kind: str, fields: Mapping[str, Any]) -> Change:
                 latest=read_time(more["latest"]),
                 error_message=fields["error_message"],
             )
+        case "state":
+            on, certainty = read_time(fields["on"]), Certainty(fields["certainty"])
+            return OwnStateReached(at=at, upload=ref, state=fields["to"], on=on, certainty=certainty)
         case "anomaly":
-            name, _, detail = fields["detail"].partition(": ")
-            return AnomalyNoticed(at=at, upload=ref, anomaly=Anomaly(AnomalyName(name), detail))
+            return _parse_anomaly(at, ref, fields["detail"])
         case "purged":
             return UploadPurged(at=at, upload=ref, on=read_time(fields["on"]))
         case "gone":

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         cause_words,
         detailed_short_cause,
         failed_chunks,
-        own_state,
         short_cause,
     )
     from upload_tui.text.folding import find_folded, fold, is_folded_by_case_alone
@@ -55,7 +54,6 @@ __all__ = [
     "escape_invisible",
     "event_text",
     "failed_chunks",
-    "own_state",
     "find_folded",
     "fold",
     "is_folded_by_case_alone",
@@ -81,7 +79,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "causes": "SHORT_CAUSES anomaly_texts cause_with_short cause_words detailed_short_cause failed_chunks own_state short_cause",
+        "causes": "SHORT_CAUSES anomaly_texts cause_with_short cause_words detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
             "MOMENT_EXAMPLES age_text clock_text compared_size_text duration_text event_text overrun_text parse_date "

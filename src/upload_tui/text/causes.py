@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.status import Anomaly, AnomalyName, Origin
+from upload_tui.status import Anomaly, AnomalyName
 from upload_tui.text.sanitizer import sanitize
 from upload_tui.wire import CHUNK_HASH_DIFFERS, FILE_HASH_DIFFERS, OBJECT_MISSING, SIZE_DIFFERS
 
@@ -15,7 +15,6 @@ __all__ = [
     "cause_words",
     "detailed_short_cause",
     "failed_chunks",
-    "own_state",
     "short_cause",
 ]
 
@@ -70,13 +69,6 @@ def anomaly_texts(anomaly: Anomaly) -> Sequence[str]:
     if anomaly.name is AnomalyName.CHUNKS_MISSING and numbers:
         return f"{'chunk' if numbers.isdigit() else 'chunks'} {numbers} missing", name
     return f"{name}: {detail}", name
-
-
-def own_state(anomaly: Anomaly, service: str) -> str:
-    """The name of a state of a source's own, which is no sign of trouble; empty for any other anomaly."""
-    if anomaly.name is not AnomalyName.UNKNOWN_STATE or Origin.of(service) is not Origin.SOURCE:
-        return ""
-    return sanitize(anomaly.detail).strip("'\"") or anomaly.name
 
 
 def failed_chunks(message: str) -> Mapping[int, str]:

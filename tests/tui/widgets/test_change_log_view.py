@@ -1,8 +1,9 @@
 """The change log: its cursor, scrolling while changes arrive, and the keys that act on a change."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
@@ -11,18 +12,28 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
 from tests.tui.dashboards import mixed, opened, toasts, until
-from upload_tui.monitor import AnomalyNoticed, StageReached, read_query
+from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
+from upload_tui.monitor import (
+    AnomalyNoticed,
+    SourceSession,
+    StageReached,
+    Store,
+    WatchedSource,
+    read_query,
+    source_schedule,
+)
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Stage
-from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard, settled
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.change_text import ChangeFilter, change_pieces
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.tui.widgets.timeline_view import TimelinePane
-from upload_tui.wire import SIZE_DIFFERS, StatusShape
+from upload_tui.wire import SIZE_DIFFERS, StatusShape, format_time
 
 
 @asynccontextmanager
@@ -266,20 +277,54 @@ async def test_a_text_that_is_no_time_moves_nothing() -> None:
         assert name_under_cursor(log) == "up-099"
 
 
-@pytest.mark.parametrize(
-    ("service", "sign", "other"), [("source:folder", "◇", "▲"), ("https://example.org", "▲", "◇ q")]
-)
-@pytest.mark.parametrize("completed", [None, 60], ids=["alone", "with a stage"])
-async def test_a_state_of_a_sources_own_has_no_sign_of_trouble_anywhere(
-    service: str, sign: str, other: str, completed: int | None
-) -> None:
-    """In the activity, in the timeline and in the history; an unknown state of a service contradicts its design."""
-    held = an_upload("held.bin", status_shape=StatusShape.B, initiated=90, completed=completed)
+def held_fields(completed: int | None) -> dict[str, Any]:
+    """The line of an upload that a source holds in quarantine, perhaps after it was completed."""
+    times = {"initiated_on": NOW - timedelta(seconds=90)}
+    if completed is not None:
+        times["completed_on"] = NOW - timedelta(seconds=completed)
+    return {"stage": "quarantined", **{key: format_time(on) for key, on in times.items()}}
+
+
+@asynccontextmanager
+async def quarantined_at_a_source(completed: int | None) -> AsyncIterator[Pilot[int]]:
+    source, store = ScriptedSource(), Store()
+    source.print_next(lines_of({"held": {"initiated_on": format_time(NOW - timedelta(seconds=90))}}))
+    source.print_next(lines_of({"held": held_fields(completed)}))
+    watched, schedule = WatchedSource(source, SERVICE, "folder"), source_schedule(15.0)
+    session = SourceSession(watched, store, FrozenClock(), schedule=schedule)
+    async with dashboard(session).run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: pilot.app.screen.query_one(UploadTable).total == 1)
+        session.refresh()
+        yield pilot
+    store.close()
+
+
+@asynccontextmanager
+async def quarantined_at_a_service(completed: int | None) -> AsyncIterator[Pilot[int]]:
+    held = an_upload("held.tiff", status_shape=StatusShape.B, initiated=90, completed=completed)
     held["status"]["current"]["state"] = "quarantined"
-    session = InMemorySession([an_upload("held.bin", initiated=90)], service=service)
+    session = InMemorySession([an_upload("held.tiff", initiated=90)])
     async with dashboard(session).run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         session.publish(held)
+        yield pilot
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("quarantined", "sign", "other"),
+    [(quarantined_at_a_source, "◇", "▲"), (quarantined_at_a_service, "▲", "◇ q")],
+    ids=["source", "service"],
+)
+@pytest.mark.parametrize("completed", [None, 60], ids=["alone", "with a stage"])
+async def test_a_state_of_a_sources_own_has_no_sign_of_trouble_anywhere(
+    quarantined: Callable[[int | None], AbstractAsyncContextManager[Pilot[int]]],
+    sign: str,
+    other: str,
+    completed: int | None,
+) -> None:
+    """In the activity, in the timeline and in the history; an unknown state of a service contradicts its design."""
+    async with quarantined(completed) as pilot:
         log = pilot.app.screen.query_one(ChangeLogView)
         await until(pilot, lambda: any("quarantined" in log.line(y).text for y in range(log.total)))
         lines = [log.line(y).text for y in range(log.total) if "quarantined" in log.line(y).text]
@@ -293,7 +338,6 @@ async def test_a_state_of_a_sources_own_has_no_sign_of_trouble_anywhere(
         lines += [line for text in history for line in text.splitlines() if "quarantined" in line]
         assert lines
         assert all(sign in line and other not in line for line in lines), lines
-    session.close()
 
 
 async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_exported() -> None:

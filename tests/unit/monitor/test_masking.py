@@ -11,10 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from upload_tui.monitor import Query, RecordingHeader, RecordingMask, RecordingWriter, ReplaySession, read_recording
-from upload_tui.monitor.changes import StageReached, UploadChange
+from upload_tui.monitor.changes import OwnStateReached, StageReached, UploadChange, UploadRef
 from upload_tui.monitor.model import Acknowledgement, ProjectRef
 from upload_tui.monitor.recording import RecordingStore
 from upload_tui.monitor.sync.ingest import ingest
+from upload_tui.status import SOURCE_PREFIX, Certainty
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape, UploadReading, read_upload
 
@@ -177,6 +178,9 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
         result = ingest(store, [UploadReading(read_upload(resource, read_on=NOW), raw)], f"https://{service}")
         for change in result.changes:
             writer.write_change(change)
+        ref = UploadRef(upload_id, name, project_id, project, f"{SOURCE_PREFIX}{service}")
+        held = OwnStateReached(at=NOW, upload=ref, state=state, on=NOW, certainty=Certainty.REPORTED)
+        writer.write_change(held)
         store.acknowledge([upload_id], Acknowledgement(person))
         store.mark([upload_id], stale=True)
         writer.write_line(
@@ -194,4 +198,5 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
     session = ReplaySession(*read_recording(file), base=FrozenClock())
     session.seek(session.ends_on)
     assert len(session.picture.window(Query(), 0, 9).rows) >= 1
+    assert any(isinstance(change, OwnStateReached) for change in session.changes.history(99))
     session.close()

@@ -83,7 +83,7 @@ def _change_text(record: Record) -> str:
     match record["kind"]:
         case "stage":
             return f"{record['from'] or 'new'} → {record['to']}" if record["from"] else str(record["to"])
-        case "connection":
+        case "state" | "connection":
             return str(record["to"])
         case kind:
             return str(kind)

@@ -10,6 +10,7 @@ from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.changes import (
     AnomalyNoticed,
     CommandEnded,
+    OwnStateReached,
     StageReached,
     UploadChange,
     UploadGone,
@@ -98,24 +99,33 @@ def matches_change(
 
     Args:
         tree: of the query.
-        change: the change; one that is no `StageReached` has no stage.
+        change: the change; one that reached neither a stage nor a state has no stage.
         row: its upload; None if it is not known, or if `needs_upload` is False.
         now: for ages.
         marked: the keys of the marked uploads.
         folded: other changes that are shown in the same line: words are looked for in all of them.
     """
     changes, row = (change, *folded), row or _unknown_row(change)
-    stage = str(change.after) if isinstance(change, StageReached) else ""
+    stage = _stage_of(change)
     messages = tuple(text for one in changes for text in _change_messages(one))
     words = tuple(map(change_word, changes))
     is_gone = isinstance(change, UploadGone)
     return _matches(tree, _Subject(row, stage, messages, words, is_gone, change.happened_on, now, marked))
 
 
+def _stage_of(change: UploadChange) -> str:
+    """The stage (of `STAGE_NAMES`) that a change reached; empty if it reached none."""
+    if isinstance(change, StageReached):
+        return str(change.after)
+    return UNKNOWN_STAGE if isinstance(change, OwnStateReached) else ""
+
+
 def _change_messages(change: UploadChange) -> Sequence[str]:
     match change:
         case StageReached():
             return (change.error_message or "",)
+        case OwnStateReached():
+            return (change.state,)
         case AnomalyNoticed(anomaly=anomaly):  # the activity shows the words of its name
             text = f"{anomaly.name}: {anomaly.detail}"
             return text, text.replace("_", " ")

@@ -18,7 +18,15 @@ from msgspec import Struct
 from msgspec.json import Decoder, encode
 
 from upload_tui.errors import BusyStorageError, DamagedStorageError, StorageResetError
-from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadGone, UploadPurged, UploadSeen
+from upload_tui.monitor.changes import (
+    AnomalyNoticed,
+    OwnStateReached,
+    StageReached,
+    UploadChange,
+    UploadGone,
+    UploadPurged,
+    UploadSeen,
+)
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 from upload_tui.monitor.store.schema import new_owner
 
@@ -253,7 +261,8 @@ class Database:
 
 _MAX_CHANGES = 10_000
 _DECODERS = {
-    kind.__name__: Decoder(kind) for kind in (AnomalyNoticed, StageReached, UploadGone, UploadPurged, UploadSeen)
+    kind.__name__: Decoder(kind)
+    for kind in (AnomalyNoticed, OwnStateReached, StageReached, UploadGone, UploadPurged, UploadSeen)
 }
 
 

@@ -9,13 +9,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.monitor.changes import AnomalyNoticed, StageReached, UploadChange, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.changes import (
+    AnomalyNoticed,
+    OwnStateReached,
+    StageReached,
+    UploadChange,
+    UploadPurged,
+    UploadRef,
+    UploadSeen,
+)
 from upload_tui.monitor.store.rows import StoredUpload, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
 from upload_tui.status import (
     Anomaly,
-    AnomalyName,
     Certainty,
     Event,
     Origin,
@@ -221,8 +228,7 @@ def _other_changes(
     state, previous_state = after.timeline.own_state, previous.own_state
     is_new_state = state is not None and (previous_state is None or state.name != previous_state.name)
     if state is not None and is_new_state and after.origin is Origin.SOURCE:
-        # It is no anomaly of the upload, but a change has no other form for it.
-        yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=Anomaly(AnomalyName.UNKNOWN_STATE, repr(state.name)))
+        yield OwnStateReached(at=after.read_on, upload=ref, state=state.name, on=state.on, certainty=state.certainty)
     if after.timeline.is_purged and not previous.is_purged:
         yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)
 

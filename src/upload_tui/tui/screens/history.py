@@ -14,6 +14,7 @@ from textual.widgets import Static
 from upload_tui.monitor import (
     AnomalyNoticed,
     Detail,
+    OwnStateReached,
     Session,
     StageReached,
     UploadChange,
@@ -29,7 +30,6 @@ from upload_tui.text import (
     event_text,
     failed_chunks,
     name_or_id,
-    own_state,
     percent_text,
     plural,
     sanitize,
@@ -90,10 +90,7 @@ def _facts_of(
     facts += [_change_fact(change, glyphs) for change in changes if not isinstance(change, StageReached)]
     known = {(change.anomaly.name, change.anomaly.detail) for change in changes if isinstance(change, AnomalyNoticed)}
     read_on = detail.row.read_on
-    service = detail.row.service
-    facts += [
-        _anomaly_fact(one, service, read_on, glyphs) for one in detail.anomalies if (one.name, one.detail) not in known
-    ]
+    facts += [_anomaly_fact(one, read_on, glyphs) for one in detail.anomalies if (one.name, one.detail) not in known]
     facts.append(Fact(read_on, glyphs.dot, "$quiet", f"last reading: {_chunks_text(detail)}"))
     in_order = sorted((fact for fact in facts if fact.on is not None), key=lambda fact: fact.on or now)
     return [*in_order, *(fact for fact in facts if fact.on is None), *_chunk_facts(detail, glyphs)]
@@ -114,13 +111,13 @@ def _stage_fact(event: Event, noticed_on: datetime | None, now: datetime, displa
 
 def _change_fact(change: UploadChange, glyphs: Glyphs) -> Fact:
     if isinstance(change, AnomalyNoticed):
-        return _anomaly_fact(change.anomaly, change.upload.service, change.at, glyphs)
+        return _anomaly_fact(change.anomaly, change.at, glyphs)
+    if isinstance(change, OwnStateReached):
+        return Fact(change.happened_on, glyphs.own_state, "$quiet", sanitize(change.state))
     return Fact(change.at, glyphs.unreached, "$quiet", _TEXTS.get(type(change), "changed"))
 
 
-def _anomaly_fact(anomaly: Anomaly, service: str, on: datetime, glyphs: Glyphs) -> Fact:
-    if state := own_state(anomaly, service):
-        return Fact(on, glyphs.own_state, "$quiet", state)
+def _anomaly_fact(anomaly: Anomaly, on: datetime, glyphs: Glyphs) -> Fact:
     name = anomaly.name.replace("_", " ")
     return Fact(on, glyphs.warning, "$stage-error bold", f"{name}: {sanitize(anomaly.detail)}")
 

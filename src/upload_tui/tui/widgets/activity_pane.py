@@ -41,7 +41,7 @@ from upload_tui.tui.widgets.change_text import (
     CHANGE_CLASSES,
     ChangeFilter,
     change_pieces,
-    fold_anomalies,
+    fold_changes,
     unfolded,
 )
 from upload_tui.tui.widgets.pending_list import PendingList
@@ -111,7 +111,7 @@ class ChangeLogView(CursorLines, can_focus=True):
             changes = changes[rewound + 1 :]
             self._all_changes.clear()
             self._show_matching()
-        new = fold_anomalies(
+        new = fold_changes(
             change for change in changes if isinstance(change, UploadChange) and not isinstance(change, UploadSeen)
         )
         self._all_changes.extend(new)
@@ -138,7 +138,7 @@ class ChangeLogView(CursorLines, can_focus=True):
 
     @property
     def shown_changes(self) -> Sequence[UploadChange]:
-        """The changes that match the filter, oldest first; anomalies follow the change that they are folded into."""
+        """The changes that match the filter, oldest first; those that are folded into one follow it."""
         return tuple(one for change in self._shown_changes for one in unfolded(change))
 
     def _matching(self, changes: Iterable[UploadChange]) -> Sequence[UploadChange]:

@@ -10,6 +10,7 @@ from upload_tui.monitor import (
     EVERYTHING,
     AnomalyNoticed,
     CommandEnded,
+    OwnStateReached,
     Row,
     StageReached,
     UploadChange,
@@ -21,32 +22,33 @@ from upload_tui.monitor import (
     needs_upload,
 )
 from upload_tui.status import Stage
-from upload_tui.text import clock_text, duration_text, name_or_id, own_state, sanitize, short_cause
+from upload_tui.text import clock_text, duration_text, name_or_id, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.appearance.places import Places
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle, widest
 
-__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_anomalies", "unfolded"]
+__all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_changes", "unfolded"]
 
 
-class StageWithAnomalies(StageReached, frozen=True, kw_only=True):
-    """A stage that was reached, and the anomalies that the same reading showed: one line of the change log."""
+class FoldedStage(StageReached, frozen=True, kw_only=True):
+    """A stage that was reached, and what else the same reading showed: one line of the change log."""
 
-    anomalies: tuple[AnomalyNoticed, ...]
+    others: tuple[AnomalyNoticed | OwnStateReached, ...]
 
 
-def fold_anomalies(changes: Iterable[UploadChange]) -> list[UploadChange]:
-    """Fold anomalies into the stage that the same reading of the upload showed before them."""
+def fold_changes(changes: Iterable[UploadChange]) -> list[UploadChange]:
+    """Fold anomalies and own states into the stage that the same reading of the upload showed before them."""
     folded: list[UploadChange] = []
     stages: dict[UploadKey, int] = {}
     for change in changes:
         key = change.upload.key
         stage = folded[stages[key]] if key in stages else None
-        if isinstance(change, AnomalyNoticed) and isinstance(stage, StageReached) and stage.at == change.at:
-            before = stage.anomalies if isinstance(stage, StageWithAnomalies) else ()
+        is_of_reading = isinstance(stage, StageReached) and stage.at == change.at
+        if is_of_reading and isinstance(change, AnomalyNoticed | OwnStateReached):
+            before = stage.others if isinstance(stage, FoldedStage) else ()
             fields = {name: getattr(stage, name) for name in StageReached.__struct_fields__}
-            folded[stages[key]] = StageWithAnomalies(**fields, anomalies=(*before, change))
+            folded[stages[key]] = FoldedStage(**fields, others=(*before, change))
             continue
         if isinstance(change, StageReached):
             stages[key] = len(folded)
@@ -55,8 +57,8 @@ def fold_anomalies(changes: Iterable[UploadChange]) -> list[UploadChange]:
 
 
 def unfolded(change: UploadChange) -> Sequence[UploadChange]:
-    """A change, and the anomalies that are folded into it."""
-    return (change, *change.anomalies) if isinstance(change, StageWithAnomalies) else (change,)
+    """A change, and those that are folded into it."""
+    return (change, *change.others) if isinstance(change, FoldedStage) else (change,)
 
 
 class ChangeFilter(Struct, frozen=True):
@@ -141,11 +143,11 @@ def change_pieces(
 
 
 def _folded_texts(change: UploadChange) -> tuple[Sequence[str], Sequence[str]]:
-    """A source's own states, and the anomalies that are folded into a change."""
-    anomalies = change.anomalies if isinstance(change, StageWithAnomalies) else ()
-    states = {one: own_state(one.anomaly, one.upload.service) for one in anomalies}
-    wrong = dict.fromkeys(one.anomaly.name.replace("_", " ") for one, state in states.items() if not state)
-    return [*filter(None, states.values())], [*wrong]
+    """The own states and the anomalies that are folded into a change."""
+    others = unfolded(change)[1:]
+    states = [sanitize(one.state) for one in others if isinstance(one, OwnStateReached)]
+    wrong = dict.fromkeys(one.anomaly.name.replace("_", " ") for one in others if isinstance(one, AnomalyNoticed))
+    return states, [*wrong]
 
 
 def _place_text(change: UploadChange, places: Places, room: int, glyphs: Glyphs) -> str:
@@ -178,8 +180,8 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
         case StageReached():
             note = _stage_note(change, display_options, note_cells)
             return glyphs.stages[change.after], change.after, f"changes--{change.after}", note
-        case AnomalyNoticed() if state := own_state(change.anomaly, change.upload.service):
-            return glyphs.own_state, "state", _QUIET, state
+        case OwnStateReached():
+            return glyphs.own_state, "state", _QUIET, sanitize(change.state)
         case AnomalyNoticed():
             name = change.anomaly.name.replace("_", " ")
             return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"

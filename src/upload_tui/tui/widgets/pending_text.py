@@ -11,7 +11,6 @@ from upload_tui.text import (
     age_text,
     anomaly_texts,
     duration_text,
-    own_state,
     percent_text,
     plural,
     received_text,
@@ -113,11 +112,10 @@ def anomaly_reasons(row: Row) -> Sequence[str]:
 
 
 def anomaly_lines(detail: Detail, glyphs: Glyphs, width: int) -> Iterator[Content]:
-    """A line per anomaly, below an empty one. A state of a source's own is none: the timeline has it among the stages."""
-    anomalies = [one for one in detail.anomalies if not own_state(one, detail.row.service)]
-    if anomalies:
+    """A line per anomaly, below an empty one."""
+    if detail.anomalies:
         yield Content("")
-    for anomaly in anomalies:
+    for anomaly in detail.anomalies:
         name = anomaly.name.replace("_", " ")
         text = Content.assemble((f"{name}: ", "$stage-error bold"), (sanitize(anomaly.detail), ""))
         yield from hanging_lines(Content.styled(f"{glyphs.warning} ", "$stage-error bold"), text, width)

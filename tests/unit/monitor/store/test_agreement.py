@@ -22,7 +22,7 @@ from upload_tui.monitor import (
     UploadKey,
     Where,
 )
-from upload_tui.monitor.changes import AnomalyNoticed, UploadPurged, UploadRef, UploadSeen
+from upload_tui.monitor.changes import AnomalyNoticed, OwnStateReached, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries import matching
 from upload_tui.monitor.queries.matching import matches_change, matches_row
@@ -167,6 +167,7 @@ def changes_of(row: Row) -> Sequence[UploadChange]:
         UploadSeen(at=on, upload=ref),
         UploadPurged(at=on, upload=ref, on=None),
         AnomalyNoticed(at=on, upload=ref, anomaly=anomaly),
+        OwnStateReached(at=on, upload=ref, state=row.unknown_state, on=on, certainty=Certainty.REPORTED),
     )
 
 
@@ -213,8 +214,8 @@ def test_memory_sql_and_activity_agree(
             is_match = matches_change(where.tree, change, row, NOW, marked)
             assert matches_change(where.tree, change, read, NOW, marked) is is_match
         is_last_enough = not (row.is_gone and row.stage is Stage.ERROR)  # "gone" does not repeat why the upload failed
-        if not row.unknown_state and row.begun_on is not None and is_last_enough:
-            last = gone_change if row.is_gone else reached
+        if row.begun_on is not None and is_last_enough and not (row.is_gone and row.unknown_state):
+            last = gone_change if row.is_gone else others[-1] if row.unknown_state else reached
             assert matches_change(where.tree, last, row, NOW, marked) is (row.id in expected)
 
 

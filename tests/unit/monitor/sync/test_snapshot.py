@@ -22,18 +22,20 @@ from upload_tui.errors import AuthError, SourceError
 from upload_tui.monitor import (
     Acknowledgement,
     AnomalyNoticed,
+    OwnStateReached,
     ProjectRef,
     Query,
     StageReached,
     Store,
     StorePicture,
+    UploadRef,
     upload_record,
 )
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock
-from upload_tui.wire import UploadReading, format_time
+from upload_tui.wire import UploadReading, format_time, read_time
 
 pytestmark = pytest.mark.slow
 
@@ -476,8 +478,35 @@ async def test_each_state_of_its_own_is_a_change_and_no_anomaly() -> None:
         assert row is not None
         assert detail is not None
         assert (row.anomaly, row.anomaly_count, detail.anomalies) == (None, 0, ())
-    found = [one.anomaly.detail for one in harness.changes if isinstance(one, AnomalyNoticed)]
-    assert found == ["'held'", "'quarantined'", "'held'", "'held'"]
+    found = [one.state for one in harness.changes if isinstance(one, OwnStateReached)]
+    assert found == ["held", "quarantined", "held", "held"]
+    assert not any(isinstance(one, AnomalyNoticed) for one in harness.changes)
+
+
+@pytest.mark.parametrize(
+    ("since", "on", "certainty"), [({"on": ON}, ON, Certainty.REPORTED), ({}, None, Certainty.OBSERVED)], ids=str
+)
+async def test_every_process_publishes_a_state_of_its_own_with_its_time(
+    since: dict[str, str], on: str | None, certainty: Certainty, tmp_path: Path
+) -> None:
+    """Also the one that reads it from the change log of a store that both use."""
+    one, other = (SourceHarness(store=Store(tmp_path / "store.db")) for _ in range(2))
+    for harness in (one, other):
+        await harness.print({"a": {"stage": "completed"}})
+        harness.changes.clear()
+    for harness in (one, other):
+        await harness.print({"a": {"stage": "held", **since}})
+        assert harness.changes == [
+            OwnStateReached(
+                at=one.clock.now(),
+                upload=UploadRef("a", "a.tiff", "scripted", "scripted", SERVICE),
+                state="held",
+                on=read_time(on) if on else one.clock.now(),
+                certainty=certainty,
+            )
+        ]
+    for harness in (one, other):
+        harness.store.close()
 
 
 @pytest.mark.parametrize("on", [{}, {"on": ON}], ids=str)
