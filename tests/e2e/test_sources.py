@@ -324,7 +324,8 @@ def test_report_counts_the_uploads_of_a_source(here: Here, source: Source) -> No
 def test_a_report_since_a_time_counts_what_was_first_observed_since_then(here: Here, source: Source) -> None:
     """As one since the last report does, if the source reports no times."""
     stages = ("initiated", "completed", "verified", "error")
-    changes = [(before, after) for before in (None, *stages) for after in stages] + [(None, "quarantined")]
+    changes = [(before, after) for before in (None, *stages) for after in stages]
+    changes += [(None, "quarantined"), ("copying 1 of 2", "copying 2 of 2"), ("held", "held")]
     pairs = {f"{before}-{after}": (before, after) for before, after in changes}
 
     def command(index: int) -> Sequence[str]:

@@ -13,7 +13,7 @@ from upload_tui.files import parse_json, read_text, write_hint, write_private_fi
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.status import Event, Origin, Stage, Timeline
+from upload_tui.status import Origin, Stage, Timeline
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
@@ -150,13 +150,13 @@ def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
 
 
 def _is_listed_since(timeline: Timeline, since: datetime) -> bool:
-    """Whether an upload of a source is new since a time: its first event is, which may be of any stage or state."""
-    first = next(iter(timeline), timeline.own_state)
-    if isinstance(first, Event):
+    """Whether an upload of a source is new since a time: its first stage is, or else the first of its own states."""
+    first, state = next(iter(timeline), None), timeline.own_state
+    if first is not None:
         is_listed_before = first.on is None and first.earliest is not None  # then it is a stage that was reached again
         on = None if is_listed_before else first.best_time
     else:
-        on = None if first is None else first.on
+        on = None if state is None else state.first_on or state.on
     return on is not None and on >= since
 
 

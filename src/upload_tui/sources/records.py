@@ -58,6 +58,8 @@ def source_reading(
                 state.on is not None and state.certainty is not Certainty.OBSERVED and not _is_future(state.on, upload)
             )
             seen["state"] = {"name": state.name, "on": format_time(state.on) if state.on and is_kept else None}
+        if first_on := _first_state_on(before.timeline, upload.timeline):
+            seen["first_state_on"] = format_time(first_on)
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
     stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
@@ -181,6 +183,14 @@ def _has_state(timeline: Timeline, name: str) -> bool:
     return state is not None and state.name == name and state.certainty is not Certainty.REPORTED
 
 
+def _first_state_on(before: Timeline, after: Timeline) -> datetime | None:
+    """When an upload was first in a state of its own, if it was in another one before; None if it was not, or is in none."""
+    earlier, state = before.own_state, after.own_state
+    if earlier is None or state is None:
+        return None
+    return earlier.first_on or (None if earlier.name == state.name else earlier.on)
+
+
 def _active_on(before: Upload, after: Upload) -> datetime | None:
     """When bytes or chunks last arrived, as far as lines have shown; None if none were seen to arrive."""
     has_more_chunks = (
@@ -208,6 +218,8 @@ def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     timeline = replace(timeline, events=tuple(sorted(events.values(), key=lambda event: event.stage.rank)))
     if state is not None and state.on is not None and _has_state(timeline, state.name):
         timeline = replace(timeline, unknown_state=state)
+    if (first_on := read_time(seen.get("first_state_on"))) and timeline.own_state is not None:
+        timeline = replace(timeline, unknown_state=replace(timeline.own_state, first_on=first_on))
     upload = replace(upload, timeline=timeline)
     active_on = read_time(seen.get("active_on"))
     return upload if active_on is None else replace(upload, last_updated_on=active_on)

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from tests.unit.sources.scripted_source import SourceHarness
 
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query
@@ -84,6 +86,25 @@ def test_each_change_is_reported_exactly_once_in_an_hour(tmp_path: Path) -> None
     for kind, stage in (("verified", Stage.VERIFIED), ("failed", Stage.ERROR)):
         assert set(reported[kind]) == {detail.upload.id for detail in details if detail.upload.stage is stage}
     service.session.close()
+
+
+@pytest.mark.parametrize("states", [["held"] * 3, ["copying 1", "copying 2", "copying 3"], ["held", "freed", "held"]])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["one session", "a session for each listing"])
+async def test_an_upload_in_states_of_its_source_is_new_once(states: list[str], is_restarted: bool) -> None:
+    """When it was first listed, however often the source changes its state afterwards."""
+    clock = FrozenClock()
+    harness = SourceHarness(clock=clock)
+    await harness.print({"other": {}})
+    for number, state in enumerate(states):
+        clock.advance(60)
+        if is_restarted:
+            harness.new_session()
+        await harness.print({"other": {}, "a": {"stage": state, "size": number}})
+    detail = harness.picture.detail("a")
+    assert detail is not None
+    for minutes, new in ((0.5, ["a"]), (1, ["a"]), (1.5, []), (2.5, []), (3.5, [])):
+        assert summarize_since([detail], LastVisit(NOW + timedelta(minutes=minutes))).new == new
+    harness.store.close()
 
 
 def test_a_file_without_stages_is_read_by_its_time(tmp_path: Path) -> None:
