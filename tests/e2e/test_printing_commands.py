@@ -154,6 +154,9 @@ def test_list_filters_by_trouble_and_since(served: Served, uploads: list[dict[st
     troubled = served.run("list", "--stuck").records
     assert {upload["id"] for upload in troubled} == {upload["id"] for upload in uploads if upload["trouble"]}
     assert {upload["trouble"] for upload in troubled} == {"stuck", "failed"}
+    found = served.run("list", "--where", "is:trouble").records
+    assert [upload["id"] for upload in found] == [upload["id"] for upload in troubled]
+    assert {upload["trouble"] for upload in served.run("list", "--where", "is:stuck").records} == {"stuck"}
     since = datetime.now(UTC) - timedelta(minutes=50)
     expected = [upload["id"] for upload in uploads if _initiated(upload) >= since]
     assert [upload["id"] for upload in served.run("list", "--since", "50m").records] == expected

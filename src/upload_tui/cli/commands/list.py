@@ -53,7 +53,12 @@ class _Criteria(Struct, frozen=True):
     "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
 )
 @where_option
-@click.option("--stuck", is_flag=True, help="Only uploads in trouble: verified but not whole, stuck, failed, overdue.")
+@click.option(
+    "--stuck",
+    "trouble_only",
+    is_flag=True,
+    help="Only uploads in trouble (`is:trouble`): verified but not whole, stuck, failed or overdue; `is:stuck` has the stuck alone.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Maximum number.")
 @click.option(
     "--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error, or verified but not whole."
@@ -67,7 +72,7 @@ def command(
     since: Since | None,
     search: str,
     where: "Where",
-    stuck: bool,
+    trouble_only: bool,
     limit: int | None,
     fail_on_error: bool,
     output: str | None,
@@ -75,7 +80,7 @@ def command(
     flags: Flags,
 ) -> int:
     """List uploads."""
-    criteria = _Criteria(frozenset(map(Stage, stages)), sort, None, search, where, stuck, limit)
+    criteria = _Criteria(frozenset(map(Stage, stages)), sort, None, search, where, trouble_only, limit)
     settings = effective_settings(flags)
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
