@@ -69,18 +69,18 @@ async def opened(
     size: tuple[int, int] = (120, 40),
     controls: FakeControls | None = None,
     last_visit: LastVisit | None = None,
-    has_notices: bool = False,
+    has_notifications: bool = False,
     **options: Any,
 ) -> AsyncIterator[tuple[Pilot[int], InMemorySession, UploadTable]]:
     """Run the dashboard over these uploads, the newest first; `options` are preferences.
 
-    Notifications are painted with `has_notices`.
+    Notifications are painted with `has_notifications`.
     """
     session = InMemorySession(uploads)
     options.setdefault("state", ScreenState(options.pop("order", NEWEST_FIRST)))
     preferences = Preferences(display_options=DisplayOptions(zone=UTC), **options)
     app = dashboard(session, controls=controls, preferences=preferences, last_visit=last_visit)
-    async with app.run_test(size=size, notifications=has_notices) as pilot:
+    async with app.run_test(size=size, notifications=has_notifications) as pilot:
         await pilot.pause()
         yield pilot, session, app.screen.query_one(UploadTable)
     session.close()

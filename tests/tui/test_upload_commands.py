@@ -184,7 +184,9 @@ async def test_a_command_without_fields_runs_once_for_all() -> None:
 @pytest.mark.parametrize(("key", "runs"), [("enter", 0), ("j", 1)])
 async def test_a_command_asks_first_if_it_says_so(key: str, runs: int) -> None:
     programs = Programs()
-    command = UploadCommand("page", ("notify", "{name}"), "b", needs_confirmation=True, output=CommandOutput.NOTICE)
+    command = UploadCommand(
+        "page", ("notify", "{name}"), "b", needs_confirmation=True, output=CommandOutput.NOTIFICATION
+    )
     async with opened(mixed(), commands=(command,), run_program=programs.run) as (pilot, _, _):
         await pilot.press("b")
         await pilot.pause()

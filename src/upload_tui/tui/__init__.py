@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.tui.alerts import AlertSettings
     from upload_tui.tui.app import UploadApp
     from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind, parse_columns
     from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from upload_tui.tui.command_app import FailureHook
     from upload_tui.tui.command_palette import action_ids
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.notices import AlertSettings
     from upload_tui.tui.preferences import (
         MAX_SEARCHES,
         DemoControls,
@@ -93,7 +93,7 @@ __getattr__, __dir__ = lazy_names(
         "command_app": "FailureHook",
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
-        "notices": "AlertSettings",
+        "alerts": "AlertSettings",
         "visits": "overdue_ids visit_of_picture",
         "preferences": "DemoControls Fault MAX_SEARCHES PlaybackControls Preferences ScreenState TableOrder View",
         "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",

@@ -14,11 +14,11 @@ from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Rewound, Session
+from upload_tui.tui.alerts import AlertNotifications, Alerts, alerts_text, desktop_notification
 from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
-from upload_tui.tui.notices import AlertNotices, Alerts, desktop_notification, notice_text
 from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import LiveScreen
@@ -28,10 +28,10 @@ __all__ = ["UploadApp"]
 
 _ALERT_SECONDS = 5.0
 """Without changes, what became stuck is looked for this often."""
-_NOTICE_SHOWN_SECONDS = 8.0
-_NOTICE_PAUSE_SECONDS = 40.0
+_ALERT_SHOWN_SECONDS = 8.0
+_ALERT_PAUSE_SECONDS = 40.0
 """A notification of alerts may cover the footer's keys: most of the time none is shown, however often uploads fail."""
-_NOTICE_RECENT_SECONDS = 10.0
+_ALERT_RECENT_SECONDS = 10.0
 """A notification is about what was found within this time; longer than `_ALERT_SECONDS`."""
 
 
@@ -64,7 +64,7 @@ class UploadApp(CommandApp):
         self.failure: UploadTuiError | None = None
         self._dashboard: DashboardScreen | None = None
         self._alerts = Alerts(self._preferences.alerts, self._preferences.service_alerts)
-        self._notices = AlertNotices(_NOTICE_PAUSE_SECONDS, _NOTICE_RECENT_SECONDS)
+        self._alert_notifications = AlertNotifications(_ALERT_PAUSE_SECONDS, _ALERT_RECENT_SECONDS)
         self._last_visit = last_visit
         self._was_live = False
         self._has_own_process = False
@@ -145,10 +145,10 @@ class UploadApp(CommandApp):
         if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture)
         at = time.monotonic()
-        self._notices.add(self._alerts.found(), at)
-        if noticed := self._notices.due(at):
-            severity: SeverityLevel = "error" if any(alert.is_failure for alert in noticed) else "warning"
-            self.notify(notice_text(noticed), severity=severity, timeout=_NOTICE_SHOWN_SECONDS, markup=False)
+        self._alert_notifications.add(self._alerts.found(), at)
+        if due := self._alert_notifications.due(at):
+            severity: SeverityLevel = "error" if any(alert.is_failure for alert in due) else "warning"
+            self.notify(alerts_text(due), severity=severity, timeout=_ALERT_SHOWN_SECONDS, markup=False)
         for alert in self._alerts.due(self.session.picture.now()):
             settings = self._alerts.settings_for(alert)
             if settings.bell:

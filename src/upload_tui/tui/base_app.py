@@ -1,4 +1,4 @@
-"""The part of the app that needs no session: stylesheets, themes, keys, help, command palette, saved files."""
+"""The part of the app that needs no session: stylesheets, themes, keys, help, command palette, saved files, notifications."""
 
 import asyncio
 import errno
@@ -15,6 +15,7 @@ from textual.app import App, ScreenStackError
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.command import Provider
+from textual.content import Content
 from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter
@@ -37,8 +38,8 @@ from upload_tui.tui.appearance.theme import (
 )
 from upload_tui.tui.bindings import key_label
 from upload_tui.tui.bridge import ColumnsChosen, ExportReady, ThemeChosen, ViewsChanged
+from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.key_queue import KeyQueueApp
-from upload_tui.tui.notices import NoticeApp
 from upload_tui.tui.preferences import Preferences
 
 __all__ = ["BaseApp", "size_classes"]
@@ -104,7 +105,55 @@ def size_classes(app: App[Any]) -> list[str]:
     ]
 
 
-class BaseApp(NoticeApp, ExportApp, KeyQueueApp):
+_TOAST_FRAME_CELLS = 3
+"""The cells of a notification's line that its text cannot use."""
+
+
+class NotificationApp(App[int]):
+    """Shows only the last notification, in as many lines as the screen has for it: they cover nothing but a border and the footer."""
+
+    _notification: tuple[str, dict[str, Any]] | None = None
+    """The notification that is to be shown, then is shown."""
+    _fitted_to: tuple[int, int] | None = None
+    """The width and the number of lines that its text was shortened to; None before it is shown."""
+
+    def notify(self, message: str, **options: Any) -> None:
+        """Show a notification in place of an earlier one."""
+        self._notification, self._fitted_to = (message, options), None
+        self.call_later(self._show_notification)
+
+    def _show_notification(self) -> None:
+        if self._notification is None or self._fitted_to is not None:  # another one came at once
+            return
+        message, options = self._notification
+        self.clear_notifications()
+        for screen in self.screen_stack:
+            for holder in screen.query("ToastHolder"):
+                holder.remove()  # Textual empties it only, and it keeps a height
+            screen.screen_layout_refresh_signal.unsubscribe(self)
+            screen.screen_layout_refresh_signal.subscribe(self, self._fit_notification)
+        width, count = self._fitted_to = self._notification_room()
+        lines = [line.plain for line in Content(message).wrap(width)]
+        if len(lines) > count:
+            lines[count - 1 :] = [truncate_at_word(" ".join(lines[count - 1 :]), width)]
+            message = "\n".join(lines)
+        super().notify(message, **options)
+
+    def _notification_room(self) -> tuple[int, int]:
+        """The width of a notification's text, and how many lines the screen shows of it."""
+        heights = (rack.styles.height for rack in self.screen.query("ToastRack"))
+        lines = next((int(height.value) for height in heights if height is not None), 2)
+        return max(1, self.size.width - _TOAST_FRAME_CELLS), lines
+
+    def _fit_notification(self, _screen: Screen[Any]) -> None:
+        """Shorten the text anew if a new layout has another room for it."""
+        left = [notification.time_left for notification in self._notifications]
+        if self._notification is not None and left and self._fitted_to not in {None, self._notification_room()}:
+            message, options = self._notification
+            self.notify(message, **{**options, "timeout": left[-1]})
+
+
+class BaseApp(NotificationApp, ExportApp, KeyQueueApp):
     """An app that follows the user's preferences, and saves the theme and the columns that the user chooses.
 
     Args:

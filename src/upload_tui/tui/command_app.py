@@ -39,7 +39,7 @@ FailureHook = Callable[[Sequence[StageReached]], Coroutine[None, None, CommandRe
 _RUN = "run"
 _MAX_UNASKED = 10
 """A command that would run for more uploads than these asks first."""
-_NOTICE_CHARACTERS = 2000
+_NOTIFICATION_CHARACTERS = 2000
 """More than a notification shows."""
 
 
@@ -126,7 +126,7 @@ class CommandApp(PlaybackApp):
         if is_shown:
             self.push_screen(OutputScreen(command.name, output))
         elif output:
-            self.notify(sanitize_text(output[:_NOTICE_CHARACTERS]), markup=False)
+            self.notify(sanitize_text(output[:_NOTIFICATION_CHARACTERS]), markup=False)
 
     async def _run_on(self, command: UploadCommand, details: Sequence[Detail]) -> CommandResult:
         run_program = self._preferences.run_program

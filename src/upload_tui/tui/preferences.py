@@ -10,9 +10,9 @@ from textual.theme import Theme
 
 from upload_tui.monitor import Picture, Query, SortKey, Where
 from upload_tui.status import Stage
+from upload_tui.tui.alerts import AlertSettings
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.notices import AlertSettings
 from upload_tui.tui.upload_commands import ChangeHook, CommandResult, ProgramRun, UploadCommand
 
 __all__ = [

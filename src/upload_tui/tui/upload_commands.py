@@ -69,7 +69,7 @@ class CommandOutput(StrEnum):
     """Where the standard output of a command goes."""
 
     DISCARD = "discard"
-    NOTICE = "notice"
+    NOTIFICATION = "notice"
     """Its first lines are shown as a notification."""
     SHOW = "show"
     """A dialog shows it."""

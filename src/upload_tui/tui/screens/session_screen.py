@@ -230,7 +230,7 @@ class SessionScreen(CopyScreen):
 
 
 _NAME_CELLS = 40
-_NOTICE_SECONDS = 4.0
+_NOTIFICATION_SECONDS = 4.0
 
 
 class AcknowledgeScreen(SessionScreen):
@@ -247,7 +247,7 @@ class AcknowledgeScreen(SessionScreen):
             self.app.push_screen(acknowledge_prompt(_names_of(wrong)), partial(self._acknowledge_with_note, wrong))
         elif acknowledged:
             self._acknowledge(acknowledged, None)
-            self.notify(f"{_names_of(acknowledged)} no longer acknowledged", timeout=_NOTICE_SECONDS)
+            self.notify(f"{_names_of(acknowledged)} no longer acknowledged", timeout=_NOTIFICATION_SECONDS)
         elif selected:
             self.notify("Nothing is wrong with the selection.", timeout=2)
 
@@ -258,7 +258,7 @@ class AcknowledgeScreen(SessionScreen):
             self._acknowledge(wrong, parse_acknowledgement(note, self._session.picture.now()))
             which = "it" if len(wrong) == 1 else "them"
             taken_back = f"{key_of(self, 'acknowledge')} on {which} takes it back"
-            self.notify(f"{_names_of(wrong)} acknowledged; {taken_back}", timeout=_NOTICE_SECONDS)
+            self.notify(f"{_names_of(wrong)} acknowledged; {taken_back}", timeout=_NOTIFICATION_SECONDS)
 
     def _acknowledge(self, details: Sequence[Detail], acknowledgement: Acknowledgement | None) -> None:
         picture, keys = self._session.picture, [detail.row.key for detail in details]

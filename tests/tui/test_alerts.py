@@ -21,7 +21,7 @@ from upload_tui.monitor.store.database import Limits
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import AlertSettings, CommandResult, UploadApp
-from upload_tui.tui.notices import Alert, AlertNotices, Alerts, desktop_notification, notice_text
+from upload_tui.tui.alerts import Alert, AlertNotifications, Alerts, alerts_text, desktop_notification
 from upload_tui.tui.widgets.alarm_bar import AlarmBar
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS
@@ -112,7 +112,7 @@ _CAUSES = (CHUNK_HASH_DIFFERS, SIZE_DIFFERS, "permission denied by the storage")
 
 @pytest.mark.parametrize("quiet_seconds", [0, 60])
 def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_the_time(quiet_seconds: float) -> None:
-    alerts, notices = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotices(_PAUSE, _RECENT)
+    alerts, notifications = Alerts(AlertSettings(quiet_seconds=quiet_seconds)), AlertNotifications(_PAUSE, _RECENT)
     covered, shown = set[int](), list[str]()
     seconds = 6 * _PAUSE
     failures = [
@@ -122,9 +122,9 @@ def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_
     for second in range(seconds):
         alerts.add([next(failures[second % 3])])
         alerts.due(NOW + timedelta(seconds=second))
-        notices.add(alerts.found(), 1000.0 + second)
-        if due := notices.due(1000.0 + second):
-            shown.append(notice_text(due))
+        notifications.add(alerts.found(), 1000.0 + second)
+        if due := notifications.due(1000.0 + second):
+            shown.append(alerts_text(due))
             covered |= set(range(second, second + _SHOWN))
     assert len(covered) <= seconds * _SHOWN / _PAUSE
     assert len(shown) == seconds / _PAUSE
@@ -137,32 +137,32 @@ def test_a_notification_has_what_was_just_found_the_most_serious_first() -> None
     stuck = [an_upload(f"{name}.bin", initiated=9000, completed=8000) for name in "abc"]
     session.picture.update(*stuck)
     half, *waiting = session.picture.window(Query(sort=SortKey.TROUBLE), 0, 4).rows
-    notices = AlertNotices(_PAUSE, _RECENT)
-    notices.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))], 0)
-    assert notice_text(notices.due(0)) == "one.bin failed: wrong size · a.bin stuck"
-    notices.add([Alert(tuple(failed("long ago.bin")))], _PAUSE - _RECENT - 1)
+    notifications = AlertNotifications(_PAUSE, _RECENT)
+    notifications.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))], 0)
+    assert alerts_text(notifications.due(0)) == "one.bin failed: wrong size · a.bin stuck"
+    notifications.add([Alert(tuple(failed("long ago.bin")))], _PAUSE - _RECENT - 1)
     recent = [Alert(trouble=Trouble.STUCK, rows=(waiting[1],), others=4), Alert(tuple(failed("two.bin")))]
-    notices.add(recent, _PAUSE - _RECENT)
-    assert notices.due(_PAUSE - 1) == ()
-    notices.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))], _PAUSE - 1)
+    notifications.add(recent, _PAUSE - _RECENT)
+    assert notifications.due(_PAUSE - 1) == ()
+    notifications.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))], _PAUSE - 1)
     kinds = [(Trouble.STUCK, waiting[2]), (Trouble.CONTRADICTORY, half)]
-    notices.add([Alert(trouble=trouble, rows=(row,)) for trouble, row in kinds], _PAUSE)
-    assert notice_text(notices.due(_PAUSE)) == (
+    notifications.add([Alert(trouble=trouble, rows=(row,)) for trouble, row in kinds], _PAUSE)
+    assert alerts_text(notifications.due(_PAUSE)) == (
         "half.bin verified but not whole · 3 uploads failed: 2 bad chunk hash, 1 wrong size · 6 uploads newly stuck"
     )
-    assert notices.due(1000) == ()
+    assert notifications.due(1000) == ()
     session.close()
 
 
 def test_failures_within_seconds_are_not_shown_as_new_when_their_alert_is_due() -> None:
-    alerts, notices = Alerts(AlertSettings(quiet_seconds=60)), AlertNotices(_PAUSE, _RECENT)
+    alerts, notifications = Alerts(AlertSettings(quiet_seconds=60)), AlertNotifications(_PAUSE, _RECENT)
     shown, sent = list[str](), list[str]()
     for second in range(200):
         if second < 7:
             alerts.add(failed(f"{second}.bin"))
         sent += [f"{second} s: {alert.text}" for alert in alerts.due(NOW + timedelta(seconds=second))]
-        notices.add(alerts.found(), second)
-        shown += [f"{second} s: {notice_text(due)}"] if (due := notices.due(second)) else []
+        notifications.add(alerts.found(), second)
+        shown += [f"{second} s: {alerts_text(due)}"] if (due := notifications.due(second)) else []
     assert shown == ["0 s: 0.bin failed: wrong size"]
     assert sent == ["0 s: 0.bin failed: wrong size", "60 s: 6 uploads failed: wrong size"]
 
@@ -311,7 +311,7 @@ def read_regions(screen: Screen[Any]) -> Iterator[Region]:
 
 @pytest.mark.parametrize("key", ["", "enter", "slash", "question_mark", "p", "c", "w", "ctrl+p"])
 async def test_notifications_cover_only_a_border_and_the_footer(key: str) -> None:
-    async with opened(mixed(), has_notices=True) as (pilot, _, _table):
+    async with opened(mixed(), has_notifications=True) as (pilot, _, _table):
         await pilot.press(*filter(None, [key]))
         screen = pilot.app.screen
         for size in ((200, 60), (20, 6), (20, 8), (80, 11), (48, 12), (60, 20), (80, 24)):

@@ -1,28 +1,23 @@
-"""What the user is alerted to: failed, stuck and contradictory uploads; and the app's notifications, of which it shows the last."""
+"""What the user is alerted to: failed, stuck and contradictory uploads."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from msgspec import Struct, field
-from textual.app import App
-from textual.content import Content
-from textual.screen import Screen
 
 from upload_tui.monitor import Change, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
 from upload_tui.text import name_or_id, plural, short_cause
-from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_middle
 
 __all__ = [
     "Alert",
-    "AlertNotices",
+    "AlertNotifications",
     "AlertSettings",
     "Alerts",
-    "NoticeApp",
+    "alerts_text",
     "desktop_notification",
-    "notice_text",
 ]
 
 _NAME_CELLS = 32
@@ -211,7 +206,7 @@ class Alerts(Struct):
         return timedelta(seconds=min(one.quiet_seconds for one in all_settings))
 
 
-class AlertNotices(Struct):
+class AlertNotifications(Struct):
     """Makes one notification of what has just been found; in between, the keys below it can be read.
 
     What was found longer ago would look as if it were new: the alarm line has its number.
@@ -239,7 +234,7 @@ class AlertNotices(Struct):
         return [alert for _, alert in found]
 
 
-def notice_text(alerts: Iterable[Alert]) -> str:
+def alerts_text(alerts: Iterable[Alert]) -> str:
     """Alerts in one line, the most serious first: `4 uploads failed: 3 bad chunk hash, 1 wrong size · 1 upload newly stuck`."""
     merged: dict[Trouble | None, Alert] = {}
     for alert in alerts:
@@ -267,51 +262,3 @@ def desktop_notification(text: str, *, in_tmux: bool) -> str:
     """
     sequence = f"\x1b]9;{text}\x07"
     return f"\x1bPtmux;{sequence.replace(chr(27), chr(27) * 2)}\x1b\\" if in_tmux else sequence
-
-
-_TOAST_FRAME_CELLS = 3
-"""The cells of a notification's line that its text cannot use."""
-
-
-class NoticeApp(App[int]):
-    """Shows only the last notification, in as many lines as the screen has for it: they cover nothing but a border and the footer."""
-
-    _notification: tuple[str, dict[str, Any]] | None = None
-    """The notification that is to be shown, then is shown."""
-    _fitted_to: tuple[int, int] | None = None
-    """The width and the number of lines that its text was shortened to; None before it is shown."""
-
-    def notify(self, message: str, **options: Any) -> None:
-        """Show a notification in place of an earlier one."""
-        self._notification, self._fitted_to = (message, options), None
-        self.call_later(self._show_notification)
-
-    def _show_notification(self) -> None:
-        if self._notification is None or self._fitted_to is not None:  # another one came at once
-            return
-        message, options = self._notification
-        self.clear_notifications()
-        for screen in self.screen_stack:
-            for holder in screen.query("ToastHolder"):
-                holder.remove()  # Textual empties it only, and it keeps a height
-            screen.screen_layout_refresh_signal.unsubscribe(self)
-            screen.screen_layout_refresh_signal.subscribe(self, self._fit_notification)
-        width, count = self._fitted_to = self._notification_room()
-        lines = [line.plain for line in Content(message).wrap(width)]
-        if len(lines) > count:
-            lines[count - 1 :] = [truncate_at_word(" ".join(lines[count - 1 :]), width)]
-            message = "\n".join(lines)
-        super().notify(message, **options)
-
-    def _notification_room(self) -> tuple[int, int]:
-        """The width of a notification's text, and how many lines the screen shows of it."""
-        heights = (rack.styles.height for rack in self.screen.query("ToastRack"))
-        lines = next((int(height.value) for height in heights if height is not None), 2)
-        return max(1, self.size.width - _TOAST_FRAME_CELLS), lines
-
-    def _fit_notification(self, _screen: Screen[Any]) -> None:
-        """Shorten the text anew if a new layout has another room for it."""
-        left = [notification.time_left for notification in self._notifications]
-        if self._notification is not None and left and self._fitted_to not in {None, self._notification_room()}:
-            message, options = self._notification
-            self.notify(message, **{**options, "timeout": left[-1]})
