@@ -25,8 +25,8 @@ from upload_tui.client import Credentials, ServiceClient
 from upload_tui.clock import SystemClock
 from upload_tui.monitor import (
     Query,
-    SnapshotSynchroniser,
     SortKey,
+    SourceSynchroniser,
     Store,
     StorePicture,
     Synchroniser,
@@ -117,7 +117,7 @@ async def _list_source(lines: Sequence[bytes]) -> tuple[float, float, float, flo
     with TemporaryDirectory() as folder:
         store = Store(Path(folder) / "store.db")
         watched = WatchedSource(source, "source:benchmark", "benchmark")
-        synchroniser = SnapshotSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None)
+        synchroniser = SourceSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None)
         seconds = []
         for _ in range(4):
             began = time.process_time()
@@ -128,7 +128,7 @@ async def _list_source(lines: Sequence[bytes]) -> tuple[float, float, float, flo
         kept = tracemalloc.get_traced_memory()[0] / 2**20
         tracemalloc.stop()
         began = time.process_time()
-        await SnapshotSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None).sync()
+        await SourceSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None).sync()
         started = time.process_time() - began
         insert = _insert_rows(store, Path(folder) / "bare.db")
         store.close()

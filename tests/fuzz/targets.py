@@ -127,7 +127,10 @@ PROPERTIES: Mapping[str, str] = {
     "changing_service": "unit.monitor.sync.test_synchroniser:test_the_picture_equals_the_service_when_changes_stop",
     "two_processes": "unit.monitor.sync.test_synchroniser:test_two_processes_over_one_store_both_publish_everything_once",
     "bulk_load": "unit.monitor.sync.test_synchroniser:test_nothing_is_missed_in_a_bulk_load",
-    "listings": "unit.monitor.sync.test_snapshot:test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone",
+    "listings": (
+        "unit.monitor.sync.test_source_synchroniser:"
+        "test_the_picture_equals_the_last_whole_listing_and_nothing_else_makes_anything_gone"
+    ),
     "trouble": "unit.monitor.analysis.test_trouble:test_rows_filter_funnel_and_pending_uploads_agree",
     "names": "unit.monitor.store.test_search:test_any_part_of_a_name_finds_it",
     "query_parsers": "unit.monitor.test_queries:test_both_parsers_agree",

@@ -16,7 +16,7 @@ from upload_tui.client import credentials, requester
 from upload_tui.monitor import ConnectionState
 from upload_tui.monitor.sessions import connection, live
 from upload_tui.monitor.store import bulk, database, recovery
-from upload_tui.monitor.sync import fetcher, full_scan, pending_uploads, reconciler, recorder, snapshot
+from upload_tui.monitor.sync import fetcher, full_scan, pending_uploads, reconciler, recorder, source_synchroniser
 
 __all__ = ["MARKS", "Marks"]
 
@@ -64,8 +64,8 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "store replaced": (database, "replacement_for", _always),
     "store copied to memory": (recovery, "_copy_to_memory", _always),
     "damaged store renamed": (recovery, "_rename_damaged", _has_result),
-    "suspicious listing repeated": (snapshot.SnapshotSynchroniser, "_is_suspicious", _has_result),
-    "present uploads kept after a cut listing": (snapshot.SnapshotSynchroniser, "_keep", _always),
+    "suspicious listing repeated": (source_synchroniser.SourceSynchroniser, "_is_suspicious", _has_result),
+    "present uploads kept after a cut listing": (source_synchroniser.SourceSynchroniser, "_keep", _always),
     "chunk refused, the storage is unavailable": (transfers, "storage_unavailable", _always),
     "chunk of a closed upload refused": (context.ServiceContext, "closed_upload", _always),
     "chunk looked for below the mark of the storage": (storage, "_open_folder", _always),

@@ -18,8 +18,8 @@ from tests.unit.sources.scripted_source import SERVICE, ScriptedSource, lines_of
 from upload_tui.errors import StorageError
 from upload_tui.monitor import Change, ProjectRef, Store, UploadChange
 from upload_tui.monitor.store.store import Limits
-from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
-from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.monitor.sync.source_recorder import WatchedSource
+from upload_tui.monitor.sync.source_synchroniser import SourceSynchroniser
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.testing import FrozenClock
 from upload_tui.wire import StatusShape
@@ -73,7 +73,7 @@ class _Source:
 
     def process(self, store: Store) -> _Process:
         watched, published = WatchedSource(self._source, SERVICE, "scripted", frozenset()), list[Change]()
-        synchroniser = SnapshotSynchroniser(watched, store, self._clock, published.append, lambda *_: None)
+        synchroniser = SourceSynchroniser(watched, store, self._clock, published.append, lambda *_: None)
         return _Process(store, synchroniser.sync, published)
 
     def advance(self, number: int) -> None:

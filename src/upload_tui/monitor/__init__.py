@@ -121,8 +121,8 @@ if TYPE_CHECKING:
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import StorePicture
     from upload_tui.monitor.sync.ingest import ingest
-    from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
-    from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+    from upload_tui.monitor.sync.source_recorder import WatchedSource
+    from upload_tui.monitor.sync.source_synchroniser import SourceSynchroniser
     from upload_tui.monitor.sync.synchroniser import Synchroniser
 
 __all__ = [
@@ -182,7 +182,7 @@ __all__ = [
     "Schedule",
     "ServiceFigures",
     "Session",
-    "SnapshotSynchroniser",
+    "SourceSynchroniser",
     "SortKey",
     "SourceSession",
     "SourceWaiter",
@@ -283,8 +283,8 @@ __getattr__, __dir__ = lazy_names(
         "store.store": "Store",
         "store_picture": "StorePicture",
         "sync.ingest": "ingest",
-        "sync.snapshot": "SnapshotSynchroniser",
-        "sync.snapshot_recorder": "WatchedSource",
+        "sync.source_synchroniser": "SourceSynchroniser",
+        "sync.source_recorder": "WatchedSource",
         "sync.synchroniser": "Synchroniser",
     },
 )

@@ -1,6 +1,6 @@
 """Sources: commands that print the uploads that are there now, one JSON object a line, in place of a service.
 
-It owns the contract of a line, the command that prints them, and the protocol of other kinds of sources (`SnapshotSource`). The
+It owns the contract of a line, the command that prints them, and the protocol of other kinds of sources (`UploadSource`). The
 monitor and the commands call it. It knows no store, no screen and no settings.
 """
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
         LineReceiver,
         Listing,
         ListingVerdict,
-        SnapshotSource,
         UnreadableLine,
         UploadLine,
+        UploadSource,
         guess_id,
         listing_error,
         parse_line,
@@ -56,7 +56,7 @@ __all__ = [
     "ListingDifference",
     "ListingTally",
     "ListingVerdict",
-    "SnapshotSource",
+    "UploadSource",
     "SummarizedLine",
     "UnreadableLine",
     "UploadLine",
@@ -86,7 +86,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "contract": (
             "EndLine ErrorKind ErrorLine guess_id IgnoredLine Line LineBatch LineReceiver Listing listing_error "
-            "ListingVerdict MAX_LINE_BYTES parse_line SnapshotSource UnreadableLine UploadLine"
+            "ListingVerdict MAX_LINE_BYTES parse_line UploadSource UnreadableLine UploadLine"
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",

@@ -8,7 +8,7 @@ A field that cannot be read becomes an anomaly. A line is unreadable if it has n
 deeply, or has a key of the contract twice: the two values may contradict each other.
 
 `CommandSource` runs a command. Another kind of source (one that reads an object store itself, for example) implements
-`SnapshotSource` in a module of its own; it lists lines of the same contract, and the synchroniser does the rest.
+`UploadSource` in a module of its own; it lists lines of the same contract, and the synchroniser does the rest.
 """
 
 import json
@@ -39,7 +39,7 @@ __all__ = [
     "ListingVerdict",
     "MAX_ID_CHARACTERS",
     "MAX_LINE_BYTES",
-    "SnapshotSource",
+    "UploadSource",
     "UnreadableLine",
     "UploadLine",
     "guess_id",
@@ -306,7 +306,7 @@ ListingVerdict: TypeAlias = Callable[[Listing], bool]
 """Whether a listing is whole, now that all its lines were received; see `ListingTally.is_whole`."""
 
 
-class SnapshotSource(Protocol):
+class UploadSource(Protocol):
     """Lists every upload that is there now, one line of the contract each."""
 
     @property

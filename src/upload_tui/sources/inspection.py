@@ -15,9 +15,9 @@ from upload_tui.sources.contract import (
     IgnoredLine,
     LineBatch,
     Listing,
-    SnapshotSource,
     UnreadableLine,
     UploadLine,
+    UploadSource,
     guess_id,
     parse_line,
     quote,
@@ -155,7 +155,7 @@ class Inspection(Struct):
 
 
 async def inspect_source(
-    source: SnapshotSource, *, had_end: bool = False, known: AbstractSet[str] = frozenset()
+    source: UploadSource, *, had_end: bool = False, known: AbstractSet[str] = frozenset()
 ) -> Inspection:
     """Run a source once; `had_end` if it has printed an end line before, `known` is what it has listed and may be there still."""
     inspection = Inspection()

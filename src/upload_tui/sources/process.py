@@ -42,7 +42,7 @@ def source_environment(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 class CommandSource:
-    """A command that lists uploads; implements `SnapshotSource`.
+    """A command that lists uploads; implements `UploadSource`.
 
     Args:
         command: the program and its arguments.

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from msgspec.json import decode
 
 from upload_tui.clock import SystemClock
-from upload_tui.monitor import SnapshotSynchroniser, Store, WatchedSource
+from upload_tui.monitor import SourceSynchroniser, Store, WatchedSource
 from upload_tui.sources import CommandSource
 
 
@@ -20,7 +20,7 @@ async def _list(file: str) -> None:
     with TemporaryDirectory() as folder:
         store = Store(Path(folder) / "store.db")
         watched = WatchedSource(CommandSource(["cat", file], timeout_seconds=600), "source:benchmark", "benchmark")
-        await SnapshotSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None).sync()
+        await SourceSynchroniser(watched, store, SystemClock(), lambda _: None, lambda *_: None).sync()
         store.close()
 
 

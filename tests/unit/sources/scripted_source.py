@@ -7,8 +7,8 @@ from typing import Any
 from upload_tui.clock import Clock
 from upload_tui.monitor import Change, Query, Store, StorePicture
 from upload_tui.monitor.store.schema import compress_page, decompress_page
-from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
-from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.monitor.sync.source_recorder import WatchedSource
+from upload_tui.monitor.sync.source_synchroniser import SourceSynchroniser
 from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.testing import FrozenClock
@@ -61,10 +61,10 @@ class SourceHarness:
         self.synchroniser = self.new_session(projects)
         self.picture = StorePicture(self.store, self.clock, SERVICE)
 
-    def new_session(self, projects: frozenset[str] = frozenset()) -> SnapshotSynchroniser:
+    def new_session(self, projects: frozenset[str] = frozenset()) -> SourceSynchroniser:
         """Start a synchroniser as a new session does, over the same store."""
         watched = WatchedSource(self.source, SERVICE, "scripted", projects)
-        self.synchroniser = SnapshotSynchroniser(watched, self.store, self.clock, self.changes.append, lambda *_: None)
+        self.synchroniser = SourceSynchroniser(watched, self.store, self.clock, self.changes.append, lambda *_: None)
         return self.synchroniser
 
     async def print(

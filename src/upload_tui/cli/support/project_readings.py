@@ -33,7 +33,7 @@ from upload_tui.text import plural
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Query, SnapshotSynchroniser, Store, StorePicture, Synchroniser
+    from upload_tui.monitor import Detail, ProjectRef, Query, SourceSynchroniser, Store, StorePicture, Synchroniser
 
 __all__ = [
     "ProjectReading",
@@ -298,7 +298,7 @@ def _new_synchroniser(client: "ServiceClient", store: "Store", project: "Project
     return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
 
 
-async def run_round(synchroniser: "Synchroniser | SnapshotSynchroniser") -> None:
+async def run_round(synchroniser: "Synchroniser | SourceSynchroniser") -> None:
     """Run one round; start again if the store was replaced."""
     for _ in range(_MAX_REPLACEMENTS):
         with suppress(StorageResetError):

@@ -20,7 +20,7 @@ from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from upload_tui.clock import Clock
-    from upload_tui.monitor import Change, ChangeBroadcaster, SnapshotSynchroniser, SourceSession, Store, WatchedSource
+    from upload_tui.monitor import Change, ChangeBroadcaster, SourceSession, SourceSynchroniser, Store, WatchedSource
     from upload_tui.sources import CommandSource, Inspection
 
 __all__ = ["read_source", "report_missing_projects", "source_finding", "source_session", "source_synchroniser"]
@@ -77,18 +77,18 @@ def source_synchroniser(
     publish: "Callable[[Change], None]" = lambda _: None,
     *,
     has_all_projects: bool = False,
-) -> "SnapshotSynchroniser":
+) -> "SourceSynchroniser":
     """A synchroniser whose progress is not published, and whose changes are not if nothing is to be called with them.
 
     Single uploads are looked for in all projects (`has_all_projects`), as a service finds them.
     """
-    from upload_tui.monitor import SnapshotSynchroniser
+    from upload_tui.monitor import SourceSynchroniser
 
     watched = _watched(settings, has_all_projects=has_all_projects)
-    return SnapshotSynchroniser(watched, store, clock, publish, lambda *_: None)
+    return SourceSynchroniser(watched, store, clock, publish, lambda *_: None)
 
 
-def report_missing_projects(synchroniser: "SnapshotSynchroniser") -> Sequence[ProjectReading]:
+def report_missing_projects(synchroniser: "SourceSynchroniser") -> Sequence[ProjectReading]:
     """Report each project of the settings that the whole listing lacks; return a reading of each.
 
     Raises:

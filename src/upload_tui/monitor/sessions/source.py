@@ -20,8 +20,8 @@ from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.sessions.waiter import MAX_UNREADABLE, Outcome, outcome_of
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
-from upload_tui.monitor.sync.snapshot import SnapshotSynchroniser
-from upload_tui.monitor.sync.snapshot_recorder import WatchedSource
+from upload_tui.monitor.sync.source_recorder import WatchedSource
+from upload_tui.monitor.sync.source_synchroniser import SourceSynchroniser
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import overrun_text, span_text
 
@@ -78,7 +78,7 @@ class SourceSession:
         self._schedule = schedule
         self._is_watched = True
         self._timer = WakeableTimer(clock, lambda: self._tracker.is_paused)
-        self._synchroniser = SnapshotSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
+        self._synchroniser = SourceSynchroniser(watched, store, clock, self.changes.publish, self._publish_progress)
         self._tracker = ConnectionTracker(
             clock,
             self._publish_connection,
@@ -242,7 +242,7 @@ class SourceWaiter:
 
     def __init__(
         self,
-        synchroniser: SnapshotSynchroniser,
+        synchroniser: SourceSynchroniser,
         picture: StorePicture,
         upload_ids: Sequence[str],
         *,

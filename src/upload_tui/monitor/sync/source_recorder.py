@@ -20,9 +20,9 @@ from upload_tui.monitor.sync.pending_copies import PendingCopies
 from upload_tui.monitor.sync.recorder import sort_by_event_time
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
-    SnapshotSource,
     SummarizedLine,
     UploadLine,
+    UploadSource,
     can_store_as_printed,
     has_ended,
     is_same_line,
@@ -36,7 +36,7 @@ from upload_tui.sources import (
 from upload_tui.text import sanitize_line
 from upload_tui.wire import UploadReading
 
-__all__ = ["Scope", "SnapshotRecorder", "WatchedSource"]
+__all__ = ["Scope", "SourceRecorder", "WatchedSource"]
 
 _MAX_NAMED = 5
 _MAX_OTHERS = 1000
@@ -57,7 +57,7 @@ class WatchedSource(Struct, frozen=True):
         timeout_seconds: how long a listing may take; None if that is not known.
     """
 
-    source: SnapshotSource
+    source: UploadSource
     service: str
     title: str
     projects: frozenset[str] = frozenset()
@@ -109,7 +109,7 @@ class Scope(Struct, frozen=True):
         return ids or frozenset({""}) if self.watched.projects else frozenset()
 
 
-class SnapshotRecorder:
+class SourceRecorder:
     """Writes the uploads of one source to the store, and publishes what changed once each round has ended."""
 
     def __init__(self, watched: WatchedSource, store: Store, clock: Clock, publish: Callable[[Change], None]) -> None:

@@ -916,8 +916,8 @@ async def test_a_new_session_reads_only_lines_that_are_not_as_stored(monkeypatch
         parsed.append(line)
         return parse_line(line)
 
-    monkeypatch.setattr("upload_tui.monitor.sync.snapshot_recorder.source_reading", source_reading)
-    monkeypatch.setattr("upload_tui.monitor.sync.snapshot.parse_line", parse_line_of)
+    monkeypatch.setattr("upload_tui.monitor.sync.source_recorder.source_reading", source_reading)
+    monkeypatch.setattr("upload_tui.monitor.sync.source_synchroniser.parse_line", parse_line_of)
     harness.new_session()
     harness.changes.clear()
     await harness.print({**uploads, "number": {"extra": True}})

@@ -25,7 +25,7 @@ from upload_tui.monitor.changes import Change
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.snapshot_recorder import Scope, SnapshotRecorder, WatchedSource
+from upload_tui.monitor.sync.source_recorder import Scope, SourceRecorder, WatchedSource
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     EndLine,
@@ -40,7 +40,7 @@ from upload_tui.sources import (
     parse_line,
 )
 
-__all__ = ["SnapshotSynchroniser"]
+__all__ = ["SourceSynchroniser"]
 
 _BATCH_LINES = 100
 """Changed lines recorded in one transaction, which takes some milliseconds."""
@@ -127,7 +127,7 @@ class _Round(ListingTally, kw_only=True):
         self.ids.pop(self.keys.pop(upload_id, 0), None)
 
 
-class SnapshotSynchroniser:
+class SourceSynchroniser:
     """Synchronises the store with one source.
 
     Args:
@@ -148,7 +148,7 @@ class SnapshotSynchroniser:
     ) -> None:
         self._source = watched.source
         self.scope = Scope(watched, store)
-        self._recorder = SnapshotRecorder(watched, store, clock, publish)
+        self._recorder = SourceRecorder(watched, store, clock, publish)
         self._store = store
         self._clock = clock
         self._on_progress = on_progress
