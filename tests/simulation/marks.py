@@ -16,7 +16,15 @@ from upload_tui.client import credentials, requester
 from upload_tui.monitor import ConnectionState
 from upload_tui.monitor.sessions import connection, live
 from upload_tui.monitor.store import bulk, database, recovery
-from upload_tui.monitor.sync import fetcher, full_scan, pending_uploads, reconciler, recorder, source_synchroniser
+from upload_tui.monitor.sync import (
+    fetcher,
+    full_scan,
+    pending_uploads,
+    reconciler,
+    recorder,
+    round_changes,
+    source_synchroniser,
+)
 
 __all__ = ["MARKS", "Marks"]
 
@@ -49,7 +57,7 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "unreadable rows tried again": (fetcher.UnreadableRows, "next_to_retry", lambda _, rows: rows is not None),
     "upload found gone": (recorder.ChangeRecorder, "_mark_gone", _has_result),
     "upload marked stale": (recorder.ChangeRecorder, "_mark_stale", _has_result),
-    "changes of another process": (recorder.ChangeRecorder, "collect_changes_of_others", _has_result),
+    "changes of another process": (round_changes.RoundChanges, "collect_others", _has_result),
     "pending uploads planned by page": (pending_uploads, "plan_pages", _always),
     "difference of totals accepted": (reconciler.Reconciler, "accept_difference", _always),
     "offline": (connection.ConnectionTracker, "failed", _enters(ConnectionState.OFFLINE)),

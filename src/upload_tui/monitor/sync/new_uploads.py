@@ -61,7 +61,7 @@ class NewUploads:
             per_page = _following_size(page, per_page)
             number, total = page.next_page, page.total
             if sum(len(buffered.readings) for buffered in pages) >= self._state.store.limits.buffered_uploads:
-                with self._recorder.transaction():
+                with self._recorder.changes.transaction():
                     self._state.last_known_number = last_known
                 changed |= await self._record(pages)
                 pages.clear()

@@ -1,22 +1,21 @@
 """Write one project's readings to the store, and publish each change once."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from upload_tui.client import batches, gather_all
-from upload_tui.errors import NotConsistentError, NotFoundError, StorageResetError
-from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef, UploadSeen
+from upload_tui.errors import NotConsistentError, NotFoundError
+from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import CLOCKS_DIFFER, ingest
-from upload_tui.monitor.sync.pending_copies import PendingCopies
+from upload_tui.monitor.sync.round_changes import RoundChanges
 from upload_tui.monitor.sync.state import ClockCheck, ProjectUploads, SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import Upload, UploadPage, UploadReading
 
-__all__ = ["ChangeRecorder", "sort_by_event_time"]
+__all__ = ["ChangeRecorder"]
 
 
 class ChangeRecorder:
@@ -28,6 +27,9 @@ class ChangeRecorder:
         fetcher: fetches single uploads.
         project_id: the project.
         publish: called with each change of an upload at the end of a round, in the order of events.
+
+    Attributes:
+        changes: what this round has found.
     """
 
     def __init__(
@@ -43,27 +45,19 @@ class ChangeRecorder:
         self._fetcher = fetcher
         self._project_id = project_id
         self._state = SyncState(store, project_id)
-        self._publish = publish
-        self._changes: list[UploadChange] = []
+        self.changes = RoundChanges(store, fetcher.client.root, lambda: [project_id], publish)
         self.clock_check = ClockCheck()
-        self._copies = PendingCopies(store, fetcher.client.root)
-        self._generation = store.generation
-        self._last_seen_number = store.change_log.last_number()
         self._round_ms = set[int | None]()
         """The times, in milliseconds, of the readings that this round has stored."""
         self._earlier_ms = set[int | None]()
         """Those of earlier rounds, as far as the clocks of two processes may differ."""
 
     def begin_round(self) -> None:
-        """Start a round: its readings belong to the store as it is now, not to one that replaces it.
+        """Start a round, as `RoundChanges` does.
 
-        What earlier rounds stored is known to be older than what this one requests; see `earlier_ms` of `ingest`. A store that was
-        replaced gets the pending uploads that are known.
+        What earlier rounds stored is known to be older than what this one requests; see `earlier_ms` of `ingest`.
         """
-        if (generation := self._store.generation) != self._generation:
-            changes, self._last_seen_number = self._copies.restore()
-            self._changes.extend(changes)
-            self._generation = generation
+        self.changes.begin_round()
         since_ms = to_ms(self._fetcher.client.clock.now() - CLOCKS_DIFFER) or 0
         self._earlier_ms = {one for one in self._earlier_ms | self._round_ms if one is not None and one >= since_ms}
         self._round_ms.clear()
@@ -72,24 +66,9 @@ class ChangeRecorder:
         """Remember when this round has read what it stores."""
         self._round_ms.update(map(to_ms, times))
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Open a transaction of the store.
-
-        Raises:
-            StorageResetError: the store was replaced since the round began.
-        """
-        with self._copies.transaction():
-            if self._store.generation != self._generation:
-                raise StorageResetError(self._store.notice)
-            yield
-
     def publish_changes(self) -> None:
-        """Publish the changes recorded since the last call."""
-        changes, self._changes = sort_by_event_time(self._changes), []
-        self.clock_check.observe(changes)
-        for change in changes:
-            self._publish(change)
+        """Publish the changes recorded since the last call, and compare their times with this machine's clock."""
+        self.clock_check.observe(self.changes.publish())
 
     async def record_page(self, page: UploadPage) -> bool:
         """Record the known uploads of a page; True if anything changed. New uploads are left to `NewUploads`."""
@@ -100,7 +79,7 @@ class ChangeRecorder:
         # What is as old as the newest may be new, and what is between them not known: `NewUploads` has to read on below it.
         may_be_new = any(one not in new and not _is_before(one.upload, newest) for one in unknown)
         if may_be_new and self._state.last_known_number is None:
-            with self.transaction():
+            with self.changes.transaction():
                 self._state.last_known_number = self._order.last_number()
         return await self.record_readings([one for one in page.readings if one not in new])
 
@@ -116,35 +95,25 @@ class ChangeRecorder:
     def record(self, readings: Sequence[UploadReading]) -> tuple[bool, Sequence[str]]:
         """Record readings; return whether anything changed, and the ids to fetch again."""
         client = self._fetcher.client
-        with self.transaction():
-            has_others = self.collect_changes_of_others()
+        with self.changes.transaction():
+            has_others = self.changes.collect_others()
             result = ingest(self._store, readings, client.root, now=client.clock.now(), earlier_ms=self._earlier_ms)
             self._note(readings, result.changes)
         self.note_read(*(reading.upload.read_on for reading in readings))
-        self._changes.extend(result.changes)
+        self.changes.found.extend(result.changes)
         return has_others or result.changed_count > 0, result.possibly_outdated
 
     def record_silently(self, readings: Sequence[UploadReading]) -> None:
         """Record readings of uploads whose existence is no change."""
-        with self.transaction():
+        with self.changes.transaction():
             ingest(self._store, readings, self._fetcher.client.root, is_logged=False)
             self._note(readings)
         self.note_read(*(reading.upload.read_on for reading in readings))
 
     def _note(self, readings: Sequence[UploadReading], changes: Sequence[UploadChange] = ()) -> None:
         """Copy what has changed, and what is pending and has no copy yet while there is room."""
-        self._copies.note(change.upload.id for change in changes)
-        self._copies.note(reading.upload.id for reading in readings if self._copies.lacks(reading.upload))
-
-    def collect_changes_of_others(self) -> bool:
-        """Collect new changes of other processes, which come before those found here; True if there are any.
-
-        They are published also if the transaction in which they are read is rolled back.
-        """
-        others, self._last_seen_number = self._store.change_log.by_others(self._last_seen_number, self._project_id)
-        self._changes.extend(others)
-        self._copies.note(change.upload.id for change in others)
-        return bool(others)
+        self.changes.copies.note(change.upload.id for change in changes)
+        self.changes.copies.note(reading.upload.id for reading in readings if self.changes.copies.lacks(reading.upload))
 
     async def refetch(self, upload_ids: Sequence[str]) -> bool:
         """Fetch uploads one by one, several at a time; True if anything changed."""
@@ -170,7 +139,7 @@ class ChangeRecorder:
 
     def _mark_gone(self, upload_id: str) -> bool:
         """Mark an upload that the service no longer has; True if it was not marked before."""
-        with self.transaction():
+        with self.changes.transaction():
             stored = self._store.get(upload_id)
             if stored is None or stored.is_gone:
                 return False
@@ -179,10 +148,10 @@ class ChangeRecorder:
             client = self._fetcher.client
             ref = UploadRef(stored.id, stored.name, stored.project_id, stored.project_name, client.root)
             gone = UploadGone(at=client.clock.now(), upload=ref)
-            self.collect_changes_of_others()
+            self.changes.collect_others()
             self._store.change_log.append([gone])
-            self._copies.note([upload_id])
-        self._changes.append(gone)
+            self.changes.copies.note([upload_id])
+        self.changes.found.append(gone)
         return True
 
 
@@ -200,27 +169,3 @@ def _is_after(upload: Upload, on: datetime | None) -> bool:
 def _is_before(upload: Upload, on: datetime | None) -> bool:
     started_on = _initiated_on(upload)
     return on is not None and started_on is not None and started_on < on
-
-
-def sort_by_event_time(changes: Sequence[UploadChange]) -> Sequence[UploadChange]:
-    """Sort changes by the time of their events; changes of the same upload keep their order."""
-    times: list[datetime] = []
-    latest: dict[str, datetime] = {}
-    for change, on in zip(changes, _event_times(changes), strict=True):
-        known = latest.get(change.upload.id)
-        latest[change.upload.id] = on if known is None else max(on, known)
-        times.append(latest[change.upload.id])
-    return [changes[index] for index in sorted(range(len(changes)), key=times.__getitem__)]
-
-
-def _event_times(changes: Sequence[UploadChange]) -> Sequence[datetime]:
-    """When each event happened, as far as known; `UploadSeen` gets the time of the next change of the same upload."""
-    times: list[datetime] = []
-    following: dict[str, datetime] = {}
-    for change in reversed(changes):
-        on = change.happened_on
-        if isinstance(change, UploadSeen):
-            on = following.get(change.upload.id, on)
-        following[change.upload.id] = on
-        times.append(on)
-    return times[::-1]

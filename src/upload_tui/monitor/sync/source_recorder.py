@@ -3,21 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 
 from upload_tui.clock import Clock
-from upload_tui.errors import NotFoundError, StorageResetError, did_you_mean
+from upload_tui.errors import NotFoundError, did_you_mean
 from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.ingest import ingest, parse_stored
-from upload_tui.monitor.sync.pending_copies import PendingCopies
-from upload_tui.monitor.sync.recorder import sort_by_event_time
+from upload_tui.monitor.sync.round_changes import RoundChanges
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.sources import (
     SummarizedLine,
@@ -117,35 +115,20 @@ class SourceRecorder:
         self._scope = Scope(watched, store)
         self._store = store
         self._clock = clock
-        self._publish = publish
-        self.copies = PendingCopies(store, watched.service)
-        self._generation = -1
-        self._changes: list[UploadChange] = []
+        self.changes = RoundChanges(store, watched.service, self._project_ids, publish)
+        self._is_first_round = True
         self._ended: dict[str, None] = {}
         self._other_projects: set[str] = set()
-        self._last_seen_number = store.change_log.last_number()
         self.has_changed = False
+
+    def _project_ids(self) -> Iterable[str]:
+        return [project.id for project in self._scope.projects]
 
     def begin_round(self) -> bool:
-        """Start a round; True if the store was replaced since the last one, or this is the first.
-
-        A store that was replaced gets the pending uploads that are known.
-        """
+        """Start a round, as `RoundChanges` does; True also for the first one."""
         self.has_changed = False
-        generation, before = self._store.generation, self._generation
-        if generation != before >= 0:
-            changes, self._last_seen_number = self.copies.restore()
-            self._changes.extend(changes)
-        self._generation = generation
-        return generation != before
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """As `ChangeRecorder.transaction`."""
-        with self.copies.transaction():
-            if self._store.generation != self._generation:
-                raise StorageResetError(self._store.notice)
-            yield
+        is_first, self._is_first_round = self._is_first_round, False
+        return self.changes.begin_round() or is_first
 
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
@@ -173,9 +156,9 @@ class SourceRecorder:
         """Delete uploads that were recorded before a line of the same listing contradicted them."""
         if not upload_ids:
             return
-        with self._transaction():
+        with self.changes.transaction():
             self._store.partitions.delete(upload_ids)
-            self.copies.note(upload_ids)
+            self.changes.copies.note(upload_ids)
 
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> None:
         """Record uploads in one transaction.
@@ -183,18 +166,18 @@ class SourceRecorder:
         With `is_silent` nothing is published: what exists when a source is read for the first time is no change.
         """
         readings = [self._reading(line) for line in self.changed_lines(lines)]
-        with self._transaction():
+        with self.changes.transaction():
             self._collect_changes_of_others()
             result = ingest(
                 self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
             )
-            self.copies.note(change.upload.id for change in result.changes)
+            self.changes.copies.note(change.upload.id for change in result.changes)
         self.has_changed |= result.changed_count > 0
         if not is_silent:
             # One that has left the watched projects is no longer theirs.
             refs = ((change, change.upload) for change in result.changes)
             watched = self._watched.has_project
-            self._changes.extend(change for change, ref in refs if watched(ref.project_id, ref.project_name))
+            self.changes.found.extend(change for change, ref in refs if watched(ref.project_id, ref.project_name))
 
     def summarize(self, lines: Sequence[bytes | None], read_on: datetime) -> Sequence[SummarizedLine | None]:
         """Read lines fast; None for each one that needs a full parse, or is of a project that is not watched."""
@@ -225,7 +208,7 @@ class SourceRecorder:
         """Insert uploads, by id, that are read for the first time; return the lines of those that are known already."""
         if not found:
             return []
-        with self._transaction():
+        with self.changes.transaction():
             known = self._store.known([*found])
             new = [one for upload_id, one in found.items() if upload_id not in known]
             if new:
@@ -241,14 +224,8 @@ class SourceRecorder:
         return source_reading(line, before, read_on=self._clock.now(), default_project=self._watched.title)
 
     def _collect_changes_of_others(self) -> None:
-        """Collect new changes of other processes, which are published also if the present transaction is rolled back."""
-        last = since = self._last_seen_number
-        for project in self._scope.projects:
-            changes, last = self._store.change_log.by_others(since, project.id)
-            self._changes.extend(changes)
-            self.copies.note(change.upload.id for change in changes)
-            self.has_changed |= bool(changes)
-        self._last_seen_number = last
+        """Collect new changes of other processes, also if the present transaction is rolled back."""
+        self.has_changed |= self.changes.collect_others()
 
     async def ended_among(self, upload_ids: Collection[str]) -> set[str]:
         """Those of the uploads that their source has reported as ended."""
@@ -272,14 +249,14 @@ class SourceRecorder:
         """Mark uploads that are no longer listed, and publish that."""
         for batch in _batches(sorted(upload_ids)):
             changes = self._mark_gone(batch)
-            self._changes.extend(changes)
+            self.changes.found.extend(changes)
             self.has_changed |= bool(changes)
             await asyncio.sleep(_YIELD_SECONDS)
 
     def _mark_gone(self, upload_ids: Sequence[str]) -> Sequence[UploadChange]:
         """Mark uploads as gone; return what changed."""
         found: list[UploadGone] = []
-        with self._transaction():
+        with self.changes.transaction():
             self._collect_changes_of_others()
             for stored in map(self._store.get, upload_ids):
                 if stored is not None and not stored.is_gone:
@@ -289,7 +266,7 @@ class SourceRecorder:
                     found.append(UploadGone(at=self._clock.now(), upload=ref))
             self._store.mark([gone.upload.id for gone in found], gone=True)
             self._store.change_log.append(found)
-            self.copies.note(gone.upload.id for gone in found)
+            self.changes.copies.note(gone.upload.id for gone in found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
         return found
@@ -318,7 +295,7 @@ class SourceRecorder:
         if not is_scanned:
             return
         now_ms = to_ms(self._clock.now())
-        with self._transaction():
+        with self.changes.transaction():
             if not state.is_scanned:
                 state.is_scanned = True
                 self.has_changed = True
@@ -326,12 +303,6 @@ class SourceRecorder:
                 state.synced_ms = now_ms
                 for project in self._scope.projects:
                     SyncState(self._store, project.id).synced_ms = now_ms
-
-    def publish_changes(self) -> None:
-        """Publish the changes recorded since the last call."""
-        changes, self._changes = sort_by_event_time(self._changes), []
-        for change in changes:
-            self._publish(change)
 
 
 def _decoded(raw: str) -> Any:

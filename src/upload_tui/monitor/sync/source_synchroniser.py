@@ -207,7 +207,7 @@ class SourceSynchroniser:
             if is_first:
                 await self._store.bulk.finish()
                 self._recorder.delete(self._last.unreadable_ids - self._known)
-            self._recorder.publish_changes()
+            self._recorder.changes.publish()
         return self._recorder.has_changed
 
     async def _sync(self) -> None:
@@ -234,7 +234,7 @@ class SourceSynchroniser:
             await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
         self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unknown_problem)
         if is_first:
-            await self._recorder.copies.copy_stored(self.scope.ids)
+            await self._recorder.changes.copies.copy_stored(self.scope.ids)
 
     def _is_suspicious(self, listed: _Round, expected_count: int, missing: Collection[str]) -> bool:
         """Whether a listing may be an accident: it lacks most uploads that were expected, or the end line of earlier ones."""

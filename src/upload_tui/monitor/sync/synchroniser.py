@@ -101,7 +101,7 @@ class Synchroniser:
         """Store how many uploads are listed but not known, or have a present state that cannot be read."""
         count = self._missing_count()
         if count != self._state.missing_count:
-            with self._recorder.transaction():
+            with self._recorder.changes.transaction():
                 self._state.missing_count = count
 
     def _missing_count(self) -> int:
@@ -158,7 +158,7 @@ class Synchroniser:
         changed |= await self._reconciler.step(self._new_uploads.total, is_idle=not changed, is_frugal=is_frugal)
         changed |= await self._retry_unreadable()
         self._state.synced_ms = to_ms(self._fetcher.client.clock.now())
-        return changed | self._recorder.collect_changes_of_others()
+        return changed | self._recorder.changes.collect_others()
 
     async def _scan_all(self) -> None:
         scan = FullScan(ScanRecorder(self._fetcher, self._recorder, self._store, self._state, self._on_progress))
@@ -169,7 +169,7 @@ class Synchroniser:
         else:
             self._state.unreadable_count = scan.unreadable_count
             self._state.repeats_pages = scan.repeats_pages
-        with self._recorder.transaction():
+        with self._recorder.changes.transaction():
             self._state.is_scanned = True
 
     async def _retry_unreadable(self) -> bool:

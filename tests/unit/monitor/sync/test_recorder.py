@@ -15,7 +15,8 @@ from upload_tui.monitor.changes import Change, StageReached, UploadGone, UploadR
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
-from upload_tui.monitor.sync.recorder import ChangeRecorder, sort_by_event_time
+from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.round_changes import sort_by_event_time
 from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
