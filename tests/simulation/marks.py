@@ -24,6 +24,7 @@ from upload_tui.monitor.sync import (
     recorder,
     round_changes,
     source_synchroniser,
+    state,
 )
 
 __all__ = ["MARKS", "Marks"]
@@ -54,7 +55,7 @@ MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "rows read past the end": (full_scan.FullScan, "_read_past_end", _always),
     "page read in pieces": (fetcher.PageFetcher, "fetch_in_pieces", _always),
     "asked whether the service is up": (fetcher.PageFetcher, "_is_service_up", _always),
-    "unreadable rows tried again": (fetcher.UnreadableRows, "next_to_retry", lambda _, rows: rows is not None),
+    "unreadable rows tried again": (state.UnreadableRows, "next_to_retry", lambda _, rows: rows is not None),
     "upload found gone": (recorder.ChangeRecorder, "_mark_gone", _has_result),
     "upload marked stale": (recorder.ChangeRecorder, "_mark_stale", _has_result),
     "changes of another process": (round_changes.RoundChanges, "collect_others", _has_result),

@@ -31,6 +31,8 @@ FOUND = {
     9113: [0, 1, 4, 6, 7, 13, 14, 15, 60, 67, 72, 73, 74],
     # Uploads arrived after the last page had been empty for a deletion, and the rows that closed the gap were taken for the end.
     11000649: [*range(10), 22, 23, 25],
+    # An unreadable row came between two pages of a service without totals, and neither had it.
+    31000187: [0, 2, 5, 7, 62, 63, 64],
 }
 """Seeds that found a fault, with the events that were enough."""
 

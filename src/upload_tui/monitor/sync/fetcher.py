@@ -1,4 +1,4 @@
-"""Fetch pages and uploads of one project; distinguish an unreadable upload from a failing service, and remember the rows left.
+"""Fetch pages and uploads of one project, and distinguish an unreadable upload from a failing service.
 
 An upload that the service cannot render breaks every page that lists it. Such a page is fetched again in smaller pages, until only
 the broken rows are left out; those are retried in later rounds.
@@ -22,87 +22,10 @@ from upload_tui.errors import (
     UnreachableError,
 )
 from upload_tui.monitor.store.rows import to_ms
-from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.state import RemainingRows, Rows, SyncState, UnreadableRows
 from upload_tui.wire import RawPage, UploadPage, UploadReading
 
-__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher", "Rows", "RemainingRows", "UnreadableRows"]
-
-Rows = tuple[int, int]
-"""The first row (from 0) and the number of rows."""
-
-
-class RemainingRows:
-    """Rows of a list that are not read yet.
-
-    Args:
-        spans: ranges `(low, high)` counted from the end of the list, `high` excluded.
-    """
-
-    def __init__(self, spans: Sequence[tuple[int, int]] = ()) -> None:
-        self.spans = [(low, high) for low, high in spans]
-
-    @property
-    def count(self) -> int:
-        """The number of rows."""
-        return sum(high - low for low, high in self.spans)
-
-    def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
-        """Remove rows that were read.
-
-        Args:
-            total: the length of the list now.
-            first: the first row that was read (from 0).
-            rows: how many rows were read.
-            unread: ranges within these rows that failed.
-        """
-        low, high = total - first - rows, total - first
-        remaining = [
-            part for span in self.spans for part in ((span[0], min(span[1], low)), (max(span[0], high), span[1]))
-        ]
-        failed = [(total - start - count, total - start) for start, count in unread]
-        self.spans = sorted({span for span in (*remaining, *failed) if span[0] < span[1]})
-
-
-class UnreadableRows(RemainingRows):
-    """The rows of one project that could not be read; shared through the store.
-
-    Args:
-        state: the project's stored facts.
-    """
-
-    def __init__(self, state: SyncState) -> None:
-        super().__init__()
-        self._state = state
-        self._retry_count = 0
-        self.reload()
-
-    def reload(self) -> None:
-        """Load the rows from the store, where other processes may have changed them."""
-        self.spans = self._state.unreadable_spans
-
-    def mark_read(self, total: int, first: int, rows: int, unread: Sequence[Rows] = ()) -> None:
-        """Remove rows that were read, add rows that failed, and store the result.
-
-        Rows beyond the start of a list that has become shorter move with it: the upload itself, or a later one, was deleted.
-        """
-        before = self.spans
-        surpluses = [max(0, high - total) for _, high in before]
-        self.spans = [
-            (max(0, low - surplus), high - surplus) for (low, high), surplus in zip(before, surpluses, strict=True)
-        ]
-        super().mark_read(total, first, rows, unread)
-        if self.spans != before:
-            self._state.unreadable_spans = self.spans
-
-    def next_to_retry(self, total: int) -> Rows | None:
-        """The range to retry in a list of `total` uploads, a different one each time; None if no row is unreadable."""
-        spans = [span for span in self.spans if 0 < span[1] <= total]
-        if not spans:
-            return None
-        self._retry_count += 1
-        low, high = spans[self._retry_count % len(spans)]
-        return total - high, high - max(low, 0)
-
+__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher"]
 
 MAX_PER_PAGE = 1000
 """The largest page that services return."""
@@ -113,6 +36,8 @@ _FAILURE_BUDGET = 40
 """Failed requests allowed for one broken page; the rows not read by then are left for later rounds."""
 _TIMEOUT_COST = 8
 """How many failed requests a timeout counts as, because it takes much longer."""
+_MAX_REPEATS = 10
+"""How often rows that move are fetched again."""
 _CLOCK_TOLERANCE_MS = 5000
 """A reading dated further in the future was made before the local clock was set back."""
 _UNREADABLE = "An upload that the service fails to return"
@@ -322,7 +247,18 @@ class PageFetcher:
             return None
 
     async def fetch_in_pieces(self, first: int, rows: int) -> UploadPage:
-        """Fetch rows in smaller pages and return them as one page; rows that fail are stored as unreadable."""
+        """Fetch rows in smaller pages and return them as one page; rows that fail are stored as unreadable.
+
+        Without a total, nothing tells that rows moved from piece to piece: they are fetched again until they stay the same.
+        """
+        page = await self._fetch_all_pieces(first, rows)
+        for _ in range(_MAX_REPEATS if page.total is None else 0):
+            before, page = page, await self._fetch_all_pieces(first, rows)
+            if _row_ids(page) == _row_ids(before):
+                break
+        return page
+
+    async def _fetch_all_pieces(self, first: int, rows: int) -> UploadPage:
         existing = rows if self.total is None else max(1, min(rows, self.total - first))
         pieces, todo = _Pieces(), deque([(first, existing)])
         while todo:
@@ -370,6 +306,11 @@ class PageFetcher:
             total,
             rows,
         )
+
+
+def _row_ids(page: UploadPage) -> tuple[Sequence[str], int]:
+    """What a page has: the ids of its uploads, and how many cannot be read."""
+    return [reading.upload.id for reading in page.readings], len(page.unreadable)
 
 
 def _unread_rows(pieces: _Pieces, total: int, first: int, rows: int) -> Sequence[Rows]:

@@ -16,9 +16,9 @@ from msgspec import Struct
 
 from upload_tui.client import gather_all
 from upload_tui.errors import Cause, ServerError
-from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, RemainingRows
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
-from upload_tui.monitor.sync.state import ProjectUploads
+from upload_tui.monitor.sync.state import ProjectUploads, RemainingRows
 from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]
@@ -302,8 +302,10 @@ def _joins(edge: UploadPage, page: UploadPage, following: UploadPage) -> bool:
 
     A row of one page alone is no proof: uploads may have arrived or been deleted before and after the pages were read.
     """
-    if edge.unreadable and (page.unreadable or following.unreadable):  # rows without an id cannot be told apart
-        return True
+    if (
+        edge.unreadable
+    ):  # rows without an id cannot be told apart; if neither page has one, it is of an upload that they lack
+        return bool(page.unreadable or following.unreadable)
     ids, before, after = _ids(edge), {*_ids(page)}, {*_ids(following)}
     if len(ids) < 2 or not after:
         # The list ends there, unless a full page was read since: that has a row after the end.

@@ -11,8 +11,7 @@ from tests.unit.monitor.sync.harness import SyncHarness
 from upload_tui.client import gather_all
 from upload_tui.errors import AuthError, BusyStorageError, ServerError, UnreachableError
 from upload_tui.monitor.store.store import Limits, Store
-from upload_tui.monitor.sync.fetcher import UnreadableRows
-from upload_tui.monitor.sync.state import SyncState
+from upload_tui.monitor.sync.state import SyncState, UnreadableRows
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import httpx
@@ -214,3 +215,28 @@ def _arrive_at(service: ShiftingService, number: int, arrivals: int, _request: h
     if service.requests == number:
         for _ in range(arrivals):
             service.start_upload()
+
+
+@pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset[str]()], ids=["not-counted", "none"])
+@pytest.mark.parametrize("index", range(3, 8))
+async def test_an_upload_that_cannot_be_read_and_moves_between_pages_of_an_unknown_number_is_known_or_counted(
+    index: int, headers: frozenset[str]
+) -> None:
+    """One is deleted above it, and later one arrives there, whichever requests that is before."""
+    for first, second in combinations(range(2, 9), 2):
+        service = DamagedService(StatusShape.A, 9, headers)
+        service.damage_upload(service.uploads[index], "500")
+        listed = {upload.name for upload in service.uploads[1:]}
+        service.before_response = partial(_delete_and_arrive, service, first, second)
+        harness = SyncHarness(service)
+        if await harness.try_sync():
+            missing = listed - harness.names()
+            assert missing_count(harness.synchroniser.notice) >= len(missing), (first, second, missing)
+
+
+def _delete_and_arrive(service: ShiftingService, first: int, second: int, _request: httpx.Request) -> None:
+    """Delete the newest upload before the answer to one request, and let another one arrive before that to another."""
+    if service.requests == first:
+        del service.uploads[0]
+    if service.requests == second:
+        service.start_upload()
