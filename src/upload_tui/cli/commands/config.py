@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from upload_tui.cli.support.options import effective_settings, service_options, settings_paths
-from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
+from upload_tui.cli.support.output import Column, Printer, echo_message, output_option
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.errors import SettingsError
 from upload_tui.files import make_private_folder, private_opener, write_hint
@@ -120,7 +120,7 @@ def init() -> None:
             file.unlink(missing_ok=True)  # an empty file would stop the next try
         raise _write_error(file, error) from error
     click.echo(file)
-    echo_err("upload-tui: edit it, then run `upload-tui doctor`.")
+    echo_message("edit it, then run `upload-tui doctor`.")
 
 
 def _template() -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_message, output_option
 from upload_tui.cli.support.project_readings import Snapshot, decides_on_verdict, open_snapshot
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
@@ -120,7 +120,7 @@ async def _list(
         if criteria.since:
             undated = replace(query, where=replace(query.where, tree=_tree(criteria, *_undated(criteria.since))))
             if count := sum(1 for _ in _found(snapshot, undated, criteria)):
-                echo_err(f"upload-tui: {plural(count, 'upload')} left out: not known whether initiated since then.")
+                echo_message(f"{plural(count, 'upload')} left out: not known whether initiated since then.")
     return snapshot.verdict(settings, decisive) if is_verdict else snapshot.service_exit_code
 
 

@@ -8,7 +8,7 @@ import click
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Column, Printer, echo_err, output_option
+from upload_tui.cli.support.output import Column, Printer, echo_message, output_option
 from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for
 from upload_tui.settings import Flags, ServiceSettings
@@ -37,7 +37,7 @@ def command(output: str | None, *, flags: Flags) -> int:
         if not names or names & {project.id, project.name}
     )
     if notice:
-        echo_err(f"upload-tui: {notice}.")
+        echo_message(f"{notice}.")
     return code
 
 

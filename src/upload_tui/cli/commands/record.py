@@ -9,7 +9,7 @@ import click
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.outages import ConnectionReporter, lost_error, retrying
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.cli.support.service import (
     client_for,
     find_projects,
@@ -88,7 +88,7 @@ async def _record_session(
     with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
         store = RecordingStore(recording)
         session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
-        echo_err(f"upload-tui: recording to {file}; press Ctrl+C to stop.")
+        echo_message(f"recording to {file}; press Ctrl+C to stop.")
         try:
             await run_alongside(session, _report(session))
         except ServiceError:
@@ -99,7 +99,7 @@ async def _record_session(
             store.close()
             if not recording.is_discarded:
                 lines = plural(recording.line_count, "line")
-                echo_err(f"upload-tui: wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
+                echo_message(f"wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
 
 
 async def _report(session: "LiveSession | SourceSession") -> None:

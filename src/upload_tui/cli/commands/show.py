@@ -10,7 +10,7 @@ import click
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
-from upload_tui.cli.support.output import Printer, Record, echo_err, output_option
+from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
 from upload_tui.cli.support.project_readings import open_snapshot
 from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import local_time, trouble_text
@@ -51,7 +51,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
     else:
         printer.print_records(records)
     for upload_id, error in errors.items():
-        echo_err(f"upload-tui: {upload_id!a}: {error.title}.")
+        echo_message(f"{upload_id!a}: {error.title}.")
     return exit_code(error=next(iter(errors.values()), None)) or code
 
 
@@ -74,7 +74,7 @@ async def _records(
             )
             ids = dict.fromkeys(reading.upload.id for reading in readings)
             if notice := client.clock_offset.notice:
-                echo_err(f"upload-tui: {notice}.")
+                echo_message(f"{notice}.")
             found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
             return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors, EXIT_OK
     finally:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import parse_duration
-from upload_tui.cli.support.output import Printer, echo_err, output_option
+from upload_tui.cli.support.output import Printer, echo_err, echo_message, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import ServiceError
 from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS
@@ -206,6 +206,6 @@ def _record(result: _Result) -> Mapping[str, Any]:
 def _print_stderr(text: str) -> None:
     lines = text.strip().splitlines()[-_STDERR_LINES:]
     if lines:
-        echo_err("upload-tui: standard error of the command:")
+        echo_message("standard error of the command:")
     for line in lines:
         echo_err(f"  {sanitize_line(line)}")  # indented, so that none looks like a message of the program

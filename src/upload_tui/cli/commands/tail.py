@@ -12,7 +12,7 @@ from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.outages import ConnectionReporter, Retries, lost_error, retrying
-from upload_tui.cli.support.output import Printer, echo_err, ended_detail, output_option
+from upload_tui.cli.support.output import Printer, echo_message, ended_detail, output_option
 from upload_tui.cli.support.service import (
     client_for,
     echo_failure_hint,
@@ -316,4 +316,4 @@ class _Follower(Struct):
             if detail is not None and (detail.upload.id, detail.row.stage) not in self._printed:
                 state = detail.upload.timeline.own_state
                 word = sanitize(state.name) if state else detail.row.stage
-                echo_err(f"upload-tui: {detail.upload.id} had already ended: {word}.")
+                echo_message(f"{detail.upload.id} had already ended: {word}.")

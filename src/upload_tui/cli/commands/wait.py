@@ -19,7 +19,7 @@ from upload_tui.cli.support.outages import Retries, retrying
 from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
-    echo_err,
+    echo_message,
     ended_detail,
     output_option,
     progress_bar,
@@ -147,7 +147,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
                             client.gate.requests_per_minute = settings.requests_per_minute
                         wanted = await _wanted_of_service(client, settings, options, store)
             except TimeoutError:
-                echo_err(f"upload-tui: timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
+                echo_message(f"timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
                 return options.timeout_exit_code
             printer.set_columns(upload_columns(settings.zone, wanted.picture.now))
             with progress_bar(len(wanted.waiter.outcomes)) as bar:
@@ -191,7 +191,7 @@ async def _wanted_of_source(settings: ServiceSettings, options: _Options, store:
     if not has_ids:
         await retrying(synchroniser.sync)
         if synchroniser.unreadable_notice:
-            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            echo_message(f"{settings.title}: {synchroniser.unreadable_notice}.")
             code = exit_code(is_incomplete=True)
         else:
             code = exit_code(is_missing=bool(report_missing_projects(synchroniser)))
@@ -251,7 +251,7 @@ def _matching(
         return unfinished, code
     matching = [row.id for row in picture.window(Query(where=options.where), 0, sys.maxsize).rows]
     if not matching:
-        echo_err(f"upload-tui: no upload matches {options.where.text!a}.")
+        echo_message(f"no upload matches {options.where.text!a}.")
     return matching, code or exit_code(is_missing=not matching)
 
 
@@ -334,9 +334,9 @@ class _WaitLoop(Struct):
         self.printer.print_record(upload_record(detail))
         if detail.row.is_contradictory:
             details = "; ".join(anomaly.detail for anomaly in detail.anomalies)
-            echo_err(f"upload-tui: {detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
+            echo_message(f"{detail.upload.id}: {TROUBLE_WORDS[Trouble.CONTRADICTORY]}: {details}.")
         elif detail.upload.timeline.unknown_state and self.waiter.outcomes.get(detail.upload.id) is Outcome.MISSED:
-            echo_err(f"upload-tui: {detail.upload.id!a} has ended without being {self.options.goal}.")
+            echo_message(f"{detail.upload.id!a} has ended without being {self.options.goal}.")
 
     def _print_notices(self) -> None:
         """Report each once. An upload in a state that is not in the design is still waited for: it may yet be verified."""
@@ -345,7 +345,7 @@ class _WaitLoop(Struct):
         for notice in [*self.waiter.notices, *unknown]:
             if notice not in self._printed_notices:
                 self._printed_notices.add(notice)
-                echo_err(f"upload-tui: {notice}.")
+                echo_message(f"{notice}.")
 
     def print_heartbeat(self) -> None:
         """Print what is still pending, for how long, and the current error."""
@@ -356,7 +356,7 @@ class _WaitLoop(Struct):
 
     def _echo(self, text: str) -> None:
         self.bar.clear()
-        echo_err(f"upload-tui: {text}.")
+        echo_message(f"{text}.")
         self.bar.draw()
 
     def _pending_text(self) -> str:

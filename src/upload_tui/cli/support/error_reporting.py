@@ -90,7 +90,7 @@ class DebugLog:
         import textwrap
         import traceback
 
-        from upload_tui.cli.support.output import echo_err
+        from upload_tui.cli.support.output import echo_message
         from upload_tui.text import sanitize_text
 
         text = "".join(traceback.format_exception(error))
@@ -98,18 +98,18 @@ class DebugLog:
         # Indented, so that a line of an error's text does not look like a message of the program.
         click.echo(textwrap.indent(sanitize_text(text), "  "), err=True, nl=False)
         if self._file is not None:
-            echo_err(f"upload-tui: the log is in {self._file}")
+            echo_message(f"the log is in {self._file}")
 
     @staticmethod
     def _open() -> "Path | None":
-        from upload_tui.cli.support.output import echo_err
+        from upload_tui.cli.support.output import echo_message
         from upload_tui.files import log_folder
 
         file = log_folder() / "upload-tui.log"
         try:
             open_log(file)
         except OSError as error:
-            echo_err(f"upload-tui: no log: {file} cannot be written ({error.strerror}).")
+            echo_message(f"no log: {file} cannot be written ({error.strerror}).")
             return None
         return file
 

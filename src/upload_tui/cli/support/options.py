@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from upload_tui import text as texts
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import SettingsError, UsageError
 from upload_tui.settings import (
     COMMAND_LINE,
@@ -152,7 +152,7 @@ def effective_display_settings() -> ServiceSettings:
 
 def _report_warnings(settings: ServiceSettings) -> ServiceSettings:
     for warning in settings.warnings:
-        echo_err(f"upload-tui: {warning}")
+        echo_message(f"{warning}")
     return settings
 
 

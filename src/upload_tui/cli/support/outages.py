@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import NotFoundError, ServiceError, ThrottledError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Outages:
         self._print(name, "live again.")
 
     def _print(self, name: str, text: str) -> None:
-        echo_err(f"upload-tui: {self._prefix}{name}{name and ': '}{text}")
+        echo_message(f"{self._prefix}{name}{name and ': '}{text}")
 
 
 class Retries:
@@ -117,7 +117,7 @@ class ConnectionReporter:
         prefix = f"{service}: " if service else ""
         self._failures, self._notices, self._lost = Outages(prefix), Outages(prefix), Outages(prefix)
         if notice:
-            echo_err(f"upload-tui: {prefix}{notice}.")
+            echo_message(f"{prefix}{notice}.")
 
     def report(self, project: "ProjectRef | None", connection: "Connection") -> None:
         """Report the state of a project, None for all of them. One that is lost is reported once, for good."""

@@ -30,6 +30,7 @@ __all__ = [
     "Printer",
     "ProgressBar",
     "echo_err",
+    "echo_message",
     "ended_detail",
     "output_option",
     "progress_bar",
@@ -133,6 +134,11 @@ def echo_err(text: str) -> None:
     from upload_tui.text import sanitize_text
 
     click.echo(sanitize_text(text.replace("\n", " ")), err=True)
+
+
+def echo_message(text: str) -> None:
+    """Print a message of the program to standard error, after its name."""
+    echo_err(f"upload-tui: {text}")
 
 
 def terminal_columns(descriptor: int) -> int:
@@ -262,7 +268,7 @@ class Printer:
         for line in table.lines:
             click.echo(line)
         if table.dropped_titles:
-            echo_err(f"upload-tui: the terminal is too narrow for {', '.join(table.dropped_titles)}.")
+            echo_message(f"the terminal is too narrow for {', '.join(table.dropped_titles)}.")
 
 
 def _named_cell(name: str, record: Record) -> str:
@@ -340,5 +346,5 @@ def ended_detail(waiter: "UploadWaiter | SourceWaiter", picture: "Picture", uplo
         problem = f"no such upload: {upload_id!a}"
     else:
         return detail
-    echo_err(f"upload-tui: {problem}.")
+    echo_message(f"{problem}.")
     return None

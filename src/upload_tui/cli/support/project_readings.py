@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.outages import Retries
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.cli.support.service import (
     OFFLINE_ERRORS,
     cached_projects,
@@ -110,7 +110,7 @@ class Snapshot(Struct, frozen=True):
         if failed:
             return exit_code(has_failed=True)
         if ambiguous := sum(map(_is_ambiguous, details)):
-            echo_err(f"upload-tui: the status of {plural(ambiguous, 'upload')} cannot be read.")
+            echo_message(f"the status of {plural(ambiguous, 'upload')} cannot be read.")
         return self.service_exit_code or exit_code(is_incomplete=bool(ambiguous))
 
     def details(self, query: "Query") -> "Iterator[Detail]":
@@ -273,10 +273,10 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
     """
     errors = {reading.error.title for reading in readings if reading.error}
     if len(errors) == 1 and all(reading.is_cached for reading in readings):
-        echo_err(f"upload-tui: offline: {errors.pop()}. Showing the cache of the last session; `as_of` has its time.")
+        echo_message(f"offline: {errors.pop()}. Showing the cache of the last session; `as_of` has its time.")
     else:
         for text in filter(None, (reading.text for reading in readings)):
-            echo_err(f"upload-tui: {text}.")
+            echo_message(f"{text}.")
     first = next((reading for reading in readings if not reading.is_complete), None)
     return exit_code(error=None if first is None else first.error, is_incomplete=first is not None)
 

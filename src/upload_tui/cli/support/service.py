@@ -13,7 +13,7 @@ from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import (
     ForeignPageError,
     InvalidResponseError,
@@ -75,9 +75,7 @@ def echo_failure_hint(settings: ServiceSettings, upload_ids: Sequence[str]) -> N
         words += ["--command", "…" if has_arguments else shlex.join(settings.command)]
     ids = upload_ids[:_MAX_HINTED]
     is_option = any(upload_id.startswith("-") for upload_id in ids)
-    echo_err(
-        f"upload-tui: to see why: {shlex.join(['upload-tui', 'show', *words, *(['--'] if is_option else []), *ids])}"
-    )
+    echo_message(f"to see why: {shlex.join(['upload-tui', 'show', *words, *(['--'] if is_option else []), *ids])}")
 
 
 @asynccontextmanager
@@ -159,7 +157,7 @@ def open_store(settings: ServiceSettings) -> "Store":
     acknowledgements = state_folder() / "acknowledgements" / f"{name}.json"
     store = Store(cache_folder() / "stores" / f"{name}.db", acknowledgements=acknowledgements)
     for notice in filter(None, (store.notice, store.acknowledgements.damage)):
-        echo_err(f"upload-tui: {notice}.")
+        echo_message(f"{notice}.")
     return store
 
 
@@ -223,7 +221,7 @@ def report_replacement(store: "Store") -> None:
     """Report on standard error that the store failed and was replaced, if that happened since the last call."""
     if store.replaced.is_set():
         store.replaced.clear()
-        echo_err(f"upload-tui: {store.notice}.")
+        echo_message(f"{store.notice}.")
 
 
 async def projects_or_cached(
@@ -240,7 +238,7 @@ async def projects_or_cached(
         cached = cached_projects(store, settings.projects)
         if not cached:
             raise
-        echo_err(f"upload-tui: offline: {error.title}. Showing the cache of the last session; `as_of` has its time.")
+        echo_message(f"offline: {error.title}. Showing the cache of the last session; `as_of` has its time.")
         return cached
 
 

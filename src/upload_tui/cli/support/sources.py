@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.environment import Finding, State
-from upload_tui.cli.support.output import echo_err
+from upload_tui.cli.support.output import echo_message
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
     Snapshot,
@@ -117,12 +117,12 @@ async def read_source(settings: ServiceSettings, store: "Store", clock: "Clock")
     try:
         await run_round(synchroniser)
         if synchroniser.unreadable_notice:
-            echo_err(f"upload-tui: {settings.title}: {synchroniser.unreadable_notice}.")
+            echo_message(f"{settings.title}: {synchroniser.unreadable_notice}.")
         missing.extend(report_missing_projects(synchroniser))
     except (AuthError, SourceConfigError, SourceError) as error:
         if not synchroniser.scope.projects:
             raise
-        echo_err(f"upload-tui: {error.title}. Showing what is known; `as_of` has its time.")
+        echo_message(f"{error.title}. Showing what is known; `as_of` has its time.")
         freshness, failure = CachedFreshness(clock.now()), error
     report_replacement(store)
     service, limits = service_of(settings), trouble_limits(settings)
