@@ -216,7 +216,7 @@ def test_only_the_clocks_read_the_time_of_this_machine() -> None:
     assert found == allowed
 
 
-def test_one_place_decides_on_exit_codes() -> None:
+def test_only_named_modules_use_other_exit_codes_than_0() -> None:
     naming = {
         module.name
         for module in MODULES
@@ -239,7 +239,7 @@ def test_no_module_imports_itself() -> None:
     assert {name for name, imported in imports if name == imported and name not in packages} == set()
 
 
-def test_one_place_runs_event_loops_and_ends_them_at_signals() -> None:
+def test_commands_run_event_loops_only_where_signals_end_them() -> None:
     """A token command runs in a thread, which gets no signals: the client that waits for it ends it."""
     calls = "asyncio.run(", "asyncio.Runner("
     running = {
