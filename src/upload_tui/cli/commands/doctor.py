@@ -10,7 +10,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.cli.support.environment import Finding, State, cache_finding, terminal_findings
+from upload_tui.cli.support.environment import CheckState, Finding, cache_finding, terminal_findings
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, output_option
@@ -46,7 +46,7 @@ def command(output: str | None, *, flags: Flags) -> int:
     """Run all checks; the exit code is that of the first failure, warnings do not count."""
     printer = Printer(output, (), paths=("check", "state", "message", "hint"))
     findings = run_async(_run_checks(flags, printer))
-    return next((finding.exit_code for finding in findings if finding.state is State.FAILED), EXIT_OK)
+    return next((finding.exit_code for finding in findings if finding.state is CheckState.FAILED), EXIT_OK)
 
 
 async def _run_checks(flags: Flags, printer: Printer) -> list[Finding]:
@@ -83,7 +83,7 @@ def _program_finding() -> Finding:
 
     parts = f"upload-tui {__version__}", f"Python {platform.python_version()}", f"Textual {version('textual')}"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return Finding("program", State.OK, ", ".join((*parts, f"SQLite {sqlite3.sqlite_version}", system)))
+    return Finding("program", CheckState.OK, ", ".join((*parts, f"SQLite {sqlite3.sqlite_version}", system)))
 
 
 def _lines(finding: Finding) -> Iterator[str]:
@@ -101,7 +101,7 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
         settings = settings_from(flags)
     except UploadTuiError as error:
         yield Finding.failed("settings", error)
-        yield Finding("service", State.SKIPPED, "skipped until the settings are valid")
+        yield Finding("service", CheckState.SKIPPED, "skipped until the settings are valid")
     else:
         signs = settings.signs
         for finding in _settings_findings(settings):
@@ -115,14 +115,14 @@ async def _findings(flags: Flags) -> AsyncIterator[Finding]:
 def _settings_findings(settings: ServiceSettings) -> Iterator[Finding]:
     source = f"profile {settings.profile} of {settings_paths().settings_file}" if settings.profile else "no profile"
     what = settings.command[0] if settings.command else settings.url  # the arguments may be secrets
-    yield Finding("settings", State.OK, f"{what} ({source}; see `upload-tui config show`)")
+    yield Finding("settings", CheckState.OK, f"{what} ({source}; see `upload-tui config show`)")
     try:
         dashboard_preferences(settings)
     except UploadTuiError as error:
         yield Finding.failed("settings", error)
     for warning in settings.warnings:
         message, _, hint = warning.partition(". ")
-        yield Finding("settings", State.WARNING, message, hint)
+        yield Finding("settings", CheckState.WARNING, message, hint)
 
 
 async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]:
@@ -134,7 +134,7 @@ async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]
             yield Finding.failed(check, error)
             break
     for check, _ in checks:  # those that have not run
-        yield Finding(check, State.SKIPPED, "skipped until the check above passes")
+        yield Finding(check, CheckState.SKIPPED, "skipped until the check above passes")
 
 
 def _checks(settings: ServiceSettings) -> Iterator[tuple[str, _Check]]:
@@ -168,7 +168,7 @@ class _ServiceChecks(Struct):
 
         self.proxy = proxy_for(self.settings.url)
         message = f"{self.proxy.address} ({self.proxy.source})" if self.proxy else "none"
-        return Finding("proxy", State.OK, message)
+        return Finding("proxy", CheckState.OK, message)
 
     async def check_name(self) -> Finding:
         """Resolve the host name."""
@@ -178,14 +178,16 @@ class _ServiceChecks(Struct):
         addresses = await resolve(host)
         is_address = addresses == (host.host,)
         message = "not needed (IP address)" if is_address else f"{host.host} is {', '.join(addresses)}"
-        return Finding("name", State.OK, message)
+        return Finding("name", CheckState.OK, message)
 
     async def check_port(self) -> Finding:
         """Open a connection."""
         from upload_tui.client import connect
 
         duration = await connect(self._first_hop())
-        return Finding("port", State.OK, f"{self._first_hop()}, connected in {duration.total_seconds() * 1000:.0f} ms")
+        return Finding(
+            "port", CheckState.OK, f"{self._first_hop()}, connected in {duration.total_seconds() * 1000:.0f} ms"
+        )
 
     async def check_tls(self) -> Finding:
         """Validate the certificate and its expiry."""
@@ -193,16 +195,16 @@ class _ServiceChecks(Struct):
 
         address = address_of(self.settings.url)
         if not address.is_secure:
-            return Finding("tls", State.OK, "not used (http://)")
+            return Finding("tls", CheckState.OK, "not used (http://)")
         trusted = trusted_certificates(self.settings)
         context = default_certificates() if isinstance(trusted, bool) else trusted
         if self.proxy is not None:
-            return Finding("tls", State.OK, "checked with the credentials, behind the proxy")
+            return Finding("tls", CheckState.OK, "checked with the credentials, behind the proxy")
         expires_on = await handshake(address, context)
         if expires_on is not None and expires_on - SystemClock().now() < _EXPIRY_WARNING:
-            return Finding("tls", State.WARNING, f"the certificate expires on {expires_on:%Y-%m-%d}", "Renew it")
+            return Finding("tls", CheckState.WARNING, f"the certificate expires on {expires_on:%Y-%m-%d}", "Renew it")
         return Finding(
-            "tls", State.OK, "valid certificate" + (f", expires {expires_on:%Y-%m-%d}" if expires_on else "")
+            "tls", CheckState.OK, "valid certificate" + (f", expires {expires_on:%Y-%m-%d}" if expires_on else "")
         )
 
     async def check_credentials(self) -> Finding:
@@ -215,23 +217,23 @@ class _ServiceChecks(Struct):
         if notice:
             return Finding(
                 "credentials",
-                State.WARNING,
+                CheckState.WARNING,
                 f"{message}; {notice}",
                 "The service lists them without an id, or only counts them.",
             )
-        return Finding("credentials", State.OK, message)
+        return Finding("credentials", CheckState.OK, message)
 
     async def check_clock(self) -> Finding:
         """Compare this machine's clock with the Date header of a response."""
         if self.clock_offset_seconds is None:
-            return Finding("clock", State.OK, "unknown: the service sends no Date header")
+            return Finding("clock", CheckState.OK, "unknown: the service sends no Date header")
         if abs(self.clock_offset_seconds) <= _MAX_SKEW_SECONDS:
-            return Finding("clock", State.OK, f"within {_MAX_SKEW_SECONDS}s of the service's clock")
+            return Finding("clock", CheckState.OK, f"within {_MAX_SKEW_SECONDS}s of the service's clock")
         direction = "behind" if self.clock_offset_seconds > 0 else "ahead of"
         message = f"this machine's clock is {abs(self.clock_offset_seconds):.0f}s {direction} the service's clock"
         return Finding(
             "clock",
-            State.WARNING,
+            CheckState.WARNING,
             message,
             "Synchronise both with NTP; until then times are judged by the one that fits those of the uploads",
         )

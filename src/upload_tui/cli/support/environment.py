@@ -15,16 +15,14 @@ from msgspec import Struct
 from upload_tui.errors import EXIT_OK, UploadTuiError
 from upload_tui.text import sanitize_line
 
-__all__ = ["Finding", "State", "cache_finding", "terminal_findings", "terminal_locale"]
+__all__ = ["CheckState", "Finding", "cache_finding", "has_one_pane", "terminal_findings", "terminal_locale"]
 
-_MIN_COLUMNS, _MIN_LINES = 60, 20
-"""A smaller terminal shows one pane at a time."""
 _PYTHON_LC_CTYPES = {"C.UTF-8", "C.utf8", "UTF-8"}
 """The values that Python itself gives `LC_CTYPE` if the locale is `C`; it sets `sys.flags.utf8_mode` as well."""
 
 
-class State(StrEnum):
-    """The result of a check."""
+class CheckState(StrEnum):
+    """How a check ended."""
 
     OK = "ok"
     WARNING = "warning"
@@ -37,7 +35,7 @@ class Finding(Struct, frozen=True):
     """The result of one check; `hint` is empty if there is nothing to do."""
 
     check: str
-    state: State
+    state: CheckState
     message: str
     hint: str = ""
     exit_code: int = EXIT_OK
@@ -45,7 +43,7 @@ class Finding(Struct, frozen=True):
     @classmethod
     def failed(cls, check: str, error: UploadTuiError) -> Self:
         """Make a finding of an error."""
-        return cls(check, State.FAILED, sanitize_line(error.title), sanitize_line(error.hint), error.exit_code)
+        return cls(check, CheckState.FAILED, sanitize_line(error.title), sanitize_line(error.hint), error.exit_code)
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -71,8 +69,8 @@ def cache_finding() -> Finding:
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     if problem := _store_problem(existing):
         message = f"{folder} cannot be written ({sanitize_line(problem)})"
-        return Finding("storage", State.WARNING, message, "Nothing is cached between sessions")
-    return Finding("storage", State.OK, str(folder))
+        return Finding("storage", CheckState.WARNING, message, "Nothing is cached between sessions")
+    return Finding("storage", CheckState.OK, str(folder))
 
 
 def _store_problem(folder: Path) -> str:
@@ -93,42 +91,47 @@ def terminal_findings(signs: str = "") -> Iterator[Finding]:
         signs: the setting of that name; empty if it is not set.
     """
     if not sys.stdout.isatty():
-        yield Finding("terminal", State.OK, "standard output is not a terminal; only the dashboard needs one")
+        yield Finding("terminal", CheckState.OK, "standard output is not a terminal; only the dashboard needs one")
         return
     size = shutil.get_terminal_size()
     dimensions = f"{size.columns} columns, {size.lines} lines"
-    if size.columns < _MIN_COLUMNS or size.lines < _MIN_LINES:
-        hint = f"From {_MIN_COLUMNS} x {_MIN_LINES}, more than one pane is shown"
-        yield Finding("terminal", State.WARNING, dimensions, hint)
+    if has_one_pane(*size):
+        hint = "The dashboard shows one pane at a time; from 80 x 20 or 50 x 24 on, it shows several"
+        yield Finding("terminal", CheckState.WARNING, dimensions, hint)
     else:
-        yield Finding("terminal", State.OK, dimensions)
+        yield Finding("terminal", CheckState.OK, dimensions)
     yield _colour_finding(os.environ)
     yield _signs_finding(signs)
-    yield Finding("clipboard", State.OK, "OSC 52; cannot detect terminal support")
+    yield Finding("clipboard", CheckState.OK, "OSC 52; cannot detect terminal support")
+
+
+def has_one_pane(columns: int, lines: int) -> bool:
+    """Whether the dashboard shows one pane at a time on a terminal of this size, as its stylesheet says."""
+    return columns < 50 or lines < 20 or (columns < 80 and lines < 24)
 
 
 def _colour_finding(environment: Mapping[str, str]) -> Finding:
     term = environment.get("TERM", "")
     if environment.get("NO_COLOR"):
-        return Finding("colours", State.OK, "off (NO_COLOR)")
+        return Finding("colours", CheckState.OK, "off (NO_COLOR)")
     if term in {"", "dumb", "unknown"}:
         return Finding(
-            "colours", State.WARNING, f"TERM is {term or 'not set'}", "Set TERM=xterm-256color if it applies"
+            "colours", CheckState.WARNING, f"TERM is {term or 'not set'}", "Set TERM=xterm-256color if it applies"
         )
     if environment.get("COLORTERM") in {"truecolor", "24bit"}:
-        return Finding("colours", State.OK, "truecolor")
+        return Finding("colours", CheckState.OK, "truecolor")
     count = 256 if "256" in term else 16
-    return Finding("colours", State.OK, f"{count}; set COLORTERM=truecolor if the terminal has more")
+    return Finding("colours", CheckState.OK, f"{count}; set COLORTERM=truecolor if the terminal has more")
 
 
 def _signs_finding(setting: str) -> Finding:
     from upload_tui.tui import ASCII, glyphs_for
 
     if setting:
-        return Finding("signs", State.OK, f"{setting} (settings)")
+        return Finding("signs", CheckState.OK, f"{setting} (settings)")
     encoding, locale = sys.stdout.encoding or "", terminal_locale(os.environ)
     if glyphs_for(encoding, locale) is not ASCII:
-        return Finding("signs", State.OK, "unicode")
+        return Finding("signs", CheckState.OK, "unicode")
     cause = f"encoding {encoding}" if glyphs_for(encoding) is ASCII else f"locale {sanitize_line(locale)}"
     hint = 'Set LANG=C.UTF-8, or signs = "unicode"'
-    return Finding("signs", State.WARNING, f"ASCII ({cause})", hint)
+    return Finding("signs", CheckState.WARNING, f"ASCII ({cause})", hint)

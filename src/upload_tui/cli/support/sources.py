@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.exit_codes import exit_code
-from upload_tui.cli.support.environment import Finding, State
+from upload_tui.cli.support.environment import CheckState, Finding
 from upload_tui.cli.support.output import echo_message
 from upload_tui.cli.support.project_readings import (
     ProjectReading,
@@ -157,12 +157,12 @@ async def source_finding(settings: ServiceSettings) -> Finding:
     message = _summary(inspection)
     if problems:
         return Finding(
-            "source", State.WARNING, f"{message}; {problems[0]}", "Run `upload-tui source check` on the command."
+            "source", CheckState.WARNING, f"{message}; {problems[0]}", "Run `upload-tui source check` on the command."
         )
     if overrun := overrun_text(inspection.listing.seconds, settings.refresh_seconds):
         hint = "Make the command faster, or set a longer `refresh` in the profile."
-        return Finding("source", State.WARNING, f"{message}; {overrun}", hint)
-    return Finding("source", State.OK, message)
+        return Finding("source", CheckState.WARNING, f"{message}; {overrun}", hint)
+    return Finding("source", CheckState.OK, message)
 
 
 def _summary(inspection: "Inspection") -> str:

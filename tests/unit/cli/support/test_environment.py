@@ -1,11 +1,16 @@
-"""The locale of the terminal."""
+"""What `doctor` says about the terminal."""
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import product
 
 import pytest
+from tests.tui.dashboards import opened
 
-from upload_tui.cli.support.environment import terminal_locale
+from upload_tui.cli.support.environment import has_one_pane, terminal_locale
+from upload_tui.testing import an_upload
+from upload_tui.tui import UploadApp
 
 
 def test_locale_is_ignored_on_systems_whose_terminals_use_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +31,20 @@ def test_locale_that_python_sets_itself_is_ignored(monkeypatch: pytest.MonkeyPat
             monkeypatch.setenv(name, value)
         printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
         assert printed.strip() == expected
+
+
+async def test_doctor_knows_the_sizes_at_which_the_dashboard_shows_one_pane() -> None:
+    """Both sides of each breakpoint."""
+    async with opened([an_upload("scan")]) as (pilot, _, table):
+        activity = pilot.app.screen.query_one("#activity")
+        shown = {}
+        for columns, lines in product(
+            sides_of(UploadApp.HORIZONTAL_BREAKPOINTS or []), sides_of(UploadApp.VERTICAL_BREAKPOINTS or [])
+        ):
+            await pilot.resize_terminal(columns, lines)
+            shown[columns, lines] = not (table.size.area and activity.size.area)
+        assert shown == {size: has_one_pane(*size) for size in shown}
+
+
+def sides_of(breakpoints: Sequence[tuple[int, str]]) -> Sequence[int]:
+    return [size for least, _ in breakpoints if least for size in (least - 1, least)]
