@@ -20,10 +20,11 @@ from upload_tui.monitor import (
     UploadGone,
     UploadKey,
     UploadRef,
+    overdue_ids,
     read_query,
 )
 from upload_tui.testing import InMemorySession, an_upload, dashboard
-from upload_tui.tui import Preferences, ScreenState, overdue_ids
+from upload_tui.tui import Preferences, ScreenState
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.upload_commands import CommandOutput, CommandResult, ProgramRun, UploadCommand
 from upload_tui.tui.widgets.activity_pane import ChangeLogView

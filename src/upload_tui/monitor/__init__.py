@@ -112,11 +112,14 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
     from upload_tui.monitor.since import (
         LastVisit,
+        counts_since,
+        overdue_ids,
         read_last_visit,
         save_last_visit,
         stages_since,
-        summarize_since,
-        visit_of,
+        uploads_since,
+        visit_of_picture,
+        visit_of_uploads,
     )
     from upload_tui.monitor.store.store import Store
     from upload_tui.monitor.store_picture import StorePicture
@@ -212,6 +215,7 @@ __all__ = [
     "Window",
     "all_of",
     "change_record",
+    "counts_since",
     "estimate_retries",
     "field_values",
     "figures_of_uploads",
@@ -226,6 +230,7 @@ __all__ = [
     "includes_gone",
     "needs_marks",
     "needs_upload",
+    "overdue_ids",
     "parse_query",
     "project_figures",
     "read_last_visit",
@@ -236,10 +241,11 @@ __all__ = [
     "source_schedule",
     "stages_since",
     "statistics_of",
-    "summarize_since",
     "text_terms",
     "upload_record",
-    "visit_of",
+    "uploads_since",
+    "visit_of_picture",
+    "visit_of_uploads",
     "write_metrics",
 ]
 
@@ -279,7 +285,8 @@ __getattr__, __dir__ = lazy_names(
         "sessions.session": "ChangeBroadcaster Session",
         "sessions.source": "source_schedule SourceSession SourceWaiter",
         "sessions.waiter": "Outcome UploadWaiter",
-        "since": "LastVisit read_last_visit save_last_visit stages_since summarize_since visit_of",
+        "since": "counts_since LastVisit overdue_ids read_last_visit save_last_visit stages_since uploads_since "
+        "visit_of_picture visit_of_uploads",
         "store.store": "Store",
         "store_picture": "StorePicture",
         "sync.ingest": "ingest",

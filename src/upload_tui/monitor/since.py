@@ -1,7 +1,11 @@
-"""What happened since a time: stages reached, a summary of new, finished and overdue uploads, and the file of the last visit."""
+"""What happened since a time or the last visit, and the file of that visit.
+
+`report` needs the ids, and has read all uploads; the dashboard counts them, however many there are, and reads a few.
+"""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,26 +15,36 @@ from msgspec import Struct
 from upload_tui.errors import StorageError
 from upload_tui.files import parse_json, read_text, write_hint, write_private_file
 from upload_tui.monitor.changes import StageReached, UploadRef
-from upload_tui.monitor.model import Detail
-from upload_tui.monitor.queries.query import Query, SortKey
+from upload_tui.monitor.model import Detail, Row
+from upload_tui.monitor.queries.query import UNKNOWN_STAGE, Query, SortKey, StageTerm, State, StateTerm, Where
 from upload_tui.status import Origin, Stage, Timeline
+from upload_tui.text import age_text
 from upload_tui.wire import format_time, read_time
 
 if TYPE_CHECKING:
     from upload_tui.monitor.picture import Picture
 
 __all__ = [
+    "CountsSince",
     "LastVisit",
-    "SinceSummary",
+    "UploadsSince",
+    "counts_since",
+    "overdue_ids",
     "read_last_visit",
     "save_last_visit",
     "stages_since",
-    "summarize_since",
-    "visit_of",
+    "uploads_since",
+    "visit_of_picture",
+    "visit_of_uploads",
 ]
 
 _BATCH_ROWS = 500
 _OPTIONAL_IDS = ("own_state_ids", "gone_ids")
+_MAX_PENDING = 1000
+_MAX_IDS = 2000
+"""Of more gone uploads, or more in own states, no ids are kept: they are read while the screen waits."""
+_GONE = Query(where=Where(tree=StateTerm(frozenset({State.GONE}))))
+_OWN_STATE = Query(where=Where(tree=StageTerm(frozenset({UNKNOWN_STAGE}))))
 
 
 class LastVisit(Struct, frozen=True):
@@ -50,7 +64,7 @@ class LastVisit(Struct, frozen=True):
     gone_ids: frozenset[str] | None = None
 
 
-class SinceSummary(Struct, frozen=True):
+class UploadsSince(Struct, frozen=True):
     """Ids of uploads that are new, verified, failed or newly overdue since a time; the fields are data fields of `report`."""
 
     since: datetime
@@ -58,6 +72,31 @@ class SinceSummary(Struct, frozen=True):
     verified: Sequence[str]
     failed: Sequence[str]
     newly_overdue: Sequence[str]
+
+
+class CountsSince(Struct, frozen=True):
+    """How many uploads failed, became stuck or overdue, are new, were verified or are gone since a time."""
+
+    since: datetime
+    new: int = 0
+    verified: int = 0
+    failed: int = 0
+    newly_stuck: int = 0
+    newly_overdue: int = 0
+    gone: int = 0
+
+    def text(self, now: datetime) -> str:
+        """One line, problems first."""
+        counts = [
+            (self.failed, "failed"),
+            (self.newly_stuck, "newly stuck"),
+            (self.newly_overdue, "newly overdue"),
+            (self.new, "new"),
+            (self.verified, "verified"),
+            (self.gone, "gone"),
+        ]
+        summary = ", ".join(f"{count:,} {label}" for count, label in counts if count) or "nothing new"
+        return f"Since your last visit {age_text((now - self.since).total_seconds())} ago: {summary}"
 
 
 def read_last_visit(file: Path) -> LastVisit | None:
@@ -92,7 +131,7 @@ def save_last_visit(file: Path, visit: LastVisit) -> None:
         raise StorageError(f"Cannot save this visit in {file}: {error.strerror}", write_hint(error)) from error
 
 
-def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None) -> LastVisit:
+def visit_of_uploads(details: Sequence[Detail], on: datetime, previous: LastVisit | None) -> LastVisit:
     """Make the record of a visit, from the uploads that it showed.
 
     Args:
@@ -106,8 +145,15 @@ def visit_of(details: Sequence[Detail], on: datetime, previous: LastVisit | None
     return LastVisit(on, overdue, known)
 
 
-def summarize_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSummary:
-    """Summarise what happened to uploads since the last visit.
+def visit_of_picture(picture: "Picture", on: datetime, previous: LastVisit | None) -> LastVisit:
+    """Make the record of a visit. What was overdue at the visit before and is gone now is not new when it comes back."""
+    gone = _ids(picture, _GONE)
+    overdue_before = previous.overdue_ids & (gone or frozenset()) if previous else frozenset()
+    return LastVisit(on, overdue_ids(picture) | overdue_before, own_state_ids=_ids(picture, _OWN_STATE), gone_ids=gone)
+
+
+def uploads_since(details: Sequence[Detail], last_visit: LastVisit) -> UploadsSince:
+    """Find what happened to uploads since the last visit.
 
     If the visit has stages, they are compared with the present ones: in successive visits each upload is new, verified
     or failed exactly once, even if a clock is wrong. If it has only a time, that is compared with the times that the
@@ -121,7 +167,7 @@ def summarize_since(details: Sequence[Detail], last_visit: LastVisit) -> SinceSu
         return [detail.upload.id for detail in details if _is_reached_since(detail, stage, last_visit.on)]
 
     overdue = [detail.upload.id for detail in details if detail.row.lateness.is_overdue]
-    return SinceSummary(
+    return UploadsSince(
         since=last_visit.on.astimezone(UTC),
         new=reached(Stage.INITIATED),
         verified=reached(Stage.VERIFIED),
@@ -158,6 +204,70 @@ def _is_listed_since(timeline: Timeline, since: datetime) -> bool:
     else:
         on = None if state is None else state.first_on or state.on
     return on is not None and on >= since
+
+
+def counts_since(picture: "Picture", last_visit: LastVisit) -> CountsSince:
+    """Count what happened since a visit. Of uploads with known times it fetches a few single rows, however many there are."""
+
+    def count_ended(stage: Stage) -> int:
+        query = Query(stages=frozenset({stage}), sort=SortKey.SINCE)
+        return _count(picture, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
+
+    def is_new(row: Row) -> bool:
+        return row.begun_on is not None and row.begun_on > last_visit.on
+
+    # A state of the service's own may be all that is known of an upload: it begins anew with each.
+    own, own_before = _rows(picture, _OWN_STATE), last_visit.own_state_ids
+    if own is None or own_before is None:
+        known_before = _count(picture, _OWN_STATE, is_new)
+    else:
+        known_before = sum(is_new(row) and _id_in(picture, row) in own_before for row in own)
+    gone, gone_before = _rows(picture, _GONE) or (), last_visit.gone_ids
+    late = [row for row in _overdue_rows(picture) if _id_in(picture, row) not in last_visit.overdue_ids]
+    stuck = sum(row.lateness.is_stuck for row in late)
+    return CountsSince(
+        since=last_visit.on,
+        new=_count(picture, Query(), is_new) - known_before,
+        verified=count_ended(Stage.VERIFIED),
+        failed=count_ended(Stage.ERROR),
+        newly_stuck=stuck,
+        newly_overdue=len(late) - stuck,
+        gone=0 if gone_before is None else sum(_id_in(picture, row) not in gone_before for row in gone),
+    )
+
+
+def overdue_ids(picture: "Picture") -> frozenset[str]:
+    """The ids of the pending uploads that are overdue; in a picture of several services each after its service."""
+    return frozenset(_id_in(picture, row) for row in _overdue_rows(picture))
+
+
+def _overdue_rows(picture: "Picture") -> Iterator[Row]:
+    return (row for row in picture.pending(_MAX_PENDING) if row.lateness.is_overdue)
+
+
+def _rows(picture: "Picture", query: Query) -> Sequence[Row] | None:
+    """The rows of a query; None if there are more than `_MAX_IDS`."""
+    found = picture.window(query, 0, _MAX_IDS)
+    return found.rows if found.total <= _MAX_IDS else None
+
+
+def _ids(picture: "Picture", query: Query) -> frozenset[str] | None:
+    rows = _rows(picture, query)
+    return None if rows is None else frozenset(_id_in(picture, row) for row in rows)
+
+
+def _id_in(picture: "Picture", row: Row) -> str:
+    return row.id if picture.service else f"{row.service} {row.id}"
+
+
+def _count(picture: "Picture", query: Query, is_new: Callable[[Row], bool]) -> int:
+    """The number of new rows. The query sorts them to the top."""
+
+    def is_old(index: int) -> bool:
+        rows = picture.window(query, index, 1).rows
+        return not rows or not is_new(rows[0])
+
+    return bisect_left(range(picture.window(query, 0, 0).total), True, key=is_old)
 
 
 def stages_since(picture: "Picture", since: datetime) -> Sequence[StageReached]:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         UploadCommand,
         check_fields,
     )
-    from upload_tui.tui.visits import overdue_ids, visit_of_picture
 
 __all__ = [
     "ASCII",
@@ -72,8 +71,6 @@ __all__ = [
     "fit_to_width",
     "free_key",
     "glyphs_for",
-    "overdue_ids",
-    "visit_of_picture",
     "parse_columns",
     "read_theme",
     "stylesheet_paths",
@@ -94,7 +91,6 @@ __getattr__, __dir__ = lazy_names(
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "alerts": "AlertSettings",
-        "visits": "overdue_ids visit_of_picture",
         "preferences": "DemoControls Fault MAX_SEARCHES PlaybackControls Preferences ScreenState TableOrder View",
         "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },

@@ -13,7 +13,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from upload_tui.errors import InternalError, UploadTuiError
-from upload_tui.monitor import LastVisit, Rewound, Session
+from upload_tui.monitor import LastVisit, Rewound, Session, counts_since
 from upload_tui.tui.alerts import AlertNotifications, Alerts, alerts_text, desktop_notification
 from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
@@ -159,10 +159,8 @@ class UploadApp(CommandApp):
 
     def _show_summary(self) -> None:
         if self._last_visit is not None:
-            from upload_tui.tui.visits import count_since_visit
-
             picture = self.session.picture
-            summary = count_since_visit(picture, self._last_visit)
+            summary = counts_since(picture, self._last_visit)
             self.notify(summary.text(picture.now()), timeout=20, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

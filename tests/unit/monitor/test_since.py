@@ -12,7 +12,7 @@ from tests.unit.sources.scripted_source import SourceHarness
 
 from upload_tui.monitor.model import Detail
 from upload_tui.monitor.queries.query import Query
-from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, summarize_since, visit_of
+from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, uploads_since, visit_of_uploads
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 
@@ -66,12 +66,12 @@ def test_each_change_is_reported_exactly_once_in_an_hour(tmp_path: Path) -> None
         details = service.details()
         shown |= {detail.upload.id for detail in details}
         last = read_last_visit(file)
-        summary = summarize_since(details, last or LastVisit(NOW, stages={}))
+        summary = uploads_since(details, last or LastVisit(NOW, stages={}))
         if service.random.random() < 0.2:
             continue  # it crashes before it has printed, or before it has saved: the next report shows the same again
         for kind in KINDS:
             reported[kind].update(getattr(summary, kind))
-        save_last_visit(file, visit_of(details, service.clock.now(), last))
+        save_last_visit(file, visit_of_uploads(details, service.clock.now(), last))
     details = [
         detail
         for row in service.session.picture.window(Query(), 0, 10_000).rows
@@ -80,7 +80,7 @@ def test_each_change_is_reported_exactly_once_in_an_hour(tmp_path: Path) -> None
     last = read_last_visit(file)
     assert last is not None
     for kind in KINDS:
-        reported[kind].update(getattr(summarize_since(details, last), kind))
+        reported[kind].update(getattr(uploads_since(details, last), kind))
         assert set(reported[kind].values()) <= {1}
     assert set(reported["new"]) == {detail.upload.id for detail in details}
     for kind, stage in (("verified", Stage.VERIFIED), ("failed", Stage.ERROR)):

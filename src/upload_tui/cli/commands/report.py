@@ -113,20 +113,20 @@ def _changes_since(
     settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | Since | None
 ) -> Mapping[str, Any] | None:
     """Summarise the changes since a time, or since the last report on each project; None without `--since`."""
-    from upload_tui.monitor import LastVisit, read_last_visit, summarize_since
+    from upload_tui.monitor import LastVisit, read_last_visit, uploads_since
     from upload_tui.wire import format_time
 
     if since is None:
         return None
     if isinstance(since, Since):
-        summary = summarize_since(snapshot.details, LastVisit(since.at(snapshot.now)))
+        summary = uploads_since(snapshot.details, LastVisit(since.at(snapshot.now)))
         return {**asdict(summary), "since": format_time(summary.since)}
     first, times, changes = LastVisit(datetime.fromtimestamp(0, UTC), stages={}), list[datetime](), dict[str, Any]()
     visits = {project.id: read_last_visit(_report_file(settings, project)) for project, _ in snapshot.by_project()}
     for project, details in snapshot.by_project():
         times.extend([last.on] if (last := visits[project.id]) else [])
         visit = _with_moved(last or first, [*filter(None, visits.values())])
-        for key, ids in asdict(summarize_since(details, visit)).items():
+        for key, ids in asdict(uploads_since(details, visit)).items():
             changes[key] = [*changes.get(key, ()), *ids] if isinstance(ids, list) else None
     return {**changes, "since": format_time(min(times)) if times else None}
 
@@ -142,12 +142,12 @@ def _with_moved(last: "LastVisit", visits: "Sequence[LastVisit]") -> "LastVisit"
 
 def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
     """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
-    from upload_tui.monitor import read_last_visit, save_last_visit, visit_of
+    from upload_tui.monitor import read_last_visit, save_last_visit, visit_of_uploads
 
     projects = {detail.upload.id: detail.upload.project_id for detail in snapshot.details}
     for project, details in snapshot.by_project():
         file = _report_file(settings, project)
-        visit = visit_of(details, snapshot.as_of, read_last_visit(file))
+        visit = visit_of_uploads(details, snapshot.as_of, read_last_visit(file))
         own = {key: stage for key, stage in (visit.stages or {}).items() if projects.get(key, project.id) == project.id}
         save_last_visit(file, replace(visit, stages=own))  # one that has moved is in the file of its new project
 

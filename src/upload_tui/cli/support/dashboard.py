@@ -128,15 +128,13 @@ async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncI
 
     A visit that cannot be recorded, in a read-only home for example, is not an error.
     """
-    from upload_tui.monitor import read_last_visit, save_last_visit
+    from upload_tui.monitor import read_last_visit, save_last_visit, visit_of_picture
 
     file = last_visit_file(settings, settings.projects, "dashboard")
     previous = read_last_visit(file)
     yield previous
     read_on = session.connection().as_of(session.picture.now()) if session.connection().read_on else None
     if read_on is not None:  # what happened after that was not shown
-        from upload_tui.tui import visit_of_picture  # the first frame does not need it
-
         with suppress(StorageError):
             save_last_visit(file, visit_of_picture(session.picture, read_on, previous))
 

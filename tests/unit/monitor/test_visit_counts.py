@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from upload_tui.monitor import LastVisit
+from upload_tui.monitor.since import counts_since, visit_of_picture
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.tui.visits import count_since_visit, visit_of_picture
 from upload_tui.wire import StatusShape, format_time
 
 TROUBLE = [
@@ -27,7 +27,7 @@ def in_own_state(name: str, state: str, since: datetime) -> dict[str, Any]:
 
 def summary_of(session: InMemorySession, visit: LastVisit) -> str:
     now = session.picture.now()
-    return count_since_visit(session.picture, visit).text(now).partition(": ")[2]
+    return counts_since(session.picture, visit).text(now).partition(": ")[2]
 
 
 def visit(session: InMemorySession, before: LastVisit | None = None) -> LastVisit:
