@@ -26,6 +26,7 @@ from upload_tui.cli.support.scenarios import (
     scenario_options,
     start_faults,
 )
+from upload_tui.cli.support.visits import visit_key
 from upload_tui.clock import PacedClock, ShiftedClock, SystemClock
 from upload_tui.errors import EXIT_OK
 from upload_tui.files import working_folder
@@ -106,7 +107,7 @@ async def _run(options: DemoOptions) -> int:
     session = DeferredSession(_TITLE, SystemClock(), lambda changes: demo.open(changes, show_title))
     settings = effective_display_settings()
     app = UploadApp(session, controls=demo, preferences=dashboard_preferences(settings))
-    return await run_dashboard(app, settings)
+    return await run_dashboard(app, visit_key([settings]))
 
 
 class _DemoService:

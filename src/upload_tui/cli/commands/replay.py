@@ -10,6 +10,7 @@ from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.visits import visit_key
 from upload_tui.errors import UsageError
 from upload_tui.text import parse_duration, parse_moment
 
@@ -41,7 +42,7 @@ async def _replay(file: Path, speed: float, start: str) -> int:
         settings = effective_display_settings()
         session.seek(_start_time(start, session, settings.zone))
         preferences = dashboard_preferences(settings)
-        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), settings)
+        return await run_dashboard(UploadApp(session, preferences=preferences, controls=session), visit_key([settings]))
     finally:
         session.close()
 

@@ -9,7 +9,6 @@ import click
 from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
-from upload_tui.cli.support.dashboard import last_visit_file
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
@@ -17,6 +16,7 @@ from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, op
 from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
+from upload_tui.cli.support.visits import last_visit_file, visit_key
 from upload_tui.errors import UsageError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
@@ -106,7 +106,7 @@ async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdic
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
     """The file of the last report on one project, whichever other projects were in it."""
-    return last_visit_file(settings, [project.id], "report")
+    return last_visit_file(replace(visit_key([settings]), projects=(project.id,)), "report")
 
 
 def _changes_since(

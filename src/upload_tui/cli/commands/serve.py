@@ -17,13 +17,13 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_until_signal
+from upload_tui.cli.support.listener import open_listener
 from upload_tui.cli.support.options import FilePath
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
     database_option,
     history_progress,
-    open_listener,
     past_upload_count,
     running_scenario,
     scenario_clock,

@@ -1,18 +1,18 @@
 """`upload-tui watch`: the dashboard over one or more services."""
 
-import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.dashboard import record_visit, require_terminal, run_dashboard
+from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.service import deferred_session, service_of
 from upload_tui.cli.support.user_commands import failure_hook
+from upload_tui.cli.support.visits import record_visit, visit_key
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
     from upload_tui.tui import UploadApp
 
     is_only_service = len(all_settings) == 1
-    preferences = dashboard_preferences(_combined_settings(all_settings), () if is_only_service else all_settings)
+    key, preferences = visit_key(all_settings), dashboard_preferences(*all_settings)
     on_failures = failure_hook({service_of(settings): settings for settings in all_settings})
     clock = SystemClock()
     with ExitStack() as stores:
@@ -45,24 +45,12 @@ async def _watch(all_settings: Sequence[ServiceSettings]) -> int:
             deferred_session(settings, stores, clock, can_retry=not is_only_service) for settings in all_settings
         ]
         session = sessions[0] if is_only_service else _combined(sessions)
-        async with record_visit(_combined_settings(all_settings), session) as last_visit:
+        async with record_visit(key, session) as last_visit:
             app = UploadApp(session, preferences=preferences, on_failures=on_failures, last_visit=last_visit)
-            return await run_dashboard(app, _combined_settings(all_settings))
+            return await run_dashboard(app, key)
 
 
 def _combined(sessions: "Sequence[Session]") -> "Session":
     from upload_tui.monitor import CombinedSession
 
     return CombinedSession(sessions)
-
-
-def _combined_settings(all_settings: Sequence[ServiceSettings]) -> ServiceSettings:
-    """Settings that identify the last visit to this set of services and projects."""
-    if len(all_settings) == 1:
-        return all_settings[0]
-    names = [
-        f"{service_of(settings)} {project}" for settings in all_settings for project in settings.projects or ("*",)
-    ]
-    return dataclasses.replace(
-        all_settings[0], url=" ".join(service_of(settings) for settings in all_settings), projects=tuple(names)
-    )

@@ -1,4 +1,4 @@
-"""Runs the dashboard on this terminal or in browsers, and records the user's visits."""
+"""Runs the dashboard on this terminal or in browsers."""
 
 import asyncio
 import gc
@@ -6,26 +6,22 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from upload_tui.cli.support.error_reporting import current_signals, run_async
 from upload_tui.cli.support.preferences import save_state
+from upload_tui.cli.support.visits import VisitKey
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
-from upload_tui.files import failure_reason, state_folder
-from upload_tui.settings import ServiceSettings
-from upload_tui.wire import service_root
+from upload_tui.files import failure_reason
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import LastVisit, Session
     from upload_tui.tui import UploadApp
 
-__all__ = ["last_visit_file", "record_visit", "require_terminal", "run_dashboard", "serve_in_browser"]
+__all__ = ["require_terminal", "run_dashboard", "serve_in_browser"]
 
 
 def require_terminal() -> None:
@@ -91,7 +87,7 @@ def _correct_variables(environment: MutableMapping[str, str]) -> None:
             environment.pop("LINES", None)
 
 
-async def run_dashboard(app: "UploadApp", settings: ServiceSettings) -> int:
+async def run_dashboard(app: "UploadApp", key: VisitKey) -> int:
     """Run the dashboard until it ends, save how it was left, and return the exit code.
 
     Raises:
@@ -102,41 +98,10 @@ async def run_dashboard(app: "UploadApp", settings: ServiceSettings) -> int:
         code = await app.run_async()
     if app.screen_state is not None:
         with suppress(StorageError):  # the next session begins with the defaults
-            save_state(settings, app.screen_state)
+            save_state(key, app.screen_state)
     if app.failure is not None:
         raise app.failure
     return EXIT_OK if code is None else code
-
-
-def last_visit_file(settings: ServiceSettings, projects: Iterable[str], reader: str) -> Path:
-    """The file that records the last visit to some projects.
-
-    Args:
-        settings: the service and the account.
-        projects: ids or names of the projects; empty for all.
-        reader: `dashboard` or `report`; each has visits of its own.
-    """
-    # Several in a combined view.
-    roots = map(service_root, settings.url.split()) if settings.url else ["\0".join(settings.command)]
-    key = " ".join([*roots, settings.user_key, *sorted(projects), reader])
-    return state_folder() / "looks" / f"{sha256(key.encode()).hexdigest()[:24]}.json"
-
-
-@asynccontextmanager
-async def record_visit(settings: ServiceSettings, session: "Session") -> "AsyncIterator[LastVisit | None]":
-    """Yield the last visit to the session's projects, None if there was none, and record this one at the end.
-
-    A visit that cannot be recorded, in a read-only home for example, is not an error.
-    """
-    from upload_tui.monitor import read_last_visit, save_last_visit, visit_of_picture
-
-    file = last_visit_file(settings, settings.projects, "dashboard")
-    previous = read_last_visit(file)
-    yield previous
-    read_on = session.connection().as_of(session.picture.now()) if session.connection().read_on else None
-    if read_on is not None:  # what happened after that was not shown
-        with suppress(StorageError):
-            save_last_visit(file, visit_of_picture(session.picture, read_on, previous))
 
 
 _HOST = "127.0.0.1"
@@ -148,7 +113,7 @@ def serve_in_browser(command: Sequence[str], port: int) -> None:
     Raises:
         UsageError: the extra is not installed, or the port cannot be opened.
     """
-    from upload_tui.cli.support.scenarios import open_listener
+    from upload_tui.cli.support.listener import open_listener
 
     try:
         import textual_serve  # noqa: F401  # fail before the port is opened

@@ -4,7 +4,6 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from upload_tui.cli.support.environment import terminal_locale
@@ -18,6 +17,7 @@ from upload_tui.cli.support.user_commands import (
     own_keys,
     run_program,
 )
+from upload_tui.cli.support.visits import VisitKey, digest, visit_key
 from upload_tui.errors import SettingsError, StorageError, did_you_mean
 from upload_tui.files import (
     config_folder,
@@ -132,7 +132,7 @@ def save_views(views: "Sequence[View]") -> None:
     _write_choice(_VIEWS, json.encode(views).decode())
 
 
-def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
+def save_state(key: VisitKey, state: "ScreenState") -> None:
     """Save how the dashboard was left, for these services and projects, without queries that contain a secret.
 
     Raises:
@@ -144,10 +144,10 @@ def save_state(settings: ServiceSettings, state: "ScreenState") -> None:
     from upload_tui.tui import MAX_SEARCHES
 
     searches = filter(_can_be_saved, state.searches)
-    merged = [*dict.fromkeys((*searches, *_saved_state(settings).searches))]  # another dashboard may have saved some
+    merged = [*dict.fromkeys((*searches, *_saved_state(key).searches))]  # another dashboard may have saved some
     query = state.query if _can_be_saved(state.query) else ""
     state = replace(state, query=query, searches=tuple(merged[:MAX_SEARCHES]))
-    _write_choice(_state_file(settings), json.encode(state).decode())
+    _write_choice(_state_file(key), json.encode(state).decode())
 
 
 def _can_be_saved(query: str) -> bool:
@@ -155,23 +155,22 @@ def _can_be_saved(query: str) -> bool:
     return len(query) <= _MAX_QUERY_CHARACTERS and hide_secrets_in_text(redact(query)) == query
 
 
-def _state_file(settings: ServiceSettings) -> str:
+def _state_file(key: VisitKey) -> str:
     """The name of the file; without a service it is that of the demo and of replays."""
-    key = " ".join([settings.url, *settings.command, *sorted(settings.projects)])
-    return f"screens/{sha256(key.encode()).hexdigest()[:24]}.json"
+    return f"screens/{digest([*key.services, *sorted(key.projects)])}.json"
 
 
-def _saved_state(settings: ServiceSettings) -> "ScreenState":
+def _saved_state(key: VisitKey) -> "ScreenState":
     """How the dashboard was left; the demo and replays keep no filters. The default if there is no valid file."""
     from msgspec import DecodeError, json
 
     from upload_tui.tui import ScreenState
 
     try:
-        state = json.decode(_read_choice(_state_file(settings)), type=ScreenState)
+        state = json.decode(_read_choice(_state_file(key)), type=ScreenState)
     except DecodeError:
         return ScreenState()
-    if settings.url or settings.command:
+    if key.services:
         return state
     return ScreenState(state.order, is_roomy=state.is_roomy, searches=state.searches)
 
@@ -251,12 +250,8 @@ def _default_preferences() -> "Preferences":
     )
 
 
-def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceSettings] = ()) -> "Preferences":
-    """Make the preferences of a dashboard.
-
-    Args:
-        settings: the effective settings; the display options come from these.
-        profiles: the settings of each service if there are several; otherwise empty.
+def dashboard_preferences(*all_settings: ServiceSettings) -> "Preferences":
+    """Make the preferences of a dashboard over the services of these settings; the display options are those of the first.
 
     Raises:
         SettingsError: the settings name an unknown theme, column or action, or a theme or style sheet of the user is invalid, or
@@ -264,10 +259,9 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
     """
     from msgspec.structs import replace
 
-    each = profiles or (settings,)
-    by_service = _by_service(profiles)
+    settings, by_service = all_settings[0], _by_service(all_settings)
     defaults = _default_preferences()
-    _check_keys(each)
+    _check_keys(all_settings)
     themes = _known_themes(defaults.themes)
     _check_theme(settings, themes)
     return replace(
@@ -275,12 +269,12 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
         display_options=_display_options(settings, tuple((root, one.title) for root, one in by_service.items())),
         theme=settings.theme,
         saved_theme=saved_theme(themes),
-        keymap=merged_keymap(each),
+        keymap=merged_keymap(all_settings),
         save_columns=save_columns,
         save_theme=save_theme,
-        state=_saved_state(settings),
-        views=_views(each),
-        commands=_commands(each),
+        state=_saved_state(visit_key(all_settings)),
+        views=_views(all_settings),
+        commands=_commands(all_settings),
         upload_url=settings.upload_url,
         upload_urls={root: one.upload_url for root, one in by_service.items()},
         on_change=tuple(
@@ -295,8 +289,8 @@ def dashboard_preferences(settings: ServiceSettings, profiles: Sequence[ServiceS
 
 
 def _by_service(profiles: Sequence[ServiceSettings]) -> dict[str, ServiceSettings]:
-    """The settings by the root URL of their service."""
-    if not profiles:  # a dashboard of one service, or of none, needs no import
+    """The settings by the root URL of their service, if there are several services; else none."""
+    if len(profiles) == 1:  # a dashboard of one service, or of none, needs no import
         return {}
     from upload_tui.cli.support.service import service_of
 

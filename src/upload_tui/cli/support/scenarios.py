@@ -1,7 +1,6 @@
 """What `serve` and `demo` share: the options of the embedded service, its port, and running its scenario."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,7 +22,6 @@ __all__ = [
     "SCENARIO_VERIFICATIONS",
     "database_option",
     "history_progress",
-    "open_listener",
     "past_upload_count",
     "running_scenario",
     "scenario_clock",
@@ -183,29 +181,3 @@ def start_faults(faults: "Faults", choices: Sequence[FaultChoice]) -> None:
 def history_progress(imported: int, total: int) -> str:
     """Describe how far the past uploads of a scenario are built: `building past uploads: 40,000 of 100,000`."""
     return f"building past uploads: {imported:,} of {total:,}"
-
-
-def open_listener(host: str, port: int, *, option: str = "--port") -> socket.socket:
-    """Open a port, so that its number is known before the server starts; 0 picks a free one.
-
-    Raises:
-        UsageError: it cannot be opened.
-    """
-    listener: socket.socket | None = None
-    if not host:
-        raise UsageError("The host is empty", "Give an address of this machine, or 0.0.0.0 for all of them.")
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # With the protocol given, asyncio sets TCP_NODELAY on the connections.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()  # a client that connects before the server starts waits and is not refused
-    except (OSError, UnicodeError) as error:  # a host name with an empty or too long part is a UnicodeError
-        if listener is not None:
-            listener.close()
-        reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise UsageError(
-            f"Port {port} of {host} cannot be opened: {reason}", f"Choose another {option}, or port 0."
-        ) from error
-    return listener

@@ -11,6 +11,7 @@ import pytest
 
 from upload_tui.cli.support.preferences import dashboard_preferences, save_state
 from upload_tui.cli.support.user_commands import failure_hook
+from upload_tui.cli.support.visits import visit_key
 from upload_tui.errors import SettingsError
 from upload_tui.files import config_folder, state_folder
 from upload_tui.monitor import SortKey, StageReached
@@ -177,11 +178,11 @@ def test_error_suggests_the_nearest_name(fields: dict[str, Any], message: str) -
 
 def test_a_dashboard_is_left_and_comes_back_for_the_same_services_and_projects() -> None:
     left = ScreenState(TableOrder(SortKey.SIZE), "is:trouble", view="night", is_roomy=True, searches=("b", "a"))
-    save_state(settings(), left)
+    save_state(visit_key([settings()]), left)
     assert dashboard_preferences(settings()).state == left
     assert dashboard_preferences(settings(projects=("other",))).state == ScreenState()
     demo = ServiceSettings(url="")
-    save_state(demo, left)
+    save_state(visit_key([demo]), left)
     assert dashboard_preferences(demo).state == ScreenState(
         TableOrder(SortKey.SIZE), is_roomy=True, searches=left.searches
     )
@@ -189,14 +190,14 @@ def test_a_dashboard_is_left_and_comes_back_for_the_same_services_and_projects()
 
 def test_the_queries_of_two_dashboards_are_both_saved() -> None:
     for searches in ("a", "b"), ("c", "b"), tuple(map(str, range(48))):
-        save_state(settings(), ScreenState(searches=searches))
+        save_state(visit_key([settings()]), ScreenState(searches=searches))
     assert dashboard_preferences(settings()).state.searches == (*map(str, range(48)), "c", "b")
 
 
 def test_a_query_with_a_secret_is_not_saved() -> None:
     register_secrets(["t0ken-of-ada"])
     texts = ("id:t0ken-of-ada", "https://ada:pass@example.org", "token=hunter22", "x" * 20_000)
-    save_state(settings(), ScreenState(query=texts[0], searches=(*texts, "scan")))
+    save_state(visit_key([settings()]), ScreenState(query=texts[0], searches=(*texts, "scan")))
     (file,) = (state_folder() / "screens").iterdir()
     assert dashboard_preferences(settings()).state == ScreenState(searches=("scan",))
     assert file.stat().st_mode & 0o077 == 0
@@ -205,7 +206,7 @@ def test_a_query_with_a_secret_is_not_saved() -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"order": {"sort": "sise"}}', "\x00"])
 def test_a_damaged_file_of_views_or_of_the_last_state_is_ignored(content: str) -> None:
-    save_state(settings(), ScreenState(query="scan"))
+    save_state(visit_key([settings()]), ScreenState(query="scan"))
     for file in (state_folder() / "views", *(state_folder() / "screens").iterdir()):
         file.write_text(content)
     preferences = dashboard_preferences(settings())
@@ -254,7 +255,7 @@ def test_several_profiles_have_their_own_hooks_and_share_views_commands_and_keys
         profile("one", commands={"say": OPEN}, views={"night": night}, keys={"quit": "x"}, upload_url="https://p/{id}"),
         profile("two", commands={"say": OPEN, "page": PAGE}, on_change={"*": "true"}, alerts=("bell",)),
     )
-    found = dashboard_preferences(profiles[0], profiles)
+    found = dashboard_preferences(*profiles)
     assert [command.name for command in found.commands] == ["say", "page", "open"]
     assert [view.name for view in found.views] == ["night"]
     assert found.keymap == {"quit": "x"}
@@ -284,7 +285,7 @@ def test_profiles_that_give_a_name_or_a_key_to_different_things_are_refused(
 ) -> None:
     profiles = (profile("one", **one), profile("two", **two))
     with pytest.raises(SettingsError, match=f"The profiles one and two .*{what}"):
-        dashboard_preferences(profiles[0], profiles)
+        dashboard_preferences(*profiles)
 
 
 async def test_failures_run_the_command_of_their_service(tmp_path: Path) -> None:
