@@ -2,7 +2,8 @@
 
 It composes the other packages: it hands the dashboard a ready session, and no other package sees both settings and services.
 Nothing imports it but the entry point. `group` has the group with `completions`, the command about all others; `commands` has a
-module for each other command, imported when the command runs; `support` has what commands share.
+module for each other command, imported when the command runs; `access` opens the service or the source that they read; `support` has
+what else they share.
 """
 
 __all__ = ["main"]

@@ -17,8 +17,8 @@ from msgspec import Struct, field
 
 import upload_tui.client
 import upload_tui.clock
+from upload_tui.cli.access.service import find_projects, live_session
 from upload_tui.cli.group import run as run_program
-from upload_tui.cli.support.service import find_projects, live_session
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Connection, Funnel, LiveSession, Query, Row, Store
 from upload_tui.redaction import forget_secrets

@@ -10,10 +10,10 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from upload_tui.cli.access.readings import Snapshot, decides_on_verdict, open_snapshot
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
-from upload_tui.cli.support.project_readings import Snapshot, decides_on_verdict, open_snapshot
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings

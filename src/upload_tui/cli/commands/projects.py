@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.access.readings import open_snapshot
+from upload_tui.cli.access.service import client_for
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, echo_message, output_option
-from upload_tui.cli.support.project_readings import open_snapshot
-from upload_tui.cli.support.service import client_for
 from upload_tui.settings import Flags, ServiceSettings
 
 if TYPE_CHECKING:

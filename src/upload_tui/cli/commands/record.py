@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import FilePath, effective_settings, service_options
-from upload_tui.cli.support.outages import ConnectionReporter, lost_error, retrying
-from upload_tui.cli.support.output import echo_message
-from upload_tui.cli.support.service import (
+from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retrying
+from upload_tui.cli.access.service import (
     client_for,
     find_projects,
     live_session,
     run_alongside,
     service_of,
 )
+from upload_tui.cli.support.error_reporting import run_async
+from upload_tui.cli.support.options import FilePath, effective_settings, service_options
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import EXIT_OK, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import plural
@@ -54,7 +54,7 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
 
     clock = SystemClock()
     if settings.command:
-        from upload_tui.cli.support.sources import source_session
+        from upload_tui.cli.access.source import source_session
 
         header = RecordingHeader(clock.now(), service_of(settings), settings.title, (), settings.stuck_after_seconds)
 

@@ -9,11 +9,11 @@ import click
 from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
+from upload_tui.cli.access.readings import ProjectReading, Snapshot, open_snapshot
+from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, output_option
-from upload_tui.cli.support.project_readings import ProjectReading, Snapshot, open_snapshot
-from upload_tui.cli.support.service import service_of
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.cli.support.visits import last_visit_file, visit_key

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.access.readings import open_snapshot
+from upload_tui.cli.access.service import client_for, trouble_limits
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
-from upload_tui.cli.support.project_readings import open_snapshot
-from upload_tui.cli.support.service import client_for, trouble_limits
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.errors import (
     EXIT_OK,

@@ -8,12 +8,8 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
-from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.outages import ConnectionReporter, Retries, lost_error, retrying
-from upload_tui.cli.support.output import Printer, echo_message, ended_detail, output_option
-from upload_tui.cli.support.service import (
+from upload_tui.cli.access.outages import ConnectionReporter, Retries, lost_error, retrying
+from upload_tui.cli.access.service import (
     client_for,
     echo_failure_hint,
     find_projects,
@@ -23,6 +19,10 @@ from upload_tui.cli.support.service import (
     service_of,
     trouble_limits,
 )
+from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
+from upload_tui.cli.support.error_reporting import run_async
+from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.output import Printer, echo_message, ended_detail, output_option
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import ServiceError
 from upload_tui.settings import Flags, ServiceSettings
@@ -116,7 +116,7 @@ async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession
     store = Store()
     try:
         if settings.command:
-            from upload_tui.cli.support.sources import source_session
+            from upload_tui.cli.access.source import source_session
             from upload_tui.clock import SystemClock
 
             yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
@@ -237,7 +237,7 @@ async def _open_waiter(
 
     clock, goal = SystemClock(), Stage.VERIFIED
     if settings.command:
-        from upload_tui.cli.support.sources import source_synchroniser
+        from upload_tui.cli.access.source import source_synchroniser
 
         picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
         synchroniser = source_synchroniser(settings, store, clock, publish, has_all_projects=True)

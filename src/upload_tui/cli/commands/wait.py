@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct, field
 
+from upload_tui.cli.access.outages import Retries, retrying
+from upload_tui.cli.access.readings import (
+    combined_error,
+    print_readings,
+    read_when_ready,
+    resolve_projects,
+)
+from upload_tui.cli.access.service import client_for, echo_failure_hint, service_of, trouble_limits
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
-from upload_tui.cli.support.outages import Retries, retrying
 from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
@@ -24,13 +31,6 @@ from upload_tui.cli.support.output import (
     output_option,
     progress_bar,
 )
-from upload_tui.cli.support.project_readings import (
-    combined_error,
-    print_readings,
-    read_when_ready,
-    resolve_projects,
-)
-from upload_tui.cli.support.service import client_for, echo_failure_hint, service_of, trouble_limits
 from upload_tui.cli.support.streams import continues_without_output, set_output_deadline
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (
@@ -179,7 +179,7 @@ async def _wanted_of_service(
 
 
 async def _wanted_of_source(settings: ServiceSettings, options: _Options, store: "Store") -> _Wanted:
-    from upload_tui.cli.support.sources import report_missing_projects, source_synchroniser
+    from upload_tui.cli.access.source import report_missing_projects, source_synchroniser
     from upload_tui.clock import SystemClock
     from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
 

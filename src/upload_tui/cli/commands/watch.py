@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.access.service import deferred_session, service_of
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
-from upload_tui.cli.support.service import deferred_session, service_of
 from upload_tui.cli.support.user_commands import failure_hook
 from upload_tui.cli.support.visits import record_visit, visit_key
 from upload_tui.settings import Flags, ServiceSettings

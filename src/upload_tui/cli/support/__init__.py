@@ -1,1 +1,1 @@
-"""What all commands share: options, settings, access to the service, output and error reporting."""
+"""What commands share besides access to the service: options, settings, output, error reporting and what a dashboard needs."""

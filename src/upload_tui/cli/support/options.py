@@ -179,7 +179,7 @@ def _check_distinct_services(all_settings: Sequence[ServiceSettings]) -> None:
                     f"{what} belongs to one service, but {len(all_settings)} profiles are selected",
                     "Leave it out: each profile has its own.",
                 )
-    from upload_tui.cli.support.service import service_of
+    from upload_tui.cli.access.service import service_of
 
     profiles: dict[str, str] = {}
     for settings in all_settings:

@@ -292,7 +292,7 @@ def _by_service(profiles: Sequence[ServiceSettings]) -> dict[str, ServiceSetting
     """The settings by the root URL of their service, if there are several services; else none."""
     if len(profiles) == 1:  # a dashboard of one service, or of none, needs no import
         return {}
-    from upload_tui.cli.support.service import service_of
+    from upload_tui.cli.access.service import service_of
 
     return {service_of(one): one for one in profiles}
 

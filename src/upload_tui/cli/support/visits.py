@@ -39,7 +39,7 @@ def visit_key(all_settings: Sequence[ServiceSettings]) -> VisitKey:
     if len(all_settings) == 1:
         service = service_root(first.url) or "\0".join(first.command)
         return VisitKey((service,) if service else (), first.projects, first.user_key)
-    from upload_tui.cli.support.service import service_of
+    from upload_tui.cli.access.service import service_of
 
     projects = (f"{service_of(one)} {name}" for one in all_settings for name in one.projects or ("*",))
     return VisitKey(tuple(map(service_of, all_settings)), tuple(projects), first.user_key)

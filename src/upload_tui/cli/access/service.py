@@ -83,7 +83,7 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     """Open a client of the service that the settings name."""
     import logging
 
-    from upload_tui.cli.support.credential_sources import TokenCommands, credentials_of
+    from upload_tui.cli.access.credentials import TokenCommands, credentials_of
     from upload_tui.client import ServiceClient
 
     # Without a handler of its own, the logger of retries would write each of them over the dashboard.
@@ -288,7 +288,7 @@ async def _open_source_session(
     settings: ServiceSettings, store: "Store", clock: "Clock", changes: "ChangeBroadcaster"
 ) -> "AsyncIterator[Session]":
     """Open a session over a source."""
-    from upload_tui.cli.support.sources import source_session
+    from upload_tui.cli.access.source import source_session
 
     yield source_session(settings, store, clock, changes=changes)
 

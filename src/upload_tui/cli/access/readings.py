@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
-from upload_tui.cli.exit_codes import exit_code
-from upload_tui.cli.support.outages import Retries
-from upload_tui.cli.support.output import echo_message
-from upload_tui.cli.support.service import (
+from upload_tui.cli.access.outages import Retries
+from upload_tui.cli.access.service import (
     OFFLINE_ERRORS,
     cached_projects,
     client_for,
@@ -20,6 +18,8 @@ from upload_tui.cli.support.service import (
     report_replacement,
     trouble_limits,
 )
+from upload_tui.cli.exit_codes import exit_code
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import (
     EXIT_OK,
     NotFoundError,
@@ -153,7 +153,7 @@ async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) 
     store = open_store(settings)
     try:
         if settings.command:
-            from upload_tui.cli.support.sources import read_source
+            from upload_tui.cli.access.source import read_source
 
             snapshot = await _read_until_kept(store, lambda: read_source(settings, store, SystemClock()))
             with _keeping_data(store):

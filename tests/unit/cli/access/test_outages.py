@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from upload_tui.cli.support.outages import ConnectionReporter
+from upload_tui.cli.access.outages import ConnectionReporter
 from upload_tui.monitor import Connection, ConnectionState, ProjectRef
 from upload_tui.testing import NOW, InMemorySession
 

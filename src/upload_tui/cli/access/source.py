@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from upload_tui.cli.exit_codes import exit_code
-from upload_tui.cli.support.environment import CheckState, Finding
-from upload_tui.cli.support.output import echo_message
-from upload_tui.cli.support.project_readings import (
+from upload_tui.cli.access.readings import (
     ProjectReading,
     Snapshot,
     combined_error,
     print_readings,
     run_round,
 )
-from upload_tui.cli.support.service import report_replacement, service_of, trouble_limits
+from upload_tui.cli.access.service import report_replacement, service_of, trouble_limits
+from upload_tui.cli.exit_codes import exit_code
+from upload_tui.cli.support.environment import CheckState, Finding
+from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import AuthError, SourceConfigError, SourceError
 from upload_tui.files import expand_home
 from upload_tui.settings import ServiceSettings
