@@ -221,8 +221,8 @@ def test_terminal_capabilities_are_reported(environment: dict[str, str], check: 
     assert message in line
 
 
-def test_tiny_terminal_is_a_warning() -> None:
-    with Terminal("doctor", "--url", "http://127.0.0.1:9", columns=50, lines=30) as terminal:
+def test_a_terminal_that_shows_one_pane_is_a_warning() -> None:
+    with Terminal("doctor", "--url", "http://127.0.0.1:9", columns=70, lines=22) as terminal:
         assert terminal.wait_for_end() == 3
         assert "warning  terminal" in terminal.text
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from itertools import product
 
 import pytest
-from tests.tui.dashboards import opened
+from tests.tui.dashboards import opened, until
 
 from upload_tui.cli.support.environment import has_one_pane, terminal_locale
 from upload_tui.testing import an_upload
 from upload_tui.tui import UploadApp
+from upload_tui.tui.base_app import size_classes
 
 
 def test_locale_is_ignored_on_systems_whose_terminals_use_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,17 +35,18 @@ def test_locale_that_python_sets_itself_is_ignored(monkeypatch: pytest.MonkeyPat
 
 
 async def test_doctor_knows_the_sizes_at_which_the_dashboard_shows_one_pane() -> None:
-    """Both sides of each breakpoint."""
+    """Both sides of each breakpoint up to 80 x 24."""
+    columns, lines = sides_of(UploadApp.HORIZONTAL_BREAKPOINTS, 80), sides_of(UploadApp.VERTICAL_BREAKPOINTS, 24)
     async with opened([an_upload("scan")]) as (pilot, _, table):
         activity = pilot.app.screen.query_one("#activity")
         shown = {}
-        for columns, lines in product(
-            sides_of(UploadApp.HORIZONTAL_BREAKPOINTS or []), sides_of(UploadApp.VERTICAL_BREAKPOINTS or [])
-        ):
-            await pilot.resize_terminal(columns, lines)
-            shown[columns, lines] = not (table.size.area and activity.size.area)
-        assert shown == {size: has_one_pane(*size) for size in shown}
+        for size in product(columns, lines):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: pilot.app.screen.has_class(*size_classes(pilot.app)))
+            await pilot.pause()
+            shown[size] = not (table.size.area and activity.size.area)
+    assert shown == {size: has_one_pane(*size) for size in shown}
 
 
-def sides_of(breakpoints: Sequence[tuple[int, str]]) -> Sequence[int]:
-    return [size for least, _ in breakpoints if least for size in (least - 1, least)]
+def sides_of(breakpoints: Sequence[tuple[int, str]] | None, last: int) -> Sequence[int]:
+    return [size for least, _ in breakpoints or () if 0 < least <= last for size in (least - 1, least)]
