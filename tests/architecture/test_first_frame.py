@@ -59,7 +59,7 @@ _ALWAYS = """
 """
 _DEMO = "backend.scenarios.catalogue cli.commands.demo cli.support.scenarios"
 _WATCH = """
-    cli.commands.watch cli.access.service
+    cli.access.access cli.access.service cli.commands.watch
     monitor.analysis.worker_health monitor.queries.matching monitor.store_picture
     monitor.store.acknowledgements monitor.store.aggregates monitor.store.bulk monitor.store.conditions
     monitor.store.database monitor.store.keyset_paging

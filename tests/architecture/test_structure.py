@@ -69,6 +69,7 @@ SPLINTERS: dict[str, str] = {}
 PASS_THROUGHS: dict[str, str] = {
     "backend.faults:FaultyStorage.stat": "the protocol `Storage` has it, and no fault changes it",
     "backend.store.database:Database.close": "a resource that its owner closes",
+    "cli.access.service_access:ServiceAccess.add_request_listener": "the protocol `Access` has it",
     "client.requester:RequestGate.is_holding": "names what a locked lock means",
     "monitor.in_memory_picture:InMemoryPicture.close": "a resource that its owner closes",
     "monitor.picture:EmptyPicture.now": "the protocol `Picture` has it",

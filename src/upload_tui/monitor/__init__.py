@@ -107,9 +107,9 @@ if TYPE_CHECKING:
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.schedule import Schedule
-    from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
-    from upload_tui.monitor.sessions.source import SourceSession, SourceWaiter, source_schedule
-    from upload_tui.monitor.sessions.waiter import Outcome, UploadWaiter
+    from upload_tui.monitor.sessions.session import ChangeBroadcaster, ServiceSession, Session
+    from upload_tui.monitor.sessions.source import SourceSession, source_schedule
+    from upload_tui.monitor.sessions.waiter import Outcome, SourceWaiter, UploadWaiter, Waiter
     from upload_tui.monitor.since import (
         LastVisit,
         counts_since,
@@ -184,6 +184,7 @@ __all__ = [
     "Row",
     "Schedule",
     "ServiceFigures",
+    "ServiceSession",
     "Session",
     "SourceSynchroniser",
     "SortKey",
@@ -208,6 +209,7 @@ __all__ = [
     "UploadRef",
     "UploadSeen",
     "UploadWaiter",
+    "Waiter",
     "ValueCounts",
     "WaitsFor",
     "WatchedSource",
@@ -282,9 +284,9 @@ __getattr__, __dir__ = lazy_names(
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.schedule": "Schedule",
-        "sessions.session": "ChangeBroadcaster Session",
-        "sessions.source": "source_schedule SourceSession SourceWaiter",
-        "sessions.waiter": "Outcome UploadWaiter",
+        "sessions.session": "ChangeBroadcaster ServiceSession Session",
+        "sessions.source": "source_schedule SourceSession",
+        "sessions.waiter": "Outcome SourceWaiter UploadWaiter Waiter",
         "since": "counts_since LastVisit overdue_ids read_last_visit save_last_visit stages_since uploads_since "
         "visit_of_picture visit_of_uploads",
         "store.store": "Store",

@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 import upload_tui.client
 import upload_tui.clock
-from upload_tui.cli.access.service import find_projects, live_session
+from upload_tui.cli.access.service_access import ServiceAccess
 from upload_tui.cli.group import run as run_program
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Connection, Funnel, LiveSession, Query, Row, Store
@@ -320,9 +320,10 @@ def watch_virtually(world: World, seconds: float) -> Dashboard:
     """Run the session of a dashboard for some time."""
 
     async def watch() -> Dashboard:
-        settings, store = ServiceSettings(url=URL), Store()
+        store = Store()
         async with world.client() as client:
-            session = live_session(settings, client, await find_projects(client, ()), store, title="test")
+            access = ServiceAccess(ServiceSettings(url=URL), client)
+            session = access.session(store, await access.find_projects())
             running = asyncio.ensure_future(session.run())
             await asyncio.sleep(seconds)
             assert not running.done()

@@ -103,7 +103,7 @@ async def test_an_upload_in_states_of_its_source_is_new_once(states: list[str], 
     detail = harness.picture.detail("a")
     assert detail is not None
     for minutes, new in ((0.5, ["a"]), (1, ["a"]), (1.5, []), (2.5, []), (3.5, [])):
-        assert summarize_since([detail], LastVisit(NOW + timedelta(minutes=minutes))).new == new
+        assert uploads_since([detail], LastVisit(NOW + timedelta(minutes=minutes))).new == new
     harness.store.close()
 
 

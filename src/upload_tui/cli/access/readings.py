@@ -1,8 +1,8 @@
 """One round of each project, for commands that print and exit; what cannot be read is reported, one outcome per project."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -11,18 +11,16 @@ from upload_tui.cli.access.outages import Retries
 from upload_tui.cli.access.service import (
     OFFLINE_ERRORS,
     cached_projects,
-    client_for,
     echo_failure_hint,
     find_projects,
-    open_store,
-    report_replacement,
-    trouble_limits,
 )
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import (
-    EXIT_OK,
+    InvalidResponseError,
+    NotConsistentError,
     NotFoundError,
+    ServerError,
     ServiceError,
     StorageResetError,
     UnreachableError,
@@ -33,16 +31,20 @@ from upload_tui.text import plural
 
 if TYPE_CHECKING:
     from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, ProjectRef, Query, SourceSynchroniser, Store, StorePicture, Synchroniser
+    from upload_tui.monitor import Detail, ProjectRef, Query, Store, StorePicture, Synchroniser
+    from upload_tui.wire import UploadReading
 
 __all__ = [
+    "FetchedUploads",
     "ProjectReading",
-    "Snapshot",
+    "ProjectUploads",
     "combined_error",
     "decides_on_verdict",
-    "open_snapshot",
+    "fetch_readings",
+    "keeping_data",
     "print_readings",
-    "read_projects_once",
+    "read_or_cached",
+    "read_until_kept",
     "read_when_ready",
     "resolve_projects",
     "run_round",
@@ -83,8 +85,8 @@ class ProjectReading(Struct, frozen=True):
         return f"{name}: {text}" if name and text else text
 
 
-class Snapshot(Struct, frozen=True):
-    """The state of some projects' uploads at one moment.
+class ProjectUploads(Struct, frozen=True):
+    """The uploads of some projects, as a command has read them.
 
     Attributes:
         picture: the uploads, to be queried.
@@ -101,8 +103,11 @@ class Snapshot(Struct, frozen=True):
         """The ids of the projects that are shown, at least one."""
         return frozenset(reading.project.id for reading in self.readings if reading.is_shown)
 
-    def verdict(self, settings: ServiceSettings, details: "Sequence[Detail]") -> int:
-        """The exit code of `--fail-on-error`, of those that decide on it. A failed one comes before one that cannot be read."""
+    def print_verdict(self, settings: ServiceSettings, details: "Sequence[Detail]") -> int:
+        """Print what failed of these uploads or cannot be read; return the exit code of `--fail-on-error`.
+
+        A failed upload comes before one that cannot be read.
+        """
         from upload_tui.monitor import has_failed
 
         failed = [detail.upload.id for detail in details if has_failed(detail.row)]
@@ -121,8 +126,22 @@ class Snapshot(Struct, frozen=True):
         return (one for one in self.picture.details(query) if has_gone or not one.row.is_gone)
 
 
+class FetchedUploads(Struct, frozen=True):
+    """Single uploads that were asked for.
+
+    Attributes:
+        details: those that can be read, each once.
+        errors: why the others cannot, by id.
+        service_exit_code: 0, or that of what else of the source cannot be read.
+    """
+
+    details: "Sequence[Detail]"
+    errors: Mapping[str, ServiceError]
+    service_exit_code: int
+
+
 def decides_on_verdict(detail: "Detail") -> bool:
-    """Whether `Snapshot.verdict` depends on an upload: it failed, or may have failed."""
+    """Whether `ProjectUploads.print_verdict` depends on an upload: it failed, or may have failed."""
     from upload_tui.monitor import has_failed
 
     return has_failed(detail.row) or _is_ambiguous(detail)
@@ -135,50 +154,8 @@ def _is_ambiguous(detail: "Detail") -> bool:
     return has_no_shape and upload.timeline.unknown_state is not None
 
 
-@asynccontextmanager
-async def open_snapshot(settings: ServiceSettings, *, is_verdict: bool = False) -> AsyncIterator[Snapshot]:
-    """Read the projects of the settings once; report each one that cannot be read.
-
-    Args:
-        settings: the service and the projects.
-        is_verdict: whether the exit code is a verdict on the uploads, which the cache of an earlier session cannot give.
-
-    Raises:
-        ServiceError: nothing can be shown of any project.
-        StorageResetError: the store lost its data while they were used.
-    """
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import CachedFreshness, StorePicture
-
-    store = open_store(settings)
-    try:
-        if settings.command:
-            from upload_tui.cli.access.source import read_source
-
-            snapshot = await _read_until_kept(store, lambda: read_source(settings, store, SystemClock()))
-            with _keeping_data(store):
-                yield snapshot
-            return
-        async with client_for(settings) as client:
-            clock = client.clock_offset.shifted(SystemClock())
-            readings = await _read_until_kept(store, lambda: _read_or_cached(client, store, settings))
-            is_offline = all(reading.error for reading in readings)
-            # The ages of cached uploads end at the time of the cache.
-            freshness = CachedFreshness(clock.now()) if is_offline else None
-            report_replacement(store)
-            picture = StorePicture(store, clock, client.root, trouble_limits(settings), freshness=freshness)
-            code = print_readings(readings)
-            is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
-            of_projects = [reading for reading in readings if reading.project.id]
-            with _keeping_data(store):
-                yield Snapshot(picture, of_projects, EXIT_OK if is_accepted else code)
-    finally:
-        report_replacement(store)
-        store.close()
-
-
 @contextmanager
-def _keeping_data(store: "Store") -> Iterator[None]:
+def keeping_data(store: "Store") -> Iterator[None]:
     """Raise StorageResetError if the store was replaced by an empty one inside the context: what was shown is not all."""
     generation = store.generation
     yield
@@ -186,7 +163,7 @@ def _keeping_data(store: "Store") -> Iterator[None]:
         raise StorageResetError(store.notice, "Run the command again.")
 
 
-async def _read_until_kept(store: "Store", read: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+async def read_until_kept(store: "Store", read: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Read into a store; again if it was replaced by an empty one meanwhile: by a new file, then by memory, at most."""
     for _ in range(_MAX_REPLACEMENTS):
         generation, result = store.generation, await read()
@@ -195,7 +172,7 @@ async def _read_until_kept(store: "Store", read: Callable[[], Coroutine[Any, Any
     return await read()
 
 
-async def _read_or_cached(
+async def read_or_cached(
     client: "ServiceClient", store: "Store", settings: ServiceSettings
 ) -> Sequence[ProjectReading]:
     """Read the projects of the settings; offline, those that are cached."""
@@ -206,7 +183,7 @@ async def _read_or_cached(
         cached = [_failed_reading(_new_synchroniser(client, store, project), error) for project in projects]
         readings = [*cached, *unknown]
     else:
-        readings = [*await read_projects_once(client, store, projects), *unknown]
+        readings = [*await _read_projects(client, store, projects), *unknown]
     if not any(reading.is_shown for reading in readings):
         raise combined_error(readings)
     return readings
@@ -235,7 +212,7 @@ async def resolve_projects(
     return list(dict.fromkeys(found)), missing
 
 
-async def read_projects_once(
+async def _read_projects(
     client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
 ) -> Sequence[ProjectReading]:
     """Run one round of each project, all at the same time: one that fails or hangs does not hide the others."""
@@ -245,7 +222,7 @@ async def read_projects_once(
 async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
     synchroniser = _new_synchroniser(client, store, project)
     try:
-        await run_round(synchroniser)
+        await run_round(synchroniser.sync)
     except ServiceError as error:
         return _failed_reading(synchroniser, error)
     is_complete = not synchroniser.unreadable_notice
@@ -298,13 +275,13 @@ def _new_synchroniser(client: "ServiceClient", store: "Store", project: "Project
     return Synchroniser(client, store, project, lambda _: None, lambda *_: None)
 
 
-async def run_round(synchroniser: "Synchroniser | SourceSynchroniser") -> None:
-    """Run one round; start again if the store was replaced."""
+async def run_round(sync: Callable[[], Awaitable[object]]) -> None:
+    """Run one round of a synchroniser; start again if the store was replaced."""
     for _ in range(_MAX_REPLACEMENTS):
         with suppress(StorageResetError):
-            await synchroniser.sync()
+            await sync()
             return
-    await synchroniser.sync()
+    await sync()
 
 
 def _cached_or_unknown(
@@ -330,7 +307,7 @@ async def read_when_ready(
     """Read each project once; transient errors, and lost connections of a service that has answered, are ridden out."""
     retries, done, left = Retries(), list[ProjectReading](), projects
     while True:
-        readings = await read_projects_once(client, store, left)
+        readings = await _read_projects(client, store, left)
         passing = [reading for reading in readings if _may_pass(reading.error)]
         done += [reading for reading in readings if reading not in passing]
         if not passing or passing[0].error is None:
@@ -342,3 +319,23 @@ async def read_when_ready(
 
 def _may_pass(error: ServiceError | None) -> bool:
     return error is not None and (error.is_transient or isinstance(error, UnreachableError))
+
+
+async def fetch_readings(
+    client: "ServiceClient", upload_ids: Sequence[str]
+) -> tuple[Sequence["UploadReading"], Mapping[str, ServiceError]]:
+    """Fetch uploads one by one; return those that can be read, and the errors of the others by id.
+
+    Raises:
+        ServiceError: no upload can be read.
+    """
+    readings: list[UploadReading] = []
+    errors: dict[str, ServiceError] = {}
+    for upload_id in dict.fromkeys(upload_ids):
+        try:
+            readings.append(await client.upload(upload_id))
+        except (InvalidResponseError, ServerError, NotFoundError, NotConsistentError) as error:
+            errors[upload_id] = error
+    if not readings and errors:
+        raise next(iter(errors.values()))
+    return readings, errors

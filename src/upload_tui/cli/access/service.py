@@ -1,14 +1,10 @@
-"""Access to the service that the settings name: client, projects, store, live session.
-
-Commands that print and exit read one round; offline they get what the last session cached.
-"""
+"""What the settings say about a service or a source: client, projects, store, limits, and what to say when it cannot be read."""
 
 import asyncio
 import os
 import shlex
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
-from functools import partial
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,30 +25,21 @@ from upload_tui.settings import COMMAND_LINE, ServiceSettings
 if TYPE_CHECKING:
     import ssl
 
-    from upload_tui.client import RequestOutcome, ServiceClient
+    from upload_tui.client import ServiceClient
     from upload_tui.clock import Clock
-    from upload_tui.monitor import (
-        ChangeBroadcaster,
-        LiveSession,
-        ProjectRef,
-        Session,
-        Store,
-        TroubleLimits,
-    )
+    from upload_tui.monitor import Freshness, ProjectRef, Session, Store, StorePicture, TroubleLimits
 
 __all__ = [
     "cached_projects",
     "client_for",
-    "deferred_session",
     "echo_failure_hint",
     "OFFLINE_ERRORS",
     "find_projects",
-    "live_session",
     "open_store",
     "report_replacement",
-    "projects_or_cached",
     "run_alongside",
     "service_of",
+    "store_picture",
     "trouble_limits",
     "trusted_certificates",
 ]
@@ -84,6 +71,8 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     import logging
 
     from upload_tui.cli.access.credentials import TokenCommands, credentials_of
+
+    await asyncio.to_thread(import_module, "upload_tui.client.service_client")  # a dashboard is painted meanwhile
     from upload_tui.client import ServiceClient
 
     # Without a handler of its own, the logger of retries would write each of them over the dashboard.
@@ -161,33 +150,6 @@ def open_store(settings: ServiceSettings) -> "Store":
     return store
 
 
-def live_session(
-    settings: ServiceSettings,
-    client: "ServiceClient",
-    projects: "Sequence[ProjectRef]",
-    store: "Store",
-    *,
-    title: str,
-    changes: "ChangeBroadcaster | None" = None,
-) -> "LiveSession":
-    """Make a live session over some projects, with the refresh interval, the budget and the limits of the settings."""
-    from upload_tui.monitor import LiveSession, Schedule
-
-    client.gate.requests_per_minute = settings.requests_per_minute
-    session = LiveSession(
-        client,
-        projects,
-        store,
-        title=title,
-        schedule=Schedule(shortest_seconds=settings.refresh_seconds),
-        limits=trouble_limits(settings),
-        changes=changes,
-    )
-    if not settings.projects:  # otherwise all that are watched were found
-        session.notice = client.projects_notice
-    return session
-
-
 async def run_alongside(session: "Session", work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine while a session keeps its picture current; an error that ends the session ends the coroutine."""
     running = asyncio.ensure_future(session.run())
@@ -213,6 +175,20 @@ def trouble_limits(settings: ServiceSettings) -> "TroubleLimits":
     return TroubleLimits(settings.stuck_after_seconds, settings.failures_for_seconds)
 
 
+def store_picture(
+    settings: ServiceSettings,
+    store: "Store",
+    clock: "Clock",
+    *,
+    project_ids: frozenset[str] = frozenset(),
+    freshness: "Freshness | None" = None,
+) -> "StorePicture":
+    """What a store holds of the service or the source of the settings; see `StorePicture`."""
+    from upload_tui.monitor import StorePicture
+
+    return StorePicture(store, clock, service_of(settings), trouble_limits(settings), project_ids, freshness)
+
+
 OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError, ForeignPageError)
 """Errors after which the cache of the last session is shown."""
 
@@ -224,86 +200,7 @@ def report_replacement(store: "Store") -> None:
         echo_message(f"{store.notice}.")
 
 
-async def projects_or_cached(
-    client: "ServiceClient", store: "Store", settings: ServiceSettings
-) -> "Sequence[ProjectRef]":
-    """Find the projects of the settings; offline, those of them that are cached.
-
-    Raises:
-        ServiceError: the service cannot be used, and none of them is cached.
-    """
-    try:
-        return await find_projects(client, settings.projects)
-    except OFFLINE_ERRORS as error:
-        cached = cached_projects(store, settings.projects)
-        if not cached:
-            raise
-        echo_message(f"offline: {error.title}. Showing the cache of the last session; `as_of` has its time.")
-        return cached
-
-
 def cached_projects(store: "Store", names: Sequence[str]) -> "Sequence[ProjectRef]":
     """The cached ones of the named projects (ids or names), or all if none is named."""
     ids = {name.casefold() for name in names}
     return [one for one in store.projects() if not names or one.name in names or one.id.casefold() in ids]
-
-
-_NO_PROJECT = ""
-"""An id that no project has: shows nothing while none of the wanted projects is cached."""
-
-
-def deferred_session(
-    settings: ServiceSettings,
-    stores: ExitStack,
-    clock: "Clock",
-    *,
-    can_retry: bool,
-    on_request: "Callable[[RequestOutcome], None] | None" = None,
-) -> "Session":
-    """Make the session of one service, which shows what is cached until it is connected.
-
-    Args:
-        settings: the service, or the source.
-        stores: closes the store.
-        clock: the clock of this machine.
-        can_retry: whether to retry until the service can be reached; otherwise it fails.
-        on_request: called with the outcome of each request; None counts nothing.
-    """
-    from upload_tui.monitor import CachedFreshness, DeferredSession, StorePicture
-
-    root = service_of(settings)
-    store = stores.enter_context(closing(open_store(settings)))
-    wanted = {project.id for project in cached_projects(store, settings.projects)}
-    cached = StorePicture(
-        store, clock, root, trouble_limits(settings), frozenset(wanted or {_NO_PROJECT}), CachedFreshness(clock.now())
-    )
-    opener = partial(_open_live_session, settings, store, on_request)
-    if settings.command:
-        opener = partial(_open_source_session, settings, store, clock)
-    return DeferredSession(settings.title, clock, opener, cached, can_retry=can_retry)
-
-
-@asynccontextmanager
-async def _open_source_session(
-    settings: ServiceSettings, store: "Store", clock: "Clock", changes: "ChangeBroadcaster"
-) -> "AsyncIterator[Session]":
-    """Open a session over a source."""
-    from upload_tui.cli.access.source import source_session
-
-    yield source_session(settings, store, clock, changes=changes)
-
-
-@asynccontextmanager
-async def _open_live_session(
-    settings: ServiceSettings,
-    store: "Store",
-    on_request: "Callable[[RequestOutcome], None] | None",
-    changes: "ChangeBroadcaster",
-) -> "AsyncIterator[Session]":
-    """Open a live session over the projects of one service."""
-    await asyncio.to_thread(import_module, "upload_tui.client.service_client")
-    async with client_for(settings) as client:
-        if on_request is not None:
-            client.request_listeners.append(on_request)
-        projects = await projects_or_cached(client, store, settings)
-        yield live_session(settings, client, projects, store, title=settings.title, changes=changes)

@@ -140,7 +140,7 @@ async def _service_findings(settings: ServiceSettings) -> AsyncIterator[Finding]
 def _checks(settings: ServiceSettings) -> Iterator[tuple[str, _Check]]:
     """The name and the function of each check of the service or the source, in order."""
     if settings.command:
-        from upload_tui.cli.access.source import source_finding
+        from upload_tui.cli.access.source_access import source_finding
 
         return iter([("source", partial(source_finding, settings))])
     return _ServiceChecks(settings).checks()

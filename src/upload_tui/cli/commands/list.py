@@ -10,7 +10,8 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.cli.access.readings import Snapshot, decides_on_verdict, open_snapshot
+from upload_tui.cli.access.access import read_uploads
+from upload_tui.cli.access.readings import ProjectUploads, decides_on_verdict
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
@@ -100,15 +101,15 @@ async def _list(
     """Print the matching uploads; return the exit code."""
     from upload_tui.monitor import upload_record
 
-    async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
-        criteria = replace(criteria, since=since and since.at(snapshot.picture.now()))
-        query = _query(snapshot, criteria)
+    async with read_uploads(settings, is_verdict=is_verdict) as uploads:
+        criteria = replace(criteria, since=since and since.at(uploads.picture.now()))
+        query = _query(uploads, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        printer.set_columns(upload_columns(settings.zone, snapshot.picture.now))
+        printer.set_columns(upload_columns(settings.zone, uploads.picture.now))
         records: list[Mapping[str, Any]] = []
         decisive: list[Detail] = []
-        found = islice(_found(snapshot, query, criteria), criteria.limit)  # each upload has to be parsed
+        found = islice(_found(uploads, query, criteria), criteria.limit)  # each upload has to be parsed
         while batch := list(islice(found, _BATCH_UPLOADS)):
             records += map(upload_record, batch)
             decisive += filter(decides_on_verdict, batch) if is_verdict else ()
@@ -119,16 +120,16 @@ async def _list(
         printer.print_records(records)
         if criteria.since:
             undated = replace(query, where=replace(query.where, tree=_tree(criteria, *_undated(criteria.since))))
-            if count := sum(1 for _ in _found(snapshot, undated, criteria)):
+            if count := sum(1 for _ in _found(uploads, undated, criteria)):
                 echo_message(f"{plural(count, 'upload')} left out: not known whether initiated since then.")
-    return snapshot.verdict(settings, decisive) if is_verdict else snapshot.service_exit_code
+    return uploads.print_verdict(settings, decisive) if is_verdict else uploads.service_exit_code
 
 
-def _found(snapshot: Snapshot, query: "Query", criteria: _Criteria) -> "Iterator[Detail]":
-    return (one for one in snapshot.details(query) if not criteria.trouble_only or one.row.trouble is not None)
+def _found(uploads: ProjectUploads, query: "Query", criteria: _Criteria) -> "Iterator[Detail]":
+    return (one for one in uploads.details(query) if not criteria.trouble_only or one.row.trouble is not None)
 
 
-def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
+def _query(uploads: ProjectUploads, criteria: _Criteria) -> "Query":
     """The query of the criteria: times and sizes in descending order, others in ascending order."""
     from upload_tui.monitor import Query, SortKey, TimeTerm, Where
 
@@ -137,7 +138,7 @@ def _query(snapshot: Snapshot, criteria: _Criteria) -> "Query":
         stages=criteria.stages,
         where=Where(tree=_tree(criteria, *since)),
         trouble_only=criteria.trouble_only,
-        project_ids=snapshot.project_ids,
+        project_ids=uploads.project_ids,
         sort=SortKey(criteria.sort),
         descending=criteria.sort in {"initiated", "since", "size", "took", "chunks"},
     )

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.access.readings import open_snapshot
-from upload_tui.cli.access.service import client_for
-from upload_tui.cli.exit_codes import exit_code
+from upload_tui.cli.access.access import open_access
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Column, Printer, echo_message, output_option
@@ -42,10 +40,5 @@ def command(output: str | None, *, flags: Flags) -> int:
 
 
 async def _projects(settings: ServiceSettings) -> "tuple[Sequence[Project | ProjectRef], str, int]":
-    """The projects, a note on those that cannot be read (empty: none), and the exit code."""
-    if settings.command:  # the projects of the uploads that it lists
-        async with open_snapshot(settings) as snapshot:
-            return [one.project for one in snapshot.readings if one.is_shown], "", snapshot.service_exit_code
-    async with client_for(settings) as client:
-        projects = await client.projects()
-        return projects, client.projects_notice, exit_code(is_incomplete=bool(client.projects_notice))
+    async with open_access(settings) as access:
+        return await access.list_projects()

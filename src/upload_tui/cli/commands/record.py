@@ -1,19 +1,13 @@
 """`upload-tui record`: writes every change and the outcome of every request to a recording."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.access.access import open_access
 from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retrying
-from upload_tui.cli.access.service import (
-    client_for,
-    find_projects,
-    live_session,
-    run_alongside,
-    service_of,
-)
+from upload_tui.cli.access.service import run_alongside
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import echo_message
@@ -22,14 +16,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import plural
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import (
-        ChangeBroadcaster,
-        LiveSession,
-        RecordingHeader,
-        RecordingWriter,
-        SourceSession,
-        Store,
-    )
+    from upload_tui.monitor import RecordingWriter, ServiceSession
 
 __all__ = ["command"]
 
@@ -49,60 +36,38 @@ def command(file: Path, mask: str | None, *, flags: Flags) -> int:
 
 
 async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> None:
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import RecordingHeader
-
-    clock = SystemClock()
-    if settings.command:
-        from upload_tui.cli.access.source import source_session
-
-        header = RecordingHeader(clock.now(), service_of(settings), settings.title, (), settings.stuck_after_seconds)
-
-        def open_source(store: "Store", changes: "ChangeBroadcaster", _: "RecordingWriter") -> "SourceSession":
-            return source_session(settings, store, clock, changes=changes, ends_on_refusal=True)
-
-        await _record_session(file, header, open_source, is_masked=is_masked)
-        return
-    async with client_for(settings) as client:
-        projects = tuple(await retrying(lambda: find_projects(client, settings.projects)))
-        title = settings.profile or client.root
-        header = RecordingHeader(clock.now(), client.root, title, projects, settings.stuck_after_seconds)
-
-        def open_session(store: "Store", changes: "ChangeBroadcaster", recording: "RecordingWriter") -> "LiveSession":
-            client.request_listeners.append(recording.write_request)
-            return live_session(settings, client, projects, store, title=title, changes=changes)
-
-        await _record_session(file, header, open_session, is_masked=is_masked)
-
-
-async def _record_session(
-    file: Path,
-    header: "RecordingHeader",
-    open_session: "Callable[[Store, ChangeBroadcaster, RecordingWriter], LiveSession | SourceSession]",
-    *,
-    is_masked: bool,
-) -> None:
     """Run a session until interrupted, and write what it reads and publishes."""
-    from upload_tui.monitor import ChangeBroadcaster, RecordingMask, RecordingStore, RecordingWriter
+    from upload_tui.clock import SystemClock
+    from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingMask, RecordingStore, RecordingWriter
 
-    with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
-        store = RecordingStore(recording)
-        session = open_session(store, ChangeBroadcaster(recording.write_change), recording)
-        echo_message(f"recording to {file}; press Ctrl+C to stop.")
-        try:
-            await run_alongside(session, _report(session))
-        except ServiceError:
-            if not session.projects:  # nothing was listed; the file would stop the next try
-                recording.discard()
-            raise
-        finally:
-            store.close()
-            if not recording.is_discarded:
-                lines = plural(recording.line_count, "line")
-                echo_message(f"wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
+    async with open_access(settings) as access:
+        projects = tuple(await retrying(access.find_projects))
+        now, limit = SystemClock().now(), settings.stuck_after_seconds
+        header = RecordingHeader(now, access.service, access.title, projects, limit)
+        with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
+            store = RecordingStore(recording)
+            access.add_request_listener(recording.write_request)
+            changes = ChangeBroadcaster(recording.write_change)
+            session = access.session(store, projects, changes=changes, ends_on_refusal=True)
+            echo_message(f"recording to {file}; press Ctrl+C to stop.")
+            try:
+                await run_alongside(session, _report(session))
+            except ServiceError:
+                if not session.projects:  # nothing was listed; the file would stop the next try
+                    recording.discard()
+                raise
+            finally:
+                store.close()
+                _report_end(recording, file)
 
 
-async def _report(session: "LiveSession | SourceSession") -> None:
+def _report_end(recording: "RecordingWriter", file: Path) -> None:
+    if not recording.is_discarded:
+        lines = plural(recording.line_count, "line")
+        echo_message(f"wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
+
+
+async def _report(session: "ServiceSession") -> None:
     """Report what cannot be read, which the recording therefore lacks.
 
     Raises:

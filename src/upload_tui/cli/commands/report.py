@@ -9,7 +9,8 @@ import click
 from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
-from upload_tui.cli.access.readings import ProjectReading, Snapshot, open_snapshot
+from upload_tui.cli.access.access import read_uploads
+from upload_tui.cli.access.readings import ProjectReading, ProjectUploads
 from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
@@ -34,18 +35,18 @@ _PATHS = (
 """The names for `--fields`."""
 
 
-class _ProjectSnapshot(Struct, frozen=True):
+class _ReportedUploads(Struct, frozen=True):
     """The uploads of some projects at one moment."""
 
     service: str
-    snapshot: Snapshot
+    uploads: ProjectUploads
     details: "Sequence[Detail]"
     as_of: datetime
     now: datetime
 
     def by_project(self) -> "Iterator[tuple[ProjectRef, Sequence[Detail]]]":
         """Each project that is shown, with its uploads."""
-        for project in (reading.project for reading in self.snapshot.readings if reading.is_shown):
+        for project in (reading.project for reading in self.uploads.readings if reading.is_shown):
             yield project, [detail for detail in self.details if detail.upload.project_id == project.id]
 
 
@@ -80,28 +81,29 @@ def command(
         raise UsageError("Both --prometheus and --output are given", "Metrics have one format: leave out --output")
     settings = effective_settings(flags)
     printer = Printer(output, (), _csv_row, paths=_PATHS)
-    snapshot = run_async(_read_snapshot(settings, where, is_verdict=fail_on_error))
-    record = _record(snapshot, _changes_since(settings, snapshot, since), where.text)
+    reported = run_async(_read(settings, where, is_verdict=fail_on_error))
+    record = _record(reported, _changes_since(settings, reported, since), where.text)
     if prometheus:
-        click.echo(_metrics_text(snapshot), nl=False)
+        click.echo(_metrics_text(reported), nl=False)
     elif printer.is_table:
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
     if since == _LAST and is_output_written():
-        _save_report(settings, snapshot)
-    found = snapshot.snapshot
-    return found.verdict(settings, snapshot.details) if fail_on_error else found.service_exit_code
+        _save_report(settings, reported)
+    if fail_on_error:
+        return reported.uploads.print_verdict(settings, reported.details)
+    return reported.uploads.service_exit_code
 
 
-async def _read_snapshot(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ProjectSnapshot:
+async def _read(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ReportedUploads:
     from upload_tui.monitor import Query
 
-    async with open_snapshot(settings, is_verdict=is_verdict) as snapshot:
-        details = list(snapshot.details(Query(where=where, project_ids=snapshot.project_ids)))
-        as_of, now = snapshot.picture.as_of(), snapshot.picture.now()
+    async with read_uploads(settings, is_verdict=is_verdict) as uploads:
+        details = list(uploads.details(Query(where=where, project_ids=uploads.project_ids)))
+        as_of, now = uploads.picture.as_of(), uploads.picture.now()
         service = settings.url or service_of(settings)
-        return _ProjectSnapshot(service, snapshot, details, as_of, now)
+        return _ReportedUploads(service, uploads, details, as_of, now)
 
 
 def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
@@ -110,7 +112,7 @@ def _report_file(settings: ServiceSettings, project: "ProjectRef") -> Path:
 
 
 def _changes_since(
-    settings: ServiceSettings, snapshot: _ProjectSnapshot, since: str | Since | None
+    settings: ServiceSettings, reported: _ReportedUploads, since: str | Since | None
 ) -> Mapping[str, Any] | None:
     """Summarise the changes since a time, or since the last report on each project; None without `--since`."""
     from upload_tui.monitor import LastVisit, read_last_visit, uploads_since
@@ -119,11 +121,11 @@ def _changes_since(
     if since is None:
         return None
     if isinstance(since, Since):
-        summary = uploads_since(snapshot.details, LastVisit(since.at(snapshot.now)))
+        summary = uploads_since(reported.details, LastVisit(since.at(reported.now)))
         return {**asdict(summary), "since": format_time(summary.since)}
     first, times, changes = LastVisit(datetime.fromtimestamp(0, UTC), stages={}), list[datetime](), dict[str, Any]()
-    visits = {project.id: read_last_visit(_report_file(settings, project)) for project, _ in snapshot.by_project()}
-    for project, details in snapshot.by_project():
+    visits = {project.id: read_last_visit(_report_file(settings, project)) for project, _ in reported.by_project()}
+    for project, details in reported.by_project():
         times.extend([last.on] if (last := visits[project.id]) else [])
         visit = _with_moved(last or first, [*filter(None, visits.values())])
         for key, ids in asdict(uploads_since(details, visit)).items():
@@ -140,27 +142,27 @@ def _with_moved(last: "LastVisit", visits: "Sequence[LastVisit]") -> "LastVisit"
     return replace(last, overdue_ids=overdue_ids, stages={**known, **last.stages})
 
 
-def _save_report(settings: ServiceSettings, snapshot: _ProjectSnapshot) -> None:
+def _save_report(settings: ServiceSettings, reported: _ReportedUploads) -> None:
     """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of_uploads
 
-    projects = {detail.upload.id: detail.upload.project_id for detail in snapshot.details}
-    for project, details in snapshot.by_project():
+    projects = {detail.upload.id: detail.upload.project_id for detail in reported.details}
+    for project, details in reported.by_project():
         file = _report_file(settings, project)
-        visit = visit_of_uploads(details, snapshot.as_of, read_last_visit(file))
+        visit = visit_of_uploads(details, reported.as_of, read_last_visit(file))
         own = {key: stage for key, stage in (visit.stages or {}).items() if projects.get(key, project.id) == project.id}
         save_last_visit(file, replace(visit, stages=own))  # one that has moved is in the file of its new project
 
 
-def _record(snapshot: _ProjectSnapshot, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
+def _record(reported: _ReportedUploads, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
     from upload_tui.monitor import statistics_of
     from upload_tui.wire import format_time
 
-    figures = statistics_of(snapshot.details)
+    figures = statistics_of(reported.details)
     return {
-        "service": snapshot.service,
-        "projects": [_project_record(reading) for reading in snapshot.snapshot.readings],
-        "as_of": format_time(snapshot.as_of),
+        "service": reported.service,
+        "projects": [_project_record(reading) for reading in reported.uploads.readings],
+        "as_of": format_time(reported.as_of),
         "where": where,
         "total": figures.total,
         "stages": dict(figures.counts),
@@ -180,16 +182,16 @@ def _project_record(reading: ProjectReading) -> Mapping[str, Any]:
     return {"id": reading.project.id, "name": reading.project.name, "error": error}
 
 
-def _metrics_text(snapshot: _ProjectSnapshot) -> str:
+def _metrics_text(reported: _ReportedUploads) -> str:
     """Metrics in the text format of Prometheus, as `metrics` serves them."""
     from upload_tui.monitor import ServiceFigures, figures_of_uploads, write_metrics
 
-    is_up = all(reading.error is None for reading in snapshot.snapshot.readings)
+    is_up = all(reading.error is None for reading in reported.uploads.readings)
     projects = [
-        figures_of_uploads(details, snapshot.service, project, snapshot.now, snapshot.as_of)
-        for project, details in snapshot.by_project()
+        figures_of_uploads(details, reported.service, project, reported.now, reported.as_of)
+        for project, details in reported.by_project()
     ]
-    return write_metrics([ServiceFigures(snapshot.service, is_up)], projects).body.decode()
+    return write_metrics([ServiceFigures(reported.service, is_up)], projects).body.decode()
 
 
 def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:

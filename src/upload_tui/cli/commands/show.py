@@ -1,33 +1,19 @@
 """`upload-tui show`: everything known about single uploads."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.access.readings import open_snapshot
-from upload_tui.cli.access.service import client_for, trouble_limits
+from upload_tui.cli.access.access import open_access
+from upload_tui.cli.access.readings import FetchedUploads
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
 from upload_tui.cli.support.tables import local_time, trouble_text
-from upload_tui.errors import (
-    EXIT_OK,
-    InvalidResponseError,
-    NotConsistentError,
-    NotFoundError,
-    ServerError,
-    ServiceError,
-    SourceError,
-)
 from upload_tui.settings import Flags, ServiceSettings
-
-if TYPE_CHECKING:
-    from upload_tui.client import ServiceClient
-    from upload_tui.wire import UploadReading
 
 __all__ = ["command", "time_text"]
 
@@ -41,85 +27,24 @@ _PATHS = ("chunk_list", "hashes", "raw", "raw.*")
 @output_option
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
-    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
+    from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, full_upload_record
 
     settings = effective_settings(flags)
     printer = Printer(output, (), flat_upload, paths=(*UPLOAD_FIELDS, *UPLOAD_PATHS, *_PATHS))
-    records, errors, code = run_async(_records(settings, upload_ids))
+    found = run_async(_fetch(settings, upload_ids))
+    records = [full_upload_record(detail, json.loads(detail.raw)) for detail in found.details]
     if printer.is_table:
         click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
     else:
         printer.print_records(records)
-    for upload_id, error in errors.items():
+    for upload_id, error in found.errors.items():
         echo_message(f"{upload_id!a}: {error.title}.")
-    return exit_code(error=next(iter(errors.values()), None)) or code
+    return exit_code(error=next(iter(found.errors.values()), None)) or found.service_exit_code
 
 
-async def _records(
-    settings: ServiceSettings, upload_ids: Sequence[str]
-) -> tuple[Sequence[Record], Mapping[str, ServiceError], int]:
-    """The uploads that can be read, the errors of the others by id, and the exit code if there are none."""
-    if settings.command:
-        return await _listed_records(settings, upload_ids)
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import Store, StorePicture, full_upload_record, ingest
-
-    store = Store()
-    try:
-        async with client_for(settings) as client:
-            readings, errors = await _readings(client, upload_ids)
-            ingest(store, readings, client.root)
-            picture = StorePicture(
-                store, client.clock_offset.shifted(SystemClock()), client.root, trouble_limits(settings)
-            )
-            ids = dict.fromkeys(reading.upload.id for reading in readings)
-            if notice := client.clock_offset.notice:
-                echo_message(f"{notice}.")
-            found = [detail for upload_id in ids if (detail := picture.detail(upload_id)) is not None]
-            return [full_upload_record(detail, json.loads(detail.raw)) for detail in found], errors, EXIT_OK
-    finally:
-        store.close()
-
-
-async def _listed_records(
-    settings: ServiceSettings, upload_ids: Sequence[str]
-) -> tuple[Sequence[Record], Mapping[str, ServiceError], int]:
-    """The uploads that a source lists. One that is missing may be in a part that could not be read."""
-    from upload_tui.monitor import full_upload_record
-
-    records: list[Record] = []
-    errors: dict[str, ServiceError] = {}
-    place = f" in {', '.join(settings.projects)}" if settings.projects else ""
-    async with open_snapshot(settings) as snapshot:
-        for upload_id in dict.fromkeys(upload_ids):
-            detail = snapshot.picture.detail(upload_id)
-            if detail is not None and not detail.row.is_gone:
-                records.append(full_upload_record(detail, json.loads(detail.raw)))
-            elif all(reading.is_complete for reading in snapshot.readings if reading.is_shown):
-                errors[upload_id] = NotFoundError(f"the source does not list it{place}")
-            else:
-                errors[upload_id] = SourceError("not in what could be read of the listing")
-        return records, errors, snapshot.service_exit_code
-
-
-async def _readings(
-    client: "ServiceClient", upload_ids: Sequence[str]
-) -> tuple[Sequence["UploadReading"], Mapping[str, ServiceError]]:
-    """Fetch uploads one by one; return those that can be read, and the errors of the others by id.
-
-    Raises:
-        ServiceError: no upload can be read.
-    """
-    readings: list[UploadReading] = []
-    errors: dict[str, ServiceError] = {}
-    for upload_id in dict.fromkeys(upload_ids):
-        try:
-            readings.append(await client.upload(upload_id))
-        except (InvalidResponseError, ServerError, NotFoundError, NotConsistentError) as error:
-            errors[upload_id] = error
-    if not readings and errors:
-        raise next(iter(errors.values()))
-    return readings, errors
+async def _fetch(settings: ServiceSettings, upload_ids: Sequence[str]) -> FetchedUploads:
+    async with open_access(settings) as access:
+        return await access.fetch(upload_ids)
 
 
 def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:

@@ -1,28 +1,21 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from upload_tui.cli.access.outages import ConnectionReporter, Retries, lost_error, retrying
-from upload_tui.cli.access.service import (
-    client_for,
-    echo_failure_hint,
-    find_projects,
-    live_session,
-    open_store,
-    run_alongside,
-    service_of,
-    trouble_limits,
-)
+from upload_tui.cli.access.access import Access, open_access
+from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retrying
+from upload_tui.cli.access.service import echo_failure_hint, run_alongside, store_picture
+from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, echo_message, ended_detail, output_option
+from upload_tui.cli.support.output import Printer, echo_message, output_option
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import ServiceError
 from upload_tui.settings import Flags, ServiceSettings
@@ -32,14 +25,14 @@ from upload_tui.text import sanitize
 if TYPE_CHECKING:
     from upload_tui.monitor import (
         Change,
-        LiveSession,
         Picture,
-        SourceSession,
-        SourceWaiter,
+        ProjectRef,
+        Schedule,
+        ServiceSession,
         StageReached,
         Store,
         StorePicture,
-        UploadWaiter,
+        Waiter,
         Where,
     )
 
@@ -93,49 +86,27 @@ def command(
 
 
 async def _run(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
-    if settings.command and options.since is not None:
-        options = replace(options, logged=_logged_changes(settings, options.since))
-    return await (_follow if options.upload_ids else _tail)(settings, options, printer)
-
-
-def _logged_changes(settings: ServiceSettings, since: Since) -> "Sequence[StageReached]":
-    """The changes in the change log of the source's store, of its watched projects."""
     from upload_tui.clock import SystemClock
-
-    watched = frozenset(settings.projects)
-    with closing(open_store(settings)) as store:
-        changes = store.change_log.stages_since(since.at(SystemClock().now()))
-    return [one for one in changes if not watched or watched & {one.upload.project_id, one.upload.project_name}]
-
-
-@asynccontextmanager
-async def _open_session(settings: ServiceSettings) -> "AsyncIterator[LiveSession | SourceSession]":
-    """Open a session over the service or the source of the settings, with its store in memory."""
     from upload_tui.monitor import Store
 
-    store = Store()
-    try:
-        if settings.command:
-            from upload_tui.cli.access.source import source_session
-            from upload_tui.clock import SystemClock
-
-            yield source_session(settings, store, SystemClock(), ends_on_refusal=True)
-            return
-        async with client_for(settings) as client:
-            projects = await retrying(lambda: find_projects(client, settings.projects))
-            yield live_session(settings, client, projects, store, title=settings.profile)
-    finally:
-        store.close()
+    async with open_access(settings) as access:
+        if options.since is not None:
+            options = replace(options, logged=access.logged_stages(options.since.at(SystemClock().now())))
+        with closing(Store()) as store:
+            if options.upload_ids:
+                return await _follow(access, settings, store, options, printer)
+            return await _tail(access, store, options, printer)
 
 
-async def _tail(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+async def _tail(access: Access, store: "Store", options: _Options, printer: Printer) -> int:
     """Print changes; return the exit code."""
-    async with _open_session(settings) as session:
-        await run_alongside(session, _print(session, options, printer))
-        return exit_code(is_missing=bool(session.lost_projects), is_incomplete=not session.is_complete)
+    projects = await retrying(access.find_projects)
+    session = access.session(store, projects, ends_on_refusal=True)
+    await run_alongside(session, _print(session, options, printer))
+    return exit_code(is_missing=bool(session.lost_projects), is_incomplete=not session.is_complete)
 
 
-async def _print(session: "LiveSession | SourceSession", options: _Options, printer: Printer) -> None:
+async def _print(session: "ServiceSession", options: _Options, printer: Printer) -> None:
     from upload_tui.monitor import change_record
 
     printer.print_header()
@@ -149,15 +120,15 @@ async def _print(session: "LiveSession | SourceSession", options: _Options, prin
 
 
 async def _selected_changes(
-    session: "LiveSession | SourceSession", changes: "AsyncIterator[Change]", options: _Options
+    session: "ServiceSession", changes: "AsyncIterator[Change]", options: _Options
 ) -> "AsyncIterator[Change]":
     """Yield past changes if `--since` asks for them, then new ones that match. Connection changes go to standard error."""
-    from upload_tui.monitor import ConnectionChanged, SourceSession, StageReached
+    from upload_tui.monitor import ConnectionChanged, StageReached
 
     printed: set[tuple[str, Stage]] = set()  # a change may be both past and new
-    # A source has one connection, which is that of all its projects.
-    connections = {None} if isinstance(session, SourceSession) else {*session.projects}
-    without_past = set() if options.since is None else connections
+    connections: set[ProjectRef | None] = {*session.projects}
+    # A source has one connection for all its projects, which are not known before it is listed.
+    without_past = set() if options.since is None else connections or {None}
     reporter = ConnectionReporter(session, notice=session.notice)
     async for change in changes:
         if session.lost_projects and len(session.lost_projects) == len(session.projects):
@@ -211,56 +182,24 @@ def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReach
             yield change
 
 
-async def _follow(settings: ServiceSettings, options: _Options, printer: Printer) -> int:
+async def _follow(
+    access: Access, settings: ServiceSettings, store: "Store", options: _Options, printer: Printer
+) -> int:
     """Print the changes of single uploads until each has ended; return the exit code."""
-    from upload_tui.monitor import Outcome, Store
-
     changes: list[Change] = []
-    store = Store()
     printer.print_header()
-    try:
-        async with _open_waiter(settings, options, store, changes.append) as (waiter, picture):
-            await _Follower(waiter, picture, options, printer, changes).run()
-            echo_failure_hint(settings, [one for one, end in waiter.outcomes.items() if end is Outcome.MISSED])
-            return exit_code_of_outcomes(waiter.outcomes.values())
-    finally:
-        store.close()
-
-
-@asynccontextmanager
-async def _open_waiter(
-    settings: ServiceSettings, options: _Options, store: "Store", publish: "Callable[[Change], None]"
-) -> "AsyncIterator[tuple[UploadWaiter | SourceWaiter, StorePicture]]":
-    """Open a waiter for the uploads of the service or of the source, and the picture of its store."""
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import Schedule, SourceWaiter, StorePicture, UploadWaiter, source_schedule
-
-    clock, goal = SystemClock(), Stage.VERIFIED
-    if settings.command:
-        from upload_tui.cli.access.source import source_synchroniser
-
-        picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
-        synchroniser = source_synchroniser(settings, store, clock, publish, has_all_projects=True)
-        schedule = source_schedule(settings.refresh_seconds)
-        yield (
-            SourceWaiter(synchroniser, picture, options.upload_ids, goal=goal, clock=clock, schedule=schedule),
-            picture,
-        )
-        return
-    async with client_for(settings) as client:
-        client.gate.requests_per_minute = settings.requests_per_minute
-        schedule = Schedule(settings.refresh_seconds)
-        picture = StorePicture(store, client.clock_offset.shifted(clock), client.root, trouble_limits(settings))
-        yield (
-            UploadWaiter(client, store, options.upload_ids, goal=goal, clock=clock, schedule=schedule, publish=publish),
-            picture,
-        )
+    access.limit_requests()
+    waiter = access.waiter(store, options.upload_ids, Stage.VERIFIED, changes.append)
+    follower = _Follower(waiter, store_picture(settings, store, access.clock), options, printer, changes)
+    await follower.run(access.wait_schedule(settings.refresh_seconds))
+    echo_failure_hint(settings, missed_ids(waiter))
+    return exit_code_of_outcomes(waiter.outcomes.values())
 
 
 class _Follower(Struct):
     """Prints the changes of uploads, and why one can be followed no longer."""
 
-    waiter: "UploadWaiter | SourceWaiter"
+    waiter: "Waiter"
     picture: "StorePicture"
     options: _Options
     printer: Printer
@@ -269,22 +208,17 @@ class _Follower(Struct):
     _known: set[str] = field(default_factory=set)
     _line_count: int = 0
 
-    async def run(self) -> None:
+    async def run(self, schedule: "Schedule") -> None:
         """Follow the uploads until each has ended, or until enough lines are printed."""
-        interval, retries = 1.0, Retries()
-        while True:
-            try:
-                ended = await self.waiter.poll()
-            except ServiceError:
-                self._print_changes()  # what was read before
-                raise
-            retries.report(self.waiter.last_error)
-            has_changed = bool(self.changes)
-            self._print_changes()
-            self._report(ended)
-            if not self.waiter.pending or self._line_count == self.options.count:
-                return
-            interval = await self.waiter.wait(interval, has_changed=has_changed)
+        try:
+            async for ended in rounds(self.waiter, schedule, self.changes):
+                self._print_changes()
+                self._report(ended)
+                if self._line_count == self.options.count:
+                    return
+        except ServiceError:
+            self._print_changes()  # what was read before
+            raise
 
     def _print_changes(self) -> None:
         """Print the new changes; with `--since`, first the past changes of uploads that were just read for the first time."""

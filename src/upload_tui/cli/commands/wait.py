@@ -6,20 +6,15 @@ It stops waiting for a stage that an upload can no longer reach.
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct, field
 
-from upload_tui.cli.access.outages import Retries, retrying
-from upload_tui.cli.access.readings import (
-    combined_error,
-    print_readings,
-    read_when_ready,
-    resolve_projects,
-)
-from upload_tui.cli.access.service import client_for, echo_failure_hint, service_of, trouble_limits
+from upload_tui.cli.access.access import Access, open_access
+from upload_tui.cli.access.service import echo_failure_hint, store_picture
+from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
@@ -27,7 +22,6 @@ from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
     echo_message,
-    ended_detail,
     output_option,
     progress_bar,
 )
@@ -42,8 +36,7 @@ from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
 if TYPE_CHECKING:
-    from upload_tui.client import ServiceClient
-    from upload_tui.monitor import Detail, Schedule, SourceWaiter, Store, StorePicture, UploadWaiter, Where
+    from upload_tui.monitor import Detail, Schedule, Store, StorePicture, Waiter, Where
 
 __all__ = ["command"]
 
@@ -132,76 +125,25 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     """Wait within the timeout, which includes finding out what to wait for; return the exit code."""
     from upload_tui.monitor import Store
 
-    started, store = asyncio.get_running_loop().time(), Store()
+    started = asyncio.get_running_loop().time()
     deadline = None if options.timeout_seconds is None else started + options.timeout_seconds
     set_output_deadline(deadline)  # or a reader that stalls would stop the clock of the timeout
-    try:
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    if settings.command:
-                        wanted = await _wanted_of_source(settings, options, store)
-                    else:
-                        client = await stack.enter_async_context(client_for(settings))
-                        if options.interval_seconds is None:
-                            client.gate.requests_per_minute = settings.requests_per_minute
-                        wanted = await _wanted_of_service(client, settings, options, store)
-            except TimeoutError:
-                echo_message(f"timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
-                return options.timeout_exit_code
-            printer.set_columns(upload_columns(settings.zone, wanted.picture.now))
-            with progress_bar(len(wanted.waiter.outcomes)) as bar:
-                loop = _WaitLoop(wanted.waiter, options, printer, wanted.picture, bar, started, settings)
-                return await loop.run(deadline) or wanted.exit_code
-    finally:
-        store.close()
-
-
-class _Wanted(Struct, frozen=True):
-    """What to wait for, and the exit code of what could not be read while finding it out."""
-
-    waiter: "UploadWaiter | SourceWaiter"
-    picture: "StorePicture"
-    exit_code: int
-
-
-async def _wanted_of_service(
-    client: "ServiceClient", settings: ServiceSettings, options: _Options, store: "Store"
-) -> _Wanted:
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import StorePicture, UploadWaiter
-
-    clock = SystemClock()
-    upload_ids, code = await _wanted_ids(client, store, settings, options)
-    waiter = UploadWaiter(client, store, upload_ids, goal=options.goal, clock=clock, schedule=_schedule(options))
-    picture = StorePicture(store, client.clock_offset.shifted(clock), client.root, trouble_limits(settings))
-    return _Wanted(waiter, picture, code)
-
-
-async def _wanted_of_source(settings: ServiceSettings, options: _Options, store: "Store") -> _Wanted:
-    from upload_tui.cli.access.source import report_missing_projects, source_synchroniser
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import SourceWaiter, StorePicture, source_schedule
-
-    clock = SystemClock()
-    has_ids = bool(options.upload_ids)
-    synchroniser = source_synchroniser(settings, store, clock, has_all_projects=has_ids)
-    picture = StorePicture(store, clock, service_of(settings), trouble_limits(settings))
-    upload_ids, code = options.upload_ids, EXIT_OK
-    if not has_ids:
-        await retrying(synchroniser.sync)
-        if synchroniser.unreadable_notice:
-            echo_message(f"{settings.title}: {synchroniser.unreadable_notice}.")
-            code = exit_code(is_incomplete=True)
-        else:
-            code = exit_code(is_missing=bool(report_missing_projects(synchroniser)))
-        upload_ids, code = _matching(picture, options, [upload.id for upload in store.pending()], code)
-    schedule = source_schedule(options.interval_seconds or settings.refresh_seconds)
-    goal, projects = options.goal, settings.projects
-    waiter = SourceWaiter(
-        synchroniser, picture, upload_ids, goal=goal, clock=clock, schedule=schedule, projects=projects
-    )
-    return _Wanted(waiter, picture, code)
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(Store()))
+        try:
+            async with asyncio.timeout_at(deadline):
+                access = await stack.enter_async_context(open_access(settings))
+                if options.interval_seconds is None:
+                    access.limit_requests()
+                upload_ids, code = await _wanted_ids(access, settings, options, store)
+        except TimeoutError:
+            echo_message(f"timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
+            return options.timeout_exit_code
+        waiter, picture = access.waiter(store, upload_ids, options.goal), store_picture(settings, store, access.clock)
+        printer.set_columns(upload_columns(settings.zone, picture.now))
+        with progress_bar(len(waiter.outcomes)) as bar:
+            loop = _WaitLoop(waiter, options, printer, picture, bar, started, settings)
+            return await loop.run(deadline, _schedule(access, options)) or code
 
 
 def _elapsed_text(started: float) -> str:
@@ -210,16 +152,14 @@ def _elapsed_text(started: float) -> str:
     return age_text(asyncio.get_running_loop().time() - started)
 
 
-def _schedule(options: _Options) -> "Schedule":
-    from upload_tui.monitor import Schedule
+def _schedule(access: Access, options: _Options) -> "Schedule":
+    from upload_tui.monitor import source_schedule
 
-    if options.interval_seconds is None:
-        return Schedule()
-    return Schedule(options.interval_seconds, options.interval_seconds, options.interval_seconds, growth=1.0)
+    return access.wait_schedule() if options.interval_seconds is None else source_schedule(options.interval_seconds)
 
 
 async def _wanted_ids(
-    client: "ServiceClient", store: "Store", settings: ServiceSettings, options: _Options
+    access: Access, settings: ServiceSettings, options: _Options, store: "Store"
 ) -> tuple[Sequence[str], int]:
     """The ids given, or of matches, else of all uploads that are not over; and the exit code of what cannot be read.
 
@@ -228,17 +168,8 @@ async def _wanted_ids(
     """
     if options.upload_ids:
         return options.upload_ids, EXIT_OK
-    from upload_tui.clock import SystemClock
-    from upload_tui.monitor import StorePicture
-
-    projects, unknown = await retrying(lambda: resolve_projects(client, settings.projects))
-    readings = [*await read_when_ready(client, store, projects), *unknown]
-    if not any(reading.is_shown for reading in readings):
-        raise combined_error(readings)
-    shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
-    unfinished = [upload.id for upload in store.unfinished(shown)]
-    picture = StorePicture(store, client.clock_offset.shifted(SystemClock()), client.root, trouble_limits(settings))
-    return _matching(picture, options, unfinished, print_readings(readings))
+    unfinished, code = await access.read_unfinished(store)
+    return _matching(store_picture(settings, store, access.clock), options, unfinished, code)
 
 
 def _matching(
@@ -264,7 +195,7 @@ _LAST_POLL_SECONDS = 5.0
 class _WaitLoop(Struct):
     """Polls until no upload is pending, one fails, or the timeout; prints each upload when its outcome is known."""
 
-    waiter: "UploadWaiter | SourceWaiter"
+    waiter: "Waiter"
     options: _Options
     printer: Printer
     picture: "StorePicture"
@@ -274,18 +205,18 @@ class _WaitLoop(Struct):
     _printed_notices: set[str] = field(default_factory=set)
     _printed_ids: set[str] = field(default_factory=set)
 
-    async def run(self, deadline: float | None) -> int:
+    async def run(self, deadline: float | None, schedule: "Schedule") -> int:
         """Poll to the end, or until a time of the event loop; return the exit code."""
         self.printer.print_header()
         try:
             async with asyncio.timeout_at(deadline), _heartbeat(self):
-                await self._run_rounds()
+                await self._run_rounds(schedule)
         except TimeoutError:
             await self._poll_if_stopped(deadline)
             if self.waiter.pending:
                 text = f"timed out after {_elapsed_text(self.started)}; {self._pending_text()}{self._error_text()}"
                 self._echo(text)
-        echo_failure_hint(self.settings, self._failed_ids())
+        echo_failure_hint(self.settings, missed_ids(self.waiter))
         return self._exit_code()
 
     async def _poll_if_stopped(self, deadline: float | None) -> None:
@@ -294,31 +225,19 @@ class _WaitLoop(Struct):
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_POLL_SECONDS):
-                await self._poll()
+                self._print_round(await self.waiter.poll())
 
-    def _failed_ids(self) -> Sequence[str]:
-        from upload_tui.monitor import Outcome
-
-        return [upload_id for upload_id, outcome in self.waiter.outcomes.items() if outcome is Outcome.MISSED]
-
-    async def _run_rounds(self) -> None:
-        interval, retries = self.options.interval_seconds or 1.0, Retries()
-        while self.waiter.pending:
-            ended = await self._poll()
-            retries.report(self.waiter.last_error)
+    async def _run_rounds(self, schedule: "Schedule") -> None:
+        async for ended in rounds(self.waiter, schedule):
+            self._print_round(ended)
             if self.options.fail_fast and self._exit_code(is_over=False) != EXIT_OK:
                 return
-            if self.waiter.pending:
-                interval = await self.waiter.wait(interval, has_changed=bool(ended))
 
-    async def _poll(self) -> Sequence[str]:
-        """Poll once, and print what has ended."""
-        ended = await self.waiter.poll()
+    def _print_round(self, ended: Sequence[str]) -> None:
         self.bar.clear()
         self._print_notices()
         self._print_ended(ended)
         self.bar.advance(len(ended))
-        return ended
 
     def _print_ended(self, ended: Sequence[str]) -> None:
         for upload_id in ended:

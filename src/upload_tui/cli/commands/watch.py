@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from upload_tui.cli.access.service import deferred_session, service_of
+from upload_tui.cli.access.access import deferred_session
+from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles

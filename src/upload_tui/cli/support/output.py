@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from msgspec import Struct
@@ -22,16 +22,12 @@ from upload_tui.errors import (
     did_you_mean,
 )
 
-if TYPE_CHECKING:
-    from upload_tui.monitor import Detail, Picture, SourceWaiter, UploadWaiter
-
 __all__ = [
     "Column",
     "Printer",
     "ProgressBar",
     "echo_err",
     "echo_message",
-    "ended_detail",
     "output_option",
     "progress_bar",
     "terminal_columns",
@@ -331,20 +327,3 @@ def progress_bar(total: int) -> Iterator[ProgressBar]:
         yield bar
     finally:
         bar.clear()
-
-
-def ended_detail(waiter: "UploadWaiter | SourceWaiter", picture: "Picture", upload_id: str) -> "Detail | None":
-    """An upload whose wait is over; None, after a report, if it does not exist or cannot be read."""
-    from upload_tui.monitor import Outcome
-
-    outcome, detail = waiter.outcomes[upload_id], picture.detail(waiter.known_id(upload_id))
-    if outcome is Outcome.UNREADABLE:
-        problem = f"{upload_id!a} cannot be read: {waiter.reason(upload_id)}"
-    elif outcome is Outcome.GONE and detail is not None:
-        problem = f"{upload_id!a} is no longer listed"
-    elif detail is None:
-        problem = f"no such upload: {upload_id!a}"
-    else:
-        return detail
-    echo_message(f"{problem}.")
-    return None

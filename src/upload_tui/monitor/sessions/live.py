@@ -37,7 +37,7 @@ _STALE_ROUNDS = 0.5
 
 
 class LiveSession:
-    """Polls projects of one service, by the client's clock; implements `Session`.
+    """Polls projects of one service, by the client's clock; implements `ServiceSession`.
 
     Args:
         client: the service; the caller opens and closes it.

@@ -13,7 +13,7 @@ from upload_tui.monitor.changes import Change, ConnectionChanged, PictureChanged
 from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.picture import Picture
 
-__all__ = ["ChangeBroadcaster", "Session"]
+__all__ = ["ChangeBroadcaster", "ServiceSession", "Session"]
 
 
 class Session(Protocol):
@@ -57,6 +57,25 @@ class Session(Protocol):
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Set whether the dashboard is watched: poll now when it is again, poll less often while it is not."""
+        ...
+
+
+class ServiceSession(Session, Protocol):
+    """A session over one service or source: it knows what of that cannot be read."""
+
+    @property
+    def lost_projects(self) -> Sequence[ProjectRef]:
+        """The projects that the service no longer has, or that the account may no longer see."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """False if projects or uploads that are listed cannot be read."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What is missing besides the projects; empty if nothing is."""
         ...
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections import Counter, deque
-from collections.abc import Callable, Container, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -17,15 +17,13 @@ from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker
 from upload_tui.monitor.sessions.schedule import Schedule, WakeableTimer
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
-from upload_tui.monitor.sessions.waiter import MAX_UNREADABLE, Outcome, outcome_of
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.source_recorder import WatchedSource
 from upload_tui.monitor.sync.source_synchroniser import SourceSynchroniser
-from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import overrun_text, span_text
 
-__all__ = ["SourceSession", "SourceWaiter", "source_schedule"]
+__all__ = ["SourceSession", "source_schedule"]
 
 _PROGRESS_SECONDS = 1.0
 """The first listing shows what it has read this often: there are no indexes yet, so that each picture scans all uploads."""
@@ -42,7 +40,7 @@ def source_schedule(refresh_seconds: float) -> Schedule:
 
 
 class SourceSession:
-    """Lists a source again and again; implements `Session`. A listing that fails is tried again, also the first one.
+    """Lists a source again and again; implements `ServiceSession`. A listing that fails is tried again, also the first one.
 
     Args:
         watched: the source.
@@ -222,117 +220,3 @@ class _SourceFreshness:
     def as_of(self, project_id: str = "") -> datetime | None:  # noqa: ARG002
         """When the source last listed everything; None before the first listing of the session."""
         return self._tracker.current_on(self._clock.now(), self._interval_seconds())
-
-
-class SourceWaiter:
-    """Waits for uploads of a source; the counterpart of `UploadWaiter`. Each round is one listing.
-
-    An upload that a whole listing does not have is gone, never verified. One whose line cannot be read in
-    `MAX_UNREADABLE` listings in a row is unreadable. One that ended in another stage never reaches the goal.
-
-    Args:
-        synchroniser: lists the source into a store.
-        picture: what the store holds.
-        upload_ids: the uploads.
-        goal: the stage to reach.
-        clock: for sleeping.
-        schedule: the interval between listings.
-        projects: ids or names of the projects in which the uploads are expected; empty for any.
-    """
-
-    def __init__(
-        self,
-        synchroniser: SourceSynchroniser,
-        picture: StorePicture,
-        upload_ids: Sequence[str],
-        *,
-        goal: Stage,
-        clock: Clock,
-        schedule: Schedule,
-        projects: Sequence[str] = (),
-    ) -> None:
-        self._projects = frozenset(projects)
-        self._synchroniser = synchroniser
-        self._store, self._picture = synchroniser.scope.store, picture
-        self._goal = goal
-        self._clock = clock
-        self._schedule = schedule
-        self.outcomes = dict.fromkeys(upload_ids, Outcome.PENDING)
-        self.last_error: ServiceError | None = None
-        self._unreadable_counts = Counter[str]()
-
-    @property
-    def pending(self) -> Sequence[str]:
-        """The uploads still waited for."""
-        return [upload_id for upload_id, outcome in self.outcomes.items() if outcome is Outcome.PENDING]
-
-    def known_id(self, upload_id: str) -> str:
-        """The id itself."""
-        return upload_id
-
-    def unknown_state(self, upload_id: str) -> str:
-        """The source's name of a state that is not in the design; empty for any other."""
-        stored = self._store.get(upload_id)
-        return "" if stored is None else stored.unknown_state
-
-    @property
-    def notices(self) -> Sequence[str]:
-        """A note on each upload that is in another project than expected."""
-        known = map(self._store.get, self.outcomes) if self._projects else ()
-        found = [stored for stored in known if stored is not None and not stored.is_gone]
-        return [
-            f"{one.id!a} is in project {one.project_name or one.project_id!a}, not in {', '.join(sorted(self._projects))}"
-            for one in found
-            if self._projects.isdisjoint((one.project_id, one.project_name))
-        ]
-
-    @property
-    def problem(self) -> str:
-        """Why the last listing failed, or what of it cannot be read; empty if there is nothing."""
-        return self.last_error.title if self.last_error else self._synchroniser.unreadable_notice
-
-    def reason(self, upload_id: str) -> str:  # noqa: ARG002
-        """Why an upload cannot be read."""
-        return self._synchroniser.unreadable_notice
-
-    async def poll(self) -> Sequence[str]:
-        """List once; return the uploads whose outcome is known now.
-
-        A listing that fails is stored in `last_error`, and decides only on the uploads that it has.
-
-        Raises:
-            ServiceError: the source is misconfigured or not allowed to list.
-        """
-        self.last_error, is_whole = None, True
-        try:
-            await self._synchroniser.sync()
-            is_whole = not self._synchroniser.partial_problem
-        except ServiceError as error:
-            if not error.is_transient:
-                raise
-            self.last_error, is_whole = error, False
-        pending = self.pending
-        before_goal = self._store.partitions.ids(frozenset(one for one in PENDING_STAGES if one.rank < self._goal.rank))
-        for upload_id in pending:
-            self.outcomes[upload_id] = self._outcome(upload_id, before_goal, is_whole=is_whole)
-        return [upload_id for upload_id in pending if self.outcomes[upload_id] is not Outcome.PENDING]
-
-    def _outcome(self, upload_id: str, before_goal: Container[str], *, is_whole: bool) -> Outcome:
-        if upload_id in self._synchroniser.unreadable_ids:
-            self._unreadable_counts[upload_id] += not self._synchroniser.last_listing.failure
-            return Outcome.UNREADABLE if self._unreadable_counts[upload_id] >= MAX_UNREADABLE else Outcome.PENDING
-        del self._unreadable_counts[upload_id]
-        if upload_id in before_goal:  # nearly always: of thousands, reading the details would take seconds
-            return Outcome.PENDING
-        detail = self._picture.detail(upload_id)
-        has_ended = detail is not None and detail.upload.timeline.has_ended  # also of the many that are shown as gone
-        if detail is None or (detail.row.is_gone and not has_ended):
-            return Outcome.GONE if is_whole or detail is not None else Outcome.PENDING
-        outcome = outcome_of(detail.upload, self._goal)
-        return Outcome.MISSED if outcome is Outcome.PENDING and has_ended else outcome
-
-    async def wait(self, interval_seconds: float, *, has_changed: bool) -> float:
-        """Sleep until the next listing is due; return the interval to pass in next time."""
-        seconds = self._schedule.next_seconds(interval_seconds, has_changed=has_changed, has_pending=True)
-        await self._clock.sleep(self._schedule.with_jitter(seconds))
-        return seconds

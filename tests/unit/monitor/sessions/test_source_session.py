@@ -196,9 +196,7 @@ async def test_an_upload_that_ended_keeps_its_outcome_when_it_is_no_longer_liste
     harness = SourceHarness(store=Store(limits=Limits(ended_uploads_kept=kept)))
     await harness.print({"a": {"stage": stage, "ended": True}, "b": {}})
     harness.source.outputs = [(lines_of({"b": {}}), Listing())]
-    waiter = SourceWaiter(
-        harness.synchroniser, harness.picture, ["a"], goal=Stage.VERIFIED, clock=harness.clock, schedule=FAST
-    )
+    waiter = SourceWaiter(harness.synchroniser, harness.picture, ["a"], goal=Stage.VERIFIED)
     assert await waiter.poll() == ["a"]
     assert harness.shown()["a"] == (kept == 0)
     assert waiter.outcomes == {"a": Outcome.REACHED if stage is Stage.VERIFIED else Outcome.MISSED}
@@ -219,9 +217,7 @@ async def test_the_details_of_uploads_that_are_before_the_goal_are_not_read(goal
     lines = {state: {"stage": state} for state in [*map(str, Stage), "held"]}
     await harness.print({**lines, "ended": {"stage": "initiated", "ended": True}})
     picture = _CountingPicture(harness.store, harness.clock, SERVICE)
-    waiter = SourceWaiter(
-        harness.synchroniser, picture, [*lines, "ended"], goal=goal, clock=harness.clock, schedule=FAST
-    )
+    waiter = SourceWaiter(harness.synchroniser, picture, [*lines, "ended"], goal=goal)
     await waiter.poll()
     before = [stage for stage in PENDING_STAGES if stage.rank < goal.rank]
     assert picture.detail_count == len(waiter.outcomes) - len(before)
