@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor import (
         Change,
         ChangeBroadcaster,
+        DeferredSession,
         ProjectRef,
         Schedule,
         ServiceSession,
@@ -211,12 +212,12 @@ async def _open_session(
     settings: ServiceSettings,
     store: "Store",
     on_request: "Callable[[RequestOutcome], None]",
-    changes: "ChangeBroadcaster",
+    deferred: "DeferredSession",
 ) -> "AsyncIterator[Session]":
     async with open_access(settings) as access:
         access.add_request_listener(on_request)
         projects = await _projects_or_cached(access, store, settings)
-        yield access.session(store, projects, changes=changes)
+        yield access.session(store, projects, changes=deferred.changes)
 
 
 async def _projects_or_cached(access: Access, store: "Store", settings: ServiceSettings) -> "Sequence[ProjectRef]":

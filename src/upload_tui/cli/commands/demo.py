@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from upload_tui.files import working_folder
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService, ScenarioRunner
-    from upload_tui.monitor import ChangeBroadcaster, Session
+    from upload_tui.monitor import ChangeBroadcaster, DeferredSession, Session
     from upload_tui.tui import Fault
 
 __all__ = ["command"]
@@ -100,11 +100,7 @@ async def _run(options: DemoOptions) -> int:
     from upload_tui.tui import UploadApp
 
     demo = _DemoService(options)
-
-    def show_title(title: str) -> None:
-        session.title = title
-
-    session = DeferredSession(_TITLE, SystemClock(), lambda changes: demo.open(changes, show_title))
+    session = DeferredSession(_TITLE, SystemClock(), demo.open)
     settings = effective_display_settings()
     app = UploadApp(session, controls=demo, preferences=dashboard_preferences(settings))
     return await run_dashboard(app, visit_key([settings]))
@@ -113,13 +109,12 @@ async def _run(options: DemoOptions) -> int:
 class _DemoService:
     """The embedded service of the demo with its scenario; implements the dashboard's demo controls.
 
-    The backend is imported by `open`, which runs after the first frame.
+    The dashboard has the controls from the first frame on; `open` starts the service after it. Until then keys do nothing.
     """
 
     def __init__(self, options: DemoOptions) -> None:
         self._options = options
         self._speed = options.speed
-        self._clock: PacedClock | None = None
         self._runner: ScenarioRunner | None = None
 
     @property
@@ -165,20 +160,17 @@ class _DemoService:
 
     def step(self) -> None:
         """Advance the scenario by a second."""
-        if self._clock is not None:
-            self._clock.step(1.0)
+        if self._runner is not None:
+            self._runner.clock.step(1.0)
 
     def _set_speed(self, speed: float) -> None:
         self._speed = speed
-        if self._clock is not None:
-            self._clock.set_rate(speed)
+        if self._runner is not None:
+            self._runner.clock.set_rate(speed)
 
     @asynccontextmanager
-    async def open(self, changes: "ChangeBroadcaster", show_title: Callable[[str], None]) -> "AsyncIterator[Session]":
-        """Start the service and run the scenario while the session is open.
-
-        The session publishes its changes to `changes`; `show_title` is called with titles, which say how many past uploads are built.
-        """
+    async def open(self, deferred: "DeferredSession") -> "AsyncIterator[Session]":
+        """Start the service and run the scenario while the session is open; meanwhile the title says what is built."""
         await asyncio.to_thread(_import_packages)
         from upload_tui.backend import SCENARIOS, EmbeddedService
         from upload_tui.wire import StatusShape
@@ -193,19 +185,16 @@ class _DemoService:
             seed=options.seed,
             verifications_at_once=SCENARIO_VERIFICATIONS,
         )
+
+        def show_progress(count: int) -> None:
+            deferred.title = f"{_TITLE}, {history_progress(count, options.past_uploads)}"
+
         async with service:
-            self._clock = clock
-            self._runner = scenario.create_runner(
-                service,
-                clock,
-                options.seed,
-                options.past_uploads,
-                lambda count: show_title(f"{_TITLE}, {history_progress(count, options.past_uploads)}"),
-            )
+            self._runner = scenario.create_runner(service, clock, options.seed, options.past_uploads, show_progress)
             async with running_scenario(scenario, self._runner, self._speed):
-                show_title(_TITLE)
+                deferred.title = _TITLE
                 start_faults(service.faults, options.faults)
-                async with _open_session(service, clock, changes) as session:
+                async with _open_session(service, clock, deferred.changes) as session:
                     yield session
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DeferredSession", "SessionOpener"]
 
-SessionOpener = Callable[[ChangeBroadcaster], AbstractAsyncContextManager[Session]]
-"""Opens a session that publishes its changes there, and closes it at the end of the context."""
+SessionOpener = Callable[["DeferredSession"], AbstractAsyncContextManager[Session]]
+"""Opens a session that publishes its changes where the deferred one does, and closes it at the end of the context."""
 
 
 class DeferredSession:
@@ -83,7 +83,7 @@ class DeferredSession:
                 await self._timer.wait(self._tracker.failed(error))
 
     async def _run_real(self) -> None:
-        async with self._opener(self.changes) as real:
+        async with self._opener(self) as real:
             self._real = real
             if self._tracker.is_paused:
                 real.set_paused(is_paused=True)

@@ -11,7 +11,7 @@ from upload_tui.monitor.changes import Change, ConnectionChanged, StageReached
 from upload_tui.monitor.model import ConnectionState
 from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sessions.deferred import DeferredSession
-from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
+from upload_tui.monitor.sessions.session import Session
 from upload_tui.testing import FrozenClock, InMemorySession, an_upload
 
 
@@ -24,11 +24,11 @@ class Service:
         self.attempts = 0
 
     @asynccontextmanager
-    async def open(self, changes: ChangeBroadcaster) -> AsyncIterator[Session]:
+    async def open(self, deferred: DeferredSession) -> AsyncIterator[Session]:
         self.attempts += 1
         if not self.is_up:
             raise UnreachableError("connection refused", "Wait.")
-        self.session.changes = changes
+        self.session.changes = deferred.changes
         yield self.session
 
 
