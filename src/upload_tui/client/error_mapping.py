@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ssl import SSLError
+from socket import gaierror
+from ssl import SSLCertVerificationError
 from typing import TypeVar
 
 import httpx
@@ -113,20 +114,23 @@ def raise_for_status(status: int, headers: httpx.Headers, body: bytes, url: str)
 
 
 def _connection_error(url: str, error: httpx.ConnectError) -> UnreachableError:
-    text = str(error)
-    if isinstance(error.__cause__, SSLError) or "CERTIFICATE" in text.upper():
+    causes = [*_causes(error)]
+    if any(isinstance(cause, SSLCertVerificationError) for cause in causes):
         return _error_at(url, UnreachableError, Cause("Certificate not trusted"), "Set ca_bundle, or check the URL.")
-    if "name" in text.lower() or "getaddrinfo" in text:
+    if any(isinstance(cause, gaierror) for cause in causes):
         return _error_at(url, UnreachableError, Cause("Unknown host"), "Check the URL for typos.")
-    cause = Cause("Connection refused" if _is_refused(error) else "Cannot connect")
+    is_refused = any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+    cause = Cause("Connection refused" if is_refused else "Cannot connect")
     return _error_at(url, UnreachableError, cause, "Check the URL, and that the service is running.")
 
 
-def _is_refused(error: BaseException | None) -> bool:
-    """True if a `ConnectionRefusedError` is among the causes; with several addresses they come in a group."""
-    while error is not None and not isinstance(error, ConnectionRefusedError):
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
-    return error is not None
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it; the errors of several addresses come in a group."""
+    while error is not None:
+        yield error
+        for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _causes(one)
+        error = error.__cause__ or error.__context__
 
 
 def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
