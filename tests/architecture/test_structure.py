@@ -23,6 +23,7 @@ from tests.architecture.figures import (
     splinters,
     undocumented,
 )
+from upload_tui.status import Origin
 
 MODULES = modules_of()
 PACKAGE = "upload_tui"
@@ -99,8 +100,29 @@ EXIT_CODE_MODULES: dict[str, str] = {
     "testing.gallery": "is a program of its own",
 }
 
+# Modules that name a service or a source as the origin of uploads, and why; all others ask what it `has`.
+ORIGIN_MODULES: dict[str, str] = {
+    "sources.uploads": "makes the uploads of a source",
+    "status.abilities": "has the table",
+    "tui.screens.help": "says of which origin the formats are",
+    "tui.screens.session_screen": "says of which origin the requests are",
+    "wire.status_shapes": "parses the two by other rules",
+    "wire.upload": "makes the uploads of a service",
+}
+
 # Constructors with more parameters than the limit, and why.
 WIDE_CONSTRUCTORS: dict[str, str] = {}
+
+
+def test_what_differs_between_services_and_sources_is_in_one_table() -> None:
+    named = {
+        module.name.removeprefix(f"{PACKAGE}.")
+        for module in MODULES
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Origin"
+        if node.attr in Origin.__members__
+    }
+    assert named <= ORIGIN_MODULES.keys()
 
 
 @pytest.mark.parametrize("statement", ALLOWED)

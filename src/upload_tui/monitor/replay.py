@@ -40,7 +40,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import restore_known_event
 from upload_tui.sources import read_raw
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Origin, Stage
+from upload_tui.status import Ability, Anomaly, AnomalyName, Certainty, Origin, Stage
 from upload_tui.wire import Project, page_entries, read_time
 
 __all__ = ["ReplaySession"]
@@ -63,7 +63,7 @@ class ReplaySession:
     ) -> None:
         self.title = f"replay {header.title}".strip()
         self._first_projects = header.projects
-        self._is_source = Origin.of(header.service) is Origin.SOURCE
+        self._has_requests = Origin.of(header.service).has(Ability.REQUESTS)
         self.changes = ChangeBroadcaster()
         self.began_on = header.began_on
         self.ends_on = lines[-1].at if lines else header.began_on
@@ -190,7 +190,7 @@ class ReplaySession:
 
     def _requests_last_minute(self) -> int | None:
         """None for a source: it has no requests."""
-        if self._is_source:
+        if not self._has_requests:
             return None
         since = self._clock.now() - timedelta(minutes=1)
         past = (self._lines[index] for index in range(self._next - 1, -1, -1))

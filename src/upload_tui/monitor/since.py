@@ -17,7 +17,7 @@ from upload_tui.files import parse_json, read_text, write_hint, write_private_fi
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Row
 from upload_tui.monitor.queries.query import UNKNOWN_STAGE, Query, SortKey, StageTerm, State, StateTerm, Where
-from upload_tui.status import Origin, Stage, Timeline
+from upload_tui.status import Ability, Origin, Stage, Timeline
 from upload_tui.text import age_text
 from upload_tui.wire import format_time, read_time
 
@@ -185,18 +185,18 @@ def _is_new_since(detail: Detail, stage: Stage, known: Mapping[str, Stage]) -> b
 def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
     """Whether an upload is new, or reached its end, since a time."""
     timeline = detail.upload.timeline
-    is_of_source = Origin.of(detail.row.service) is Origin.SOURCE
-    if is_of_source and stage is Stage.INITIATED:
+    has_history = Origin.of(detail.row.service).has(Ability.STAGE_HISTORY)
+    if stage is Stage.INITIATED and not has_history:
         return _is_listed_since(timeline, since)
     event = timeline.event(stage)
     if event is None:
         return False
-    first_observed = event.latest if is_of_source and event.on is None else None
+    first_observed = event.latest if event.on is None and not has_history else None
     return bool(event.is_since(since) if first_observed is None else first_observed >= since)
 
 
 def _is_listed_since(timeline: Timeline, since: datetime) -> bool:
-    """Whether an upload of a source is new since a time: its first stage is, or else the first of its own states."""
+    """Whether an upload without a history is new since a time: its first stage is, or else the first of its own states."""
     first, state = next(iter(timeline), None), timeline.own_state
     if first is not None:
         is_listed_before = first.on is None and first.earliest is not None  # then it is a stage that was reached again

@@ -48,7 +48,7 @@ from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Store, StoredUpload
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.trouble_rules import TroubleRules, stage_summaries, trouble_counts
-from upload_tui.status import PENDING_STAGES, Origin, Stage
+from upload_tui.status import PENDING_STAGES, Ability, Origin, Stage
 
 __all__ = ["StorePicture"]
 
@@ -308,8 +308,8 @@ def _raw_text(entry: Any) -> str:
 
 
 def _listed_on(store: Store, service: str, project_id: str) -> datetime:
-    """When a source last listed a project completely, which reads all its uploads; long ago for a service, which does not."""
-    is_listed = Origin.of(service) is Origin.SOURCE
+    """When all uploads of a project were last read, if each round reads them; long ago otherwise."""
+    is_listed = Origin.of(service).has(Ability.WHOLE_LISTINGS)
     return (from_ms(SyncState(store, project_id).synced_ms) if is_listed else None) or NEVER
 
 

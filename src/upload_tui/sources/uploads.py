@@ -9,17 +9,14 @@ from msgspec.structs import replace
 from upload_tui.sources.contract import quote, read_identifier
 from upload_tui.sources.field_reader import FieldReader
 from upload_tui.status import (
-    ABILITIES,
     ENDED_STATE,
     FINAL_STAGES,
-    Ability,
     Anomaly,
     AnomalyName,
     Certainty,
     Event,
     Origin,
     Stage,
-    Support,
     Timeline,
     UnknownState,
     inspect_chunks,
@@ -33,6 +30,7 @@ _MAX_STATE_CHARACTERS = 60
 _FLAT_KEYS = ("initiated_on", "completed_on", "verified_on", "error_on")
 _STATE_KEYS = ("current", "prior")
 _MISSING_STAGES = frozenset({AnomalyName.INITIATED_MISSING, AnomalyName.COMPLETED_MISSING})
+"""No anomalies of a source: it need not know every stage."""
 
 
 def parse_upload(
@@ -304,9 +302,7 @@ def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
 
 def _inspect(upload: Upload) -> tuple[Anomaly, ...]:
     """The anomalies of a timeline and chunks, as far as a source can say what they mean."""
-    found = inspect_timeline(upload.timeline, upload.read_on)
-    if ABILITIES[Origin.SOURCE][Ability.STAGE_HISTORY] is Support.NEVER:
-        found = tuple(anomaly for anomaly in found if anomaly.name not in _MISSING_STAGES)
+    found = tuple(one for one in inspect_timeline(upload.timeline, upload.read_on) if one.name not in _MISSING_STAGES)
     if upload.size_bytes is not None and upload.chunk_bytes > upload.size_bytes:
         detail = f"more bytes have arrived than its size of {upload.size_bytes:,}"  # without their number: it may grow
         found = (*found, Anomaly(AnomalyName.RECEIVED_TOO_MUCH, detail))

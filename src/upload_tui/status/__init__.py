@@ -4,7 +4,7 @@ Owns the meaning of an upload's status. Every package may import it. It does no 
 encodes a status (that is `wire`).
 """
 
-from upload_tui.status.abilities import ABILITIES, SOURCE_PREFIX, Ability, Origin, Support
+from upload_tui.status.abilities import SOURCE_PREFIX, Ability, Origin
 from upload_tui.status.anomalies import (
     FUTURE_TOLERANCE,
     Anomaly,
@@ -34,7 +34,6 @@ from upload_tui.status.timeline import (
 )
 
 __all__ = [
-    "ABILITIES",
     "ENDED_STATE",
     "FINAL_STAGES",
     "FUTURE_TOLERANCE",
@@ -48,7 +47,6 @@ __all__ = [
     "Origin",
     "Span",
     "Stage",
-    "Support",
     "Timeline",
     "Transition",
     "UnknownState",

@@ -1,17 +1,40 @@
-"""What is reported of uploads, by where they are listed: the one table that warnings, percentages, latencies and alarms use.
+"""What services and sources report: the one table behind everything that is shown or judged differently for the two.
 
-The service of the design promises all of it. A source is a command that prints what is there now, and may leave anything
-out: what it leaves out is unknown, never wrong and never zero.
+The service of the design promises what it reports. A source is a command that prints what is there now, and may leave anything out:
+what it leaves out is unknown, never wrong and never zero. What one upload has, such as a size, its own fields tell.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 
-__all__ = ["ABILITIES", "SOURCE_PREFIX", "Ability", "Origin", "Support"]
+__all__ = ["SOURCE_PREFIX", "Ability", "Origin"]
 
 SOURCE_PREFIX = "source:"
 """The identity of a source begins with it, where that of a service is its URL."""
+
+
+class Ability(Enum):
+    """Something that holds for all uploads of an origin."""
+
+    STAGE_HISTORY = auto()
+    """All stages that an upload has reached are listed, with their times: one that is absent was left out by mistake."""
+    FINAL_STAGES = auto()
+    """An upload never leaves its final stage. Otherwise it may be sent again."""
+    FINAL_CHUNKS = auto()
+    """After completion the list of chunks is final: gaps and missing bytes contradict it. Otherwise each upload says so itself."""
+    CHUNK_LISTS = auto()
+    """An upload without a list of chunks is not chunked. Otherwise its chunks are unknown."""
+    VERIFICATION = auto()
+    """A worker verifies each completed upload. Otherwise only the past shows whether one does."""
+    REQUESTS = auto()
+    """An upload can be requested by its id, with curl, in the three status shapes."""
+    WHOLE_LISTINGS = auto()
+    """Each round reads all uploads."""
+    OWN_STATES = auto()
+    """A state that is no stage is one of the origin's own, not an anomaly."""
+    PAGES = auto()
+    """An upload may have the address of its page."""
 
 
 class Origin(StrEnum):
@@ -27,46 +50,23 @@ class Origin(StrEnum):
         """The origin of the uploads of a service, by its URL or identity."""
         return cls.SOURCE if service.startswith(SOURCE_PREFIX) else cls.SERVICE
 
-
-class Ability(StrEnum):
-    """A kind of information that may be reported about an upload; values are the words that `doctor` prints."""
-
-    STAGE_HISTORY = "every stage reached"
-    """All stages that an upload has reached are listed: one that is absent was left out by mistake."""
-    FINAL_CHUNKS = "final list of chunks"
-    """After completion the list of chunks is final: gaps and missing bytes contradict it."""
-    PROMISED_SIZE = "promised size"
-    """The size is what the client promised to send: percentages and remaining times make sense."""
-    ENDINGS = "endings"
-    """How an upload ended is reported."""
-    VERIFICATION = "verification"
-    """Verification is reported: its latencies and the worker's alarm make sense."""
-    REQUESTS = "requests of the design's API"
-    """An upload can be requested by its id, with curl, in the three status shapes."""
+    def has(self, ability: Ability) -> bool:
+        """Whether something holds for all its uploads."""
+        return ability in _ABILITIES[self]
 
 
-class Support(StrEnum):
-    """Whether something is reported."""
-
-    ALWAYS = "always"
-    IF_REPORTED = "if reported"
-    """It differs between uploads: each may have it or not."""
-    NEVER = "never"
-
-
-ABILITIES: Mapping[Origin, Mapping[Ability, Support]] = MappingProxyType(
+_ABILITIES: Mapping[Origin, frozenset[Ability]] = MappingProxyType(
     {
-        Origin.SERVICE: MappingProxyType(dict.fromkeys(Ability, Support.ALWAYS)),
-        Origin.SOURCE: MappingProxyType(
+        Origin.SERVICE: frozenset(
             {
-                Ability.STAGE_HISTORY: Support.NEVER,
-                Ability.FINAL_CHUNKS: Support.IF_REPORTED,
-                Ability.PROMISED_SIZE: Support.IF_REPORTED,
-                Ability.ENDINGS: Support.IF_REPORTED,
-                Ability.VERIFICATION: Support.IF_REPORTED,
-                Ability.REQUESTS: Support.NEVER,
+                Ability.STAGE_HISTORY,
+                Ability.FINAL_STAGES,
+                Ability.FINAL_CHUNKS,
+                Ability.CHUNK_LISTS,
+                Ability.VERIFICATION,
+                Ability.REQUESTS,
             }
         ),
+        Origin.SOURCE: frozenset({Ability.WHOLE_LISTINGS, Ability.OWN_STATES, Ability.PAGES}),
     }
 )
-"""What is reported of uploads of each origin."""

@@ -17,7 +17,7 @@ from upload_tui.errors import did_you_mean
 from upload_tui.lazy import lazy_pattern
 from upload_tui.monitor import UPLOAD_FIELDS, Detail, UploadChange, Where, flat_upload, upload_record
 from upload_tui.redaction import HIDDEN, page_problem
-from upload_tui.status import Origin
+from upload_tui.status import Ability
 
 __all__ = [
     "ArgumentValues",
@@ -153,7 +153,7 @@ def argument_values(detail: Detail, url_template: str) -> ArgumentValues:
     """The values of an upload. `url_template` is the setting `upload_url`."""
     record: Mapping[str, Any] = {**flat_upload(upload_record(detail)), "by": detail.row.uploader}
     values = {name: _text(value) for name, value in record.items()}
-    line = json.loads(detail.raw or "{}") if detail.upload.origin is Origin.SOURCE else None
+    line = json.loads(detail.raw or "{}") if detail.upload.origin.has(Ability.PAGES) else None
     url = _text(line.get("url")) if isinstance(line, dict) else ""
     problem = _url_problem(url)
     page = _page(values, url_template) if problem or not url else url

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import (
-    ABILITIES,
     Ability,
     Anomaly,
     AnomalyName,
@@ -17,7 +16,6 @@ from upload_tui.status import (
     Event,
     Origin,
     Stage,
-    Support,
     Timeline,
     inspect_chunks,
     inspect_timeline,
@@ -89,7 +87,7 @@ class Upload(Struct, frozen=True, kw_only=True):
         status_shape: None if the status had no known shape.
         anomalies: of this response alone.
         read_on: when the response was read, by the reader's clock.
-        origin: where it is listed, for `status.ABILITIES`.
+        origin: where it is listed.
         says_final_chunks: the line of its source has `final_chunks`; see `has_final_chunks`.
     """
 
@@ -139,8 +137,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     @property
     def has_final_chunks(self) -> bool:
         """Whether gaps and missing bytes contradict a completed upload."""
-        support = ABILITIES[self.origin][Ability.FINAL_CHUNKS]
-        return support is Support.ALWAYS or (support is Support.IF_REPORTED and self.says_final_chunks)
+        return self.says_final_chunks or self.origin.has(Ability.FINAL_CHUNKS)
 
 
 def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:

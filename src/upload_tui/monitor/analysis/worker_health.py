@@ -28,7 +28,7 @@ from msgspec import Struct
 from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import WaitsFor
 from upload_tui.monitor.notices import Notice, NoticeKind
-from upload_tui.status import ABILITIES, Ability, Origin, Support
+from upload_tui.status import Ability, Origin
 from upload_tui.text import age_text
 from upload_tui.wire import QueueStats
 
@@ -233,7 +233,7 @@ def has_worker(service: str, ended: Callable[[], Sequence[EndedUpload]]) -> bool
         service: the URL of the service, or the identity of the source.
         ended: returns the last uploads that ended, by time of their end; called only for a source.
     """
-    if ABILITIES[Origin.of(service)][Ability.VERIFICATION] is Support.ALWAYS:
+    if Origin.of(service).has(Ability.VERIFICATION):
         return True
     last = ended()
     return len(last) >= _MIN_REGULAR_ENDS and _busy_periods(last)[2] >= _MIN_PERIODS

@@ -22,10 +22,10 @@ from upload_tui.monitor.store.rows import StoredUpload, to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.sources import read_raw
 from upload_tui.status import (
+    Ability,
     Anomaly,
     Certainty,
     Event,
-    Origin,
     Stage,
     Timeline,
     Transition,
@@ -188,7 +188,7 @@ def compare(
     steps, contradictions = transitions_between(
         _without_older_answer(before, after.timeline, noticed),
         after.timeline,
-        may_end_again=after.origin is Origin.SOURCE,  # a service's upload never leaves its final stage
+        may_end_again=not after.origin.has(Ability.FINAL_STAGES),
     )
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)
@@ -227,7 +227,7 @@ def _other_changes(
     previous = before.timeline if before else Timeline()
     state, previous_state = after.timeline.own_state, previous.own_state
     is_new_state = state is not None and (previous_state is None or state.name != previous_state.name)
-    if state is not None and is_new_state and after.origin is Origin.SOURCE:
+    if state is not None and is_new_state and after.origin.has(Ability.OWN_STATES):
         yield OwnStateReached(at=after.read_on, upload=ref, state=state.name, on=state.on, certainty=state.certainty)
     if after.timeline.is_purged and not previous.is_purged:
         yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)

@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from upload_tui.status import Origin, Stage, is_contradictory
+from upload_tui.status import Ability, Stage, is_contradictory
 from upload_tui.text import compared_size_text, percent_text, plural, size_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -115,7 +115,7 @@ def chunk_lines(upload: "Upload", glyphs: Glyphs, width: int) -> Iterator[Conten
 
 def _unlisted_text(upload: "Upload") -> str:
     """What is known of an upload without a list of chunks."""
-    if upload.origin is Origin.SERVICE:
+    if upload.origin.has(Ability.CHUNK_LISTS):
         return "not chunked"
     count = "" if upload.chunk_count is None else f"{plural(upload.chunk_count, 'chunk')}, "
     return f"{count}{_share_text(upload)} received" if upload.has_received_bytes else "chunks unknown"

@@ -6,7 +6,7 @@ from datetime import datetime
 from textual.content import Content
 
 from upload_tui.monitor import Detail, Row, WaitsFor
-from upload_tui.status import AnomalyName, Certainty, Origin, Stage, is_unsafe
+from upload_tui.status import Ability, AnomalyName, Certainty, Origin, Stage, is_unsafe
 from upload_tui.text import (
     age_text,
     anomaly_texts,
@@ -94,11 +94,6 @@ def time_left_text(row: Row) -> str:
     return f"{f'{seconds / 60:.0f}m' if 60 <= seconds < 3570 else age_text(max(seconds, 1))} left"
 
 
-def is_from_source(row: Row) -> bool:
-    """Whether a source lists the upload: what happens after it was completed is not known then."""
-    return Origin.of(row.service) is Origin.SOURCE
-
-
 def anomaly_reasons(row: Row) -> Sequence[str]:
     """The most serious anomaly in words, the longest text first; empty if there is none, or if it is not known."""
     if row.anomaly is None:
@@ -126,7 +121,11 @@ def _verification_reasons(row: Row) -> Sequence[str]:
     if row.lateness.waits_for is WaitsFor.WORKER:
         reasons = ["no worker has picked it up", "no worker"]
     else:
-        reasons = ["waiting for the next stage", "waiting"] if is_from_source(row) else ["verifying"]
+        reasons = (
+            ["verifying"]
+            if Origin.of(row.service).has(Ability.VERIFICATION)
+            else ["waiting for the next stage", "waiting"]
+        )
     if row.anomaly is None or not is_unsafe(row.anomaly):
         return reasons
     wrong = anomaly_reasons(row)

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
-from upload_tui.status import Event, Origin, Span, Stage
+from upload_tui.status import Ability, Event, Span, Stage
 from upload_tui.text import age_text, clock_text, duration_text, event_text, name_or_id, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -201,8 +201,8 @@ class _Painter(Struct, frozen=True):
         return Content.assemble((f"{sign} ", style), (text, f"{style} bold"), (time, ""))
 
     def _phase(self, stage: Stage) -> str:
-        """What happens after a stage. What a source's service does after completion is not known."""
-        if stage is Stage.COMPLETED and self.detail.upload.origin is Origin.SOURCE:
+        """What happens after a stage."""
+        if stage is Stage.COMPLETED and not self.detail.upload.origin.has(Ability.VERIFICATION):
             return "waiting"
         return _PHASES.get(stage, "")
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from upload_tui.monitor import Row
-from upload_tui.status import AnomalyName, Origin, Stage, is_unsafe
+from upload_tui.status import Ability, AnomalyName, Origin, Stage, is_unsafe
 from upload_tui.text import (
     duration_text,
     find_folded,
@@ -272,7 +272,7 @@ def _anomaly_note_texts(row: Row) -> Sequence[str]:
     is_state = row.anomaly is not None and row.anomaly.name is AnomalyName.UNKNOWN_STATE
     state, wrong, count = sanitize(row.unknown_state), () if is_state else anomaly_reasons(row), row.anomaly_count
     if state:
-        others = count - (Origin.of(row.service) is Origin.SERVICE)  # for which the state is one
+        others = count if Origin.of(row.service).has(Ability.OWN_STATES) else count - 1  # the state is one itself
         return (*(f"{state}, {text}" for text in (*wrong, _anomalies_text(others)) if others > 0), state)
     if not count:
         return ()
