@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.notices import Notice, NoticeKind
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
-    from upload_tui.monitor.queries.matching import matches_change, matches_row, name_service
+    from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, read_query
     from upload_tui.monitor.queries.query import (
         EVERYTHING,
@@ -228,7 +228,6 @@ __all__ = [
     "ingest",
     "matches_change",
     "matches_row",
-    "name_service",
     "includes_gone",
     "needs_marks",
     "needs_upload",
@@ -271,7 +270,7 @@ __getattr__, __dir__ = lazy_names(
         "notices": "Notice NoticeKind",
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",
-        "queries.matching": "matches_change matches_row name_service",
+        "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query read_query",
         "queries.query": (
             "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Not Query SortKey State StateTerm "

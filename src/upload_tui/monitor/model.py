@@ -225,6 +225,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
     Attributes:
+        service: the URL of the service, or the identity of the source.
+        service_title: its name on screen; empty if it has none.
         unknown_state: the service's own name for a state that is not in the design, in which an upload is neither pending nor final;
             empty if `stage` is the state.
         stage_since, since_certainty: when the present stage began, and how that is known.
@@ -247,6 +249,7 @@ class Row(Struct, frozen=True, kw_only=True):
     project_id: str
     project_name: str
     service: str
+    service_title: str = ""
     size_bytes: int | None = None
     stage: Stage
     stage_since: datetime | None = None

@@ -72,6 +72,7 @@ class StorePicture:
         limits: the settings that decide on trouble.
         project_ids: the projects to include; empty for all in the store.
         freshness: how current the uploads are; None if they always are.
+        title: the name of the service on screen, by which queries find it too; empty for none.
 
     Attributes:
         queue: the service's verification queue, to be updated by the session.
@@ -86,6 +87,7 @@ class StorePicture:
         limits: TroubleLimits = DEFAULT_LIMITS,
         project_ids: frozenset[str] = frozenset(),
         freshness: Freshness | None = None,
+        title: str = "",
     ) -> None:
         self._store = store
         self._aggregates = StoreAggregates(store, project_ids)
@@ -94,6 +96,7 @@ class StorePicture:
         self._clock = clock
         self._freshness = freshness
         self.service = service
+        self._title = title
         self._limits = limits
         self._trouble_rules = TroubleRules(store, self._aggregates, clock, limits)
         self.queue = VerificationQueue()
@@ -172,7 +175,7 @@ class StorePicture:
     def _restrict(self, query: Query) -> Query:
         """The query, limited to this picture's projects and service."""
         if query.where.tree != EVERYTHING:
-            query = replace(query, where=Where(tree=with_service(query.where.tree, self.service)))
+            query = replace(query, where=Where(tree=with_service(query.where.tree, self.service, self._title)))
         if not self._project_ids:
             return query
         project_ids = self._scope(query.project_ids)
@@ -296,7 +299,7 @@ class StorePicture:
             is_stale = stored.is_stale or (not is_final and stored.read_on < stale_before[stored.project_id])
             is_current = age_seconds < _MAX_CURRENT_AGE_SECONDS
             row = _row(stored, self.service, lateness, is_stale=is_stale, is_current=is_current)
-            row = replace(row, read_on=_read_on(stored, listed_on[stored.project_id]))
+            row = replace(row, service_title=self._title, read_on=_read_on(stored, listed_on[stored.project_id]))
             yield _with_trouble(row, stored, _acknowledgement(stored, as_of), self._limits.failed_since(as_of))
 
 

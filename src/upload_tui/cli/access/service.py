@@ -135,9 +135,8 @@ def service_of(settings: ServiceSettings) -> str:
 
 def open_store(settings: ServiceSettings) -> "Store":
     """Open the cached state of this service and account; in memory if there can be no file."""
-    from upload_tui.monitor import Store, name_service
+    from upload_tui.monitor import Store
 
-    name_service(service_of(settings), settings.title)
     # Tokens change, so an account is identified by its keys, or by the profile with its credentials.
     account = f"{service_of(settings)} {settings.profile} {settings.agent_key} {settings.user_key}"
     if settings.command:
@@ -186,7 +185,8 @@ def store_picture(
     """What a store holds of the service or the source of the settings; see `StorePicture`."""
     from upload_tui.monitor import StorePicture
 
-    return StorePicture(store, clock, service_of(settings), trouble_limits(settings), project_ids, freshness)
+    limits, title = trouble_limits(settings), settings.title
+    return StorePicture(store, clock, service_of(settings), limits, project_ids, freshness, title)
 
 
 OFFLINE_ERRORS = (UnreachableError, ThrottledError, ServerError, ForeignPageError)

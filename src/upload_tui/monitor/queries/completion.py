@@ -9,7 +9,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from upload_tui.monitor.model import ProjectRef, Row
-from upload_tui.monitor.queries.matching import service_texts
 from upload_tui.monitor.queries.query import (
     FIELDS,
     NUMBER_FIELDS,
@@ -97,7 +96,7 @@ _OF_ROW: Mapping[str, Callable[[Row], str]] = {
     "by": lambda row: row.uploader,
     "storage": lambda row: row.storage_provider,
     "type": lambda row: row.content_type,
-    "service": lambda row: service_texts(row.service)[-1],
+    "service": lambda row: row.service_title or row.service,
 }
 
 

@@ -46,8 +46,6 @@ __all__ = [
     "state_word",
     "state_words",
     "time_bound",
-    "name_service",
-    "service_texts",
     "with_service",
 ]
 
@@ -177,30 +175,17 @@ def _unknown_row(change: UploadChange) -> Row:
     )
 
 
-_service_titles: dict[str, str] = {}
-
-
-def name_service(service: str, title: str) -> None:
-    """Let queries find a service by its title on screen too; `service` is its root URL."""
-    _service_titles[service] = title
-
-
-def service_texts(service: str) -> Sequence[str]:
-    """What `service:` compares: the root URL, and the title on screen."""
-    return (service, _service_titles[service]) if service in _service_titles else (service,)
-
-
-def with_service(tree: Expression, service: str) -> Expression:
+def with_service(tree: Expression, service: str, title: str) -> Expression:
     """The tree for the uploads of one service: each term `service:` becomes a term that matches all or none of them."""
     match tree:
         case TextTerm(field="service"):
-            return EVERYTHING if matches_texts(tree, service_texts(service)) else Not(EVERYTHING)
+            return EVERYTHING if matches_texts(tree, (service, title)) else Not(EVERYTHING)
         case AllOf():
-            return all_of(*(with_service(part, service) for part in tree.parts))
+            return all_of(*(with_service(part, service, title) for part in tree.parts))
         case AnyOf():
-            return AnyOf(tuple(with_service(part, service) for part in tree.parts))
+            return AnyOf(tuple(with_service(part, service, title) for part in tree.parts))
         case Not():
-            return Not(with_service(tree.part, service))
+            return Not(with_service(tree.part, service, title))
         case _:
             return tree
 
@@ -290,7 +275,7 @@ def _short_causes(subject: _Subject) -> Sequence[str]:
 
 _TEXTS: Mapping[str, Callable[[_Subject], Sequence[str]]] = {
     "": lambda subject: (subject.row.name, subject.row.id, *subject.messages, *_short_causes(subject)),
-    "service": lambda subject: service_texts(subject.row.service),
+    "service": lambda subject: (subject.row.service, subject.row.service_title),
     "name": lambda subject: (subject.row.name,),
     "id": lambda subject: (subject.row.id,),
     "by": lambda subject: (subject.row.uploader,),

@@ -214,7 +214,7 @@ def needs_upload(tree: Expression) -> bool:
     """Whether a change alone does not have all that the tree compares: the upload as it is now is needed."""
     match tree:
         case TextTerm():
-            return tree.field in {"by", "storage", "type"}
+            return tree.field in {"by", "storage", "type", "service"}
         case StateTerm():
             return bool(tree.states - {State.PENDING, State.FAILED, State.GONE, State.MARKED})
         case NumberTerm():

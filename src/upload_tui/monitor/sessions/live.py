@@ -86,6 +86,7 @@ class LiveSession:
             limits,
             frozenset(project.id for project in self.projects),
             _LiveFreshness(client, self._pollers),
+            title,
         )
 
     async def run(self) -> None:

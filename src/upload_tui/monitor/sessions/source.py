@@ -87,7 +87,9 @@ class SourceSession:
         self._listing_seconds: deque[float] = deque(maxlen=_USUAL_LISTINGS)
         self._progress_at = -math.inf
         freshness = _SourceFreshness(self._tracker, clock, lambda: self._seconds_between_listings)
-        self._open_picture = partial(StorePicture, store, clock, watched.service, limits, freshness=freshness)
+        self._open_picture = partial(
+            StorePicture, store, clock, watched.service, limits, freshness=freshness, title=watched.title
+        )
         self._project_ids = self._synchroniser.scope.ids
         self.picture = self._open_picture(self._project_ids)
 

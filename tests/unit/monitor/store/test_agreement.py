@@ -24,7 +24,6 @@ from upload_tui.monitor import (
 )
 from upload_tui.monitor.changes import AnomalyNoticed, OwnStateReached, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.model import Acknowledgement
-from upload_tui.monitor.queries import matching
 from upload_tui.monitor.queries.matching import matches_change, matches_row
 from upload_tui.monitor.queries.parser import parse_query, read_query
 from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State, needs_upload
@@ -300,16 +299,14 @@ def test_every_value_of_a_field_matches_the_same_in_memory_and_in_sql(full_store
     ],
 )
 def test_a_service_is_found_by_its_title_in_memory_in_sql_and_in_the_activity(
-    full_store: Store, monkeypatch: pytest.MonkeyPatch, text: str, is_found: bool
+    full_store: Store, text: str, is_found: bool
 ) -> None:
-    monkeypatch.setattr(matching, "_service_titles", {})
-    matching.name_service(SERVICE, "Svc É")
-    matching.name_service("https://other.test", "x")
-    picture = StorePicture(full_store, FrozenClock(NOW), SERVICE)
+    picture = StorePicture(full_store, FrozenClock(NOW), SERVICE, title="Svc É")
     where = parse_query(text)
     row = picture.window(Query(), 0, 1).rows[0]
     found = [matches_row(where.tree, row, NOW), bool(picture.window(Query(where=where), 0, 1).rows)]
-    found += [matches_change(where.tree, change, None, NOW) for change in changes_of(row)]
+    assert needs_upload(where.tree)
+    found += [matches_change(where.tree, change, row, NOW) for change in changes_of(row)]
     assert set(found) == {is_found}
 
 
