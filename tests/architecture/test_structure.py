@@ -164,8 +164,13 @@ def test_a_package_is_imported_only_through_its_public_interface() -> None:
 def test_a_package_has_the_names_it_lists(name: str) -> None:
     package = import_module(f"{PACKAGE}.{name}")
     assert all(hasattr(package, listed) for listed in package.__all__)
-    if "__getattr__" in vars(package):
-        assert sorted(package.__all__) == dir(package)
+    if "__getattr__" not in vars(package):
+        return
+    assert sorted(package.__all__) == dir(package)
+    # A name that only `__getattr__` returns has no type.
+    (module,) = (module for module in MODULES if module.name == package.__name__)
+    typed = {imported for imported in module.imported_names() if imported.startswith(f"{module.name}.")}
+    assert set(package.__all__) <= {imported.rpartition(".")[2] for imported in typed}
 
 
 def test_modules_are_short() -> None:

@@ -10,6 +10,7 @@ from upload_tui.lazy import lazy_names
 if TYPE_CHECKING:
     from upload_tui.text.causes import (
         SHORT_CAUSES,
+        anomaly_texts,
         cause_with_short,
         cause_words,
         detailed_short_cause,
@@ -37,7 +38,14 @@ if TYPE_CHECKING:
         span_text,
         sparkline_text,
     )
-    from upload_tui.text.sanitizer import csv_cell, escape_invisible, sanitize, sanitize_line, sanitize_text
+    from upload_tui.text.sanitizer import (
+        csv_cell,
+        escape_invisible,
+        name_or_id,
+        sanitize,
+        sanitize_line,
+        sanitize_text,
+    )
 
 __all__ = [
     "MOMENT_EXAMPLES",
