@@ -1,7 +1,7 @@
 """Hide secrets: those that this program uses, wherever they are quoted, and those that a service's response contains.
 
-The secrets in use are registered where they are read; `redact` hides them at the point of output, and in responses before they are
-stored. Other secrets are recognized by their key, or by their form: a password or a query in a URL, a bearer token, `token=…`.
+The secrets in use are registered where they are read; `redact_registered` hides them at the point of output, and in responses before
+they are stored. Others are recognized by their key, or by their form: a password or a query in a URL, a bearer token, `token=…`.
 """
 
 import re
@@ -16,16 +16,16 @@ from upload_tui.lazy import lazy_pattern
 __all__ = [
     "HIDDEN",
     "forget_secrets",
-    "hide_named_value",
-    "hide_secrets_in_text",
     "is_invisible",
     "is_secret_key",
     "is_zero_width",
     "may_contain_secret",
     "may_escape_ascii",
     "page_problem",
-    "redact",
-    "redact_json",
+    "redact_named_value",
+    "redact_registered",
+    "redact_registered_json",
+    "redact_text",
     "register_secrets",
 ]
 
@@ -56,7 +56,7 @@ def forget_secrets() -> None:
     _secrets.clear()
 
 
-def redact(text: str) -> str:
+def redact_registered(text: str) -> str:
     """Hide the registered secrets in a text."""
     for secret in _secrets:
         if secret in text:
@@ -64,7 +64,7 @@ def redact(text: str) -> str:
     return text
 
 
-def redact_json(body: bytes) -> bytes:
+def redact_registered_json(body: bytes) -> bytes:
     """Hide the registered secrets in a body, which stays valid JSON if it is: a digit of a secret becomes a 1."""
     for secret in _secrets:
         if (encoded := secret.encode("utf-8", "replace")) in body:
@@ -123,16 +123,16 @@ def _is_url_key(name: str) -> bool:
     return any(not _URL_WORDS.isdisjoint(_singular(_words(one)[-1:])) for one in _spellings(name))
 
 
-def hide_named_value(name: str, value: Any) -> Any:
+def redact_named_value(name: str, value: Any) -> Any:
     """Hide a value if its name says that it is a secret. Of a URL, only scheme and host are shown: it may be signed."""
     if not value or isinstance(value, bool):
         return value
     if is_secret_key(name) or (_is_url_key(name) and not isinstance(value, str)):
         return HIDDEN
-    return _hide_path(value) if _is_url_key(name) else value
+    return _redact_path(value) if _is_url_key(name) else value
 
 
-def _hide_path(url: str) -> str:
+def _redact_path(url: str) -> str:
     origin = safe_origin(url)
     if not origin:
         return HIDDEN
@@ -180,22 +180,22 @@ def _visible_parts(text: str, sequence: Any) -> list[str]:
     return text.translate(dict.fromkeys(map(ord, invisible), _MARK)).split(_MARK)
 
 
-def _hide_behind_invisible(text: str) -> str:
+def _redact_behind_invisible(text: str) -> str:
     """Hide what has the form of a secret if control sequences and invisible characters are removed, and remove them there."""
     for sequence in (_SEQUENCE_OR_STRING, _SEQUENCE):
         if len(_visible_parts(text, sequence)) > 1:
-            text = "\n".join(_hide_in_parts(line, sequence) for line in text.split("\n"))
+            text = "\n".join(_redact_in_parts(line, sequence) for line in text.split("\n"))
     return text
 
 
-def _hide_in_parts(line: str, sequence: Any) -> str:
+def _redact_in_parts(line: str, sequence: Any) -> str:
     """Hide the secrets of a line in which each part may be the beginning of a name, or continue one."""
     parts = _visible_parts(line, sequence)
     if len(parts) > _MAX_MARKS or (len(parts) > 1 and len(line) > _MAX_MARKED_CHARACTERS):
         return HIDDEN
     hidden = ""
     for part in reversed(parts):
-        hidden = _hide_once(part + hidden)
+        hidden = _redact_once(part + hidden)
     return line if hidden == "".join(parts) else hidden
 
 
@@ -228,41 +228,41 @@ _WORD_OF_SENTENCE = lazy_pattern(
 _MAX_ROUNDS = 4
 
 
-def hide_secrets_in_text(text: str) -> str:
+def redact_text(text: str) -> str:
     """Hide what has the form of a secret in a text for people."""
     for _ in range(_MAX_ROUNDS):
-        hidden = _hide_once(_hide_behind_invisible(text))
+        hidden = _redact_once(_redact_behind_invisible(text))
         if hidden == text:
             break
         text = hidden  # what is left may have such a form only now
     return text
 
 
-def _hide_once(text: str) -> str:
+def _redact_once(text: str) -> str:
     if "/" in text:
-        text = _ADDRESS.sub(_hide_in_address, text)
+        text = _ADDRESS.sub(_redact_in_address, text)
     if "=" in text or ":" in text:
-        text = _hide_assigned(text)
+        text = _redact_assigned(text)
     if "--" in text:
-        text = _FLAG.sub(_hide_value_of_flag, text)
-    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(_hide_bearer, text))
+        text = _FLAG.sub(_redact_value_of_flag, text)
+    return _WEB_TOKEN.sub(HIDDEN, _BEARER.sub(_redact_bearer, text))
 
 
-def _hide_bearer(match: re.Match[str]) -> str:
+def _redact_bearer(match: re.Match[str]) -> str:
     """Hide what follows `bearer` or `basic`, unless it is a usual word."""
     value = match["value"]
     is_secret = _RANDOM.match(value) or (match["name"].lower() == "bearer" and _LONG_WORD.match(value))
     return f"{match['scheme']}{HIDDEN}" if is_secret else match[0]
 
 
-def _hide_value_of_flag(match: re.Match[str]) -> str:
+def _redact_value_of_flag(match: re.Match[str]) -> str:
     """Hide the value in `--password hunter2`; in `--token-file FILE` it is not the secret."""
     words, value = _words(match["name"]), match["value"]
     is_secret = _are_secret_words(words if words[-1] in {"key", "keys"} else words[-1:])
     return match[0] if not is_secret or _WORD_OF_SENTENCE.fullmatch(value) else match[0].removesuffix(value) + HIDDEN
 
 
-def _hide_in_address(match: re.Match[str]) -> str:
+def _redact_in_address(match: re.Match[str]) -> str:
     """Hide user and password of a URL, and the query and the fragment of a URL or a path."""
     before, scheme, after = match[0].partition("://")
     host, slash, path = after.partition("/")
@@ -276,7 +276,7 @@ def _hide_in_address(match: re.Match[str]) -> str:
     return f"{address[: start.end()]}{HIDDEN}"
 
 
-def _hide_assigned(text: str) -> str:
+def _redact_assigned(text: str) -> str:
     """Hide `password=…` and `X-Auth-Token: …`, also where they are the value of another name: `error:password=…`."""
     parts, at, shown_to = [], 0, 0
     while match := _ASSIGNED.search(text, at):
@@ -329,7 +329,7 @@ def page_problem(url: str) -> str:
         return "is not an http(s) address"
     text = _UUID.sub("", unquote(url))
     is_plain = _WITHOUT_SECRET.fullmatch(text) and not has_user_info(url) and not _TOKEN.search(text)
-    return "" if is_plain and hide_secrets_in_text(text) == text else "may contain a secret, and is not kept"
+    return "" if is_plain and redact_text(text) == text else "may contain a secret, and is not kept"
 
 
 _PAIR_NAMES = b"|".join(word.encode() for word in sorted(_SECRET_WORDS | {"key"} | _URL_WORDS))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW
-from upload_tui.wire import mask_secrets, page_entries, read_upload_entries
+from upload_tui.wire import page_entries, read_upload_entries, redact_value
 from upload_tui.wire.page_summaries import UploadSummary, read_summaries
 from upload_tui.wire.upload import Upload, read_upload
 
@@ -23,7 +23,7 @@ def assert_readers_agree(body: bytes) -> None:
         if summary is not None:
             assert not isinstance(reading, str), reading
             assert_same_upload(summary, reading.upload)
-            assert read_upload(mask_secrets(entries[index]), read_on=NOW) == reading.upload
+            assert read_upload(redact_value(entries[index]), read_on=NOW) == reading.upload
 
 
 def assert_same_upload(summary: UploadSummary, upload: Upload) -> None:

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from upload_tui.redaction import (
     HIDDEN,
     forget_secrets,
-    hide_secrets_in_text,
     is_secret_key,
     may_contain_secret,
-    redact,
-    redact_json,
+    redact_registered,
+    redact_registered_json,
+    redact_text,
     register_secrets,
 )
 from upload_tui.text import sanitize_line
-from upload_tui.wire import mask_secrets
+from upload_tui.wire import redact_value
 
 SECRET = "c4nary"
 
@@ -65,7 +65,7 @@ ENTRIES: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: json.dumps(entry)[:50])
 def test_a_secret_of_a_service_is_hidden_and_its_page_is_not_stored_as_it_is(entry: Any) -> None:
-    assert SECRET not in json.dumps(mask_secrets(entry))
+    assert SECRET not in json.dumps(redact_value(entry))
     assert may_contain_secret(json.dumps({"results": [entry]}).encode())
 
 
@@ -98,7 +98,7 @@ def test_a_secret_among_invisible_characters_is_hidden(form: str) -> None:
         for one in forms:
             for before in ("", "error:", f"foo{invisible}", f"{COLOUR}foo{COLOUR}"):
                 text = (before + one).replace("*", SECRET)
-                assert SECRET not in hide_secrets_in_text(text), text
+                assert SECRET not in redact_text(text), text
                 assert SECRET not in sanitize_line(text)
                 body = json.dumps({"note": text})
                 assert may_contain_secret(body.encode())
@@ -109,18 +109,18 @@ def test_a_secret_among_invisible_characters_is_hidden(form: str) -> None:
 def test_a_secret_with_invisible_characters_in_its_name_is_hidden(key: str) -> None:
     for invisible in INVISIBLE:
         entry = {key.replace("*", invisible): f"https://storage.test/{SECRET}"}
-        assert SECRET not in json.dumps(mask_secrets(entry))
+        assert SECRET not in json.dumps(redact_value(entry))
         assert may_contain_secret(json.dumps(entry).encode())
         assert may_contain_secret(json.dumps(entry, ensure_ascii=False).encode())
 
 
 @pytest.mark.parametrize("text", [f"{COLOUR}error{COLOUR}: failed", "a\u0301=b", "C:\\example\\x1b"])
 def test_invisible_characters_without_a_secret_stay(text: str) -> None:
-    assert hide_secrets_in_text(text) == text
+    assert redact_text(text) == text
 
 
 def test_a_line_of_nothing_but_colours_is_fast_and_hidden() -> None:
-    assert hide_secrets_in_text(f"ok\n{COLOUR * 50_000}password={SECRET}") == f"ok\n{HIDDEN}"
+    assert redact_text(f"ok\n{COLOUR * 50_000}password={SECRET}") == f"ok\n{HIDDEN}"
 
 
 WORDS = (
@@ -166,7 +166,7 @@ FORMS = (
     ],
 )
 def test_other_text_stays_as_it_is(text: str) -> None:
-    assert hide_secrets_in_text(text) == text
+    assert redact_text(text) == text
 
 
 OWN_SECRETS = ("abcdefghijklmnop", "hunterX", "hunter2", "c0ffee", "swordfish", "S3cret!", "pa$word", "dXNlcjpwYXNz")
@@ -194,7 +194,7 @@ def test_a_secret_is_hidden_whatever_it_looks_like(form: str) -> None:
     """After the name of a header, a flag or a password, no form is asked for."""
     for secret in OWN_SECRETS:
         text = form.replace("*", secret)
-        assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
+        assert redact_text(text) == form.replace("*", HIDDEN)
         assert may_contain_secret(json.dumps({"note": text}).encode())
 
 
@@ -202,7 +202,7 @@ def test_a_secret_is_hidden_whatever_it_looks_like(form: str) -> None:
 @pytest.mark.parametrize("secret", ["abcdefghijklmnopqrstuvwxyz", "dXNlcjpwYXNz", "c0ffee5", "xK" * 12])
 def test_a_random_text_is_hidden_after_the_name_of_a_token(form: str, secret: str) -> None:
     text = form.replace("*", secret)
-    assert hide_secrets_in_text(text) == form.replace("*", HIDDEN)
+    assert redact_text(text) == form.replace("*", HIDDEN)
     assert may_contain_secret(json.dumps({"note": text}).encode())
 
 
@@ -219,13 +219,13 @@ def test_of_a_signed_url_only_scheme_and_host_are_shown(scheme: str, user: str) 
     for host, end in product(
         _HOSTS, ("", "/", f"/{SECRET}", f"?sig={SECRET}", f"#{SECRET}", f"\\{SECRET}", f"\n{SECRET}")
     ):
-        shown = mask_secrets({"url": f"{scheme}{user}{host}{end}"})["url"]
+        shown = redact_value({"url": f"{scheme}{user}{host}{end}"})["url"]
         assert SECRET not in shown
         assert shown in {f"{scheme}{host}", f"{scheme}{host}/", f"{scheme}{host}/{HIDDEN}", HIDDEN}
 
 
 def test_the_host_of_a_signed_url_is_shown() -> None:
-    assert mask_secrets({"url": f"https://[::1]:8443/{SECRET}"}) == {"url": f"https://[::1]:8443/{HIDDEN}"}
+    assert redact_value({"url": f"https://[::1]:8443/{SECRET}"}) == {"url": f"https://[::1]:8443/{HIDDEN}"}
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def test_an_upload_with_a_name_like_a_secret_needs_no_full_parse(name: str) -> N
     st.text(alphabet="/:?#@=ab\"\\ tokenbearyJ.-_(1&;'", max_size=200) | st.lists(st.sampled_from(FORMS)).map("".join)
 )
 def test_hiding_twice_changes_nothing_more(text: str) -> None:
-    once = hide_secrets_in_text(text)
-    assert hide_secrets_in_text(once) == once
+    once = redact_text(text)
+    assert redact_text(once) == once
 
 
 @st.composite
@@ -303,7 +303,7 @@ def test_a_body_with_a_secret_is_never_stored_as_it_is(data: st.DataObject) -> N
     value = data.draw(values)
     body = data.draw(encodings(value))
     assert json.loads(body) == value
-    if mask_secrets(value) != value:
+    if redact_value(value) != value:
         assert may_contain_secret(body)
 
 
@@ -311,7 +311,7 @@ def test_a_body_with_a_secret_is_never_stored_as_it_is(data: st.DataObject) -> N
 def test_a_secret_in_use_is_hidden_in_every_form(token: str) -> None:
     register_secrets((token, "short"))
     body = json.dumps({"reason": f"token {token} expired", "size": 15, "name": "short"})
-    hidden = redact_json(body.encode()).decode()
+    hidden = redact_registered_json(body.encode()).decode()
     assert token not in json.loads(hidden)["reason"]
     assert json.loads(hidden)["size"] == 15
-    assert redact(f"no {token}, but short") == f"no {HIDDEN}, but short"
+    assert redact_registered(f"no {token}, but short") == f"no {HIDDEN}, but short"

@@ -25,7 +25,7 @@ from upload_tui.errors import (
     UnreachableError,
     UploadTuiError,
 )
-from upload_tui.redaction import redact_json
+from upload_tui.redaction import redact_registered_json
 from upload_tui.wire import parse_body
 
 __all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches", "gather_all", "unlimited_requests"]
@@ -239,7 +239,7 @@ class Requester:
         with translate_errors(url):
             async with self._http.stream("GET", path, params=query or None) as response:
                 body = await self._read_body(response, url)
-        body = redact_json(body)  # a service may quote the token, in an error for example
+        body = redact_registered_json(body)  # a service may quote the token, in an error for example
         seconds = self.clock.monotonic() - began
         if len(body) <= _MAX_TIMED_BODY_BYTES:
             self._response_seconds.append(seconds)

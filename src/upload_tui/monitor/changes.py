@@ -243,7 +243,7 @@ def _chunks_record(upload: Upload) -> Record | None:
 
 
 def full_upload_record(detail: Detail, raw: Any) -> Record:
-    """An upload in full, as `show` prints it; `raw` is the service's response with secrets masked."""
+    """An upload in full, as `show` prints it; `raw` is the service's response with secrets hidden."""
     upload = detail.upload
     chunks = [
         {"number": chunk.number, "size_bytes": chunk.size_bytes, "algorithm": chunk.algorithm, "digest": chunk.digest}

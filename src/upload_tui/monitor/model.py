@@ -392,7 +392,7 @@ class Detail(Struct, frozen=True, kw_only=True):
 
     Attributes:
         anomalies: those of the last reading, and those that a comparison of readings found.
-        raw: the service's last response as JSON, in its order, with secrets masked.
+        raw: the service's last response as JSON, in its order, with secrets hidden.
         gone_on: when it was first not listed; None if it is not gone, or if that is not known.
     """
 

@@ -7,7 +7,7 @@ The first line describes the session. Each other line has a time (`at`) and a `k
 - `request`: the outcome of a request;
 - any other: a change as scripts get it (`changes.change_record`); `replay` has the fields that `change_record` leaves out.
 
-Secrets are masked before anything is recorded, and a page that may hold any is not inserted in bulk.
+Secrets are hidden before anything is recorded, and a page that may hold any is not inserted in bulk.
 """
 
 import json

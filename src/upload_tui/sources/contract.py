@@ -22,9 +22,9 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
 from upload_tui.errors import Cause, InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
-from upload_tui.redaction import hide_secrets_in_text
+from upload_tui.redaction import redact_text
 from upload_tui.text import sanitize_line
-from upload_tui.wire import MAX_DEPTH, MAX_NUMBER, mask_secrets, parse_body
+from upload_tui.wire import MAX_DEPTH, MAX_NUMBER, parse_body, redact_value
 
 __all__ = [
     "CHECK_HINT",
@@ -267,7 +267,7 @@ def _whole(value: object) -> object:
 
 def quote(value: object) -> str:
     """A value of a line, short and without secrets, for an anomaly."""
-    text = hide_secrets_in_text(repr(mask_secrets(value)))
+    text = redact_text(repr(redact_value(value)))
     return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…"
 
 

@@ -26,7 +26,7 @@ from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
 from upload_tui.sources.uploads import parse_upload, read_project
 from upload_tui.status import AnomalyName
-from upload_tui.wire import mask_secrets
+from upload_tui.wire import redact_value
 
 __all__ = ["Inspection", "ListingDifference", "compare_inspections", "inspect_source"]
 
@@ -120,7 +120,7 @@ class Inspection(Struct):
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
         if self.tally.end is not None and not self.after_end:
             self.after_end = f"line {number:,}: an upload after the end line, which need not be the last"
-        fields = mask_secrets(line.fields)
+        fields = redact_value(line.fields)
         self.field_counts.update(name for name, value in fields.items() if value is not None)
         self._add_project(number, fields.get("project"))
         self._add_page(number, line.fields.get("url"))

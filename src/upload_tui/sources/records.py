@@ -18,7 +18,7 @@ from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
 from upload_tui.sources.uploads import parse_upload
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Event, Stage, Timeline, UnknownState
-from upload_tui.wire import Project, Upload, UploadReading, format_time, mask_secrets, read_time, read_upload
+from upload_tui.wire import Project, Upload, UploadReading, format_time, read_time, read_upload, redact_value
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
 
@@ -39,7 +39,7 @@ def source_reading(
         read_on: the clock when it was read.
         default_project: as for `parse_upload`.
     """
-    fields = mask_secrets(line.fields)
+    fields = redact_value(line.fields)
     page = line.fields.get("url")
     if isinstance(page, str) and not page_problem(page):  # any other text is hidden, as it may be signed
         fields = {**fields, "url": page}

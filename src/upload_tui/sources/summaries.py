@@ -15,7 +15,7 @@ from upload_tui.redaction import may_contain_secret
 from upload_tui.sources.contract import MAX_ID_CHARACTERS, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, mask_name, read_ms
+from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, read_ms, redact_name
 
 __all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
 
@@ -223,8 +223,8 @@ def can_store_as_printed(lines: Sequence[SummarizedLine]) -> bool:
 
 
 def _has_secret_name(names: Sequence[str]) -> bool:
-    # Only a URL in a name is masked, and nearly always no name has a colon.
-    return ":" in "".join(names) and any(mask_name(name) != name for name in names)
+    # Only a secret in a URL in a name is hidden, and nearly always no name has a colon.
+    return ":" in "".join(names) and any(redact_name(name) != name for name in names)
 
 
 def _quotes_without_repeated_keys(printed: bytes) -> int:

@@ -5,7 +5,7 @@ import unicodedata
 from itertools import groupby
 
 from upload_tui.lazy import lazy_pattern
-from upload_tui.redaction import hide_secrets_in_text, is_invisible, is_zero_width, redact
+from upload_tui.redaction import is_invisible, is_zero_width, redact_registered, redact_text
 
 __all__ = ["csv_cell", "escape_invisible", "name_or_id", "sanitize", "sanitize_line", "sanitize_text"]
 
@@ -25,7 +25,7 @@ def sanitize(text: str, max_characters: int | None = _MAX_CHARACTERS) -> str:
     Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
     first is kept. `max_characters` of None cuts nothing.
     """
-    text = redact(text)[:max_characters]
+    text = redact_registered(text)[:max_characters]
     if text.isascii() and text.isprintable():
         return text
     characters = (_visible_character(one) for one in unicodedata.normalize("NFC", text) if one not in _JOINERS)
@@ -39,13 +39,13 @@ def name_or_id(name: str, upload_id: str) -> str:
 
 def sanitize_line(text: str) -> str:
     """Sanitize a message for one line, without a full stop at its end, and hide what looks like a secret."""
-    text = hide_secrets_in_text(redact(text)[:_MAX_CHARACTERS])
+    text = redact_text(redact_registered(text)[:_MAX_CHARACTERS])
     return sanitize(text[:_MAX_LINE_CHARACTERS]).rstrip(". ") or sanitize(text[:1])
 
 
 def sanitize_text(text: str) -> str:
     """Sanitize a text of several lines, such as a traceback: each line, but not the ends of lines. Hide what looks like a secret."""
-    return "\n".join(map(sanitize, hide_secrets_in_text(redact(text)).split("\n")))
+    return "\n".join(map(sanitize, redact_text(redact_registered(text)).split("\n")))
 
 
 def csv_cell(value: object) -> object:

@@ -149,7 +149,7 @@ DASHBOARD_KEYS = (
     ),
     _key("w", "shapes", "Formats", "Status in three formats: Option A, Option B, deployed", "shapes", footer_key="w"),
     HISTORY_KEY,
-    _key("J", "raw", "Raw", "Raw response, secrets masked", "raw"),
+    _key("J", "raw", "Raw", "Raw response, secrets hidden", "raw"),
     _key("F", "failures", "Failures", "Failures by cause", "failures"),
     _key("l", "latencies", "Latency", "Latency between stages, as histograms", "latencies"),
     _key(

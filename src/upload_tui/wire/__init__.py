@@ -10,8 +10,8 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.wire.bodies import MAX_DEPTH, is_fully_readable, parse_body
-    from upload_tui.wire.masking import mask_name, mask_secrets
     from upload_tui.wire.page_summaries import UploadSummary, read_summaries
+    from upload_tui.wire.redaction import redact_name, redact_value
     from upload_tui.wire.resources import API_PATH, MAX_NUMBER, QueueStats, curl_command, read_queue, service_root
     from upload_tui.wire.responses import (
         CODE_NOT_CONSISTENT,
@@ -72,8 +72,8 @@ __all__ = [
     "curl_command",
     "format_time",
     "is_fully_readable",
-    "mask_name",
-    "mask_secrets",
+    "redact_name",
+    "redact_value",
     "page_entries",
     "parse_body",
     "read_error_envelope",
@@ -97,7 +97,7 @@ __getattr__, __dir__ = lazy_names(
     {
         "page_summaries": "read_summaries UploadSummary",
         "resources": "API_PATH curl_command MAX_NUMBER QueueStats read_queue service_root",
-        "masking": "mask_name mask_secrets",
+        "redaction": "redact_name redact_value",
         "bodies": "is_fully_readable MAX_DEPTH parse_body",
         "responses": (
             "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope page_entries "

@@ -13,7 +13,7 @@ from msgspec import Struct
 from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import may_contain_secret
 from upload_tui.wire.bodies import MAX_DEPTH, parse_body
-from upload_tui.wire.masking import mask_name, mask_secrets
+from upload_tui.wire.redaction import redact_name, redact_value
 from upload_tui.wire.upload import Project, Upload, read_upload
 
 __all__ = [
@@ -46,7 +46,7 @@ class UploadReading(Struct, frozen=True):
 
     Attributes:
         upload: the parsed upload.
-        raw: the JSON of the service, with secrets masked.
+        raw: the JSON of the service, with secrets hidden.
         requested_on: when the request was sent; a reading taken later elsewhere may be newer. None if there was no request.
     """
 
@@ -151,16 +151,16 @@ def read_upload_reading(
     Raises:
         InvalidResponseError: it is not an upload with an id, or is nested too deeply.
     """
-    masked = _masked(payload)
-    upload = read_upload(masked, read_on=read_on, project=project)
-    return UploadReading(upload, json.dumps(masked, ensure_ascii=False), requested_on)
+    redacted = _redacted(payload)
+    upload = read_upload(redacted, read_on=read_on, project=project)
+    return UploadReading(upload, json.dumps(redacted, ensure_ascii=False), requested_on)
 
 
-def _masked(payload: object) -> Any:
-    """An entry with every secret masked; one that certainly has none is not walked through."""
+def _redacted(payload: object) -> Any:
+    """An entry with every secret hidden; one that certainly has none is not walked through."""
     raw = json.dumps(payload, ensure_ascii=False)
     is_flat = raw.count("{") + raw.count("[") <= MAX_DEPTH
-    return payload if is_flat and not may_contain_secret(raw.encode()) else mask_secrets(payload)
+    return payload if is_flat and not may_contain_secret(raw.encode()) else redact_value(payload)
 
 
 def read_upload_entries(
@@ -217,7 +217,7 @@ def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page:
     """Parse a page of projects."""
     entries = _results(body)
     projects = tuple(
-        Project(entry["id"], mask_name(entry["name"]) if isinstance(entry.get("name"), str) else "")
+        Project(entry["id"], redact_name(entry["name"]) if isinstance(entry.get("name"), str) else "")
         for entry in entries
         if isinstance(entry, dict) and isinstance(entry.get("id"), str) and entry["id"]
     )

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from upload_tui.redaction import hide_secrets_in_text
+from upload_tui.redaction import redact_text
 from upload_tui.status import (
     FINAL_STAGES,
     Anomaly,
@@ -286,7 +286,7 @@ class _StatusReader:
         value = fields.get(key)
         if value is not None and not isinstance(value, str):
             self._add_unreadable(key, value)
-        return None if _is_empty(value) else hide_secrets_in_text(str(value))
+        return None if _is_empty(value) else redact_text(str(value))
 
     def _add_unreadable(self, name: str, value: object) -> None:
         self._add_anomaly(AnomalyName.UNREADABLE_FIELD, f"{name} is {_quote(value)}")
@@ -377,7 +377,7 @@ def _format_optional(on: datetime | None) -> str | None:
 
 
 def _quote(value: object) -> str:
-    return _shorten(hide_secrets_in_text(repr(value)))
+    return _shorten(redact_text(repr(value)))
 
 
 def _shorten(text: str) -> str:

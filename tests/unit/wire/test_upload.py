@@ -13,7 +13,7 @@ from tests.fuzz.agreement import assert_readers_agree
 from upload_tui.errors import InvalidResponseError
 from upload_tui.status import Certainty, Stage, is_contradictory
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire import mask_secrets
+from upload_tui.wire import redact_value
 from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.responses import (
     build_upload_page,
@@ -360,7 +360,7 @@ def test_a_page_with_fewer_entries_than_requested_may_not_be_the_last(
 
 def test_secrets_are_masked_at_any_depth() -> None:
     signed = {"http_verb": "PUT", "host": "https://store", "url": "/x?signature=abc"}
-    raw = json.dumps(mask_secrets({"uploads": [{"id": "1", "signed_url": signed, "api_token": "t0ken"}]}))
+    raw = json.dumps(redact_value({"uploads": [{"id": "1", "signed_url": signed, "api_token": "t0ken"}]}))
     assert "signature" not in raw
     assert "t0ken" not in raw
     assert '"id": "1"' in raw

@@ -29,7 +29,7 @@ from upload_tui.files import (
     write_hint,
     write_private_file,
 )
-from upload_tui.redaction import hide_secrets_in_text, redact
+from upload_tui.redaction import redact_registered, redact_text
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def save_state(key: VisitKey, state: "ScreenState") -> None:
 
 def _can_be_saved(query: str) -> bool:
     """Whether a query is of a usual length and contains no secret, such as a token that was pasted by mistake."""
-    return len(query) <= _MAX_QUERY_CHARACTERS and hide_secrets_in_text(redact(query)) == query
+    return len(query) <= _MAX_QUERY_CHARACTERS and redact_text(redact_registered(query)) == query
 
 
 def _state_file(key: VisitKey) -> str:

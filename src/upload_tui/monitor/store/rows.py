@@ -345,9 +345,9 @@ class _Page(Struct, frozen=True):
     may_contain_secret: bool
 
     def entry(self, place: int) -> Any:
-        """An entry with every secret masked."""
+        """An entry with every secret hidden."""
         if not self.may_contain_secret:
             return self.entries[place]
-        from upload_tui.wire import mask_secrets
+        from upload_tui.wire import redact_value
 
-        return mask_secrets(self.entries[place])
+        return redact_value(self.entries[place])

@@ -282,7 +282,7 @@ def test_pages_are_parsed_once_when_uploads_are_read_in_turn(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("field", ["api_token", "note"])
-def test_secrets_of_a_stored_page_are_masked_in_each_way_of_reading_it(field: str) -> None:
+def test_secrets_of_a_stored_page_are_hidden_in_each_way_of_reading_it(field: str) -> None:
     store, upload = Store(), an_upload_in(Stage.VERIFIED, "p-1-0")
     body = json.dumps({"results": [{"id": upload.id, field: "token=hunter2hunter2"}]}).encode()
     row = dict(zip(WRITE_COLUMNS, row_values(upload, 0, 0, (), None), strict=True))
@@ -291,8 +291,8 @@ def test_secrets_of_a_stored_page_are_masked_in_each_way_of_reading_it(field: st
     partitions: dict[PartitionName, list[tuple[object, ...]]] = {("p-1", "P-1", Stage.VERIFIED.rank): rows}
     store.bulk.insert_page(build_snapshot(partitions, SnapshotInfo(1, upload.id, ()), body))
     (number,) = store.find_numbers(Query(), STUCK)
-    masked = store.raw_json.entries([number])[number]
-    assert masked == json.loads(store.raw_json.raw(upload.id))
-    assert "hunter2" not in str(masked)
-    assert "(hidden)" in masked[field]
+    hidden = store.raw_json.entries([number])[number]
+    assert hidden == json.loads(store.raw_json.raw(upload.id))
+    assert "hunter2" not in str(hidden)
+    assert "(hidden)" in hidden[field]
     store.close()
