@@ -36,10 +36,13 @@ __all__ = ["InMemorySession", "ManualSession", "replay_of"]
 
 
 class _BaseSession:
-    """The common part: the test's clock, the store, the changes, a title and projects."""
+    """The common part: the test's clock, the store, the changes, the connection, a title and projects."""
 
-    def __init__(self, clock: FrozenClock, title: str, projects: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self, clock: FrozenClock, title: str, projects: Iterable[tuple[str, str]], connection: Connection
+    ) -> None:
         self.clock = clock
+        self._freshness = ConnectionFreshness(clock, connection)
         self._store = Store()
         self.title = title
         self.projects = tuple(ProjectRef(*project) for project in projects)
@@ -50,6 +53,10 @@ class _BaseSession:
         """Discard the picture."""
         self._store.close()
 
+    def connection(self) -> Connection:
+        """The current connection."""
+        return self._freshness.connection
+
     def set_watched(self, *, is_watched: bool) -> None:
         """Store it in `is_watched`, for the test to read."""
         self.is_watched = is_watched
@@ -58,6 +65,7 @@ class _BaseSession:
         self.changes.publish(PictureChanged(at=self.clock.now()))
 
     def _publish_connection(self, connection: Connection) -> None:
+        self._freshness.connection = connection
         self.changes.publish(ConnectionChanged(at=self.clock.now(), connection=connection))
 
 
@@ -94,9 +102,9 @@ class InMemorySession(_BaseSession):
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
         service: str = "https://example.org",
     ) -> None:
-        super().__init__(clock or FrozenClock(), title, projects)
+        clock = clock or FrozenClock()
+        super().__init__(clock, title, projects, _connection_in(ConnectionState.LIVE, clock))
         self.refresh_count = 0
-        self._freshness = ConnectionFreshness(self.clock, self._connection_in(ConnectionState.LIVE))
         self.picture = InMemoryPicture(
             uploads,
             clock=self.clock,
@@ -114,12 +122,7 @@ class InMemorySession(_BaseSession):
 
     def set_connection(self, connection: Connection) -> None:
         """Set the connection and publish it."""
-        self._freshness.connection = connection
         self._publish_connection(connection)
-
-    def connection(self) -> Connection:
-        """The current connection."""
-        return self._freshness.connection
 
     async def run(self) -> None:
         """Wait until cancelled."""
@@ -131,11 +134,13 @@ class InMemorySession(_BaseSession):
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Set the connection to paused or to live."""
-        self.set_connection(self._connection_in(ConnectionState.PAUSED if is_paused else ConnectionState.LIVE))
+        state = ConnectionState.PAUSED if is_paused else ConnectionState.LIVE
+        self.set_connection(_connection_in(state, self.clock))
 
-    def _connection_in(self, state: ConnectionState) -> Connection:
-        now = self.clock.now()
-        return Connection(state=state, since=now, read_on=now)
+
+def _connection_in(state: ConnectionState, clock: FrozenClock) -> Connection:
+    now = clock.now()
+    return Connection(state=state, since=now, read_on=now)
 
 
 class ManualSession(_BaseSession):
@@ -168,17 +173,17 @@ class ManualSession(_BaseSession):
         title: str = "example.org",
         stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
     ) -> None:
-        super().__init__(service.clock, title, [(service.project_id, service.project_name)])
+        clock, projects = service.clock, [(service.project_id, service.project_name)]
+        connection = Connection(state=ConnectionState.CONNECTING, since=clock.now())
+        super().__init__(clock, title, projects, connection)
         credentials = Credentials(agent_key=service.agent_key, user_key=service.user_key)
-        self._client = ServiceClient(
-            service.url, credentials, transport=service.transport, clock=service.clock, attempts=1
-        )
-        self._tracker = ConnectionTracker(service.clock, self._publish_connection, jitter=lambda: 0.5)
+        self._client = ServiceClient(service.url, credentials, transport=service.transport, clock=clock, attempts=1)
+        self._tracker = ConnectionTracker(clock, self._publish_connection, jitter=lambda: 0.5)
         self._synchroniser = Synchroniser(
             self._client, self._store, self.projects[0], self.changes.publish, self._tracker.catching_up
         )
         limits = TroubleLimits(stuck_after_seconds)
-        self.picture = StorePicture(self._store, service.clock, service.url, limits, freshness=self._tracker)
+        self.picture = StorePicture(self._store, clock, service.url, limits, freshness=self._freshness)
         self._refresh_requested = asyncio.Event()
         self._is_frozen = False
 
@@ -197,10 +202,6 @@ class ManualSession(_BaseSession):
         else:
             self._tracker.synced(self.clock.now(), self._client.median_response_seconds)
         self._publish_picture()
-
-    def connection(self) -> Connection:
-        """The current connection."""
-        return self._tracker.current
 
     async def run(self) -> None:
         """Poll once, then after each `refresh`."""

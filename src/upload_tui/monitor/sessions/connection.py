@@ -94,12 +94,7 @@ class ConnectionTracker:
         read_on: when an earlier session last read the picture; None if none did.
         stall_cause: the cause of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
             state has the duration then.
-
-    Attributes:
-        read_since: None, as a tracker that serves as the `Freshness` of a picture has no uploads of earlier sessions.
     """
-
-    read_since = None
 
     def __init__(
         self,
@@ -134,10 +129,6 @@ class ConnectionTracker:
     def current(self) -> Connection:
         """The present state."""
         return self._current
-
-    def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
-        """When the picture was last current."""
-        return self._current.as_of(self._clock.now())
 
     def current_on(self, now: datetime, interval_seconds: float) -> datetime | None:
         """The time as of which the picture is correct; None before the first answer of the session.
