@@ -320,6 +320,18 @@ def program_name(command: Sequence[str]) -> str:
     return name
 
 
+_SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
+_EXEC_OPTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+"""Options of `find`; `;` ends the command that follows."""
+
+
+def shell_hint(command: Sequence[str]) -> str:
+    """What helps if a command was written for a shell; empty if none of its words shows that."""
+    shell_words = _SHELL_WORDS if _EXEC_OPTIONS.isdisjoint(command) else _SHELL_WORDS - {";"}
+    word = next((word for word in command if word in shell_words), "")
+    return f"There is no shell: {word} is an argument. Put the command in a script, or use sh -c '…'." if word else ""
+
+
 def end_text(code: int) -> str:
     """How a program ended, in words."""
     return f"ended by signal {-code}" if code < 0 else f"exit code {code}"

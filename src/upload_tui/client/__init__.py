@@ -10,6 +10,7 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.client.credentials import Credentials
+    from upload_tui.client.error_mapping import key_log_error
     from upload_tui.client.probes import (
         Address,
         Proxy,
@@ -35,6 +36,7 @@ __all__ = [
     "default_certificates",
     "gather_all",
     "handshake",
+    "key_log_error",
     "proxy_for",
     "resolve",
     "unlimited_requests",
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "credentials": "Credentials",
+        "error_mapping": "key_log_error",
         "probes": "Address address_of connect default_certificates handshake Proxy proxy_for resolve",
         "requester": "batches gather_all RequestOutcome unlimited_requests",
         "service_client": "ServiceClient",

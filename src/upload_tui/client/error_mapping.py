@@ -29,7 +29,14 @@ from upload_tui.errors import (
 )
 from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
 
-__all__ = ["certificates_error", "add_url_to_errors", "raise_for_status", "translate_errors", "translate_setup_errors"]
+__all__ = [
+    "add_url_to_errors",
+    "certificates_error",
+    "key_log_error",
+    "raise_for_status",
+    "translate_errors",
+    "translate_setup_errors",
+]
 
 ServiceErrorT = TypeVar("ServiceErrorT", bound=ServiceError)
 
@@ -81,11 +88,17 @@ def translate_setup_errors() -> Iterator[None]:
         raise certificates_error(error) from error
 
 
+def key_log_error(error: OSError) -> SettingsError | None:
+    """The error of creating a TLS context if it is about the file of SSLKEYLOGFILE; None otherwise."""
+    if not error.filename or error.filename != os.environ.get("SSLKEYLOGFILE"):
+        return None
+    return SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
+
+
 def certificates_error(error: OSError) -> UploadTuiError:
     """The error of creating a TLS context, which opens the files that variables name: they are part of the configuration."""
-    keys = os.environ.get("SSLKEYLOGFILE")
-    if keys and error.filename == keys:
-        return SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.")
+    if key_log := key_log_error(error):
+        return key_log
     name = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
     if not name:
         return UnreachableError(f"The trusted certificates cannot be read: {error.strerror}", "Install them again.")

@@ -16,6 +16,7 @@ from upload_tui.processes import (
     kill_processes_with,
     program_name,
     read_bounded,
+    shell_hint,
 )
 from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing, ListingVerdict
 
@@ -23,9 +24,6 @@ __all__ = ["CommandSource", "source_environment"]
 
 _READ_BYTES = 256 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
-_EXEC_OPTIONS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
-"""Options of `find`; `;` ends the command that follows."""
 _LONGEST_TIMEOUTS = 20
 """The longest run, in timeouts: a command whose output never ends is ended too, although it is never waited for."""
 _PREFIX = "UPLOAD_TUI_"
@@ -99,7 +97,7 @@ class CommandSource:
             return Listing(
                 failure=f"{self._command[0]} cannot be run: {reason}",
                 is_misconfigured=True,
-                hint=_shell_hint(self._command),
+                hint=shell_hint(self._command),
             )
         child.enlarge_output()
         run = _Run(child, self._timeout_seconds, self._longest_seconds, self._terminate_seconds)
@@ -107,15 +105,8 @@ class CommandSource:
             failure = await run.read(receive)
         finally:
             child.close()
-        hint = _shell_hint(self._command) if failure else ""
+        hint = shell_hint(self._command) if failure else ""
         return Listing(failure=failure, hint=hint, stderr=run.stderr, seconds=time.monotonic() - started_at)
-
-
-def _shell_hint(command: Sequence[str]) -> str:
-    """What helps if a command was written for a shell; empty if none of its words shows that."""
-    shell_words = _SHELL_WORDS if _EXEC_OPTIONS.isdisjoint(command) else _SHELL_WORDS - {";"}
-    word = next((word for word in command if word in shell_words), "")
-    return f"There is no shell: {word} is an argument. Put the command in a script, or use sh -c '…'." if word else ""
 
 
 class _Run:

@@ -4,7 +4,7 @@ Only lines without anything unusual are summarized; `uploads.parse_upload` reads
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Annotated, Literal
 
@@ -15,12 +15,10 @@ from upload_tui.redaction import may_contain_secret
 from upload_tui.sources.contract import MAX_ID_CHARACTERS, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import MAX_NUMBER, UploadSummary, is_fully_readable, read_ms, redact_name
+from upload_tui.wire import EPOCH, MAX_NUMBER, MILLISECOND, UploadSummary, is_fully_readable, read_ms, redact_name
 
 __all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _REPORTED = str(Certainty.REPORTED)
 _OBSERVED = str(Certainty.OBSERVED)
 _STAGES = {str(stage): stage for stage in Stage}
@@ -100,8 +98,8 @@ def read_line_summaries(
         read_on: the clock when the lines were read.
         default_project: as for `parse_upload`.
     """
-    now_ms = (read_on - _EPOCH) // _MILLISECOND
-    latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
+    now_ms = (read_on - EPOCH) // MILLISECOND
+    latest_ms = (read_on + FUTURE_TOLERANCE - EPOCH) // MILLISECOND
     found: list[SummarizedLine | None] = []
     for line, fields in zip(lines, _decode(lines), strict=True):
         summary = None if fields is None else _summary(fields, now_ms, latest_ms, default_project)

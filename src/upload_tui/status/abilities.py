@@ -19,7 +19,7 @@ class Ability(Enum):
 
     STAGE_HISTORY = auto()
     """All stages that an upload has reached are listed, with their times: one that is absent was left out by mistake."""
-    FINAL_STAGES = auto()
+    FINAL_ENDINGS = auto()
     """An upload never leaves its final stage. Otherwise it may be sent again."""
     FINAL_CHUNKS = auto()
     """After completion the list of chunks is final: gaps and missing bytes contradict it. Otherwise each upload says so itself."""
@@ -60,7 +60,7 @@ _ABILITIES: Mapping[Origin, frozenset[Ability]] = MappingProxyType(
         Origin.SERVICE: frozenset(
             {
                 Ability.STAGE_HISTORY,
-                Ability.FINAL_STAGES,
+                Ability.FINAL_ENDINGS,
                 Ability.FINAL_CHUNKS,
                 Ability.CHUNK_LISTS,
                 Ability.VERIFICATION,

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from upload_tui.status.timeline import Certainty, Event, Stage, Timeline
+from upload_tui.status.timeline import FINAL_STAGES, Certainty, Event, Stage, Timeline
 
 __all__ = [
     "Anomaly",
@@ -98,19 +98,19 @@ def _timeline_anomalies(timeline: Timeline, now: datetime | None) -> Iterator[An
     initiated = timeline.event(Stage.INITIATED)
     if initiated is None or initiated.on is None:
         yield Anomaly(AnomalyName.INITIATED_MISSING, "the service reports no time for initiated")
-    if stages & {Stage.VERIFIED, Stage.ERROR} and Stage.COMPLETED not in stages:
+    if stages & FINAL_STAGES and Stage.COMPLETED not in stages:
         yield Anomaly(AnomalyName.COMPLETED_MISSING, f"{timeline.stage} without completed")
-    if {Stage.VERIFIED, Stage.ERROR} <= stages:
+    if stages >= FINAL_STAGES:
         yield Anomaly(AnomalyName.VERIFIED_AND_ERROR, "both verified and error are reported; error takes precedence")
     for first, second in pairwise(event for event in timeline.events if event.on is not None):
-        if second.on < first.on and {first.stage, second.stage} != {Stage.VERIFIED, Stage.ERROR}:  # type: ignore[operator]  # None is filtered out above
+        if second.on < first.on and {first.stage, second.stage} != FINAL_STAGES:  # type: ignore[operator]  # None is filtered out above
             yield Anomaly(AnomalyName.TIMES_OUT_OF_ORDER, f"{second.stage} is earlier than {first.stage}")
     if now is not None:
         yield from _future_anomalies(timeline, now)
 
 
 def format_time(on: datetime) -> str:
-    """A time in the detail of an anomaly, as in all output for scripts: ISO 8601 in UTC with milliseconds and `Z`."""
+    """A time as the service writes it, in anomalies and in all output for scripts: ISO 8601 in UTC with milliseconds and `Z`."""
     return on.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

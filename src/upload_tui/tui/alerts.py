@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
 
-from upload_tui.monitor import Change, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
+from upload_tui.monitor import TROUBLE_WORDS, Change, Picture, Query, Row, SortKey, StageReached, Trouble, UploadKey
 from upload_tui.status import Stage
 from upload_tui.text import name_or_id, plural, short_cause
 from upload_tui.tui.fitting import MAX_CAUSES, cause_text, causes_text, truncate_middle
@@ -41,7 +41,7 @@ class AlertSettings(Struct, frozen=True):
     quiet_seconds: float = 60.0
 
 
-_ALERTED_TROUBLES = {Trouble.CONTRADICTORY: "verified but not whole", Trouble.STUCK: "stuck"}
+_ALERTED_TROUBLES = (Trouble.CONTRADICTORY, Trouble.STUCK)
 _IN_TROUBLE = Query(trouble_only=True, sort=SortKey.TROUBLE)
 _MAX_COMPARED = 200
 """Stuck and contradictory uploads, the newest of each, that are compared with those before; of more, the numbers are."""
@@ -79,7 +79,7 @@ class Alert(Struct, frozen=True):
         if self.trouble is not None:
             names, what, cause = (
                 [name_or_id(row.name, row.id) for row in self.rows],
-                _ALERTED_TROUBLES[self.trouble],
+                TROUBLE_WORDS[self.trouble],
                 "",
             )
         else:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         read_upload_reading,
     )
     from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
-    from upload_tui.wire.times import format_time, read_ms, read_nonzero_time, read_time
+    from upload_tui.wire.times import EPOCH, MILLISECOND, format_time, read_ms, read_nonzero_time, read_time
     from upload_tui.wire.upload import (
         CHUNK_HASH_DIFFERS,
         CHUNKS_TOO_LARGE,
@@ -45,16 +45,18 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "MAX_DEPTH",
-    "MAX_NUMBER",
     "API_PATH",
     "CHUNKS_TOO_LARGE",
     "CHUNK_HASH_DIFFERS",
     "CODE_NOT_CONSISTENT",
     "CODE_NOT_PROVIDED",
     "Chunk",
+    "EPOCH",
     "FILE_HASH_DIFFERS",
     "INTEGRITY_MESSAGES",
+    "MAX_DEPTH",
+    "MAX_NUMBER",
+    "MILLISECOND",
     "OBJECT_MISSING",
     "SIZE_DIFFERS",
     "STATUS_SHAPE_HEADER",
@@ -105,7 +107,7 @@ __getattr__, __dir__ = lazy_names(
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
         "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
-        "times": "format_time read_ms read_nonzero_time read_time",
+        "times": "EPOCH MILLISECOND format_time read_ms read_nonzero_time read_time",
         "upload": (
             "Chunk CHUNK_HASH_DIFFERS CHUNKS_TOO_LARGE FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload "
             "SIZE_DIFFERS sort_chunks Upload"

@@ -5,7 +5,7 @@ Only uploads without anything unusual are summarized; `upload.read_upload` parse
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from upload_tui.redaction import may_contain_secret
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
 from upload_tui.wire.bodies import is_fully_readable, may_repeat_row_key, may_repeat_stage_key
 from upload_tui.wire.resources import MAX_NUMBER, AuditResource, UploadResource
-from upload_tui.wire.times import read_ms
+from upload_tui.wire.times import EPOCH, MILLISECOND, read_ms
 
 __all__ = ["UploadSummary", "read_summaries"]
 
@@ -26,8 +26,6 @@ _DEPLOYED_KEYS = frozenset(
 )
 _REPORTED = str(Certainty.REPORTED)
 _ESTIMATED = str(Certainty.ESTIMATED)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class _PageEntry(UploadResource, gc=False):
@@ -97,8 +95,8 @@ def read_summaries(
         return None
     if not _has_known_keys_only(body, page.results) and may_repeat_row_key(body):
         return None
-    latest_ms = (read_on + FUTURE_TOLERANCE - _EPOCH) // _MILLISECOND
-    now_ms = (read_on - _EPOCH) // _MILLISECOND
+    latest_ms = (read_on + FUTURE_TOLERANCE - EPOCH) // MILLISECOND
+    now_ms = (read_on - EPOCH) // MILLISECOND
     return [
         _read_summary(fields, status, now_ms, latest_ms)
         if project_id is None or (fields.project is not None and fields.project.id == project_id)

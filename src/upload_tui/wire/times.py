@@ -3,21 +3,19 @@
 The only place that decides which times can be read: `read_ms` accepts a part of what `read_time` accepts, with the same result.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-__all__ = ["format_time", "is_zero_time", "read_ms", "read_nonzero_time", "read_time"]
+from upload_tui.status import format_time
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["EPOCH", "MILLISECOND", "format_time", "is_zero_time", "read_ms", "read_nonzero_time", "read_time"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
 _FIRST_YEAR, _YEAR_AFTER_LAST = "1900", "3000"
 """Other times cannot be read: the sum of such a time and a duration between two of them may be beyond the calendar."""
-_ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), _EPOCH})
-
-
-def format_time(on: datetime) -> str:
-    """Format an aware time as the service does."""
-    return on.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), EPOCH})
 
 
 def read_time(text: object) -> datetime | None:
@@ -54,7 +52,7 @@ def read_ms(text: Any) -> int | None:
         return None
     if (text[-1:] != "Z" and text[-6:] != "+00:00") or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
         raise ValueError(text)
-    since = _parse(text) - _EPOCH
+    since = _parse(text) - EPOCH
     return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000  # half the time of a division
 
 

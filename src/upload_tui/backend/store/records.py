@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from upload_tui.status import Timeline
+from upload_tui.wire import EPOCH, MILLISECOND
 
 __all__ = [
     "AncestorRecord",
@@ -153,9 +154,6 @@ class AncestorRecord(NamedTuple):
     name: str
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 def transaction(db: sqlite3.Connection) -> sqlite3.Connection:
     """Begin a transaction; use the result as a context manager. It locks the database for writing at once."""
     db.execute("BEGIN IMMEDIATE")
@@ -174,9 +172,9 @@ def placeholders(values: Collection[object]) -> str:
 
 def to_milliseconds(time: datetime) -> int:
     """Convert an aware time to what the tables store: milliseconds since 1970."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+    return (time - EPOCH) // MILLISECOND
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
     """Convert a stored time to an aware one."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + milliseconds * MILLISECOND

@@ -1,7 +1,6 @@
 """What the settings say about a service or a source: client, projects, store, limits, and what to say when it cannot be read."""
 
 import asyncio
-import os
 import shlex
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -100,8 +99,10 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
         # Without any certificate, the default ones would be trusted.
         return ssl.create_default_context(cadata=read_text(expand_home(settings.ca_bundle)).strip() or "none")
     except (OSError, ValueError) as error:  # unreadable, or not certificates
-        if isinstance(error, OSError) and error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
-            raise SettingsError(f"SSLKEYLOGFILE cannot be written: {error.strerror}", "Correct or unset it.") from error
+        from upload_tui.client import key_log_error
+
+        if isinstance(error, OSError) and (key_log := key_log_error(error)):
+            raise key_log from error
         raise SettingsError(
             f"The certificates {settings.ca_bundle} cannot be read", "Check ca_bundle, or leave it out."
         ) from error

@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TypeVar
 
 from upload_tui.errors import QueryError, SettingsError
-from upload_tui.processes import CommandEnd, end_text, run_command
+from upload_tui.processes import CommandEnd, end_text, run_command, shell_hint
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _FIRST_CHECK_SECONDS = 0.01
 _LAST_CHECK_SECONDS = 0.5
 _ERROR_BYTES = 4096
 _detached: "list[subprocess.Popen[bytes]]" = []
-_SHELL_WORDS = frozenset({"|", "||", "&&", "&", ";", "<", ">", ">>", "2>", "2>&1"})
-_SHELL_HINT = "It runs without a shell: for pipes and redirections, use sh -c '...'."
 
 
 async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str] | None = None) -> "CommandResult":
@@ -69,9 +67,9 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
         end = f"killed after {run.timeout_seconds:.0f}s" if ended.code is None else end_text(ended.code)
         lines = errors.strip().splitlines()
         end += f": {lines[0].rstrip('.')}" if lines and ended.code else ""
-    hint = "" if is_ok or _SHELL_WORDS.isdisjoint(run.arguments) else f". {_SHELL_HINT}"
+    hint = "" if is_ok else shell_hint(run.arguments)
     # The arguments may be secrets.
-    text = f"{end} · {Path(run.arguments[0]).name} · {title}{hint}"
+    text = ". ".join(filter(None, (f"{end} · {Path(run.arguments[0]).name} · {title}", hint)))
     return CommandResult(text, is_ok, output, errors) if run.keeps_output else CommandResult(text, is_ok)
 
 

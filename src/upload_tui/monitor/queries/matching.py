@@ -34,6 +34,7 @@ from upload_tui.monitor.queries.query import (
 )
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.text import SHORT_CAUSES, fold, short_cause
+from upload_tui.wire import MILLISECOND
 
 __all__ = [
     "COMPARISONS",
@@ -57,7 +58,6 @@ COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
     "<=": operator.le,
 }
 """The operators of a `NumberTerm`; SQL has the same."""
-_MILLISECOND = timedelta(milliseconds=1)
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -304,7 +304,7 @@ _STATES: Mapping[State, Callable[[_Subject], bool]] = {
 
 
 def _milliseconds(start: datetime | None, end: datetime | None) -> int | None:
-    return None if start is None or end is None else (end - start) // _MILLISECOND
+    return None if start is None or end is None else (end - start) // MILLISECOND
 
 
 _NUMBERS: Mapping[str, Callable[[_Subject], int | None]] = {

@@ -31,7 +31,7 @@ from upload_tui.monitor.store.partitions import READ_MS, Partition, partition_li
 from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
-from upload_tui.status import Certainty, Stage
+from upload_tui.status import FINAL_STAGES, Certainty, Stage
 
 __all__ = ["StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
 
@@ -51,7 +51,6 @@ _MAX_EXACT = 5000
 """Of more durations, quantiles are estimated."""
 _MAX_ENDED = 300
 """Ended uploads of each partition that are enough to learn from."""
-_FINAL_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 _Duration = tuple[int | None, float]
 """Size in bytes (None: unknown) and seconds."""
 
@@ -281,7 +280,7 @@ def _since(boundary: _Boundary) -> datetime:
 
 def last_ended_on(counts: StageCounts) -> datetime | None:
     """When an upload was last verified or failed; None if none was."""
-    ends = [counts[stage].newest_since for stage in (Stage.VERIFIED, Stage.ERROR) if stage in counts]
+    ends = [counts[stage].newest_since for stage in FINAL_STAGES if stage in counts]
     return max((on for on in ends if on is not None), default=None)
 
 
@@ -301,7 +300,7 @@ class WorkerFigures:
 
     def ended(self) -> Sequence[EndedUpload]:
         """The last uploads that ended and whose times are known, by time of their end."""
-        ended = [row for partition in self._partitions(_FINAL_STAGES) for row in self._ended_in(partition)]
+        ended = [row for partition in self._partitions(FINAL_STAGES) for row in self._ended_in(partition)]
         last = sorted(nlargest(_MAX_ENDED, ended))
         return [EndedUpload(end / 1000, completed / 1000, max(size, 0)) for end, completed, size in last]
 
@@ -359,7 +358,7 @@ class WorkerFigures:
 
     def _last_completed_ms(self, now_ms: int) -> int:
         """The latest completion among the uploads that ended; `UNKNOWN` if none did."""
-        ended = ", ".join(str(partition.number) for partition in self._partitions(_FINAL_STAGES, self._project_ids))
+        ended = ", ".join(str(partition.number) for partition in self._partitions(FINAL_STAGES, self._project_ids))
         row = self._db.execute(
             # `+` keeps SQLite from the index of `cell`: the first rows of that of `completed_ms` are enough.
             f"SELECT completed_ms FROM uploads WHERE +cell IN ({ended or 'NULL'}) AND completed_ms <= ? "

@@ -23,6 +23,7 @@ from upload_tui.status import (
     is_contradictory,
     most_serious,
 )
+from upload_tui.wire import EPOCH, MILLISECOND
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -44,11 +45,9 @@ __all__ = [
     "to_ms",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _STAGES = tuple(Stage)
 _FAST_RANGE_MS = range(4_000_000_000_000)
-_READABLE_MS = range(*((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND for year in (1900, 3000)))
+_READABLE_MS = range(*((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND for year in (1900, 3000)))
 
 WRITE_COLUMNS = (
     "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
@@ -163,7 +162,7 @@ def stage_rank(upload: "Upload") -> int:
 
 def to_ms(on: datetime | None) -> int | None:
     """A time as stored: milliseconds since 1970; None stays None."""
-    return None if on is None else (on - _EPOCH) // _MILLISECOND
+    return None if on is None else (on - EPOCH) // MILLISECOND
 
 
 def from_ms(value_ms: int | None) -> datetime | None:
@@ -175,7 +174,7 @@ def from_ms(value_ms: int | None) -> datetime | None:
     if value_ms in _FAST_RANGE_MS:
         return datetime.fromtimestamp(value_ms / 1000, UTC)
     # An earlier version stored any time. The sum of one outside this range and a duration may be beyond the calendar.
-    return _EPOCH + timedelta(milliseconds=value_ms) if value_ms in _READABLE_MS else None
+    return EPOCH + timedelta(milliseconds=value_ms) if value_ms in _READABLE_MS else None
 
 
 def _or_unknown(value: int | None) -> int:
@@ -250,7 +249,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         ended_on=from_ms(ended), activity_on=from_ms(activity), chunk_count=chunk_count, chunk_bytes=chunk_bytes,
         error_message="" if stage == UNKNOWN_STATE_RANK else error_message, anomaly_count=anomaly_count,
         noticed=tuple(Anomaly(AnomalyName(one), detail) for one, detail in json.loads(noticed)) if noticed else (),
-        is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or _EPOCH,
+        is_purged=bool(is_purged), is_gone=bool(is_gone), is_stale=bool(is_stale), read_on=from_ms(read) or EPOCH,
         earliest=from_ms(earliest), is_contradictory=bool(contradictory), uploader=uploader,
         acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
         storage_provider=storage_provider, content_type=content_type,

@@ -188,7 +188,7 @@ def compare(
     steps, contradictions = transitions_between(
         _without_older_answer(before, after.timeline, noticed),
         after.timeline,
-        may_end_again=not after.origin.has(Ability.FINAL_STAGES),
+        may_end_again=not after.origin.has(Ability.FINAL_ENDINGS),
     )
     new_anomalies = tuple(anomaly for anomaly in contradictions if anomaly not in noticed)
     ref = UploadRef(after.id, after.name, after.project_id, after.project_name, service)

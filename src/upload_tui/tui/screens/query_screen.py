@@ -21,7 +21,7 @@ from upload_tui.monitor import (
     Where,
     needs_marks,
 )
-from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.status import FINAL_STAGES, PENDING_STAGES, Stage
 from upload_tui.text import parse_moment
 from upload_tui.tui.preferences import DESCENDING_KEYS
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen, ExportScreen
@@ -32,9 +32,6 @@ from upload_tui.tui.widgets.table.row_window import next_in_trouble, next_matchi
 from upload_tui.tui.widgets.table.upload_table import UploadTable
 
 __all__ = ["QueryScreen"]
-
-
-_ENDED_STAGES = frozenset({Stage.VERIFIED, Stage.ERROR})
 
 
 _REPORTING_TURNS = 2
@@ -291,7 +288,7 @@ class QueryScreen(SearchScreen):
 
     def action_next_failed(self) -> None:
         """Go to the next upload in trouble that failed or contradicts itself."""
-        self._go_to_next(_ENDED_STAGES, "Nothing failed or contradictory.")
+        self._go_to_next(FINAL_STAGES, "Nothing failed or contradictory.")
 
     def action_next_late(self) -> None:
         """Go to the next overdue or stuck upload."""

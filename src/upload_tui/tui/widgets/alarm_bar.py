@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.errors import Cause
-from upload_tui.monitor import Connection, ConnectionState, Funnel, Notice, NoticeKind, Row, Trouble
+from upload_tui.monitor import TROUBLE_WORDS, Connection, ConnectionState, Funnel, Notice, NoticeKind, Row, Trouble
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -139,7 +139,7 @@ class AlarmBar(DiffedText):
         glyphs, troubles = self.display_options.glyphs, self.funnel.troubles
         if contradictory := troubles.get(Trouble.CONTRADICTORY):
             number = f"{glyphs.warning} {contradictory:,}"
-            yield _Alarm(_Level.LOST, (f"{number} verified but not whole", f"{number} not whole"))
+            yield _Alarm(_Level.LOST, (f"{number} {TROUBLE_WORDS[Trouble.CONTRADICTORY]}", f"{number} not whole"))
         for notice in self.funnel.notices:
             yield _notice_alarm(notice, glyphs)
         if self.funnel.stuck:

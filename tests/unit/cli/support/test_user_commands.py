@@ -57,7 +57,7 @@ async def test_result_says_what_ran_and_how_it_ended(command: str, end: str) -> 
     session.close()
     result = await HookCommand("on_error", command)(failures)
     assert not result.is_ok
-    hint = r"\. It runs without a shell.*sh -c.*" if ">>" in command else ""
+    hint = r"\. There is no shell: >> is an argument.*sh -c.*" if ">>" in command else ""
     assert re.fullmatch(f"{end} · {Path(shlex.split(command)[0]).name} · on_error{hint}", result.text), result.text
 
 
