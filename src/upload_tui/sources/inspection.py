@@ -104,10 +104,10 @@ class Inspection(Struct):
                 self.add_problem(f"line {number:,}: {found.reason}")
             case EndLine():
                 self.tally.add_end(found)
-                if self.tally.end is not None and self.tally.end.problem:
-                    self.add_problem(f"line {number:,}: {self.tally.end.problem}")
+                if self.tally.end_line is not None and self.tally.end_line.problem:
+                    self.add_problem(f"line {number:,}: {self.tally.end_line.problem}")
             case ErrorLine():
-                self.tally.error = self.tally.error or found
+                self.tally.error_line = self.tally.error_line or found
                 if found.problem:
                     self.add_problem(f"line {number:,}: {found.problem}")
             case IgnoredLine():
@@ -118,7 +118,7 @@ class Inspection(Struct):
         self.tally.add_upload(key, line.id)
         if self.tally.repeated_count > repeated_before:
             self.add_problem(f"line {number:,}: id {line.id[:60]} is printed more than once")
-        if self.tally.end is not None and not self.after_end:
+        if self.tally.end_line is not None and not self.after_end:
             self.after_end = f"line {number:,}: an upload after the end line, which need not be the last"
         fields = redact_value(line.fields)
         self.field_counts.update(name for name, value in fields.items() if value is not None)
@@ -165,8 +165,7 @@ async def inspect_source(
             inspection.add_line(number, line)
 
     inspection.listing = await source.read(receive, lambda listing: inspection.tally.is_whole(listing, had_end=had_end))
-    tally = inspection.tally
-    inspection.error = tally.failure(inspection.listing) or tally.missing_end(had_end=had_end) or tally.lacking(known)
+    inspection.error = inspection.tally.error(inspection.listing, had_end=had_end, known=known)
     return inspection
 
 

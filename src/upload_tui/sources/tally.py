@@ -14,9 +14,10 @@ _END_HINT = 'Print {"type": "end", "uploads": N} as the last line of each listin
 
 
 class ListingTally(Struct):
-    """What one listing has shown so far, and whether it is whole: the verdict of the synchroniser and of `source check`.
+    """What one listing has shown so far, and what that proves: the same for the synchroniser and for `source check`.
 
-    See `is_whole`.
+    Once all lines are counted, `error` is the verdict. Without an error, everything that can be read is as the source says, and a
+    known upload that is not listed is gone, unless there is an `unlisted_problem`: then it may be on a line that cannot be read.
     """
 
     keys: dict[str, int] = field(default_factory=dict)
@@ -28,10 +29,10 @@ class ListingTally(Struct):
     """Lines with an id that an earlier line has."""
     repeated_id: str = ""
     first_problem: str = ""
-    unknown_problem: str = ""
+    unidentified_problem: str = ""
     """The first line that cannot be read and whose upload is unknown."""
-    end: EndLine | None = None
-    error: ErrorLine | None = None
+    end_line: EndLine | None = None
+    error_line: ErrorLine | None = None
 
     def add_upload(self, key: int, upload_id: str) -> bool:
         """Count a line of an upload; False if another line of this upload differs, or cannot be read."""
@@ -46,15 +47,16 @@ class ListingTally(Struct):
         self._add_problem(f"{upload_id[:40]} cannot be read (its lines differ)", upload_id, is_known=True)
         return False
 
-    def refuse(self, upload_id: str) -> None:
-        """Believe no line of an upload."""
+    def drop(self, upload_id: str) -> None:
+        """Forget the lines of an upload: they contradict each other, or one cannot be read."""
         self.keys.pop(upload_id, None)
 
     def add_end(self, line: EndLine) -> None:
         """Note an end line; the numbers of two must agree."""
-        if self.end is not None and self.end != line:
-            line = EndLine(None, self.end.problem or line.problem or "two end lines disagree on the number of uploads")
-        self.end = line
+        if self.end_line is not None and self.end_line != line:
+            problem = self.end_line.problem or line.problem or "two end lines disagree on the number of uploads"
+            line = EndLine(None, problem)
+        self.end_line = line
 
     def add_of_other_project(self, *, is_repeated: bool) -> None:
         """Count an upload of a project that is not watched; `is_repeated` if the same line came before."""
@@ -78,23 +80,38 @@ class ListingTally(Struct):
         self.first_problem = self.first_problem or problem
         if upload_id:
             self.unreadable_ids.add(upload_id)
-            self.refuse(upload_id)
+            self.drop(upload_id)
         if not is_known:
-            self.unknown_problem = self.unknown_problem or problem
+            self.unidentified_problem = self.unidentified_problem or problem
 
     def is_whole(self, listing: Listing, *, had_end: bool = False) -> bool:
-        """Whether everything was listed that is there now; `had_end`: earlier listings had an end line."""
-        return not (self.failure(listing) or self.missing_end(had_end=had_end) or self.partial_problem)
+        """Whether everything was listed that is there now; `had_end` as in `error`."""
+        return not (self.error(listing, had_end=had_end) or self.unlisted_problem)
+
+    def error(
+        self, listing: Listing, *, had_end: bool = False, known: AbstractSet[str] = frozenset()
+    ) -> ServiceError | None:
+        """Why a listing does not count, the first of these reasons; None if it does.
+
+        1. The source says that it failed, or the run failed, or the end line disagrees with the other lines (`failure`).
+        2. There is no end line, though nothing else was listed, or earlier listings had one.
+        3. A known upload is not listed, and may be on a line that cannot be read: what is known of it may be old.
+
+        Args:
+            listing: how it ended.
+            had_end: whether earlier listings had an end line.
+            known: the uploads that earlier listings had.
+        """
+        return self.failure(listing) or self._end_error(had_end=had_end) or self._unlisted_error(known)
 
     def failure(self, listing: Listing) -> ServiceError | None:
-        """The error of a listing that ended before everything was listed, or whose end line disagrees; None if there is none."""
+        """The first part of `error`, for which nothing else needs to be known; None without such an error."""
         # Lines that cannot be read, such as those of an object on several lines, are the first cause of a wrong number.
-        problems = [self.partial_problem, self._contradiction] if self._contradiction else []
-        return listing_error(listing, self.error, "; ".join(filter(None, problems)))
+        problems = [self.unlisted_problem, self._end_problem] if self._end_problem else []
+        return listing_error(listing, self.error_line, "; ".join(filter(None, problems)))
 
-    def missing_end(self, *, had_end: bool = False) -> SourceError | None:
-        """The error of a listing without an end line; None if it has one, or needs none. `had_end`: earlier ones had one."""
-        if self.end is not None or (self.upload_count and not had_end):
+    def _end_error(self, *, had_end: bool) -> SourceError | None:
+        if self.end_line is not None or (self.upload_count and not had_end):
             return None
         reason = (
             "there is no end line, which earlier listings had"
@@ -103,23 +120,22 @@ class ListingTally(Struct):
         )
         return partial_error(Cause(reason), _END_HINT)
 
-    def missing(self, known: AbstractSet[str]) -> AbstractSet[str]:
+    def _unlisted_error(self, known: AbstractSet[str]) -> SourceError | None:
+        count = len(self.unlisted(known)) if self.unlisted_problem else 0
+        if not count:
+            return None
+        lacks = "1 known upload is" if count == 1 else f"{count:,} known uploads are"
+        return partial_error(Cause(f"{self.unlisted_problem}; {lacks} not listed"), CHECK_HINT)
+
+    def unlisted(self, known: AbstractSet[str]) -> AbstractSet[str]:
         """Those of the known uploads that no line lists."""
         return known - self.keys.keys() - self.unreadable_ids
-
-    def lacking(self, known: AbstractSet[str]) -> SourceError | None:
-        """The error of a listing that is not whole and lacks known uploads: what it says of them may be old; None for any other."""
-        missing = len(self.missing(known)) if self.partial_problem else 0
-        if not missing:
-            return None
-        lacks = "1 known upload is" if missing == 1 else f"{missing:,} known uploads are"
-        return partial_error(Cause(f"{self.partial_problem}; {lacks} not listed"), CHECK_HINT)
 
     @property
     def notice(self) -> str:
         """What of the listing cannot be read, in one sentence without a full stop; empty if all can be read."""
-        if self.partial_problem:
-            return f"partial: {self.partial_problem}"
+        if self.unlisted_problem:
+            return f"partial: {self.unlisted_problem}"
         total = plural(self.upload_count, "upload")
         return (
             f"{self.unreadable_count:,} of {total} cannot be read: {self.first_problem}"
@@ -128,21 +144,21 @@ class ListingTally(Struct):
         )
 
     @property
-    def _contradiction(self) -> str:
-        """How the line of type `end` disagrees with all lines, also with those after it; empty if it does not."""
-        if self.end is None or self.end.uploads in {None, self.upload_count}:
-            return "" if self.end is None else self.end.problem
-        expected = self.end.uploads or 0
+    def _end_problem(self) -> str:
+        """How the end line disagrees with all lines, also with those after it; empty if it does not."""
+        if self.end_line is None or self.end_line.uploads in {None, self.upload_count}:
+            return "" if self.end_line is None else self.end_line.problem
+        expected = self.end_line.uploads or 0
         if self.upload_count > expected:
             return f"the end line says {plural(expected, 'upload')}, and {self.upload_count:,} were listed"
         return f"{self.upload_count:,} of {expected:,} uploads were listed"
 
     @property
-    def partial_problem(self) -> str:
-        """Why uploads may be there that no line is known to list; empty if there is no reason."""
-        found = [self.unknown_problem] if self.unknown_problem else []
+    def unlisted_problem(self) -> str:
+        """Why uploads may be there that are not among those listed: a line without its right id; empty if there is no such line."""
+        found = [self.unidentified_problem] if self.unidentified_problem else []
         if found and self.unreadable_count > 1:
-            found = [f"{self.unknown_problem} and {self.unreadable_count - 1:,} more"]
+            found = [f"{self.unidentified_problem} and {self.unreadable_count - 1:,} more"]
         if self.repeated_count:
             example = f", such as {self.repeated_id}" if self.repeated_id else ""
             lines = "1 line has" if self.repeated_count == 1 else f"{self.repeated_count:,} lines have"

@@ -35,7 +35,7 @@ def test_source_check_prints_no_secret_of_a_line(field: str) -> None:
             inspection.field_counts,
         )
         assert inspection.line_count == len(lines) + 1
-        assert SECRET not in repr((*printed, inspection.tally.notice, inspection.tally.end))
+        assert SECRET not in repr((*printed, inspection.tally.notice, inspection.tally.end_line))
 
 
 @pytest.mark.parametrize("field", ["name", "project", "by", "content_type", "stage", "error_message"])

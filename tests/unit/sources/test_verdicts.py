@@ -113,7 +113,7 @@ def test_check_and_list_have_the_same_verdict(
             known = harness.present
             inspection = await inspect_source(inspected, had_end=had_end, known=known)
             assert await listed_verdict(harness) == verdict_of(inspection)
-            had_end |= inspection.tally.end is not None and inspection.error is None
+            had_end |= inspection.tally.end_line is not None and inspection.error is None
         harness.store.close()
 
     asyncio.run(check())

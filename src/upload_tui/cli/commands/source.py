@@ -121,7 +121,7 @@ async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:
     first = await inspect_source(source)
     if first.listing.is_misconfigured:
         return _Result([first], None)
-    second = await inspect_source(source, had_end=first.tally.end is not None, known=first.tally.keys.keys())
+    second = await inspect_source(source, had_end=first.tally.end_line is not None, known=first.tally.keys.keys())
     return _Result([first, second], compare_inspections(first, second))
 
 
@@ -164,7 +164,7 @@ def _end_text(run: "Inspection") -> str:
         return sanitize(run.error.title)
     if run.tally.notice:
         return sanitize(run.tally.notice)
-    return "whole" if run.tally.end is None else "whole, with an end line"
+    return "whole" if run.tally.end_line is None else "whole, with an end line"
 
 
 def _names(names: Sequence[str]) -> str:
@@ -187,7 +187,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
                 "uploads": run.tally.upload_count,
                 "unreadable": run.tally.unreadable_count,
                 "seconds": round(run.listing.seconds, 3),
-                "partial": run.tally.partial_problem or None,
+                "partial": run.tally.unlisted_problem or None,
                 "error": None if run.error is None else run.error.title,
             }
             for run in result.runs

@@ -120,7 +120,7 @@ class _Round(ListingTally, kw_only=True):
         listed = self.keys.keys() | self.unreadable_ids
         return {upload_id: line for upload_id, line in self.elsewhere.items() if upload_id not in listed}
 
-    def refuse(self, upload_id: str) -> None:
+    def drop(self, upload_id: str) -> None:
         """Record no line of an upload, as far as none is recorded yet."""
         self.found.drop(upload_id)
         self.changed.pop(upload_id, None)
@@ -165,8 +165,8 @@ class SourceSynchroniser:
 
     @property
     def partial_problem(self) -> str:
-        """Why the last listing may not have everything; see `ListingTally.partial_problem`."""
-        return self._last.partial_problem
+        """Why the last listing may not have everything; see `ListingTally.unlisted_problem`."""
+        return self._last.unlisted_problem
 
     @property
     def unreadable_ids(self) -> Collection[str]:
@@ -215,16 +215,16 @@ class SourceSynchroniser:
         present = await self._read_stored() if self._present is None else self._present
         self._known = set[str]() if self._state.is_scanned else self._store.ids()
         listed = await self._list(present)
-        missing = {*listed.missing(present)}
+        missing = {*listed.unlisted(present)}
         ended = await self._recorder.ended_among(missing)
         missing -= ended
-        if not listed.partial_problem and self._is_suspicious(listed, len(present - ended), missing):
+        if not listed.unlisted_problem and self._is_suspicious(listed, len(present - ended), missing):
             listed = await self._list(present)
-            missing &= listed.missing(present)
-        if error := listed.missing_end(had_end=self._source_state.has_end) or listed.lacking(present - ended):
+            missing &= listed.unlisted(present)
+        if error := listed.error(self.last_listing, had_end=self._source_state.has_end, known=present - ended):
             await self._keep_partial(listed, present)
             raise error
-        is_whole = not listed.partial_problem
+        is_whole = not listed.unlisted_problem
         if not is_whole:  # any of the missing may be in that line
             self._keep(listed, present | listed.keys.keys())
         else:
@@ -232,13 +232,13 @@ class SourceSynchroniser:
             self._keep(listed, listed.keys.keys() | (listed.unreadable_ids & present))
         if present:  # otherwise all were recorded in this round
             await self._recorder.touch(listed.keys.keys(), is_whole=is_whole, with_final=is_first)
-        self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unknown_problem)
+        self._recorder.finish_round(self._state, is_whole=is_whole, is_scanned=not listed.unidentified_problem)
         if is_first:
             await self._recorder.changes.copies.copy_stored(self.scope.ids)
 
     def _is_suspicious(self, listed: _Round, expected_count: int, missing: Collection[str]) -> bool:
         """Whether a listing may be an accident: it lacks most uploads that were expected, or the end line of earlier ones."""
-        if self._source_state.has_end and listed.end is None:
+        if self._source_state.has_end and listed.end_line is None:
             return True
         return len(missing) >= max(1, min(expected_count - 1, expected_count // 2 + 1))  # of two, one is most
 
@@ -270,7 +270,7 @@ class SourceSynchroniser:
         error = round_.failure(self.last_listing)
         await self._recorder.mark_unreadable(round_.unreadable_ids)
         if error is None:
-            if round_.end is not None and not self._source_state.has_end:
+            if round_.end_line is not None and not self._source_state.has_end:
                 self._source_state.has_end = True
             return round_
         await self._keep_partial(round_, present)
@@ -334,7 +334,7 @@ class SourceSynchroniser:
             case EndLine():
                 round_.add_end(found)
             case ErrorLine():
-                round_.error = round_.error or found
+                round_.error_line = round_.error_line or found
 
     async def _record(self, round_: _Round) -> None:
         """Record what was found, and give way to key presses."""
