@@ -252,8 +252,8 @@ def was_taken_back(event: Event, noticed: Iterable[Anomaly]) -> bool:
 
 def was_superseded(event: Event, noticed: Iterable[Anomaly]) -> bool:
     """Whether a stage was reported with this time and then with another one; now it is again, and not for a second time."""
-    start = f"{event.stage} was {_format_time(event)} before "
-    return any(one.name is AnomalyName.TIME_CHANGED and one.detail.startswith(start) for one in noticed)
+    was_reported = _former_time(event)
+    return any(one.name is AnomalyName.TIME_CHANGED and one.detail.startswith(was_reported) for one in noticed)
 
 
 def _lost_stage(event: Event) -> Anomaly:
@@ -262,13 +262,17 @@ def _lost_stage(event: Event) -> Anomaly:
     return Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, f"{event.stage}{time} was reported before and no longer is")
 
 
+def _former_time(event: Event) -> str:
+    """How what is noticed begins when the time of a stage changes. Stores and recordings have the whole sentence, and no more."""
+    return f"{event.stage} was {_format_time(event)} before "
+
+
 def _contradictions(before: Timeline, after: Timeline, *, may_be_later: bool) -> Iterator[Anomaly]:
     yield from (_lost_stage(event) for event in before.events if after.event(event.stage) is None)
     for event in after.events:
         earlier = before.event(event.stage)
         if earlier and _is_time_changed(earlier, event) and not (may_be_later and _is_later(earlier, event)):
-            detail = f"{event.stage} was {_format_time(earlier)} before and is {_format_time(event)} now"
-            yield Anomaly(AnomalyName.TIME_CHANGED, detail)
+            yield Anomaly(AnomalyName.TIME_CHANGED, f"{_former_time(earlier)}and is {_format_time(event)} now")
     if before.is_purged and not after.is_purged:
         yield Anomaly(AnomalyName.STAGE_WENT_BACKWARDS, "purged was reported before and no longer is")
 
