@@ -376,7 +376,7 @@ def may_escape_ascii(body: bytes) -> bool:
 
 
 def may_contain_secret(body: bytes) -> bool:
-    """False only if a JSON body certainly contains no secret, neither by a name nor by a form; fast."""
+    """A fast check of a JSON body: False proves that there is no secret, True proves nothing."""
     if _has_mark(body):
         return True
     if body.isascii() and not any(mark in body for mark in (b"\\", b"^[", b"\x7f")):

@@ -50,7 +50,7 @@ _GATEWAY_STATUSES = (502, 504)
 """Something in front of the service answers while the service does not, as during its restart."""
 _IGNORED_BYTES = b" \t\r\n\xef\xbb\xbf"
 _JSON_STARTS = (b"{", b"[")
-"""What the service answers begins so, also if the rest cannot be read: one upload may be the reason then."""
+"""How each response of the service begins. If the rest cannot be read, a single upload may be the reason."""
 
 
 @contextmanager

@@ -32,7 +32,7 @@ __all__ = ["RawResponse", "RequestGate", "RequestOutcome", "Requester", "batches
 
 _MINUTE_SECONDS = 60.0
 _BUDGET_SECONDS = 61.0
-"""The minute of the budget is a little longer: a request is sent a moment after the gate, and another may be sent sooner."""
+"""A little more than a minute: a request is sent a moment after it has passed the gate, and the next may be sent sooner after."""
 _is_unlimited = ContextVar("_is_unlimited", default=False)
 
 

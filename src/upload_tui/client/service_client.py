@@ -203,8 +203,8 @@ class ServiceClient:
     async def projects(self) -> Sequence[Project]:
         """All projects that the account can see, without those that cannot be read (see `projects_notice`).
 
-        Those that the service counts and does not list cannot be read either. If it does not count them, a project that is listed
-        twice stands for another one.
+        A project that the service counts but does not list counts as one that cannot be read; without a count, so does one that is
+        listed twice.
         """
         found, row_count, unreadable, total = dict[str, Project](), 0, 0, 0
         number: int | None = 1

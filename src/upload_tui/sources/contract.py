@@ -3,7 +3,7 @@
 A line is an upload unless its `type` is something else: `end` with the number of uploads, `error` with a kind and a message;
 other types are ignored. What an upload's line leaves out is unknown. Its stages are given as `stage` with `on`, as the flat
 times of Option A, as `current` and `prior` of Option B, or as the `timeline` of `upload-tui list`; several forms complete each other.
-`stage`, else `current`, is the stage: a later one of another field is of an earlier try.
+The stage is that of `stage`, else of `current`; a later one in another field belongs to an earlier try.
 A field that cannot be read becomes an anomaly. A line is unreadable if it has no `id` or `name`, is no JSON object, is nested too
 deeply, or has a key of the contract twice: the two values may contradict each other.
 
@@ -141,7 +141,7 @@ def parse_line(line: bytes | None) -> Line:
 
 
 def _line_of(value: Mapping[str, Any], repeated: Sequence[str]) -> Line:
-    """What a JSON object is, some keys of which are there twice: its last values may contradict the others."""
+    """The line that a JSON object is. `repeated` are the keys that it has twice: the last value may contradict the first."""
     kind, problem = value.get("type"), f"{repeated[0]} is there twice" if repeated else ""
     if "type" in repeated:
         return UnreadableLine("type is there twice")
@@ -206,7 +206,7 @@ def _json_problem(line: bytes) -> str:
 
 
 def guess_id(line: bytes) -> str:
-    """The id that a line seems to have that is no JSON, because it was cut for example; empty if there is none."""
+    """The id that a line seems to have though it is no JSON, because it was cut for example; empty if there is none."""
     found = _ID.search(line, 0, 2 * MAX_ID_CHARACTERS)
     return found[1].decode("utf-8", "replace") if found else ""
 
@@ -235,7 +235,7 @@ def read_identifier(value: object) -> str:
 
 
 def _end_line(fields: Mapping[str, Any]) -> EndLine:
-    """An end line; a number under another name is a number that cannot be read."""
+    """An end line; a number under another name than `uploads` is a problem."""
     value = fields.get("uploads")
     if value is None:
         names = [quote(key) for key, one in fields.items() if key != "type" and isinstance(one, int | float)]

@@ -25,7 +25,7 @@ __all__ = ["CommandSource", "source_environment"]
 _READ_BYTES = 256 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LONGEST_TIMEOUTS = 20
-"""The longest run, in timeouts: a command whose output never ends is ended too, although it is never waited for."""
+"""The longest run, as a multiple of the timeout: a command that prints without end is ended too."""
 _PREFIX = "UPLOAD_TUI_"
 _VERSION_VARIABLE = f"{_PREFIX}SOURCE_VERSION"
 _VERSION = "1"

@@ -145,19 +145,19 @@ def _seen_events(seen: Mapping[str, Any]) -> Iterator[Event]:
 
 
 def _known_events(before: Timeline, after: Upload) -> list[Event]:
-    """What is known of the stages of a line, and it does not say."""
+    """Events known from earlier lines that this line leaves out."""
     has_begun_again = after.stage.rank < before.stage.rank or (
         before.own_state is not None and after.timeline.own_state is None
     )
     return [
         event
-        for event in _unsaid_events(before.events, after.timeline)
+        for event in _omitted_events(before.events, after.timeline)
         if after.timeline.event(event.stage) is None or not (has_begun_again or _is_future(event.on, after))
     ]
 
 
-def _unsaid_events(known: Iterable[Event], after: Timeline) -> list[Event]:
-    """The known stages before the present one that a line does not name, and the reported times of those that it has without one."""
+def _omitted_events(known: Iterable[Event], after: Timeline) -> list[Event]:
+    """The known events before the present stage that a line leaves out, and the reported ones of stages whose time it leaves out."""
     named = {event.stage: event for event in after.events}
     highest = max((stage.rank for stage in named), default=0)
     limit = Stage.VERIFIED.rank if after.unknown_state is not None else highest
@@ -212,7 +212,7 @@ def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     timeline, state = upload.timeline, _seen_state(seen)
     # An earlier version may have kept stages that are later than the one that is now read.
     events = {event.stage: event for event in timeline.events}
-    for known in _unsaid_events(_seen_events(seen), timeline):
+    for known in _omitted_events(_seen_events(seen), timeline):
         named = events.get(known.stage)
         events[known.stage] = replace(known, message=known.message if named is None else named.message)
     timeline = replace(timeline, events=tuple(sorted(events.values(), key=lambda event: event.stage.rank)))

@@ -208,7 +208,7 @@ class _UploadParser(FieldReader):
         return self._with_stage(timeline, states.stage, None)
 
     def _status(self, keys: Iterable[str], name: str = "", on: datetime | None = None) -> Timeline:
-        """The stages of Option A or B. The field `stage` is the current state of prior ones that have no `current`."""
+        """The stages of Option A or B. With `prior` and without `current`, the field `stage` is the current state."""
         status = {key: self._fields[key] for key in keys if self._fields.get(key) is not None}
         if not status:
             return Timeline()
@@ -219,7 +219,7 @@ class _UploadParser(FieldReader):
         return reading.timeline
 
     def _with_stage(self, timeline: Timeline, name: str, on: datetime | None) -> Timeline:
-        """Let a field with its time be the stage: later ones of other fields are of earlier tries."""
+        """Make the stage of a field the current one; later stages of other fields belong to earlier tries."""
         stage = _stage(name)
         if stage is None:
             # As `upload-tui list` prints it.
@@ -231,7 +231,7 @@ class _UploadParser(FieldReader):
         return replace(_sorted_timeline((*others, event)), unknown_state=None)
 
     def _stage_event(self, stage: Stage, known: Event | None, on: datetime | None) -> Event:
-        """The event of the field that is the stage; an earlier time of another field is of an earlier try."""
+        """The event of the stage that a field names; an earlier time in another field belongs to an earlier try."""
         known_on = None if known is None else known.best_time
         if known is not None and (on is None or on == known_on):
             return known
@@ -276,7 +276,7 @@ def _sorted_timeline(events: Iterable[Event]) -> Timeline:
 
 
 def _with_state_time(timeline: Timeline, read_on: datetime) -> Timeline:
-    """Give a state of its own that has no time that of the reading: it began then at the latest."""
+    """Give a state without a time the time of the reading: it began then at the latest."""
     state = timeline.own_state
     if state is None or state.on is not None:
         return timeline

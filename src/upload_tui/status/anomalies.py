@@ -58,7 +58,7 @@ class AnomalyName(StrEnum):
     REPEATED_STATE = "repeated_state"
     """The same state is listed more than once."""
     MESSAGE_WITHOUT_ERROR = "message_without_error"
-    """An error message without a time of the error, which counts as an error; of a source without the stage, it does not."""
+    """An error message without a time of the error. It counts as an error of a service; of a source, only the stage does."""
     UNKNOWN_SHAPE = "unknown_shape"
     """The status has none of the three shapes."""
     UNREADABLE_FIELD = "unreadable_field"
@@ -194,8 +194,8 @@ def transitions_between(
 ) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
     """Compare two readings of one upload.
 
-    One that is in an earlier stage than before has reached that stage again, unless the stage is reported with the time that was
-    known: then the answer is an older one, or takes the later stage back.
+    An upload that is in an earlier stage than before has reached that stage again. If the stage has the time that is already known,
+    the answer is an older one instead, or takes the later stage back.
 
     Args:
         before: the older reading; None if there is none, so that every stage is new.
@@ -246,12 +246,12 @@ def _is_reported(event: Event) -> bool:
 
 
 def was_taken_back(event: Event, noticed: Iterable[Anomaly]) -> bool:
-    """Whether a stage was reported with this time and then no longer; now it is again, and not for a second time."""
+    """Whether a stage was reported with this time, then missing, and now is back: it was not reached a second time."""
     return _is_reported(event) and _lost_stage(event) in noticed
 
 
 def was_superseded(event: Event, noticed: Iterable[Anomaly]) -> bool:
-    """Whether a stage was reported with this time and then with another one; now it is again, and not for a second time."""
+    """Whether a stage was reported with this time, then with another one, and now with this one again: it was not reached twice."""
     was_reported = _former_time(event)
     return any(one.name is AnomalyName.TIME_CHANGED and one.detail.startswith(was_reported) for one in noticed)
 

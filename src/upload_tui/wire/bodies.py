@@ -1,8 +1,8 @@
 """JSON bodies of responses: the one rule for what is readable, for the full reader and for the fast one of pages.
 
 A body is JSON in UTF-8. Where an object has a key twice that decides on the stage of an upload, its values may contradict each other:
-such a status is ambiguous, and has no stage. An id, a size, chunks or a chunk's number that are there twice are a list of both, which
-is not readable.
+such a status is ambiguous, and has no stage. A repeated id, size, list of chunks or chunk number becomes a list of both values, and
+is rejected.
 """
 
 import json

@@ -278,7 +278,7 @@ def _contradicts_total(headers: Mapping[str, str], page: int, count: int, per_pa
 def _next_page(
     headers: Mapping[str, str], page: int, count: int, per_page: int, *, may_be_capped: bool = False
 ) -> int | None:
-    """The number of the next page, from the headers if possible. It is the last only if all that they say agrees.
+    """The number of the next page, from the headers if possible. This page is the last only if all of them agree on that.
 
     Without headers a full page means that there is another; if the service may cap the page size, so does any page.
     """

@@ -259,7 +259,7 @@ class _StatusReader:
         return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED, message=message)
 
     def _has_value(self, fields: Mapping[str, Any], key: str) -> bool:
-        """Whether a time has a value; of a service also if it cannot be read, and of its error also what elsewhere means null."""
+        """True for a readable time. For a service, an unreadable one counts too, and for `error_on` even a word for null."""
         value = fields.get(key)
         is_empty = _is_empty(value) or ((self._is_source or key != "error_on") and _is_null_elsewhere(value))
         is_empty = is_empty or (self._is_source and read_time(value) is None)

@@ -121,7 +121,7 @@ class TextTerm(Struct, frozen=True):
     """A text contains one of the values, or is equal to one if `is_exact`.
 
     Attributes:
-        field: of `TEXT_FIELDS`; empty means any of name, id, error message, or that it begins the word of a state.
+        field: of `TEXT_FIELDS`; empty means any of name, id and error message, or the beginning of the word of a state.
         values: folded.
     """
 
@@ -190,7 +190,7 @@ class Where(Struct, frozen=True):
         text: as it was written; empty if it was not.
         tree: what has to match.
         note: a suggestion for the user; empty if there is none.
-        tree_text: what the tree was parsed from, if that is another text, as the last one without a mistake; else None.
+        tree_text: what the tree was parsed from, if not from `text` but from the last one without a mistake, for example; else None.
     """
 
     text: str = ""
