@@ -104,8 +104,6 @@ EXIT_CODE_MODULES: dict[str, str] = {
 ORIGIN_MODULES: dict[str, str] = {
     "sources.uploads": "makes the uploads of a source",
     "status.abilities": "has the table",
-    "tui.screens.help": "says of which origin the formats are",
-    "tui.screens.session_screen": "says of which origin the requests are",
     "wire.status_shapes": "parses the two by other rules",
     "wire.upload": "makes the uploads of a service",
 }

@@ -225,10 +225,8 @@ class Row(Struct, frozen=True, kw_only=True):
     """One upload in a table.
 
     Attributes:
-        service: the URL of the service, or the identity of the source.
-        service_title: its name on screen; empty if it has none.
-        unknown_state: the service's own name for a state that is not in the design, in which an upload is neither pending nor final;
-            empty if `stage` is the state.
+        service, service_title: the URL of the service, or the identity of the source; its name on screen, empty if it has none.
+        unknown_state: its own name for a state that is not in the design, neither pending nor final; empty if `stage` is the state.
         stage_since, since_certainty: when the present stage began, and how that is known.
         is_least_age: the stage may have begun long before `stage_since`, when it was first observed.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
@@ -239,8 +237,7 @@ class Row(Struct, frozen=True, kw_only=True):
         is_contradictory: it is verified, but its chunks do not agree.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; None if not, or no longer.
         is_purged, is_gone, is_stale: its data were deleted; the service no longer lists it; it may have changed since it was read.
-        is_current: its project was current when the row was made, so that estimates from it hold.
-        read_on: when it was last read from the service.
+        is_current, read_on: its project was current when the row was made, so that estimates hold; when the upload was last read.
         uploader, storage_provider, content_type: as the service names them; empty if unknown.
     """
 

@@ -320,7 +320,7 @@ def _raise_no_time() -> datetime:
 def _parse_anomaly(at: datetime, upload: UploadRef, text: str) -> Change:
     """An anomaly, or a state of a source's own: earlier versions recorded it as one, with its name in quotes."""
     name, _, detail = text.partition(": ")
-    is_of_source = Origin.of(upload.service) is Origin.SOURCE
+    is_of_source = Origin.of(upload.service).has(Ability.OWN_STATES)
     if is_of_source and name == AnomalyName.UNKNOWN_STATE and detail[:1] in {"'", '"'}:
         return OwnStateReached(at=at, upload=upload, state=detail[1:-1], on=None, certainty=Certainty.OBSERVED)
     return AnomalyNoticed(at=at, upload=upload, anomaly=Anomaly(AnomalyName(name), detail))

@@ -1,6 +1,8 @@
 """The cause of an error says what its title says, in parts and without the URL."""
 
 import json
+import socket
+import ssl
 from collections.abc import Callable
 
 import httpx
@@ -40,12 +42,19 @@ def test_the_cause_of_a_response_has_its_status_and_reason_but_no_url(
     assert ("no room left" in error.title) is (details == "no room left")
 
 
+def connect_error(cause: OSError) -> httpx.ConnectError:
+    """What httpx raises for a failure of the operating system."""
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("failure", "cause"),
     [
         (httpx.ReadTimeout(""), Cause("No response in time")),
-        (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED]"), Cause("Certificate not trusted")),
-        (httpx.ConnectError("Name or service not known"), Cause("Unknown host")),
+        (connect_error(ssl.SSLCertVerificationError()), Cause("Certificate not trusted")),
+        (connect_error(socket.gaierror()), Cause("Unknown host")),
         (httpx.ConnectError("no route"), Cause("Cannot connect")),
         (httpx.ProxyError("502"), Cause("The proxy refused the connection", details="502")),
         (httpx.DecodingError(""), Cause("The response cannot be decoded")),

@@ -28,7 +28,7 @@ from upload_tui.monitor import (
     UploadGone,
     UploadKey,
 )
-from upload_tui.status import Origin
+from upload_tui.status import Ability
 from upload_tui.text import escape_invisible, name_or_id, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import SERVICE_ACTIONS, key_of
@@ -60,7 +60,7 @@ def has_data(connection: Connection, funnel: Funnel) -> bool:
 
 
 def _is_of_source(detail: Detail | None) -> bool:
-    return detail is not None and detail.upload.origin is Origin.SOURCE
+    return detail is not None and not detail.upload.origin.has(Ability.REQUESTS)
 
 
 class LiveScreen:
