@@ -40,7 +40,7 @@ from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThreshol
 from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
-from upload_tui.wire import read_upload_reading
+from upload_tui.wire import parse_upload_reading
 
 __all__ = ["BENCHMARKS"]
 
@@ -342,7 +342,7 @@ def _changes_seconds(store: Store) -> float:
 
     def store_all() -> None:
         for start in range(0, 1000, 10):
-            readings = [read_upload_reading(payload, read_on=NEWEST) for payload in payloads[start : start + 10]]
+            readings = [parse_upload_reading(payload, read_on=NEWEST) for payload in payloads[start : start + 10]]
             ingest(store, readings, "https://example.org")
 
     return _milliseconds(store_all) / 1000

@@ -375,13 +375,13 @@ async def test_some_entries_of_a_page_are_read_as_with_the_whole_page(others: di
     ]
     client = client_of(lambda request: httpx.Response(200, text=json.dumps({"results": entries} | others)))
     raw = await client.raw_page("p-1", 1, 20)
-    whole = client.read_page(raw)
+    whole = client.parse_page(raw)
     for wanted in ([0], [4, 1], [1, 3], [0, 1, 2, 3, 4]):
-        single = [client.read_page(raw, [index]) for index in wanted]
-        found = client.read_page(raw, wanted)
+        single = [client.parse_page(raw, [index]) for index in wanted]
+        found = client.parse_page(raw, wanted)
         assert [*found.readings] == [reading for page in single for reading in page.readings]
         assert len(found.readings) + len(found.unreadable) == len(wanted)
-    assert client.read_page(raw, range(5)) == whole
+    assert client.parse_page(raw, range(5)) == whole
 
 
 async def test_entries_of_a_page_that_are_not_asked_for_are_not_parsed() -> None:
@@ -389,6 +389,6 @@ async def test_entries_of_a_page_that_are_not_asked_for_are_not_parsed() -> None
     body = b'{"results": [%s, {"id": "\xff"}]}' % json.dumps(an_upload("a")).encode()
     client = client_of(lambda request: httpx.Response(200, content=body))
     raw = await client.raw_page("p-1", 1, 20)
-    assert [reading.upload.name for reading in client.read_page(raw, [0]).readings] == ["a"]
+    assert [reading.upload.name for reading in client.parse_page(raw, [0]).readings] == ["a"]
     with pytest.raises(InvalidResponseError):
-        client.read_page(raw)
+        client.parse_page(raw)

@@ -31,7 +31,7 @@ from upload_tui.monitor import (
     TroubleLimits,
     UploadChange,
     UploadSeen,
-    read_query,
+    parse_query_as_typed,
 )
 from upload_tui.monitor.store.store import Limits
 from upload_tui.status import Certainty, Stage
@@ -524,7 +524,7 @@ async def test_one_project_that_is_away_is_stale_alone_and_judged_by_its_own_tim
                 stuck = {row.name for row in picture.window(query, 0, 9).rows if row.trouble}
                 assert stuck == {"p-1-idle.bin", "p-1.bin"}
             assert picture.funnel().troubles == {Trouble.STUCK: 2}
-            assert picture.window(Query(where=read_query("is:stuck")), 0, 9).total == 2
+            assert picture.window(Query(where=parse_query_as_typed("is:stuck")), 0, 9).total == 2
             away.clear()
             session.refresh()
             await until(session, lambda: picture.funnel().stuck == 4)

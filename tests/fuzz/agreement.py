@@ -5,25 +5,25 @@ from contextlib import suppress
 from upload_tui.errors import InvalidResponseError
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.testing import NOW
-from upload_tui.wire import page_entries, read_upload_entries, redact_value
-from upload_tui.wire.page_summaries import UploadSummary, read_summaries
-from upload_tui.wire.upload import Upload, read_upload
+from upload_tui.wire import page_entries, parse_upload_entries, redact_value
+from upload_tui.wire.page_summaries import UploadSummary, parse_summaries
+from upload_tui.wire.upload import Upload, parse_upload
 
 
 def assert_readers_agree(body: bytes) -> None:
     """Check that each upload with a summary can be parsed in full, also from its stored JSON, with the same result."""
-    summaries = read_summaries(body, NOW)
+    summaries = parse_summaries(body, NOW)
     if summaries is None:
         with suppress(InvalidResponseError):
-            read_upload_entries(page_entries(body), read_on=NOW)
+            parse_upload_entries(page_entries(body), read_on=NOW)
         return
     entries = page_entries(body)
-    readings = read_upload_entries(entries, read_on=NOW)
+    readings = parse_upload_entries(entries, read_on=NOW)
     for index, (summary, reading) in enumerate(zip(summaries, readings, strict=True)):
         if summary is not None:
             assert not isinstance(reading, str), reading
             assert_same_upload(summary, reading.upload)
-            assert read_upload(redact_value(entries[index]), read_on=NOW) == reading.upload
+            assert parse_upload(redact_value(entries[index]), read_on=NOW) == reading.upload
 
 
 def assert_same_upload(summary: UploadSummary, upload: Upload) -> None:

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 from upload_tui.errors import InvalidResponseError
-from upload_tui.sources import UploadLine, parse_line, parse_upload, read_raw, source_reading
+from upload_tui.sources import UploadLine, parse_line, parse_raw, parse_source_upload, source_reading
 from upload_tui.testing import NOW
 
 __all__ = ["assert_line_is_stable"]
@@ -15,12 +15,12 @@ def assert_line_is_stable(line: bytes) -> None:
     found = parse_line(line)
     if not isinstance(found, UploadLine):
         return
-    upload = parse_upload(found.fields, read_on=NOW, default_project="default")
+    upload = parse_source_upload(found.fields, read_on=NOW, default_project="default")
     assert upload.id == found.id
     with suppress(InvalidResponseError):  # nested too deeply
         reading = source_reading(found, None, read_on=NOW, default_project="default")
         stored = json.loads(reading.raw)
-        assert read_raw(stored, read_on=NOW) == reading.upload
+        assert parse_raw(stored, read_on=NOW) == reading.upload
         again = source_reading(found, reading.upload, read_on=NOW, default_project="default")
         assert again.raw == reading.raw
-        assert read_raw(json.loads(again.raw), read_on=NOW) == again.upload == reading.upload
+        assert parse_raw(json.loads(again.raw), read_on=NOW) == again.upload == reading.upload

@@ -23,7 +23,7 @@ from upload_tui.errors import InvalidResponseError, QueryError, SettingsError, S
 from upload_tui.monitor import Query, ReplaySession, matches_row, parse_query, read_recording
 from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, sample_uploads
-from upload_tui.wire import read_upload
+from upload_tui.wire import parse_upload
 
 __all__ = ["CORPUS", "PROPERTIES", "TARGETS", "Target", "property_target"]
 
@@ -91,8 +91,8 @@ def _read_any_status(data: bytes) -> None:
         return
     resource = {**an_upload(), "status": status}
     with suppress(InvalidResponseError):
-        upload = read_upload(resource, read_on=NOW)
-        assert upload == read_upload(resource, read_on=NOW)
+        upload = parse_upload(resource, read_on=NOW)
+        assert upload == parse_upload(resource, read_on=NOW)
 
 
 _FORM = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/x-www-form-urlencoded")]}

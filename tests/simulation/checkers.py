@@ -35,7 +35,7 @@ from upload_tui.monitor import (
 from upload_tui.monitor.recording import RecordingLine
 from upload_tui.monitor.store.schema.pages import decompress_page
 from upload_tui.status import Stage
-from upload_tui.wire import Project, Upload, page_entries, read_upload, read_upload_entries
+from upload_tui.wire import Project, Upload, page_entries, parse_upload, parse_upload_entries
 
 __all__ = ["Checker", "all_checkers", "check_command_recording", "check_recovery", "check_whole", "is_whole"]
 
@@ -431,9 +431,9 @@ def _check_stages(lines: Sequence[RecordingLine]) -> Mapping[str, Sequence[Stage
 def _recorded_readings(line: RecordingLine) -> Iterator[Upload]:
     """The uploads of a line with readings."""
     if line.kind == "stored":
-        yield read_upload(line.fields["raw"], read_on=line.at, project=Project(*line.fields["project"]))
+        yield parse_upload(line.fields["raw"], read_on=line.at, project=Project(*line.fields["project"]))
     elif line.kind == "page":
-        for reading in read_upload_entries(
+        for reading in parse_upload_entries(
             page_entries(decompress_page(b64decode(line.fields["body"]))), read_on=line.at
         ):
             assert not isinstance(reading, str), reading

@@ -25,7 +25,7 @@ from upload_tui.errors import (
 from upload_tui.monitor import UploadWaiter
 from upload_tui.status import Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import read_upload
+from upload_tui.wire import parse_upload
 
 __all__ = ["CommandWorld", "project_options", "run_command"]
 
@@ -77,7 +77,7 @@ class CommandWorld:
         if response.status_code == httpx.codes.NOT_FOUND and response.json()["code"] == "not_provided":
             wait.answered.setdefault(upload_id, []).append(None)
         elif response.is_success and response.content.startswith(b"{"):  # no proxy's page
-            stage = read_upload(response.json(), read_on=NOW).stage
+            stage = parse_upload(response.json(), read_on=NOW).stage
             wait.answered.setdefault(upload_id, []).append(stage)
 
     def client(self) -> ServiceClient:

@@ -56,7 +56,7 @@ from upload_tui.monitor.store.store import Limits
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.testing.service import md5
-from upload_tui.wire import read_upload
+from upload_tui.wire import parse_upload
 
 __all__ = ["FILE_OPERATIONS", "IN_MEMORY", "STATEMENT_OPERATIONS", "Tried", "try_all", "try_one"]
 
@@ -129,7 +129,7 @@ _VERIFIED = {"completed": 50, "verified": 40}
 
 def _stages(world: World) -> dict[str, Stage]:
     """The stage of each upload by id."""
-    readings = (read_upload(upload, read_on=NOW) for project in world.projects for upload in project.uploads)
+    readings = (parse_upload(upload, read_on=NOW) for project in world.projects for upload in project.uploads)
     return {upload.id: upload.stage for upload in readings}
 
 

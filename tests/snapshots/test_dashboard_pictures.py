@@ -27,7 +27,7 @@ from upload_tui.monitor import (
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, settled
 from upload_tui.testing.animation import animate, take_frames
 from upload_tui.tui import ASCII, THEMES, DisplayOptions, UploadApp
-from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, read_queue
+from upload_tui.wire import FILE_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, parse_queue
 
 Compare = Callable[..., bool]
 SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
@@ -163,7 +163,7 @@ def worker_stopped() -> InMemorySession:
     session = InMemorySession([*done, *waiting])
     stats = {"depth": 14, "oldest": (NOW - timedelta(seconds=480)).isoformat(), "running": 0}
     for seconds in (2, 0):
-        session.picture.queue.update(read_queue(stats, read_on=NOW - timedelta(seconds=seconds)))
+        session.picture.queue.update(parse_queue(stats, read_on=NOW - timedelta(seconds=seconds)))
     return session
 
 

@@ -21,7 +21,7 @@ from upload_tui.monitor import (
     UploadKey,
     UploadRef,
     overdue_ids,
-    read_query,
+    parse_query_as_typed,
 )
 from upload_tui.testing import InMemorySession, an_upload, dashboard
 from upload_tui.tui import Preferences, ScreenState
@@ -67,7 +67,7 @@ async def test_marks_and_exports_are_of_one_service(tmp_path: Path) -> None:
     async with opened(export_folder=tmp_path) as (pilot, combined, table):
         await pilot.press("m")
         assert table.marked == {UploadKey(ID, TWO)}
-        where = read_query("is:marked")
+        where = parse_query_as_typed("is:marked")
         assert services(combined.picture, Query(where=where, marked=table.marked)) == [TWO]
         await pilot.press("e", "enter")
         await until(pilot, lambda: any(tmp_path.glob("*.json")))

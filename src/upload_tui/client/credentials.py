@@ -13,7 +13,7 @@ from upload_tui.client.error_mapping import raise_for_status
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, Cause, InvalidResponseError, SettingsError, UploadTuiError
 from upload_tui.redaction import register_secrets
-from upload_tui.wire import parse_body, read_error_envelope
+from upload_tui.wire import parse_body, parse_error_envelope
 
 __all__ = ["Credentials", "TokenAuth"]
 
@@ -133,7 +133,7 @@ class TokenAuth(httpx.Auth):
 
 def _is_key_refused(response: httpx.Response) -> bool:
     """True if the keys are wrong; False for any other failure."""
-    is_unknown = response.status_code == 404 and "invalid key" in read_error_envelope(response.content).reason.lower()
+    is_unknown = response.status_code == 404 and "invalid key" in parse_error_envelope(response.content).reason.lower()
     return is_unknown or response.status_code in (400, 401, 403)
 
 

@@ -27,7 +27,7 @@ from upload_tui.errors import (
     UnreachableError,
     UploadTuiError,
 )
-from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, read_error_envelope
+from upload_tui.wire import API_PATH, CODE_NOT_CONSISTENT, ErrorEnvelope, parse_body, parse_error_envelope
 
 __all__ = [
     "add_url_to_errors",
@@ -147,7 +147,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _status_error(status: int, headers: httpx.Headers, body: bytes, url: str) -> ServiceError:
-    error = _error_of_status(status, headers, read_error_envelope(body), url)
+    error = _error_of_status(status, headers, parse_error_envelope(body), url)
     error.status = status
     error.is_transient = error.is_transient or status in _GATEWAY_STATUSES
     return error

@@ -162,7 +162,7 @@ def proxy_for(url: str, environment: Mapping[str, str] = os.environ) -> Proxy | 
         return None
     name = f"{kind}_proxy"
     source = next((spelling for spelling in (name, name.upper()) if environment.get(spelling)), "the system's settings")
-    return _read_proxy(found[kind], source)
+    return _parse_proxy(found[kind], source)
 
 
 def _is_exempt(host: str, netloc: str, exemptions: str) -> bool:
@@ -186,7 +186,7 @@ def _is_in_network(host: str, networks: list[str]) -> bool:
     return False
 
 
-def _read_proxy(text: str, source: str) -> Proxy:
+def _parse_proxy(text: str, source: str) -> Proxy:
     url = text if "://" in text else f"http://{text}"
     try:
         address = address_of(url)

@@ -28,10 +28,10 @@ from upload_tui.wire import (
     UploadReading,
     build_upload_page,
     page_entries,
-    read_projects,
-    read_queue,
-    read_upload_entries,
-    read_upload_reading,
+    parse_project_page,
+    parse_queue,
+    parse_upload_entries,
+    parse_upload_reading,
     service_root,
 )
 
@@ -211,7 +211,7 @@ class ServiceClient:
         while number is not None and number <= _MAX_PAGES:
             raw, body = await self._requester.fetch_json("/projects", page=number, per_page=_PROJECTS_PER_PAGE)
             with add_url_to_errors(raw.url):
-                page = read_projects(body, raw.headers, page=number, per_page=_PROJECTS_PER_PAGE)
+                page = parse_project_page(body, raw.headers, page=number, per_page=_PROJECTS_PER_PAGE)
             total = page.total or total
             unreadable += page.row_count - len(page.projects)
             new = {project.id: project for project in page.projects if project.id not in found}
@@ -251,7 +251,7 @@ class ServiceClient:
 
     async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:
         """A page (from 1) of a project's uploads, newest first."""
-        return await self.read_page_in_batches(await self.raw_page(project_id, page, per_page))
+        return await self.parse_page_in_batches(await self.raw_page(project_id, page, per_page))
 
     async def raw_page(self, project_id: str, page: int, per_page: int) -> RawPage:
         """Like `upload_page`, not parsed."""
@@ -259,7 +259,7 @@ class ServiceClient:
         raw = await self._requester.fetch(path, page=page, per_page=per_page)
         return RawPage(project_id, raw.body, raw.headers, page, per_page, raw.requested_on, raw.read_on, raw.url)
 
-    def read_page(self, raw: RawPage, indexes: Sequence[int] | None = None) -> UploadPage:
+    def parse_page(self, raw: RawPage, indexes: Sequence[int] | None = None) -> UploadPage:
         """Parse a page at once; with `indexes` (from 0), only those entries: the others are not parsed again.
 
         Raises:
@@ -274,10 +274,10 @@ class ServiceClient:
                 listed = page_entries(raw.body)
                 entries = [listed[index] for index in indexes]
             return build_upload_page(
-                self._read_entries(entries, raw), raw.headers, page=raw.page, per_page=raw.per_page
+                self._parse_entries(entries, raw), raw.headers, page=raw.page, per_page=raw.per_page
             )
 
-    async def read_page_in_batches(self, raw: RawPage) -> UploadPage:
+    async def parse_page_in_batches(self, raw: RawPage) -> UploadPage:
         """Parse a page in batches, so that other tasks can run.
 
         Raises:
@@ -287,7 +287,7 @@ class ServiceClient:
         with add_url_to_errors(raw.url):
             page = self._known.split(raw, project)
             async for entries in batches(page_entries(page.body)):
-                parsed.extend(self._read_entries(entries, raw))
+                parsed.extend(self._parse_entries(entries, raw))
             found = self._known.join(page, parsed, raw, project)
             return build_upload_page(found, raw.headers, page=raw.page, per_page=raw.per_page)
 
@@ -302,14 +302,14 @@ class ServiceClient:
         raw, body = await self._requester.fetch_json(f"/uploads/{quote(upload_id, safe='')}")
         project = None if project_id is None else self._project(project_id)
         with add_url_to_errors(raw.url):
-            reading = read_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+            reading = parse_upload_reading(body, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
             if reading.upload.id.casefold() != upload_id.casefold():
                 raise InvalidResponseError("The answer is about another upload")
             return reading
 
-    def _read_entries(self, entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
+    def _parse_entries(self, entries: Sequence[Any], raw: RawPage) -> Sequence[UploadReading | str]:
         project = self._project(raw.project_id)
-        return read_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
+        return parse_upload_entries(entries, read_on=raw.read_on, requested_on=raw.requested_on, project=project)
 
     def _project(self, project_id: str) -> Project:
         """A project with the name under which it was listed; empty if that is not known."""
@@ -321,7 +321,7 @@ class ServiceClient:
             raw, body = await self._requester.fetch_json("/queue")
         except (NotFoundError, InvalidResponseError, AuthError, BadRequestError):
             return None
-        return read_queue(body, read_on=raw.read_on)
+        return parse_queue(body, read_on=raw.read_on)
 
 
 def _open_http(

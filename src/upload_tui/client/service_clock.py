@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from upload_tui.clock import Clock, ShiftedClock
 from upload_tui.text import age_text
-from upload_tui.wire import read_time
+from upload_tui.wire import parse_time
 
 __all__ = ["ClockOffset"]
 
@@ -145,4 +145,4 @@ def _newest_time(body: bytes) -> datetime | None:
     """The newest time in an answer, apart from a few that are later than all others; None if there is none."""
     texts = sorted(_TIME.findall(body), reverse=True)
     ignored = min(_MAX_IGNORED_TIMES, len(texts) // 3)
-    return read_time(texts[ignored].decode("ascii", "replace")) if texts else None
+    return parse_time(texts[ignored].decode("ascii", "replace")) if texts else None

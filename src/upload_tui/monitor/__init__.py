@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row
-    from upload_tui.monitor.queries.parser import parse_query, read_query
+    from upload_tui.monitor.queries.parser import parse_query, parse_query_as_typed
     from upload_tui.monitor.queries.query import (
         EVERYTHING,
         FIELDS,
@@ -236,7 +236,7 @@ __all__ = [
     "project_figures",
     "read_last_visit",
     "project_key",
-    "read_query",
+    "parse_query_as_typed",
     "read_recording",
     "save_last_visit",
     "source_schedule",
@@ -271,7 +271,7 @@ __getattr__, __dir__ = lazy_names(
         "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row",
-        "queries.parser": "parse_query read_query",
+        "queries.parser": "parse_query parse_query_as_typed",
         "queries.query": (
             "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Not Query SortKey State StateTerm "
             "text_terms TextTerm TimeTerm Where"

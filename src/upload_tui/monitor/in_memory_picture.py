@@ -61,10 +61,10 @@ class InMemoryPicture(StorePicture):
             InvalidResponseError: one of them is not an upload resource.
         """
         from upload_tui.monitor.sync.ingest import ingest
-        from upload_tui.wire import read_upload_reading
+        from upload_tui.wire import parse_upload_reading
 
         read_on = self.now()
-        readings = [read_upload_reading(upload, read_on=read_on) for upload in uploads]
+        readings = [parse_upload_reading(upload, read_on=read_on) for upload in uploads]
         return ingest(self._store, readings, self.service).changes
 
     def mark(self, upload_id: str, *, stale: bool | None = None, gone: bool | None = None) -> None:

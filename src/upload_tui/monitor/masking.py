@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 from upload_tui.monitor.analysis.statistics import normalize_cause
 from upload_tui.monitor.model import ConnectionState
 from upload_tui.status import SOURCE_PREFIX, AnomalyName, Certainty, Stage
-from upload_tui.wire import INTEGRITY_MESSAGES, read_time
+from upload_tui.wire import INTEGRITY_MESSAGES, parse_time
 
 __all__ = ["RecordingMask"]
 
@@ -105,7 +105,7 @@ class RecordingMask:
         return self._string(value, field, owner) if isinstance(value, str) else value
 
     def _string(self, text: str, field: str, owner: str) -> str:
-        if field in _TIME_FIELDS and _TIME.fullmatch(text) and read_time(text) is not None:
+        if field in _TIME_FIELDS and _TIME.fullmatch(text) and parse_time(text) is not None:
             return text
         if field in _WORD_FIELDS:
             return self._word(text, _PREFIXES.get(field, "text"))

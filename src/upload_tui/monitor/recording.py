@@ -42,7 +42,7 @@ from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Entry, Store
 from upload_tui.status import Certainty
-from upload_tui.wire import Upload, format_time, read_time
+from upload_tui.wire import Upload, format_time, parse_time
 
 __all__ = ["RecordingHeader", "RecordingLine", "RecordingStore", "RecordingWriter", "read_recording"]
 
@@ -331,7 +331,7 @@ def _read_lines(file: Path) -> Iterator[str]:
 
 
 def _parse_header(fields: Mapping[str, Any]) -> RecordingHeader:
-    began_on = read_time(fields["at"])
+    began_on = parse_time(fields["at"])
     if began_on is None:
         raise ValueError(fields["at"])
     projects = tuple(ProjectRef(str(project["id"]), str(project["name"])) for project in fields["projects"])
@@ -344,7 +344,7 @@ def _ordered_lines(began_on: datetime, lines: Sequence[Mapping[str, Any]]) -> It
     """Lines with times that never go back: a line is at least as late as the one before it."""
     at = began_on
     for fields in lines:
-        line_at = read_time(fields.get("at"))
+        line_at = parse_time(fields.get("at"))
         at = at if line_at is None else max(at, line_at)
         kind = str(fields.get("kind"))
         yield RecordingLine(at, _EARLIER_KINDS.get(kind, kind), fields)

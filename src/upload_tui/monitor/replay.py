@@ -39,9 +39,9 @@ from upload_tui.monitor.store.schema import decompress_page
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.ingest import restore_known_event
-from upload_tui.sources import read_raw
+from upload_tui.sources import parse_raw
 from upload_tui.status import Ability, Anomaly, AnomalyName, Certainty, Origin, Stage
-from upload_tui.wire import Project, page_entries, read_time
+from upload_tui.wire import Project, page_entries, parse_time
 
 __all__ = ["ReplaySession"]
 
@@ -249,7 +249,7 @@ class _StoreLines:
             case "stored":
                 self._put(line.at, fields)
             case "page":
-                self._insert_page(read_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
+                self._insert_page(parse_time(fields["at"]) or line.at, decompress_page(b64decode(fields["body"])))
             case "last_page":
                 self.end_bulk()
             case "unchanged":
@@ -261,11 +261,11 @@ class _StoreLines:
         return True
 
     def _put(self, at: datetime, fields: Mapping[str, Any]) -> None:
-        read_on, earliest = read_time(fields["at"]) or at, read_time(fields["earliest"])
-        since, certainty = read_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
+        read_on, earliest = parse_time(fields["at"]) or at, parse_time(fields["earliest"])
+        since, certainty = parse_time(fields.get("since")), Certainty(fields.get("certainty", Certainty.REPORTED))
         project_id, project_name = fields.get("project", ("", ""))
         project = Project(project_id, project_name) if project_id else None
-        upload = read_raw(fields["raw"], read_on=read_on, project=project)
+        upload = parse_raw(fields["raw"], read_on=read_on, project=project)
         upload = restore_known_event(upload, earliest, since, certainty)
         noticed = tuple(Anomaly(AnomalyName(name), detail) for name, detail in fields["noticed"])
         self._store.put([(upload, json.dumps(fields["raw"], ensure_ascii=False), noticed, earliest)])
@@ -273,7 +273,7 @@ class _StoreLines:
     def _insert_page(self, read_on: datetime, body: bytes) -> None:
         """Insert the final uploads of a page; the others have lines of their own."""
         if not can_snapshot:
-            uploads = [(read_raw(entry, read_on=read_on), entry) for entry in page_entries(body)]
+            uploads = [(parse_raw(entry, read_on=read_on), entry) for entry in page_entries(body)]
             ended = [
                 (upload, json.dumps(entry, ensure_ascii=False))
                 for upload, entry in uploads
@@ -304,9 +304,9 @@ def _parse_connection(fields: Mapping[str, Any]) -> Connection:
     more = fields["replay"]
     return Connection(
         state=ConnectionState(fields["to"]),
-        since=read_time(fields["on"]) or read_time(fields["at"]) or _raise_no_time(),
-        read_on=read_time(more["read_on"]),
-        next_try_on=read_time(more["next_try_on"]),
+        since=parse_time(fields["on"]) or parse_time(fields["at"]) or _raise_no_time(),
+        read_on=parse_time(more["read_on"]),
+        next_try_on=parse_time(more["next_try_on"]),
         reason=fields["detail"] or "",
         known=more["known"],
         total=more["total"],
@@ -339,19 +339,19 @@ def _parse_change(at: datetime, kind: str, fields: Mapping[str, Any]) -> Change:
                 upload=ref,
                 before=None if fields["from"] is None else Stage(fields["from"]),
                 after=Stage(fields["to"]),
-                on=read_time(fields["on"]),
+                on=parse_time(fields["on"]),
                 certainty=Certainty(fields["certainty"]),
-                earliest=read_time(more["earliest"]),
-                latest=read_time(more["latest"]),
+                earliest=parse_time(more["earliest"]),
+                latest=parse_time(more["latest"]),
                 error_message=fields["error_message"],
             )
         case "state":
-            on, certainty = read_time(fields["on"]), Certainty(fields["certainty"])
+            on, certainty = parse_time(fields["on"]), Certainty(fields["certainty"])
             return OwnStateReached(at=at, upload=ref, state=fields["to"], on=on, certainty=certainty)
         case "anomaly":
             return _parse_anomaly(at, ref, fields["detail"])
         case "purged":
-            return UploadPurged(at=at, upload=ref, on=read_time(fields["on"]))
+            return UploadPurged(at=at, upload=ref, on=parse_time(fields["on"]))
         case "gone":
             return UploadGone(at=at, upload=ref)
     raise ValueError(kind)

@@ -19,7 +19,7 @@ from upload_tui.monitor.model import Detail, Row
 from upload_tui.monitor.queries.query import UNKNOWN_STAGE, Query, SortKey, StageTerm, State, StateTerm, Where
 from upload_tui.status import Ability, Origin, Stage, Timeline
 from upload_tui.text import age_text
-from upload_tui.wire import format_time, read_time
+from upload_tui.wire import format_time, parse_time
 
 if TYPE_CHECKING:
     from upload_tui.monitor.picture import Picture
@@ -103,7 +103,7 @@ def read_last_visit(file: Path) -> LastVisit | None:
     """Read the last visit; None if there is no file or it is damaged."""
     try:
         fields: Mapping[str, Any] = parse_json(read_text(file))
-        on, by_stage = read_time(fields["on"]), fields.get("stages")
+        on, by_stage = parse_time(fields["on"]), fields.get("stages")
         stages = None if by_stage is None else {str(key): Stage(name) for name in by_stage for key in by_stage[name]}
         ids = {name: frozenset(map(str, fields[name])) for name in _OPTIONAL_IDS if name in fields}
         return None if on is None else LastVisit(on, frozenset(map(str, fields["overdue_ids"])), stages, **ids)

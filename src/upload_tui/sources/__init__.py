@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     )
     from upload_tui.sources.inspection import Inspection, ListingDifference, compare_inspections, inspect_source
     from upload_tui.sources.process import CommandSource, source_environment
-    from upload_tui.sources.records import has_ended, is_same_line, read_raw, shown_raw, source_reading
+    from upload_tui.sources.records import has_ended, is_same_line, parse_raw, shown_raw, source_reading
     from upload_tui.sources.schema import contract_lines, line_schema
     from upload_tui.sources.summaries import (
         SummarizedLine,
         can_store_as_printed,
+        parse_line_summaries,
         printed_lines,
-        read_line_summaries,
         stored_page,
     )
     from upload_tui.sources.tally import ListingTally
-    from upload_tui.sources.uploads import parse_upload, read_project
+    from upload_tui.sources.uploads import parse_project, parse_source_upload
 
 __all__ = [
     "MAX_LINE_BYTES",
@@ -70,11 +70,11 @@ __all__ = [
     "line_schema",
     "listing_error",
     "parse_line",
-    "parse_upload",
+    "parse_source_upload",
     "printed_lines",
-    "read_line_summaries",
-    "read_project",
-    "read_raw",
+    "parse_line_summaries",
+    "parse_project",
+    "parse_raw",
     "shown_raw",
     "source_environment",
     "source_reading",
@@ -90,10 +90,10 @@ __getattr__, __dir__ = lazy_names(
         ),
         "inspection": "compare_inspections inspect_source Inspection ListingDifference",
         "process": "CommandSource source_environment",
-        "records": "has_ended is_same_line read_raw shown_raw source_reading",
+        "records": "has_ended is_same_line parse_raw shown_raw source_reading",
         "schema": "contract_lines line_schema",
-        "summaries": "can_store_as_printed printed_lines read_line_summaries stored_page SummarizedLine",
+        "summaries": "can_store_as_printed printed_lines parse_line_summaries stored_page SummarizedLine",
         "tally": "ListingTally",
-        "uploads": "parse_upload read_project",
+        "uploads": "parse_source_upload parse_project",
     },
 )

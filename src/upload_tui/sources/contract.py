@@ -47,8 +47,8 @@ __all__ = [
     "listing_error",
     "parse_line",
     "quote",
-    "read_identifier",
-    "read_number",
+    "parse_identifier",
+    "parse_number",
     "upload_line",
 ]
 
@@ -134,7 +134,7 @@ def parse_line(line: bytes | None) -> Line:
     except RecursionError:
         repeated = None
     if repeated is None:
-        return UnreadableLine("nested too deeply", read_identifier(fields.get("id")))
+        return UnreadableLine("nested too deeply", parse_identifier(fields.get("id")))
     if not isinstance(value, dict):
         return UnreadableLine(f"{repeated[0]} is there twice" if repeated else "not a JSON object")
     return _line_of(fields, repeated)
@@ -146,7 +146,7 @@ def _line_of(value: Mapping[str, Any], repeated: Sequence[str]) -> Line:
     if "type" in repeated:
         return UnreadableLine("type is there twice")
     if kind is None or kind == "upload":
-        upload_id = "" if "id" in repeated else read_identifier(value.get("id"))
+        upload_id = "" if "id" in repeated else parse_identifier(value.get("id"))
         return UnreadableLine(problem, upload_id) if problem else upload_line(value)
     if kind == "end":
         return EndLine(None, f"in the end line, {problem}") if problem else _end_line(value)
@@ -213,7 +213,7 @@ def guess_id(line: bytes) -> str:
 
 def upload_line(fields: Mapping[str, Any]) -> UploadLine | UnreadableLine:
     """The upload of a JSON object, if it has a readable id and name."""
-    upload_id = read_identifier(fields.get("id"))
+    upload_id = parse_identifier(fields.get("id"))
     if not upload_id:
         return UnreadableLine(_id_problem(fields.get("id")))
     if not isinstance(fields.get("name"), str):
@@ -227,7 +227,7 @@ def _id_problem(value: object) -> str:
     return f"id is longer than {MAX_ID_CHARACTERS:,} characters" if isinstance(value, str) else "id is no text"
 
 
-def read_identifier(value: object) -> str:
+def parse_identifier(value: object) -> str:
     """An id as text; databases and jq often print numbers. Empty if it is neither, or far too long."""
     number = _whole(value)
     text = str(number) if type(number) is int else value
@@ -241,7 +241,7 @@ def _end_line(fields: Mapping[str, Any]) -> EndLine:
         names = [quote(key) for key, one in fields.items() if key != "type" and isinstance(one, int | float)]
         other = f"the end line has {names[0]} in place of `uploads`" if names else ""
         return EndLine(None, other or "the end has no number of uploads")
-    count = read_number(value)
+    count = parse_number(value)
     return EndLine(count, f"the end line's number of uploads is {quote(value)}" if count is None else "")
 
 
@@ -254,7 +254,7 @@ def _error_line(fields: Mapping[str, Any], problem: str) -> ErrorLine:
     return ErrorLine(kind or ErrorKind.TRANSIENT, message if isinstance(message, str) else "", problem)
 
 
-def read_number(value: object) -> int | None:
+def parse_number(value: object) -> int | None:
     """A size or a count: a whole number that fits into a database column; None if it is none."""
     number = _whole(value)
     return number if type(number) is int and 0 <= number <= MAX_NUMBER else None

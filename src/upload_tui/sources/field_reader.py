@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from upload_tui.sources.contract import quote, read_number
+from upload_tui.sources.contract import parse_number, quote
 from upload_tui.status import FUTURE_TOLERANCE, Anomaly, AnomalyName
-from upload_tui.wire import format_time, read_nonzero_time
+from upload_tui.wire import format_time, parse_nonzero_time
 
 __all__ = ["FieldReader"]
 
@@ -36,7 +36,7 @@ class FieldReader:
 
     def _count(self, key: str, fields: Mapping[str, Any] | None = None) -> int | None:
         value = (self._fields if fields is None else fields).get(key)
-        number = read_number(value)
+        number = parse_number(value)
         if value is not None and number is None:
             self._unreadable(key, value)
         return number
@@ -61,7 +61,7 @@ class FieldReader:
 
     def _time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
-        on = read_nonzero_time(value)
+        on = parse_nonzero_time(value)
         if value is not None and on is None:
             self._unreadable(key, value)
         return on

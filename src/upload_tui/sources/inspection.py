@@ -24,7 +24,7 @@ from upload_tui.sources.contract import (
 )
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.sources.tally import ListingTally
-from upload_tui.sources.uploads import parse_upload, read_project
+from upload_tui.sources.uploads import parse_project, parse_source_upload
 from upload_tui.status import AnomalyName
 from upload_tui.wire import redact_value
 
@@ -124,7 +124,7 @@ class Inspection(Struct):
         self.field_counts.update(name for name, value in fields.items() if value is not None)
         self._add_project(number, fields.get("project"))
         self._add_page(number, line.fields.get("url"))
-        upload = parse_upload(fields, read_on=SystemClock().now(), default_project="")
+        upload = parse_source_upload(fields, read_on=SystemClock().now(), default_project="")
         stage, current = fields.get("stage"), fields.get("current")
         is_named = isinstance(stage, str) or (isinstance(current, dict) and isinstance(current.get("state"), str))
         own = upload.timeline.own_state if is_named else None
@@ -145,7 +145,7 @@ class Inspection(Struct):
             self.add_problem(f"line {number:,}: url {problem}")
 
     def _add_project(self, number: int, value: object) -> None:
-        project_id, name = read_project(value, "") or ("", "")
+        project_id, name = parse_project(value, "") or ("", "")
         known = self.project_names.setdefault(project_id, name) if name not in {"", project_id} else name
         if known != name:
             self.add_problem(

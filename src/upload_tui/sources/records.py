@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import page_problem
 from upload_tui.sources.contract import UnreadableLine, UploadLine, upload_line
-from upload_tui.sources.uploads import parse_upload
+from upload_tui.sources.uploads import parse_source_upload
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Event, Stage, Timeline, UnknownState
-from upload_tui.wire import Project, Upload, UploadReading, format_time, read_time, read_upload, redact_value
+from upload_tui.wire import Project, Upload, UploadReading, format_time, parse_time, parse_upload, redact_value
 
-__all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "read_raw", "shown_raw", "source_reading"]
+__all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "parse_raw", "shown_raw", "source_reading"]
 
 CONTRACT_VERSION = 8
 """Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
@@ -37,15 +37,17 @@ def source_reading(
             one, and all where it names none; so is the reported time of a stage that the line names without a time. Bytes and
             chunks that have arrived since count as activity.
         read_on: the clock when it was read.
-        default_project: as for `parse_upload`.
+        default_project: as for `parse_source_upload`.
     """
     fields = redact_value(line.fields)
     page = line.fields.get("url")
     if isinstance(page, str) and not page_problem(page):  # any other text is hidden, as it may be signed
         fields = {**fields, "url": page}
-    bare = parse_upload(fields, read_on=read_on, default_project=default_project)
+    bare = parse_source_upload(fields, read_on=read_on, default_project=default_project)
     known = None if before is None or bare.stage is not Stage.INITIATED else _known_stages(before.timeline)
-    upload = parse_upload(fields, read_on=read_on, default_project=default_project, known=known) if known else bare
+    upload = (
+        parse_source_upload(fields, read_on=read_on, default_project=default_project, known=known) if known else bare
+    )
     seen: dict[str, Any] = {}
     if before is not None:
         has_kept = known is not None and upload.timeline != bare.timeline
@@ -66,7 +68,7 @@ def source_reading(
     return UploadReading(_with_seen(upload, seen), json.dumps(stored, ensure_ascii=False))
 
 
-def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None) -> Upload:
+def parse_raw(payload: Any, *, read_on: datetime, project: Project | None = None) -> Upload:
     """Parse stored raw JSON: of a source, or an upload resource of a service.
 
     `project` is as it is known: a later line may have named it otherwise.
@@ -75,7 +77,7 @@ def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None)
         InvalidResponseError: it is neither.
     """
     if not _is_source(payload):
-        return read_upload(payload, read_on=read_on, project=project)
+        return parse_upload(payload, read_on=read_on, project=project)
     default = payload.get("project")
     line = upload_line(payload["line"])
     if isinstance(line, UnreadableLine):
@@ -83,7 +85,7 @@ def read_raw(payload: Any, *, read_on: datetime, project: Project | None = None)
     seen = payload.get("seen")
     seen = seen if isinstance(seen, dict) else dict[str, Any]()
     project_id = default if isinstance(default, str) else ""
-    upload = parse_upload(line.fields, read_on=read_on, default_project=project_id, known=_seen_stages(seen))
+    upload = parse_source_upload(line.fields, read_on=read_on, default_project=project_id, known=_seen_stages(seen))
     if project is not None and project.id == upload.project_id:
         upload = replace(upload, project_name=project.name)
     return _with_seen(upload, seen)
@@ -135,12 +137,12 @@ def _seen_state(seen: Mapping[str, Any]) -> UnknownState | None:
     state = seen.get("state")
     state = state if isinstance(state, dict) else {}
     name = state.get("name")
-    return UnknownState(name, read_time(state.get("on"))) if isinstance(name, str) else None
+    return UnknownState(name, parse_time(state.get("on"))) if isinstance(name, str) else None
 
 
 def _seen_events(seen: Mapping[str, Any]) -> Iterator[Event]:
     entries = seen.get("events")
-    found = map(_read_event, entries if isinstance(entries, list) else ())
+    found = map(_parse_event, entries if isinstance(entries, list) else ())
     return (event for event in found if event is not None)
 
 
@@ -218,17 +220,17 @@ def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     timeline = replace(timeline, events=tuple(sorted(events.values(), key=lambda event: event.stage.rank)))
     if state is not None and state.on is not None and _has_state(timeline, state.name):
         timeline = replace(timeline, unknown_state=state)
-    if (first_on := read_time(seen.get("first_state_on"))) and timeline.own_state is not None:
+    if (first_on := parse_time(seen.get("first_state_on"))) and timeline.own_state is not None:
         timeline = replace(timeline, unknown_state=replace(timeline.own_state, first_on=first_on))
     upload = replace(upload, timeline=timeline)
-    active_on = read_time(seen.get("active_on"))
+    active_on = parse_time(seen.get("active_on"))
     return upload if active_on is None else replace(upload, last_updated_on=active_on)
 
 
-def _read_event(entry: Any) -> Event | None:
+def _parse_event(entry: Any) -> Event | None:
     """The event of `_event_fields`; None if it is none: a recording may have been edited."""
     try:
-        on, earliest, latest = (read_time(entry.get(name)) for name in ("on", "earliest", "latest"))
+        on, earliest, latest = (parse_time(entry.get(name)) for name in ("on", "earliest", "latest"))
         message = entry.get("message")
         stage, certainty = Stage(entry["stage"]), Certainty(entry["certainty"])
     except (AttributeError, KeyError, ValueError, TypeError):

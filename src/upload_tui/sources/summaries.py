@@ -1,6 +1,6 @@
 """Fast summaries of lines: the fields that a table needs, in a tenth of the time of a full parse.
 
-Only lines without anything unusual are summarized; `uploads.parse_upload` reads the others. Both agree on the same line.
+Only lines without anything unusual are summarized; `uploads.parse_source_upload` reads the others. Both agree on the same line.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from upload_tui.redaction import may_contain_secret
 from upload_tui.sources.contract import MAX_ID_CHARACTERS, is_nested_deeply
 from upload_tui.sources.records import CONTRACT_VERSION
 from upload_tui.status import FUTURE_TOLERANCE, Certainty, Stage
-from upload_tui.wire import EPOCH, MAX_NUMBER, MILLISECOND, UploadSummary, is_fully_readable, read_ms, redact_name
+from upload_tui.wire import EPOCH, MAX_NUMBER, MILLISECOND, UploadSummary, is_fully_readable, parse_ms, redact_name
 
-__all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "read_line_summaries", "stored_page"]
+__all__ = ["SummarizedLine", "can_store_as_printed", "printed_lines", "parse_line_summaries", "stored_page"]
 
 _REPORTED = str(Certainty.REPORTED)
 _OBSERVED = str(Certainty.OBSERVED)
@@ -33,7 +33,7 @@ class _Chunk(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Line(Struct, gc=False):
-    """The usual fields of a line. What else `uploads.parse_upload` reads must have no value; other fields are for the raw view only.
+    """The usual fields of a line. What else `parse_source_upload` reads must have no value; other fields are for the raw view only.
 
     Encoded, it has each of its keys that are in the line once.
     """
@@ -88,7 +88,7 @@ def _id_decoder() -> Decoder[_LineId]:
     return Decoder(_LineId)
 
 
-def read_line_summaries(
+def parse_line_summaries(
     lines: Sequence[bytes], read_on: datetime, default_project: str
 ) -> Sequence[SummarizedLine | None]:
     """Summarize lines, in order; None for each one that needs a full parse.
@@ -96,7 +96,7 @@ def read_line_summaries(
     Args:
         lines: without their ends.
         read_on: the clock when the lines were read.
-        default_project: as for `parse_upload`.
+        default_project: as for `parse_source_upload`.
     """
     now_ms = (read_on - EPOCH) // MILLISECOND
     latest_ms = (read_on + FUTURE_TOLERANCE - EPOCH) // MILLISECOND
@@ -130,7 +130,7 @@ def _decode_line(line: bytes) -> _Line | None:
 
 def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -> UploadSummary | None:
     try:
-        updated = read_ms(fields.updated_on) if fields.updated_on else None
+        updated = parse_ms(fields.updated_on) if fields.updated_on else None
         times = _times(fields, now_ms, latest_ms)
     except (ValueError, OverflowError):
         return None
@@ -158,10 +158,10 @@ _StageTimes = tuple[Stage, int, str, int | None, int | None, int | None]
 
 def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     """The stage and its times; None unless they are in order and not in the future. Raises ValueError if one cannot be read."""
-    initiated = read_ms(fields.initiated_on) if fields.initiated_on else None
-    completed = read_ms(fields.completed_on) if fields.completed_on else None
-    verified = read_ms(fields.verified_on) if fields.verified_on else None
-    error = read_ms(fields.error_on) if fields.error_on else None
+    initiated = parse_ms(fields.initiated_on) if fields.initiated_on else None
+    completed = parse_ms(fields.completed_on) if fields.completed_on else None
+    verified = parse_ms(fields.verified_on) if fields.verified_on else None
+    error = parse_ms(fields.error_on) if fields.error_on else None
     ended = error if verified is None else verified
     since = ended if ended is not None else completed if completed is not None else initiated
     if since is None:
@@ -186,7 +186,7 @@ def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
 
 def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     """The stage that a line names, else that it exists; without its time it was reached at the latest when it was read."""
-    on = read_ms(fields.on) if fields.on else None
+    on = parse_ms(fields.on) if fields.on else None
     name = fields.stage
     stage = (Stage.INITIATED if on is None else None) if name is None or name is UNSET else _STAGES.get(name)
     if stage is None or (on is not None and not 0 < on <= latest_ms):

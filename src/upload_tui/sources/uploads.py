@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from upload_tui.sources.contract import quote, read_identifier
+from upload_tui.sources.contract import parse_identifier, quote
 from upload_tui.sources.field_reader import FieldReader
 from upload_tui.status import (
     ENDED_STATE,
@@ -22,9 +22,9 @@ from upload_tui.status import (
     inspect_chunks,
     inspect_timeline,
 )
-from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, read_status, sort_chunks
+from upload_tui.wire import CHUNKS_TOO_LARGE, Chunk, Upload, format_time, parse_status, sort_chunks
 
-__all__ = ["parse_upload", "read_project"]
+__all__ = ["parse_source_upload", "parse_project"]
 
 _MAX_STATE_CHARACTERS = 60
 _FLAT_KEYS = ("initiated_on", "completed_on", "verified_on", "error_on")
@@ -33,7 +33,7 @@ _MISSING_STAGES = frozenset({AnomalyName.INITIATED_MISSING, AnomalyName.COMPLETE
 """No anomalies of a source: it need not know every stage."""
 
 
-def parse_upload(
+def parse_source_upload(
     fields: Mapping[str, Any], *, read_on: datetime, default_project: str, known: Timeline | None = None
 ) -> Upload:
     """Parse the fields of an `UploadLine`. Never raises: what cannot be read becomes an anomaly.
@@ -47,7 +47,7 @@ def parse_upload(
     return _UploadParser(fields, known).parse(read_on, default_project)
 
 
-def read_project(value: object, default: str) -> tuple[str, str] | None:
+def parse_project(value: object, default: str) -> tuple[str, str] | None:
     """The id and name of the field `project`, a text or an object with both; None if it cannot be read.
 
     A project that is not given is the default one; so is, for its upload, one that cannot be read.
@@ -56,7 +56,7 @@ def read_project(value: object, default: str) -> tuple[str, str] | None:
         return default, default
     if isinstance(value, str):
         return value, value
-    project_id, name = (read_identifier(value.get("id")), value.get("name")) if isinstance(value, dict) else ("", "")
+    project_id, name = (parse_identifier(value.get("id")), value.get("name")) if isinstance(value, dict) else ("", "")
     return (project_id, name if isinstance(name, str) else "") if project_id else None
 
 
@@ -75,7 +75,7 @@ class _UploadParser(FieldReader):
         chunks, count, received = self._chunks()
         size = self._either("size", self._count("size"), "size_bytes", self._count("size_bytes"))
         upload = Upload(
-            id=read_identifier(fields["id"]),
+            id=parse_identifier(fields["id"]),
             project_id=project_id,
             project_name=project_name,
             name=fields["name"],
@@ -95,7 +95,7 @@ class _UploadParser(FieldReader):
         return replace(upload, anomalies=(*self._anomalies, *_declared_anomalies(fields, inspected), *inspected))
 
     def _project(self, default: str) -> tuple[str, str]:
-        found = read_project(self._fields.get("project"), default)
+        found = parse_project(self._fields.get("project"), default)
         if found is None:
             self._unreadable("project", self._fields["project"])
         return found or (default, default)
@@ -214,7 +214,7 @@ class _UploadParser(FieldReader):
             return Timeline()
         if name and "prior" in status:
             status.setdefault("current", {"state": name, "state_on": on and format_time(on)})
-        reading = read_status(status, Origin.SOURCE)
+        reading = parse_status(status, Origin.SOURCE)
         self._anomalies.extend(reading.anomalies)
         return reading.timeline
 

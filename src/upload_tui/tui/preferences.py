@@ -133,9 +133,9 @@ class ScreenState(Struct, frozen=True):
 def _parsed(query: str) -> Where:
     if not query:
         return Where()
-    from upload_tui.monitor import read_query
+    from upload_tui.monitor import parse_query_as_typed
 
-    return read_query(query)
+    return parse_query_as_typed(query)
 
 
 class Preferences(Struct, frozen=True):

@@ -10,9 +10,9 @@ from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
     from upload_tui.wire.bodies import MAX_DEPTH, is_fully_readable, parse_body
-    from upload_tui.wire.page_summaries import UploadSummary, read_summaries
+    from upload_tui.wire.page_summaries import UploadSummary, parse_summaries
     from upload_tui.wire.redaction import redact_name, redact_value
-    from upload_tui.wire.resources import API_PATH, MAX_NUMBER, QueueStats, curl_command, read_queue, service_root
+    from upload_tui.wire.resources import API_PATH, MAX_NUMBER, QueueStats, curl_command, parse_queue, service_root
     from upload_tui.wire.responses import (
         CODE_NOT_CONSISTENT,
         CODE_NOT_PROVIDED,
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
         UploadReading,
         build_upload_page,
         page_entries,
-        read_error_envelope,
-        read_projects,
-        read_upload_entries,
-        read_upload_reading,
+        parse_error_envelope,
+        parse_project_page,
+        parse_upload_entries,
+        parse_upload_reading,
     )
-    from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, read_status, write_status
-    from upload_tui.wire.times import EPOCH, MILLISECOND, format_time, read_ms, read_nonzero_time, read_time
+    from upload_tui.wire.status_shapes import UNSUPPORTED_DETAILS, StatusShape, parse_status, write_status
+    from upload_tui.wire.times import EPOCH, MILLISECOND, format_time, parse_ms, parse_nonzero_time, parse_time
     from upload_tui.wire.upload import (
         CHUNK_HASH_DIFFERS,
         CHUNKS_TOO_LARGE,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         Chunk,
         Project,
         Upload,
-        read_upload,
+        parse_upload,
         sort_chunks,
     )
 
@@ -78,17 +78,17 @@ __all__ = [
     "redact_value",
     "page_entries",
     "parse_body",
-    "read_error_envelope",
-    "read_ms",
-    "read_nonzero_time",
-    "read_projects",
-    "read_queue",
-    "read_status",
-    "read_summaries",
-    "read_time",
-    "read_upload",
-    "read_upload_entries",
-    "read_upload_reading",
+    "parse_error_envelope",
+    "parse_ms",
+    "parse_nonzero_time",
+    "parse_project_page",
+    "parse_queue",
+    "parse_status",
+    "parse_summaries",
+    "parse_time",
+    "parse_upload",
+    "parse_upload_entries",
+    "parse_upload_reading",
     "service_root",
     "sort_chunks",
     "write_status",
@@ -97,19 +97,19 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "page_summaries": "read_summaries UploadSummary",
-        "resources": "API_PATH curl_command MAX_NUMBER QueueStats read_queue service_root",
+        "page_summaries": "parse_summaries UploadSummary",
+        "resources": "API_PATH curl_command MAX_NUMBER QueueStats parse_queue service_root",
         "redaction": "redact_name redact_value",
         "bodies": "is_fully_readable MAX_DEPTH parse_body",
         "responses": (
             "build_upload_page CODE_NOT_CONSISTENT CODE_NOT_PROVIDED ErrorEnvelope page_entries "
-            "RawPage read_error_envelope read_projects read_upload_entries read_upload_reading "
+            "RawPage parse_error_envelope parse_project_page parse_upload_entries parse_upload_reading "
             "STATUS_SHAPE_HEADER UploadPage UploadReading"
         ),
-        "status_shapes": "read_status StatusShape UNSUPPORTED_DETAILS write_status",
-        "times": "EPOCH MILLISECOND format_time read_ms read_nonzero_time read_time",
+        "status_shapes": "parse_status StatusShape UNSUPPORTED_DETAILS write_status",
+        "times": "EPOCH MILLISECOND format_time parse_ms parse_nonzero_time parse_time",
         "upload": (
-            "Chunk CHUNK_HASH_DIFFERS CHUNKS_TOO_LARGE FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project read_upload "
+            "Chunk CHUNK_HASH_DIFFERS CHUNKS_TOO_LARGE FILE_HASH_DIFFERS INTEGRITY_MESSAGES OBJECT_MISSING Project parse_upload "
             "SIZE_DIFFERS sort_chunks Upload"
         ),
     },

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 
 from upload_tui.addresses import is_loopback_url
-from upload_tui.wire.times import read_time
+from upload_tui.wire.times import parse_time
 
 __all__ = [
     "API_PATH",
@@ -28,7 +28,7 @@ __all__ = [
     "UploadResource",
     "UserResource",
     "curl_command",
-    "read_queue",
+    "parse_queue",
     "service_root",
 ]
 
@@ -133,13 +133,13 @@ class QueueStats(Struct, frozen=True):
     read_on: datetime
 
 
-def read_queue(body: Any, *, read_on: datetime) -> QueueStats | None:
+def parse_queue(body: Any, *, read_on: datetime) -> QueueStats | None:
     """Parse the response of the queue endpoint; None if it is something else. Never raises."""
     if not isinstance(body, Mapping) or _count(body, "depth") is None:
         return None
     return QueueStats(
         depth=_count(body, "depth"),
-        oldest_on=read_time(body.get("oldest")),
+        oldest_on=parse_time(body.get("oldest")),
         running=_count(body, "running"),
         retried=_count(body, "retried"),
         dead=_count(body, "dead"),

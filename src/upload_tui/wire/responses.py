@@ -14,7 +14,7 @@ from upload_tui.errors import InvalidResponseError
 from upload_tui.redaction import may_contain_secret
 from upload_tui.wire.bodies import MAX_DEPTH, parse_body
 from upload_tui.wire.redaction import redact_name, redact_value
-from upload_tui.wire.upload import Project, Upload, read_upload
+from upload_tui.wire.upload import Project, Upload, parse_upload
 
 __all__ = [
     "CODE_NOT_CONSISTENT",
@@ -27,10 +27,10 @@ __all__ = [
     "UploadReading",
     "build_upload_page",
     "page_entries",
-    "read_error_envelope",
-    "read_projects",
-    "read_upload_entries",
-    "read_upload_reading",
+    "parse_error_envelope",
+    "parse_project_page",
+    "parse_upload_entries",
+    "parse_upload_reading",
 ]
 
 
@@ -143,16 +143,16 @@ class ErrorEnvelope(Struct, frozen=True):
     suggestion: str = ""
 
 
-def read_upload_reading(
+def parse_upload_reading(
     payload: object, *, read_on: datetime, requested_on: datetime | None = None, project: Project | None = None
 ) -> UploadReading:
-    """Parse one upload and keep its JSON; `project` as in `read_upload`.
+    """Parse one upload and keep its JSON; `project` as in `parse_upload`.
 
     Raises:
         InvalidResponseError: it is not an upload with an id, or is nested too deeply.
     """
     redacted = _redacted(payload)
-    upload = read_upload(redacted, read_on=read_on, project=project)
+    upload = parse_upload(redacted, read_on=read_on, project=project)
     return UploadReading(upload, json.dumps(redacted, ensure_ascii=False), requested_on)
 
 
@@ -163,17 +163,17 @@ def _redacted(payload: object) -> Any:
     return payload if is_flat and not may_contain_secret(raw.encode()) else redact_value(payload)
 
 
-def read_upload_entries(
+def parse_upload_entries(
     entries: Sequence[Any], *, read_on: datetime, requested_on: datetime | None = None, project: Project | None = None
 ) -> Sequence[UploadReading | str]:
     """Parse each entry of a list; one that cannot be read becomes a sentence about it.
 
-    `project` is the project whose list it is, as in `read_upload`.
+    `project` is the project whose list it is, as in `parse_upload`.
     """
     found: list[UploadReading | str] = []
     for entry in entries:
         try:
-            reading = read_upload_reading(entry, read_on=read_on, requested_on=requested_on, project=project)
+            reading = parse_upload_reading(entry, read_on=read_on, requested_on=requested_on, project=project)
             found.append(reading)
         except InvalidResponseError as error:
             found.append(error.title)
@@ -186,7 +186,7 @@ def build_upload_page(
     """Build a page from its parsed entries.
 
     Args:
-        entries: from `read_upload_entries`.
+        entries: from `parse_upload_entries`.
         headers: of the response; names are looked up without regard to case.
         page: the requested page, from 1.
         per_page: the requested number of entries; the headers take precedence.
@@ -213,7 +213,7 @@ def page_entries(body: bytes) -> Sequence[Any]:
     return _results(parse_body(body))
 
 
-def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page: int) -> ProjectPage:
+def parse_project_page(body: Any, headers: Mapping[str, str], *, page: int, per_page: int) -> ProjectPage:
     """Parse a page of projects."""
     entries = _results(body)
     projects = tuple(
@@ -225,7 +225,7 @@ def read_projects(body: Any, headers: Mapping[str, str], *, page: int, per_page:
     return ProjectPage(projects, len(entries), _next_page(headers, page, len(entries), size), total)
 
 
-def read_error_envelope(body: bytes) -> ErrorEnvelope:
+def parse_error_envelope(body: bytes) -> ErrorEnvelope:
     """Parse the body of an error response. Never raises: a proxy may answer with anything."""
     try:
         envelope = parse_body(body)

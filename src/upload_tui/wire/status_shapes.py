@@ -31,7 +31,7 @@ from upload_tui.status import (
     Timeline,
     UnknownState,
 )
-from upload_tui.wire.times import format_time, is_zero_time, read_time
+from upload_tui.wire.times import format_time, is_zero_time, parse_time
 
 __all__ = [
     "UNSUPPORTED_DETAILS",
@@ -39,7 +39,7 @@ __all__ = [
     "StatusReading",
     "StatusShape",
     "detect_shape",
-    "read_status",
+    "parse_status",
     "write_status",
 ]
 
@@ -109,20 +109,20 @@ def detect_shape(status: object) -> StatusShape | None:
     return StatusShape.A if keys & _FLAT_KEYS else None
 
 
-def read_status(status: object, origin: Origin = Origin.SERVICE) -> StatusReading:
+def parse_status(status: object, origin: Origin = Origin.SERVICE) -> StatusReading:
     """Parse a `status` payload of any shape. Never raises: what cannot be read becomes an anomaly."""
     shape = detect_shape(status)
     if shape is None or not isinstance(status, Mapping):
-        return _read_without_shape(status)
-    reader = _StatusReader(origin)
-    timeline = reader.read_states(status) if shape is StatusShape.B else reader.read_flat(status, shape)
+        return _parse_without_shape(status)
+    reader = _StatusParser(origin)
+    timeline = reader.parse_states(status) if shape is StatusShape.B else reader.parse_flat(status, shape)
     return StatusReading(shape, timeline, tuple(reader.anomalies))
 
 
-def _read_without_shape(status: object) -> StatusReading:
+def _parse_without_shape(status: object) -> StatusReading:
     """Parse a status of no shape: it may be the name of a stage, one state of Option B, or a list of states."""
     anomaly = Anomaly(AnomalyName.UNKNOWN_SHAPE, f"status is {_quote(status)}")
-    timeline = _StatusReader(Origin.SERVICE).read_states({"current": status})
+    timeline = _StatusParser(Origin.SERVICE).parse_states({"current": status})
     if not timeline.events and timeline.unknown_state is None:
         timeline = Timeline(unknown_state=UnknownState(_NO_NAME))
     return StatusReading(None, timeline, (anomaly,))
@@ -133,25 +133,25 @@ def write_status(timeline: Timeline, shape: StatusShape) -> dict[str, Any]:
     return _write_states(timeline) if shape is StatusShape.B else _write_flat(timeline, shape)
 
 
-class _StatusReader:
+class _StatusParser:
     """Parses one payload and collects its anomalies."""
 
     def __init__(self, origin: Origin) -> None:
         self._is_source = origin is Origin.SOURCE
         self.anomalies: list[Anomaly] = []
 
-    def read_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
+    def parse_flat(self, status: Mapping[str, Any], shape: StatusShape) -> Timeline:
         """Option A or the deployed shape."""
         events = [
-            self._read_event(status, stage, f"{stage}_on")
+            self._parse_event(status, stage, f"{stage}_on")
             for stage in Stage
             if stage is not Stage.ERROR and self._has_value(status, f"{stage}_on")
         ]
-        error = self._read_error(status)
+        error = self._parse_error(status)
         if shape is StatusShape.A:
             return _timeline([*events, *error])
         # An error sets `is_consistent` as well, so it only means verified where there is no error.
-        is_consistent = self._read_flag(status, "is_consistent")
+        is_consistent = self._parse_flag(status, "is_consistent")
         if is_consistent and not error and not any(event.stage is Stage.VERIFIED for event in events):
             completed = next((event for event in events if event.stage is Stage.COMPLETED), None)
             if completed is None:  # row "verified" of the contract: only after `completed_on`
@@ -159,35 +159,35 @@ class _StatusReader:
             else:
                 events.append(Event(Stage.VERIFIED, None, Certainty.OBSERVED, earliest=completed.on))
         is_purged = self._has_value(status, "purged_on")
-        purged_on = self._read_time(status, "purged_on") if is_purged else None
+        purged_on = self._parse_time(status, "purged_on") if is_purged else None
         return replace(
             _timeline([*events, *error]),
             purged_on=purged_on,
-            ready_for_chunks=self._read_flag(status, "ready_for_chunks"),
+            ready_for_chunks=self._parse_flag(status, "ready_for_chunks"),
             has_unknown_purge_time=is_purged and purged_on is None,
         )
 
-    def _read_error(self, status: Mapping[str, Any]) -> list[Event]:
+    def _parse_error(self, status: Mapping[str, Any]) -> list[Event]:
         """The error of a status; empty if there is no sign of one."""
-        message = self._read_text(status, "error_message")
+        message = self._parse_text(status, "error_message")
         has_time = self._has_value(status, "error_on")
         if not has_time and message is None:
             return []
         if not has_time:
             self._add_anomaly(AnomalyName.MESSAGE_WITHOUT_ERROR, _quote(message))
-        return [self._read_event(status, Stage.ERROR, "error_on", message)]
+        return [self._parse_event(status, Stage.ERROR, "error_on", message)]
 
-    def read_states(self, status: Mapping[str, Any]) -> Timeline:
+    def parse_states(self, status: Mapping[str, Any]) -> Timeline:
         """Option B: `current` is the stage, and `prior` has those before it."""
         found: dict[Stage, Event] = {}
         unknown = self._unknown_state(status.get("current"))
-        for event in self._read_listed_states(_listed(status.get("current"))):
+        for event in self._parse_listed_states(_listed(status.get("current"))):
             self._add_state(found, event)
         current = max(found.values(), key=lambda event: event.stage.rank, default=None)
-        for event in self._read_listed_states(self._prior_states(status)):
+        for event in self._parse_listed_states(self._prior_states(status)):
             if unknown is not None or not self._contradicts(event, current):
                 self._add_state(found, event)
-        for error in self._read_error(status):
+        for error in self._parse_error(status):
             known = found.get(Stage.ERROR, error)
             found[Stage.ERROR] = known if known.message else replace(known, message=error.message)
         if Stage.ERROR in found and not self._is_source:
@@ -201,14 +201,14 @@ class _StatusReader:
         self._add_unreadable("prior", prior)
         return ()
 
-    def _read_listed_states(self, entries: Iterable[Any]) -> Iterator[Event]:
+    def _parse_listed_states(self, entries: Iterable[Any]) -> Iterator[Event]:
         """The events of states, and of the errors that they name."""
         for entry in entries:
-            event = self._read_state(entry)
+            event = self._parse_state(entry)
             if isinstance(entry, Mapping) and event is not None and event.stage is Stage.ERROR:
-                event = replace(event, message=self._read_text(entry, "error_message"))
+                event = replace(event, message=self._parse_text(entry, "error_message"))
             elif isinstance(entry, Mapping) and not self._is_source:
-                yield from self._read_error(entry)
+                yield from self._parse_error(entry)
             if event is not None:
                 yield event
 
@@ -234,7 +234,7 @@ class _StatusReader:
         """Whether the times of a source say that a state is of an earlier try."""
         return self._is_source and event.on is not None and later.on is not None and event.on <= later.on
 
-    def _read_state(self, entry: object) -> Event | None:
+    def _parse_state(self, entry: object) -> Event | None:
         stage = _known_stage(entry)
         if not isinstance(entry, Mapping):
             self._add_unreadable("a state", entry)
@@ -243,46 +243,46 @@ class _StatusReader:
             if not (self._is_source and isinstance(entry.get("state"), str)):  # a source may have states of its own
                 self._add_anomaly(AnomalyName.UNKNOWN_STATE, _quote(entry.get("state")))
             return None
-        return self._read_event(entry, stage, "state_on")
+        return self._parse_event(entry, stage, "state_on")
 
     def _unknown_state(self, current: object) -> UnknownState | None:
         states = [*_listed(current)]
         if not states or any(_known_stage(state) is not None for state in states):
             return None
         current = states[0]
-        on = self._read_time(current, "state_on") if isinstance(current, Mapping) else None
+        on = self._parse_time(current, "state_on") if isinstance(current, Mapping) else None
         return UnknownState(_state_name(current), on)
 
-    def _read_event(self, fields: Mapping[str, Any], stage: Stage, key: str, message: str | None = None) -> Event:
+    def _parse_event(self, fields: Mapping[str, Any], stage: Stage, key: str, message: str | None = None) -> Event:
         """The event of a stage that was reached, at an unknown time if the time cannot be read."""
-        on = self._read_time(fields, key)
+        on = self._parse_time(fields, key)
         return Event(stage, on, Certainty.OBSERVED if on is None else Certainty.REPORTED, message=message)
 
     def _has_value(self, fields: Mapping[str, Any], key: str) -> bool:
         """True for a readable time. For a service, an unreadable one counts too, and for `error_on` even a word for null."""
         value = fields.get(key)
         is_empty = _is_empty(value) or ((self._is_source or key != "error_on") and _is_null_elsewhere(value))
-        is_empty = is_empty or (self._is_source and read_time(value) is None)
+        is_empty = is_empty or (self._is_source and parse_time(value) is None)
         if value is not None and is_empty:
             self._add_unreadable(key, value)
         return not is_empty
 
-    def _read_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
+    def _parse_time(self, fields: Mapping[str, Any], key: str) -> datetime | None:
         value = fields.get(key)
-        on = read_time(value)
+        on = parse_time(value)
         if value is not None and (on is None or (self._is_source and _is_null_elsewhere(value))):
             self._add_unreadable(key, value)
             return None
         return on
 
-    def _read_flag(self, fields: Mapping[str, Any], key: str) -> bool | None:
+    def _parse_flag(self, fields: Mapping[str, Any], key: str) -> bool | None:
         value = fields.get(key)
         if value is None or isinstance(value, bool):
             return value
         self._add_unreadable(key, value)
         return None
 
-    def _read_text(self, fields: Mapping[str, Any], key: str) -> str | None:
+    def _parse_text(self, fields: Mapping[str, Any], key: str) -> str | None:
         value = fields.get(key)
         if value is not None and not isinstance(value, str):
             self._add_unreadable(key, value)

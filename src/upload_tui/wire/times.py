@@ -1,6 +1,6 @@
 """Times in the format of the service: ISO 8601, UTC, milliseconds (`2019-05-08T15:52:23.386Z`).
 
-The only place that decides which times can be read: `read_ms` accepts a part of what `read_time` accepts, with the same result.
+The only place that decides which times can be read: `parse_ms` accepts a part of what `parse_time` accepts, with the same result.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from typing import Any
 
 from upload_tui.status import format_time
 
-__all__ = ["EPOCH", "MILLISECOND", "format_time", "is_zero_time", "read_ms", "read_nonzero_time", "read_time"]
+__all__ = ["EPOCH", "MILLISECOND", "format_time", "is_zero_time", "parse_ms", "parse_nonzero_time", "parse_time"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -18,7 +18,7 @@ _FIRST_YEAR, _YEAR_AFTER_LAST = "1900", "3000"
 _ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), EPOCH})
 
 
-def read_time(text: object) -> datetime | None:
+def parse_time(text: object) -> datetime | None:
     """Parse a time of the service, in UTC and with milliseconds; None if it is not a time. Never raises.
 
     Reads ISO 8601 in the extended and the basic format, with any number of decimals, from 1900 to 2999. A time without an offset is
@@ -30,9 +30,9 @@ def read_time(text: object) -> datetime | None:
     return None if on is None else on.replace(microsecond=on.microsecond // 1000 * 1000)
 
 
-def read_nonzero_time(text: object) -> datetime | None:
-    """Parse a time as `read_time` does; None also for what some systems write for null."""
-    on = read_time(text)
+def parse_nonzero_time(text: object) -> datetime | None:
+    """Parse a time as `parse_time` does; None also for what some systems write for null."""
+    on = parse_time(text)
     return None if on in _ZERO_TIMES else on
 
 
@@ -41,7 +41,7 @@ def is_zero_time(text: str) -> bool:
     return _parse_utc(text) in _ZERO_TIMES
 
 
-def read_ms(text: Any) -> int | None:
+def parse_ms(text: Any) -> int | None:
     """Milliseconds since 1970 of a time in the service's own format or with the offset +00:00, fast; None for None.
 
     Raises:

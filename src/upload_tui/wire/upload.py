@@ -21,16 +21,23 @@ from upload_tui.status import (
     inspect_timeline,
     invalid_chunks,
 )
-from upload_tui.wire.resources import MAX_NUMBER, DigestResource, ProjectResource, UploadResource, UserResource
-from upload_tui.wire.status_shapes import StatusShape, read_status
-from upload_tui.wire.times import read_time
+from upload_tui.wire.resources import (
+    MAX_NUMBER,
+    AuditResource,
+    DigestResource,
+    ProjectResource,
+    UploadResource,
+    UserResource,
+)
+from upload_tui.wire.status_shapes import StatusShape, parse_status
+from upload_tui.wire.times import parse_time
 
 __all__ = [
     "Chunk",
     "FileHash",
     "Project",
     "Upload",
-    "read_upload",
+    "parse_upload",
     "sort_chunks",
     "CHUNKS_TOO_LARGE",
     "CHUNK_HASH_DIFFERS",
@@ -140,7 +147,7 @@ class Upload(Struct, frozen=True, kw_only=True):
         return self.says_final_chunks or self.origin.has(Ability.FINAL_CHUNKS)
 
 
-def read_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:
+def parse_upload(payload: object, *, read_on: datetime, project: Project | None = None) -> Upload:
     """Parse an upload resource whose status has any of the three shapes.
 
     A field that cannot be read keeps its default and becomes an anomaly; unknown fields are ignored.
@@ -155,12 +162,12 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
         InvalidResponseError: it is not an object with an id.
     """
     fields, anomalies, unreadable_chunks = _valid_fields(payload)
-    status = read_status(fields.status)
-    audit, provider = fields.audit, fields.storage_provider
-    created_on, updated_on = (read_time(audit.created_on), read_time(audit.last_updated_on)) if audit else (None, None)
+    status = parse_status(fields.status)
+    audit, provider = fields.audit or AuditResource(), fields.storage_provider
+    created_on, updated_on = parse_time(audit.created_on), parse_time(audit.last_updated_on)
     timeline = _estimate_missing_times(status.timeline, created_on, updated_on, read_on)
-    chunks = _read_chunks(fields, unreadable_chunks)
-    owner, project_anomalies = _read_project(fields.project, project)
+    chunks = _parse_chunks(fields, unreadable_chunks)
+    owner, project_anomalies = _parse_project(fields.project, project)
     return Upload(
         id=fields.id,
         project_id=owner.id,
@@ -169,7 +176,7 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
         content_type=fields.content_type or "",
         size_bytes=fields.size,
         storage_provider=(provider and provider.name) or "",
-        uploader=_uploader_name(audit.created_by if audit else None),
+        uploader=_uploader_name(audit.created_by),
         chunks=chunks,
         hashes=tuple(FileHash(known.algorithm or "", known.value or "") for known in fields.hashes or ()),
         created_on=created_on,
@@ -186,7 +193,7 @@ def read_upload(payload: object, *, read_on: datetime, project: Project | None =
     )
 
 
-def _read_project(named: ProjectResource | None, listing: Project | None) -> tuple[Project, tuple[Anomaly, ...]]:
+def _parse_project(named: ProjectResource | None, listing: Project | None) -> tuple[Project, tuple[Anomaly, ...]]:
     """The project of an upload: the one that lists it, else the one that it names."""
     project_id, name = (named.id, named.name or "") if named else ("", "")
     if listing is None:
@@ -300,12 +307,12 @@ def _latest_possible(event: Event, next_on: datetime | None, read_on: datetime) 
     return next_on
 
 
-def _read_chunks(fields: UploadResource, unreadable: list[str]) -> tuple[Chunk, ...] | None:
+def _parse_chunks(fields: UploadResource, unreadable: list[str]) -> tuple[Chunk, ...] | None:
     """The chunks in order; a sentence about each without a number or a size, or about their sum, is added to `unreadable`."""
     if fields.chunks is None:
         return None
     chunks = [
-        _read_chunk(chunk.number, chunk.size, chunk.hash)
+        _parse_chunk(chunk.number, chunk.size, chunk.hash)
         for chunk in fields.chunks
         if chunk.number is not None and chunk.size is not None
     ]
@@ -322,7 +329,7 @@ def sort_chunks(chunks: Sequence[Chunk]) -> tuple[Chunk, ...] | None:
     return tuple(sorted(chunks, key=lambda chunk: chunk.number))
 
 
-def _read_chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:
+def _parse_chunk(number: int, size: int, digest: DigestResource | None) -> Chunk:
     return Chunk(number, size) if digest is None else Chunk(number, size, digest.algorithm, digest.value)
 
 

@@ -19,7 +19,7 @@ from upload_tui.monitor import (
     StageReached,
     Store,
     WatchedSource,
-    read_query,
+    parse_query_as_typed,
     source_schedule,
 )
 from upload_tui.monitor.changes import UploadRef
@@ -353,7 +353,7 @@ async def test_anomalies_stand_on_the_line_of_their_stage_and_are_found_and_expo
         (line,) = [line for line in lines if "▲" in line]
         assert "● half.bin" in line
         assert "chunks missing, chunk sizes differ" in line
-        log.change_filter = ChangeFilter(where=read_query("missing"))
+        log.change_filter = ChangeFilter(where=parse_query_as_typed("missing"))
         assert log.total == 1
 
 

@@ -17,7 +17,7 @@ from upload_tui.monitor.recording import RecordingStore
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import SOURCE_PREFIX, Certainty
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire import StatusShape, UploadReading, read_upload
+from upload_tui.wire import StatusShape, UploadReading, parse_upload
 
 RECORDING = Path(__file__).parents[2] / "formats" / "expected" / "recording.jsonl"
 
@@ -175,7 +175,7 @@ def test_nothing_of_the_originals_is_in_a_masked_recording(
     with RecordingWriter(file, header, RecordingMask()) as writer:
         store = RecordingStore(writer)
         raw = json.dumps(resource, ensure_ascii=False)
-        result = ingest(store, [UploadReading(read_upload(resource, read_on=NOW), raw)], f"https://{service}")
+        result = ingest(store, [UploadReading(parse_upload(resource, read_on=NOW), raw)], f"https://{service}")
         for change in result.changes:
             writer.write_change(change)
         ref = UploadRef(upload_id, name, project_id, project, f"{SOURCE_PREFIX}{service}")

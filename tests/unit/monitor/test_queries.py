@@ -12,7 +12,7 @@ from lark.exceptions import LarkError
 from upload_tui.errors import QueryError
 from upload_tui.monitor import CHANGE_FIELDS, UPLOAD_FIELDS
 from upload_tui.monitor.queries.completion import complete_query
-from upload_tui.monitor.queries.parser import parse_query, read_query
+from upload_tui.monitor.queries.parser import parse_query, parse_query_as_typed
 from upload_tui.monitor.queries.query import (
     EVERYTHING,
     FIELDS,
@@ -207,7 +207,7 @@ NAMES_ON_SCREEN = {
 @pytest.mark.parametrize("name", sorted(NAMES_ON_SCREEN - {*FIELDS, UNKNOWN_STAGE}))
 def test_a_name_that_is_seen_elsewhere_leads_to_its_field(name: str) -> None:
     """The names of the output for scripts, of columns and of states."""
-    hint = read_query(f"{name}:1").note
+    hint = parse_query_as_typed(f"{name}:1").note
     field, _, value = hint.removeprefix("Did you mean ").removesuffix("?").partition(":")
     assert field in FIELDS
     assert not value or parse_query(f"{field}:{value}").text
@@ -231,27 +231,27 @@ UNFINISHED = [
 
 @pytest.mark.parametrize("end", UNFINISHED)
 def test_an_unfinished_end_is_ignored_while_it_is_typed(end: str) -> None:
-    where = read_query(f"scan {end}", last=parse_query("other"))
+    where = parse_query_as_typed(f"scan {end}", last=parse_query("other"))
     assert where.tree == word("scan")
     assert where.note
 
 
 def test_with_another_mistake_the_last_result_stays() -> None:
     last = parse_query("scan")
-    where = read_query("scan stage:verifed and", last)
+    where = parse_query_as_typed("scan stage:verifed and", last)
     note = "verifed is no value of stage. Did you mean verified?"
     assert where == Where("scan stage:verifed and", last.tree, note, tree_text="scan")
 
 
 def test_an_unknown_field_is_text_with_a_suggestion_while_it_is_typed() -> None:
-    assert read_query("sise>1") == Where("sise>1", word("sise>1"), "Did you mean size?")
+    assert parse_query_as_typed("sise>1") == Where("sise>1", word("sise>1"), "Did you mean size?")
 
 
 @given(st.lists(PIECES, max_size=9).map("".join))
 def test_every_beginning_of_a_query_can_be_typed(text: str) -> None:
     where = Where()
     for end in range(len(text) + 1):
-        where = read_query(text[:end], where)
+        where = parse_query_as_typed(text[:end], where)
         assert where.text == text[:end]
 
 

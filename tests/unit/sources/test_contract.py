@@ -24,9 +24,9 @@ from upload_tui.sources import (
     UploadLine,
     guess_id,
     parse_line,
-    parse_upload,
-    read_line_summaries,
-    read_raw,
+    parse_line_summaries,
+    parse_raw,
+    parse_source_upload,
     source_reading,
 )
 from upload_tui.sources.records import CONTRACT_VERSION
@@ -55,7 +55,7 @@ LINES_READ_OTHERWISE_BEFORE = [
 
 
 def upload_of(**fields: Any) -> Upload:
-    return parse_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
+    return parse_source_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
 
 
 @given(objects() | st.text().map(str))
@@ -67,7 +67,9 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
     lines = [*map(Path.read_bytes, sorted(CORPUS.iterdir())), *LINES_READ_OTHERWISE_BEFORE]
     found = [parse_line(line.strip()) for line in lines]
     uploads = [
-        parse_upload(one.fields, read_on=NOW, default_project="p") for one in found if isinstance(one, UploadLine)
+        parse_source_upload(one.fields, read_on=NOW, default_project="p")
+        for one in found
+        if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
     assert {CONTRACT_VERSION: digest} == {8: "15af3b6e814635a9"}, "raise CONTRACT_VERSION if a line is read differently"
@@ -283,7 +285,7 @@ def test_two_fields_that_differ_on_a_number_prove_nothing(
     assert detail in {anomaly.detail for anomaly in upload.anomalies}
     assert is_contradictory(upload.stage, upload.anomalies) == (is_final and stage is Stage.VERIFIED)
     assert upload.size_bytes is None if detail.startswith("size") else not upload.has_received_bytes
-    assert read_line_summaries([line_of(stage=stage, **fields)], NOW, "default") == [None]
+    assert parse_line_summaries([line_of(stage=stage, **fields)], NOW, "default") == [None]
     alike = {"size": 10, "size_bytes": 10, "received_bytes": 10, "chunks": [{"number": 1, "size": 10}]}
     assert upload_of(stage=stage, final_chunks=True, **alike).anomalies == ()
 
@@ -389,7 +391,7 @@ def test_earlier_stages_stay_where_a_line_names_only_the_present_one() -> None:
     first = source_reading(upload_line(stage="initiated", on=ON), None, read_on=NOW, default_project="d")
     second = source_reading(upload_line(stage="completed", on=LATER), first.upload, read_on=NOW, default_project="d")
     third = source_reading(upload_line(stage="verified"), second.upload, read_on=NOW, default_project="d")
-    stored = read_raw(json.loads(third.raw), read_on=NOW)
+    stored = parse_raw(json.loads(third.raw), read_on=NOW)
     assert stored == third.upload
     assert [event.stage for event in stored.timeline] == [Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED]
 
@@ -405,7 +407,7 @@ def test_a_line_without_a_stage_leaves_the_known_one(stage: str, on: str | None,
     third = source_reading(upload_line(size=8, **without), second.upload, read_on=NOW, default_project="d")
     for reading in (second, third):
         assert reading.upload.timeline == first.upload.timeline
-        assert read_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
+        assert parse_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
         details = [one.detail for one in reading.upload.anomalies if one.name is AnomalyName.UNREADABLE_FIELD]
         is_plain = stage == "initiated" and on is None  # as without any stage
         assert (f"no stage, and it was {stage!r} before" in details) == (not is_plain)

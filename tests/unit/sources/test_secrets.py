@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.unit.sources.lines import line_of, upload_line
 
-from upload_tui.sources import Inspection, can_store_as_printed, read_line_summaries, source_reading
+from upload_tui.sources import Inspection, can_store_as_printed, parse_line_summaries, source_reading
 from upload_tui.sources.schema import LINE_FIELDS
 from upload_tui.testing import NOW, an_upload
-from upload_tui.wire import read_projects, read_summaries, read_upload_reading
+from upload_tui.wire import parse_project_page, parse_summaries, parse_upload_reading
 
 SECRET = "c4naryS3cret"
 URL = f"https://ada:{SECRET}@storage.test/x?token={SECRET}"
@@ -44,7 +44,7 @@ def test_a_url_in_a_text_of_a_line_is_hidden(field: str) -> None:
     reading = source_reading(upload_line(**fields), None, read_on=NOW, default_project="p")
     assert "storage.test" in repr(reading.upload)
     assert SECRET not in repr(reading)
-    found = read_line_summaries([line_of(**fields)], NOW, "p")
+    found = parse_line_summaries([line_of(**fields)], NOW, "p")
     assert not can_store_as_printed([one for one in found if one]) or found == [None]
 
 
@@ -52,11 +52,11 @@ def test_a_url_in_a_text_of_a_service_is_hidden() -> None:
     user = {"id": "u", "username": URL, "full_name": URL}
     upload = {**an_upload(URL), "project": {"id": "p", "name": URL}, "content_type": URL}
     upload["audit"] = {**upload["audit"], "created_by": user}
-    reading = read_upload_reading(upload, read_on=NOW)
+    reading = parse_upload_reading(upload, read_on=NOW)
     assert reading.upload.name == "https://(hidden)@storage.test/x?(hidden)"
     assert SECRET not in repr(reading)
-    assert read_summaries(json.dumps({"results": [upload]}).encode(), NOW) is None
-    projects = read_projects({"results": [{"id": "p", "name": URL}]}, {}, page=1, per_page=1)
+    assert parse_summaries(json.dumps({"results": [upload]}).encode(), NOW) is None
+    projects = parse_project_page({"results": [{"id": "p", "name": URL}]}, {}, page=1, per_page=1)
     assert SECRET not in repr(projects)
 
 
@@ -70,7 +70,7 @@ def test_a_url_in_a_name_is_hidden_also_if_something_invisible_is_in_it(gap: str
 @pytest.mark.parametrize("name", ["token=1.txt", "password: x.doc", "a?b=c", "C:/x/secret=1", "Bearer of bad news.mp4"])
 def test_a_name_without_a_url_is_shown_as_it_is(name: str) -> None:
     assert source_reading(upload_line(name=name), None, read_on=NOW, default_project="p").upload.name == name
-    assert read_upload_reading(an_upload(name), read_on=NOW).upload.name == name
+    assert parse_upload_reading(an_upload(name), read_on=NOW).upload.name == name
 
 
 def test_an_id_is_shown_as_it_is() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 
-from upload_tui.sources import Inspection, parse_upload, read_line_summaries, read_raw, source_reading
+from upload_tui.sources import Inspection, parse_line_summaries, parse_raw, parse_source_upload, source_reading
 from upload_tui.status import FINAL_STAGES, AnomalyName, Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload, format_time
@@ -26,13 +26,13 @@ NO_TIMES: list[Any] = [
 
 
 def upload_of(**fields: Any) -> Upload:
-    return parse_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
+    return parse_source_upload(upload_line(**fields).fields, read_on=NOW, default_project="default")
 
 
 def read(before: Upload | None, **fields: Any) -> Upload:
     """The upload of the next line; stored and parsed again it is the same."""
     reading = source_reading(upload_line(**fields), before, read_on=NOW, default_project="default")
-    assert read_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
+    assert parse_raw(json.loads(reading.raw), read_on=NOW) == reading.upload
     return reading.upload
 
 
@@ -45,7 +45,7 @@ def test_a_time_that_cannot_be_read_reaches_no_stage(stage: Stage, value: object
         upload = upload_of(**fields)
         assert upload.stage is (named or [Stage.INITIATED])[-1]
         assert AnomalyName.UNREADABLE_FIELD in {anomaly.name for anomaly in upload.anomalies}
-        (summary,) = read_line_summaries([line_of(**fields)], NOW, "default")
+        (summary,) = parse_line_summaries([line_of(**fields)], NOW, "default")
         assert summary is None
 
 
@@ -60,7 +60,7 @@ def test_a_stage_that_is_named_is_reached_at_an_unknown_time(field: str, stage: 
             "stage_since": {"stage": stage, "stage_since": value},
             "timeline": {"timeline": [{"stage": stage, "on": value}]},
         }
-        assert [*read_line_summaries([line_of(**fields[field])], NOW, "default")] == [None]
+        assert [*parse_line_summaries([line_of(**fields[field])], NOW, "default")] == [None]
         upload = upload_of(**fields[field])
         event = upload.timeline.event(stage)
         assert upload.stage is stage
@@ -136,7 +136,7 @@ def test_a_listed_state_of_its_own_is_as_certain_as_it_was(certainty: object) ->
 @pytest.mark.parametrize("value", NO_TIMES, ids=repr)
 def test_bytes_arrived_at_an_unknown_time_if_it_cannot_be_read(value: object) -> None:
     assert upload_of(updated_on=value).last_updated_on is None
-    assert [*read_line_summaries([line_of(updated_on=value)], NOW, "default")] == [None]
+    assert [*parse_line_summaries([line_of(updated_on=value)], NOW, "default")] == [None]
 
 
 TIMED_LINES: list[dict[str, Any]] = [
@@ -189,7 +189,7 @@ def test_a_time_in_the_future_is_an_anomaly(key: str) -> None:
     (anomaly,) = upload.anomalies
     assert anomaly.name is AnomalyName.TIME_IN_FUTURE
     assert anomaly.detail.endswith("2999-01-01T00:00:00.000Z, which is in the future")
-    assert read_line_summaries([line_of(**fields, **{key: "2999-01-01T00:00:00Z"})], NOW, "default") == [None]
+    assert parse_line_summaries([line_of(**fields, **{key: "2999-01-01T00:00:00Z"})], NOW, "default") == [None]
 
 
 def test_bytes_did_not_arrive_in_the_future() -> None:

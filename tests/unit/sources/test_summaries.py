@@ -17,9 +17,9 @@ from upload_tui.sources import (
     can_store_as_printed,
     is_same_line,
     parse_line,
+    parse_line_summaries,
+    parse_raw,
     printed_lines,
-    read_line_summaries,
-    read_raw,
     source_reading,
     stored_page,
 )
@@ -63,7 +63,7 @@ def stored(store: Store) -> tuple[object, ...]:
 
 def read_fast(line: bytes) -> SummarizedLine | None:
     """What one line says; None if it needs a full parse."""
-    (found,) = read_line_summaries([line], NOW, TITLE)
+    (found,) = parse_line_summaries([line], NOW, TITLE)
     return found
 
 
@@ -156,7 +156,7 @@ USUAL_LINE = line_of(initiated_on=ON)
     ],
 )
 def test_lines_that_are_read_together_are_read_as_each_one_alone(lines: list[bytes]) -> None:
-    assert [*read_line_summaries(lines, NOW, TITLE)] == [read_fast(line) for line in lines]
+    assert [*parse_line_summaries(lines, NOW, TITLE)] == [read_fast(line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -194,4 +194,4 @@ def test_lines_that_an_earlier_version_stored_are_read_again(version: int, *, is
         parsed = parse_line(line)
         assert isinstance(parsed, UploadLine)
         assert is_same_line(parsed, payload, TITLE) is is_known
-        assert read_raw(payload, read_on=NOW).id == parsed.id
+        assert parse_raw(payload, read_on=NOW).id == parsed.id

@@ -15,10 +15,10 @@ from tests.fuzz.agreement import assert_readers_agree, assert_same_upload
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, an_upload
 from upload_tui.wire.bodies import parse_body
-from upload_tui.wire.page_summaries import read_summaries
-from upload_tui.wire.responses import page_entries, read_upload_entries
+from upload_tui.wire.page_summaries import parse_summaries
+from upload_tui.wire.responses import page_entries, parse_upload_entries
 from upload_tui.wire.status_shapes import StatusShape
-from upload_tui.wire.upload import read_upload
+from upload_tui.wire.upload import parse_upload
 
 REPLACEMENTS = st.none() | st.booleans() | st.integers(-3, 2**64) | st.sampled_from(
     ["", "x", "5", "null", "é\u202e", "2026-03-14T09:00:00.000Z", "2026-03-14t09:00:00.123z", "2999-01-01T00:00:00.000Z",
@@ -123,12 +123,12 @@ def test_a_status_with_a_key_that_is_there_twice_has_no_stage(
     _, end = json.JSONDecoder().raw_decode(entry, value_at)
     doubled = f"{entry[:at]}{second}, {entry[at:]}" if is_first else f"{entry[:end]}, {second}{entry[end:]}"
     body = f'{{"results": [{doubled}, {json.dumps(plain)}]}}'.encode()
-    assert not any(summary and summary.id == "twice" for summary in read_summaries(body, NOW) or ())
-    (reading, _) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert not any(summary and summary.id == "twice" for summary in parse_summaries(body, NOW) or ())
+    (reading, _) = parse_upload_entries(page_entries(body), read_on=NOW)
     assert not isinstance(reading, str)
     assert reading.upload.timeline.unknown_state is not None
     assert key in reading.upload.timeline.unknown_state.name
-    assert read_upload(parse_body(doubled.encode()), read_on=NOW).timeline == reading.upload.timeline
+    assert parse_upload(parse_body(doubled.encode()), read_on=NOW).timeline == reading.upload.timeline
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -148,8 +148,8 @@ def test_a_key_of_an_upload_that_is_there_twice_is_unreadable(
     second = f"{json.dumps(key)}: {json.dumps(other)}"
     doubled = f"{{{second}, {entry[1:]}" if is_first else f"{entry[:-1]}, {second}}}"
     body = f'{{"results": [{doubled}, {json.dumps(an_upload("id", completed=60, verified=30))}]}}'.encode()
-    assert read_summaries(body, NOW) is None
-    (reading, plain) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert parse_summaries(body, NOW) is None
+    (reading, plain) = parse_upload_entries(page_entries(body), read_on=NOW)
     assert not isinstance(plain, str)
     assert plain.upload.anomalies == ()
     if isinstance(reading, str):
@@ -165,19 +165,19 @@ def test_a_chunk_that_has_a_key_twice_is_unreadable(key: str) -> None:
     doubled = entry.replace('{"number": ', f'{{"{key}": 7, "number": ', 1)
     body = f'{{"results": [{doubled}, {json.dumps(an_upload("number", completed=60, verified=30))}]}}'.encode()
     assert doubled != entry
-    assert read_summaries(body, NOW) is None
-    (reading, plain) = read_upload_entries(page_entries(body), read_on=NOW)
+    assert parse_summaries(body, NOW) is None
+    (reading, plain) = parse_upload_entries(page_entries(body), read_on=NOW)
     assert not isinstance(reading, str)
     assert not isinstance(plain, str)
     assert "chunks_invalid" in {found.name for found in reading.upload.anomalies}
-    assert read_upload(parse_body(doubled.encode()), read_on=NOW).chunks == reading.upload.chunks
+    assert parse_upload(parse_body(doubled.encode()), read_on=NOW).chunks == reading.upload.chunks
     assert plain.upload.anomalies == ()
 
 
 def test_an_absent_id_does_not_stand_for_one_that_is_there_twice() -> None:
     entry = an_upload("twice", completed=60, verified=30) | {"project": {"name": "Genome"}}
     body = f'{{"results": [{json.dumps(entry)[:-1]}, "id": "other"}}]}}'.encode()
-    assert read_summaries(body, NOW) is None
+    assert parse_summaries(body, NOW) is None
 
 
 def test_a_key_of_a_status_may_stand_elsewhere() -> None:
@@ -185,21 +185,21 @@ def test_a_key_of_a_status_may_stand_elsewhere() -> None:
     upload = an_upload("error_on", id="status", completed=60, verified=30) | {
         "more": {"error_on": 1, "status": [{"state": 1}]}
     }
-    (reading,) = read_upload_entries(page_entries(json.dumps({"results": [upload]}).encode()), read_on=NOW)
+    (reading,) = parse_upload_entries(page_entries(json.dumps({"results": [upload]}).encode()), read_on=NOW)
     assert not isinstance(reading, str)
     assert reading.upload.stage is Stage.VERIFIED
 
 
 def test_brackets_in_texts_do_not_need_a_full_parse() -> None:
     entry = an_upload('[{"]', initiated=90, completed=60, verified=30)
-    (summary,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+    (summary,) = parse_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
     assert summary is not None
 
 
 def test_an_upload_that_names_another_project_than_its_page_has_no_summary() -> None:
     entry = an_upload(initiated=90, completed=60, verified=30)
     body = json.dumps({"results": [entry, {**entry, "project": {"id": "other"}}, {**entry, "project": None}]}).encode()
-    summaries = read_summaries(body, NOW, entry["project"]["id"])
+    summaries = parse_summaries(body, NOW, entry["project"]["id"])
     assert summaries is not None
     assert [summary is not None for summary in summaries] == [True, False, False]
 
@@ -210,9 +210,9 @@ def test_an_upload_that_names_another_project_than_its_page_has_no_summary() -> 
 )
 def test_an_ordinary_upload_has_a_summary(shape: StatusShape, end: dict[str, float]) -> None:
     entry = an_upload(initiated=90, status_shape=shape, **end)  # type: ignore[arg-type]
-    (summary,) = read_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
+    (summary,) = parse_summaries(json.dumps({"results": [entry]}).encode(), NOW) or (None,)
     assert summary is not None
-    assert_same_upload(summary, read_upload(entry, read_on=NOW))
+    assert_same_upload(summary, parse_upload(entry, read_on=NOW))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_an_ordinary_upload_has_a_summary(shape: StatusShape, end: dict[str, flo
     ids=["secret", "string for a number", "number for a string"],
 )
 def test_a_page_with_a_secret_or_an_invalid_field_has_no_summaries(change: Callable[[Any], Any]) -> None:
-    assert read_summaries(json.dumps({"results": [change(an_upload())]}).encode(), NOW) is None
+    assert parse_summaries(json.dumps({"results": [change(an_upload())]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -245,14 +245,14 @@ def test_a_page_with_a_secret_or_an_invalid_field_has_no_summaries(change: Calla
     ],
 )
 def test_a_page_with_any_secret_key_has_no_summaries(key: str) -> None:
-    assert read_summaries(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
+    assert parse_summaries(json.dumps({"results": [{**an_upload(), "more": [{key: "s"}]}]}).encode(), NOW) is None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"results": 5}', b"[" * 100_000, b'{"results":["\xff"]}'])
 def test_an_invalid_page_has_no_summaries(body: bytes) -> None:
-    assert read_summaries(body, NOW) is None
+    assert parse_summaries(body, NOW) is None
 
 
 def test_an_upload_from_the_future_has_no_summary() -> None:
     entry = an_upload(initiated=90, completed=60)
-    assert read_summaries(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]
+    assert parse_summaries(json.dumps({"results": [entry]}).encode(), NOW - timedelta(hours=2)) == [None]

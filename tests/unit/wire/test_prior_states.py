@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from upload_tui.sources import parse_upload
+from upload_tui.sources import parse_source_upload
 from upload_tui.status import FINAL_STAGES, AnomalyName, Origin, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import Upload, format_time, read_upload
+from upload_tui.wire import Upload, format_time, parse_upload
 
 ON, EARLIER, LATER = "2026-03-14T08:00:00Z", "2026-03-14T07:00:00Z", "2026-03-14T08:30:00Z"
 CURRENT = [*map(str, Stage), "quarantined", None]
@@ -17,9 +17,9 @@ CURRENT = [*map(str, Stage), "quarantined", None]
 def upload_of(origin: Origin, current: str | None, prior: list[dict[str, Any]], *, with_stage: bool = False) -> Upload:
     state = None if current is None else {"state": current, "state_on": ON}
     if origin is Origin.SERVICE:
-        return read_upload({"id": "u", "status": {"current": state, "prior": prior}}, read_on=NOW)
+        return parse_upload({"id": "u", "status": {"current": state, "prior": prior}}, read_on=NOW)
     fields = {"stage": current, "on": ON} if with_stage else {"current": state}
-    return parse_upload({"id": "u", "name": "n", **fields, "prior": prior}, read_on=NOW, default_project="p")
+    return parse_source_upload({"id": "u", "name": "n", **fields, "prior": prior}, read_on=NOW, default_project="p")
 
 
 def contradicts(current: str | None, prior: Stage) -> bool:

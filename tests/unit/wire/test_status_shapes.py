@@ -19,7 +19,7 @@ from upload_tui.wire.status_shapes import (
     StatusDetail,
     StatusShape,
     detect_shape,
-    read_status,
+    parse_status,
     write_status,
 )
 
@@ -73,7 +73,7 @@ def without_unsupported_details(timeline: Timeline, shape: StatusShape) -> Timel
 
 @given(legal_timelines(), st.sampled_from(StatusShape))
 def test_a_written_timeline_is_read_back_unchanged(timeline: Timeline, shape: StatusShape) -> None:
-    reading = read_status(write_status(timeline, shape))
+    reading = parse_status(write_status(timeline, shape))
     assert reading.shape is shape
     assert reading.anomalies == ()
     assert reading.timeline == without_unsupported_details(timeline, shape)
@@ -83,18 +83,18 @@ def test_a_written_timeline_is_read_back_unchanged(timeline: Timeline, shape: St
 def test_a_blank_error_message_is_none(message: str) -> None:
     error = Event(Stage.ERROR, datetime(2026, 3, 14, tzinfo=UTC), message=message)
     for shape in (StatusShape.A, StatusShape.DEPLOYED):
-        reading = read_status(write_status(Timeline((error,)), shape))
+        reading = parse_status(write_status(Timeline((error,)), shape))
         assert (reading.timeline.stage, reading.timeline.error_message) == (Stage.ERROR, None)
 
 
 @given(legal_timelines())
 def test_all_shapes_have_the_same_stage(timeline: Timeline) -> None:
-    assert {read_status(write_status(timeline, shape)).timeline.stage for shape in StatusShape} == {timeline.stage}
+    assert {parse_status(write_status(timeline, shape)).timeline.stage for shape in StatusShape} == {timeline.stage}
 
 
 @given(JSON | st.dictionaries(KEYS | st.text(max_size=8), JSON, max_size=8))
 def test_any_json_can_be_read_as_a_status(status: Any) -> None:
-    reading = read_status(status)
+    reading = parse_status(status)
     assert reading.timeline.stage in Stage
     assert (reading.shape is None) == (detect_shape(status) is None)
 
@@ -150,7 +150,7 @@ def status_of(shape: StatusShape, times: Mapping[Stage, object]) -> dict[str, An
 def test_the_form_of_a_time_never_changes_the_stage(shape: StatusShape, stages: list[Stage]) -> None:
     for form, odd in product([*READABLE_TIMES, *UNREADABLE_TIMES], [*([stage] for stage in stages), stages]):
         times = {stage: form if stage in odd else COMPLETED for stage in stages}
-        reading = read_status(status_of(shape, times))
+        reading = parse_status(status_of(shape, times))
         assert [event.stage for event in reading.timeline.events] == stages
         for event in reading.timeline.events:
             is_known = event.stage not in odd or form in READABLE_TIMES
@@ -166,7 +166,7 @@ def test_the_form_of_a_time_never_changes_the_stage(shape: StatusShape, stages: 
 @pytest.mark.parametrize("absent", NO_TIMES, ids=repr)
 def test_an_empty_time_means_that_the_stage_was_not_reached(shape: StatusShape, absent: object) -> None:
     status = {**status_of(shape, {Stage.INITIATED: INITIATED, Stage.COMPLETED: COMPLETED}), "error_on": absent}
-    assert read_status(status).timeline.stage is Stage.COMPLETED
+    assert parse_status(status).timeline.stage is Stage.COMPLETED
 
 
 @pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
@@ -178,13 +178,13 @@ def test_what_other_systems_write_for_null_is_no_stage(shape: StatusShape, stage
     status = status_of(shape, dict.fromkeys(stages, INITIATED) | {stage: null})
     if shape is StatusShape.DEPLOYED and stage is Stage.VERIFIED:
         status = {**status, "is_consistent": True, "purged_on": null}
-        assert not read_status(status).timeline.is_purged
+        assert not parse_status(status).timeline.is_purged
         return
-    reading = read_status(status)
+    reading = parse_status(status)
     is_verified = shape is StatusShape.A and stage is Stage.COMPLETED
     assert reading.timeline.event(stage) is None
     assert (reading.timeline.stage is Stage.VERIFIED) is is_verified
-    assert read_status({**status, "error_message": "size"}).timeline.stage is Stage.ERROR
+    assert parse_status({**status, "error_message": "size"}).timeline.stage is Stage.ERROR
     assert_readers_agree(json.dumps({"results": [{**an_upload(), "status": status}]}).encode())
 
 
@@ -192,7 +192,7 @@ def test_what_other_systems_write_for_null_is_no_stage(shape: StatusShape, stage
 @pytest.mark.parametrize("message", ["size", 5, {"reason": "size"}, ["size"], True], ids=repr)
 def test_a_message_alone_is_an_error(shape: StatusShape, message: object) -> None:
     verified = dict.fromkeys([Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED], COMPLETED)
-    reading = read_status({**status_of(shape, verified), "error_message": message})
+    reading = parse_status({**status_of(shape, verified), "error_message": message})
     assert reading.timeline.stage is Stage.ERROR
     assert reading.timeline.error_message
     assert "message_without_error" in {anomaly.name for anomaly in reading.anomalies}
@@ -202,14 +202,14 @@ def test_a_message_alone_is_an_error(shape: StatusShape, message: object) -> Non
 def test_an_empty_message_is_no_error(message: object) -> None:
     verified = dict.fromkeys([Stage.INITIATED, Stage.COMPLETED, Stage.VERIFIED], COMPLETED)
     assert (
-        read_status({**status_of(StatusShape.DEPLOYED, verified), "error_message": message}).timeline.stage
+        parse_status({**status_of(StatusShape.DEPLOYED, verified), "error_message": message}).timeline.stage
         is Stage.VERIFIED
     )
 
 
 @pytest.mark.parametrize("form", UNREADABLE_TIMES, ids=lambda form: repr(form)[:40])
 def test_a_purge_at_an_unreadable_time_is_a_purge(form: object) -> None:
-    reading = read_status({**DEPLOYED, "is_consistent": True, "purged_on": form})
+    reading = parse_status({**DEPLOYED, "is_consistent": True, "purged_on": form})
     assert reading.timeline.is_purged
     assert reading.timeline.purged_on is None
 
@@ -230,7 +230,7 @@ def test_a_purge_at_an_unreadable_time_is_a_purge(form: object) -> None:
     "prior", [[], ["initiated"], ["completed", "initiated"], ["verified", "completed", "initiated"]]
 )
 def test_an_unknown_state_is_neither_pending_nor_final(current: object, name: str, prior: list[str]) -> None:
-    timeline = read_status(
+    timeline = parse_status(
         {"current": current, "prior": [{"state": state, "state_on": COMPLETED} for state in prior]}
     ).timeline
     assert timeline.unknown_state is not None
@@ -242,7 +242,7 @@ def test_an_unknown_state_is_neither_pending_nor_final(current: object, name: st
 
 
 def test_an_error_comes_before_an_unknown_state() -> None:
-    timeline = read_status({"current": {"state": "archived"}, "prior": [{"state": "error"}]}).timeline
+    timeline = parse_status({"current": {"state": "archived"}, "prior": [{"state": "error"}]}).timeline
     assert timeline.stage is Stage.ERROR
     assert timeline.unknown_state is None
 
@@ -252,15 +252,15 @@ def test_an_unknown_state_is_written_back() -> None:
         "current": {"state": "archived", "state_on": INITIATED},
         "prior": [{"state": "initiated", "state_on": INITIATED}],
     }
-    timeline = read_status(status).timeline
-    assert read_status(write_status(timeline, StatusShape.B)).timeline == timeline
+    timeline = parse_status(status).timeline
+    assert parse_status(write_status(timeline, StatusShape.B)).timeline == timeline
 
 
 @pytest.mark.parametrize("shape", [StatusShape.A, StatusShape.DEPLOYED])
 def test_a_stage_at_an_unknown_time_is_written_as_reached(shape: StatusShape) -> None:
     on = datetime(2019, 5, 8, 15, 53, tzinfo=UTC)
     events = (Event(Stage.INITIATED, on), Event(Stage.ERROR, None, Certainty.OBSERVED, latest=on))
-    assert read_status(write_status(Timeline(events), shape)).timeline.stage is Stage.ERROR
+    assert parse_status(write_status(Timeline(events), shape)).timeline.stage is Stage.ERROR
 
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
@@ -284,14 +284,14 @@ _PLACES: Mapping[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("place", _PLACES.values(), ids=_PLACES)
 def test_the_name_of_a_stage_is_that_stage_wherever_it_stands(place: Callable[[str], object]) -> None:
     for spelling, stage in product(_SPELLINGS, Stage):
-        timeline = read_status(place(spelling(stage))).timeline
+        timeline = parse_status(place(spelling(stage))).timeline
         assert timeline.stage is stage
         assert timeline.unknown_state is None
 
 
 @given(status=st.dictionaries(KEYS, JSON | st.sampled_from(["error", "Verified ", "completed"]), max_size=4) | JSON)
 def test_an_unknown_state_never_has_the_name_of_a_stage(status: Any) -> None:
-    unknown = read_status(status).timeline.unknown_state
+    unknown = parse_status(status).timeline.unknown_state
     assert unknown is None or unknown.name.strip().lower() not in {*Stage}
 
 
@@ -301,7 +301,7 @@ def test_an_unknown_state_never_has_the_name_of_a_stage(status: Any) -> None:
 def test_an_error_in_any_state_is_an_error(is_current: bool, state: str, sign: dict[str, str]) -> None:
     entry = {"state": state, "state_on": "2019-05-08T15:52:33Z", **sign}
     status = {"current": entry, "prior": []} if is_current else {"current": {"state": "verified"}, "prior": [entry]}
-    timeline = read_status(status).timeline
+    timeline = parse_status(status).timeline
     assert timeline.stage is Stage.ERROR
     assert timeline.error_message == sign.get("error_message")
 
@@ -334,18 +334,18 @@ DEPLOYED = {"initiated_on": INITIATED, "completed_on": COMPLETED, "error_on": No
 
 def test_error_takes_precedence_over_consistent_in_the_deployed_shape() -> None:
     status = {**DEPLOYED, "is_consistent": True, "error_on": COMPLETED, "error_message": "size"}
-    reading = read_status(status)
+    reading = parse_status(status)
     assert reading.timeline.stage is Stage.ERROR
     assert reading.timeline.event(Stage.VERIFIED) is None
 
 
 @pytest.mark.parametrize("consistent", [None, False])
 def test_the_deployed_shape_is_completed_until_it_is_consistent(consistent: bool | None) -> None:
-    assert read_status({**DEPLOYED, "is_consistent": consistent}).timeline.stage is Stage.COMPLETED
+    assert parse_status({**DEPLOYED, "is_consistent": consistent}).timeline.stage is Stage.COMPLETED
 
 
 def test_verified_has_no_time_in_the_deployed_shape() -> None:
-    verified = read_status({**DEPLOYED, "is_consistent": True}).timeline.event(Stage.VERIFIED)
+    verified = parse_status({**DEPLOYED, "is_consistent": True}).timeline.event(Stage.VERIFIED)
     assert verified is not None
     assert (verified.on, verified.certainty) == (None, Certainty.OBSERVED)
     assert verified.earliest == datetime(2019, 5, 8, 15, 53, tzinfo=UTC)
@@ -371,6 +371,6 @@ def state(name: object, on: object = COMPLETED) -> dict[str, object]:
     ids=["unknown", "repeated", "number-as-time", "prior-text", "current-text", "no-time", "message", "flag", "text"],
 )
 def test_an_invalid_status_is_an_anomaly(status: object, stage: Stage, anomaly: str) -> None:
-    reading = read_status(status)
+    reading = parse_status(status)
     assert reading.timeline.stage is stage
     assert [found.name for found in reading.anomalies] == [anomaly]

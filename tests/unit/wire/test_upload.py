@@ -17,12 +17,12 @@ from upload_tui.wire import redact_value
 from upload_tui.wire.bodies import parse_body
 from upload_tui.wire.responses import (
     build_upload_page,
-    read_error_envelope,
-    read_upload_entries,
+    parse_error_envelope,
+    parse_upload_entries,
 )
 from upload_tui.wire.status_shapes import StatusShape
-from upload_tui.wire.times import format_time, read_time
-from upload_tui.wire.upload import Project, read_upload
+from upload_tui.wire.times import format_time, parse_time
+from upload_tui.wire.upload import Project, parse_upload
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -34,7 +34,7 @@ FIELDS = st.sampled_from([*an_upload(), "signed_url", "more"])
 
 @given(st.dictionaries(FIELDS, JSON))
 def test_an_upload_with_any_fields_can_be_read(fields: dict[str, Any]) -> None:
-    upload = read_upload({**fields, "id": "u-1"}, read_on=NOW)
+    upload = parse_upload({**fields, "id": "u-1"}, read_on=NOW)
     assert upload.id == "u-1"
     assert upload.stage in Stage
 
@@ -42,25 +42,25 @@ def test_an_upload_with_any_fields_can_be_read(fields: dict[str, Any]) -> None:
 @given(JSON)
 def test_any_json_is_an_upload_or_an_invalid_response(payload: Any) -> None:
     with suppress(InvalidResponseError):
-        assert read_upload(payload, read_on=NOW).id
+        assert parse_upload(payload, read_on=NOW).id
 
 
 def test_a_number_may_be_a_string() -> None:
-    upload = read_upload(an_upload(size="15"), read_on=NOW)
+    upload = parse_upload(an_upload(size="15"), read_on=NOW)
     assert upload.size_bytes == 15
     assert "unreadable_field" not in {anomaly.name for anomaly in upload.anomalies}
 
 
 @pytest.mark.parametrize("size", [-1, 2**64, "much", [15], 1.5], ids=["negative", "huge", "word", "list", "fraction"])
 def test_an_unreadable_field_does_not_affect_the_others(size: object) -> None:
-    upload = read_upload(an_upload("a.bin", size=size), read_on=NOW)
+    upload = parse_upload(an_upload("a.bin", size=size), read_on=NOW)
     assert upload.name == "a.bin"
     assert upload.size_bytes is None
     assert "unreadable_field" in {anomaly.name for anomaly in upload.anomalies}
 
 
 def test_chunks_are_sorted_by_number() -> None:
-    upload = read_upload(an_upload(), read_on=NOW)
+    upload = parse_upload(an_upload(), read_on=NOW)
     assert upload.chunks is not None
     assert [chunk.number for chunk in upload.chunks] == [1, 2, 3, 4]
     assert upload.chunk_bytes == 4_000_000
@@ -79,7 +79,7 @@ def test_an_unreadable_chunk_contradicts_a_verified_upload_and_hides_nothing(oth
     def names(chunks: list[Any]) -> set[str]:
         payload = {**an_upload(completed=60, verified=20), "size": 100, "chunks": chunks}
         assert_readers_agree(json.dumps({"results": [payload]}).encode())
-        upload = read_upload(payload, read_on=NOW)
+        upload = parse_upload(payload, read_on=NOW)
         assert is_contradictory(upload.stage, upload.anomalies) is bool(upload.anomalies)
         return {anomaly.name for anomaly in upload.anomalies}
 
@@ -90,18 +90,18 @@ def test_an_unreadable_chunk_contradicts_a_verified_upload_and_hides_nothing(oth
 @pytest.mark.parametrize("digest", [3, "abc", {"value": 3}], ids=repr)
 def test_an_unreadable_hash_of_a_chunk_is_no_contradiction(digest: object) -> None:
     payload = {**an_upload(completed=60, verified=20), "size": 100, "chunks": [{**ONE, "hash": digest}, TWO]}
-    upload = read_upload(payload, read_on=NOW)
+    upload = parse_upload(payload, read_on=NOW)
     assert ({anomaly.name for anomaly in upload.anomalies}, upload.chunk_bytes) == ({"unreadable_field"}, 100)
 
 
 @pytest.mark.parametrize("chunks", ["x", 5, {}, True], ids=repr)
 def test_an_unreadable_list_of_chunks_contradicts_a_verified_upload(chunks: object) -> None:
-    upload = read_upload({**an_upload(completed=60, verified=20), "chunks": chunks}, read_on=NOW)
+    upload = parse_upload({**an_upload(completed=60, verified=20), "chunks": chunks}, read_on=NOW)
     assert is_contradictory(upload.stage, upload.anomalies)
 
 
 def test_the_time_of_verification_is_estimated_from_the_last_update() -> None:
-    upload = read_upload(an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED), read_on=NOW)
+    upload = parse_upload(an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED), read_on=NOW)
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.certainty) == (NOW - timedelta(seconds=20), Certainty.ESTIMATED)
@@ -109,7 +109,7 @@ def test_the_time_of_verification_is_estimated_from_the_last_update() -> None:
 
 
 def test_the_time_of_verification_is_not_estimated_after_a_purge() -> None:
-    upload = read_upload(
+    upload = parse_upload(
         an_upload(completed=60, verified=20, purged=10, status_shape=StatusShape.DEPLOYED), read_on=NOW
     )
     event = upload.timeline.event(Stage.VERIFIED)
@@ -118,7 +118,7 @@ def test_the_time_of_verification_is_not_estimated_after_a_purge() -> None:
 
 
 def test_the_time_of_initiation_is_estimated_from_the_audit() -> None:
-    upload = read_upload(an_upload(initiated=90, status={"completed_on": None}), read_on=NOW)
+    upload = parse_upload(an_upload(initiated=90, status={"completed_on": None}), read_on=NOW)
     event = upload.timeline.event(Stage.INITIATED)
     assert event is not None
     assert (event.on, event.certainty) == (NOW - timedelta(seconds=90), Certainty.ESTIMATED)
@@ -138,7 +138,7 @@ PURGED = an_upload(completed=60, verified=20, purged=10, status_shape=StatusShap
     ids=["plausible", "future", "before completion", "unreadable"],
 )
 def test_only_a_plausible_purge_limits_the_time_of_verification(purged_on: str, latest: datetime) -> None:
-    upload = read_upload({**PURGED, "status": {**PURGED["status"], "purged_on": purged_on}}, read_on=NOW)
+    upload = parse_upload({**PURGED, "status": {**PURGED["status"], "purged_on": purged_on}}, read_on=NOW)
     event = upload.timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.latest) == (None, latest)
@@ -148,14 +148,14 @@ def test_only_a_plausible_purge_limits_the_time_of_verification(purged_on: str, 
 def test_an_implausible_update_is_no_estimate_of_the_verification(updated: float) -> None:
     payload = an_upload(completed=60, verified=20, status_shape=StatusShape.DEPLOYED)
     payload["audit"]["last_updated_on"] = format_time(NOW - timedelta(seconds=updated))
-    event = read_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
+    event = parse_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
     assert event is not None
     assert (event.on, event.certainty, event.latest) == (None, Certainty.OBSERVED, NOW)
 
 
 def test_an_update_at_the_moment_of_completion_is_an_estimate() -> None:
     payload = an_upload(completed=60, verified=60, status_shape=StatusShape.DEPLOYED)
-    event = read_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
+    event = parse_upload(payload, read_on=NOW).timeline.event(Stage.VERIFIED)
     assert event is not None
     assert event.on == NOW - timedelta(seconds=60)
 
@@ -163,7 +163,7 @@ def test_an_update_at_the_moment_of_completion_is_an_estimate() -> None:
 def test_an_unreadable_time_is_bounded_by_the_stages_around_it() -> None:
     payload = an_upload(initiated=90, completed=60, verified=20, status_shape=StatusShape.A)
     payload["status"]["completed_on"] = "yesterday"
-    event = read_upload(payload, read_on=NOW).timeline.event(Stage.COMPLETED)
+    event = parse_upload(payload, read_on=NOW).timeline.event(Stage.COMPLETED)
     assert event is not None
     assert (event.on, event.certainty) == (None, Certainty.OBSERVED)
     assert (event.earliest, event.latest) == (NOW - timedelta(seconds=90), NOW - timedelta(seconds=20))
@@ -172,7 +172,7 @@ def test_an_unreadable_time_is_bounded_by_the_stages_around_it() -> None:
 def test_the_unreadable_time_of_an_error_is_estimated_from_the_last_update() -> None:
     payload = an_upload(initiated=90, completed=60, error=20)
     payload["status"]["error_on"] = 1557330753
-    upload = read_upload(payload, read_on=NOW)
+    upload = parse_upload(payload, read_on=NOW)
     event = upload.timeline.current
     assert event is not None
     assert (event.stage, event.on, event.certainty) == (Stage.ERROR, NOW - timedelta(seconds=20), Certainty.ESTIMATED)
@@ -182,20 +182,20 @@ def test_the_unreadable_time_of_an_error_is_estimated_from_the_last_update() -> 
     "project", [None, 7, "p", [], {}, {"id": 7}, {"name": "n"}, {"id": ""}, {"id": "P-1"}, {"id": "other"}], ids=repr
 )
 def test_an_upload_belongs_to_the_project_that_lists_it(project: object) -> None:
-    upload = read_upload({**an_upload(), "project": project}, read_on=NOW, project=Project("p-1", "listing"))
+    upload = parse_upload({**an_upload(), "project": project}, read_on=NOW, project=Project("p-1", "listing"))
     assert (upload.project_id, upload.project_name) == ("p-1", "listing")
     is_other = project == {"id": "other"}
     assert ("other_project" in {anomaly.name for anomaly in upload.anomalies}) == is_other
 
 
 def test_the_name_of_a_project_is_the_one_in_the_upload() -> None:
-    upload = read_upload(an_upload(project=("p-1", "new")), read_on=NOW, project=Project("p-1", "old"))
+    upload = parse_upload(an_upload(project=("p-1", "new")), read_on=NOW, project=Project("p-1", "old"))
     assert (upload.project_name, upload.anomalies) == ("new", ())
 
 
 def test_an_entry_that_is_nested_too_deeply_does_not_hide_the_others() -> None:
     monster = json.loads("[" * 500 + "]" * 500)
-    first, second = read_upload_entries([{**an_upload(), "status": monster}, an_upload("b")], read_on=NOW)
+    first, second = parse_upload_entries([{**an_upload(), "status": monster}, an_upload("b")], read_on=NOW)
     assert isinstance(first, str)
     assert not isinstance(second, str)
 
@@ -268,12 +268,12 @@ def test_an_entry_that_is_nested_too_deeply_does_not_hide_the_others() -> None:
     ],
 )
 def test_times_are_parsed_or_none(text: object, on: datetime | None) -> None:
-    assert read_time(text) == on
+    assert parse_time(text) == on
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)))
 def test_written_times_are_read_back_to_the_millisecond(on: datetime) -> None:
-    assert read_time(format_time(on)) == on.replace(microsecond=on.microsecond // 1000 * 1000)
+    assert parse_time(format_time(on)) == on.replace(microsecond=on.microsecond // 1000 * 1000)
 
 
 def test_lone_surrogates_in_a_body_are_replaced() -> None:
@@ -300,12 +300,12 @@ def test_a_body_that_is_not_json_is_an_invalid_response(body: bytes) -> None:
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_error_body_can_be_read(body: bytes) -> None:
-    fault = read_error_envelope(body)
+    fault = parse_error_envelope(body)
     assert isinstance(fault.reason, str)
 
 
 def test_an_unreadable_entry_does_not_hide_the_others() -> None:
-    entries = read_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
+    entries = parse_upload_entries([an_upload("a"), 7, {"name": "no id"}, an_upload("b")], read_on=NOW)
     page = build_upload_page(entries, {"x-per-page": "100"}, page=1, per_page=100)
     assert [reading.upload.name for reading in page.readings] == ["a", "b"]
     assert len(page.unreadable) == 2
@@ -324,7 +324,7 @@ def test_an_unreadable_entry_does_not_hide_the_others() -> None:
     ids=["no-headers", "last", "another", "backwards", "smaller-page-size"],
 )
 def test_the_next_page_follows_from_the_headers(headers: dict[str, str], next_page: int | None) -> None:
-    page = build_upload_page(read_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
+    page = build_upload_page(parse_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)
     assert page.next_page == next_page
 
 
@@ -352,7 +352,7 @@ def test_the_next_page_follows_from_the_headers(headers: dict[str, str], next_pa
 def test_a_page_with_fewer_entries_than_requested_may_not_be_the_last(
     headers: dict[str, str], page: int, next_page: int | None, size: int
 ) -> None:
-    entries = read_upload_entries([an_upload("a"), an_upload("b")], read_on=NOW)
+    entries = parse_upload_entries([an_upload("a"), an_upload("b")], read_on=NOW)
     read = build_upload_page(entries, headers, page=page, per_page=100)
     assert (read.next_page, read.per_page) == (next_page, size)
     assert build_upload_page([], headers, page=page, per_page=100).next_page is None

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import parse_duration
+from upload_tui.cli.support.options import parse_seconds
 from upload_tui.cli.support.output import Printer, echo_err, echo_message, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import ServiceError
@@ -60,7 +60,7 @@ def schema() -> None:
 )
 @click.option(
     "--timeout",
-    type=parse_duration,
+    type=parse_seconds,
     metavar="DURATION",
     default=f"{DEFAULTS['timeout']:g}s",
     show_default=True,

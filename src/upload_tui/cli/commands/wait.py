@@ -17,7 +17,7 @@ from upload_tui.cli.access.service import echo_failure_hint, store_picture
 from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import effective_settings, parse_duration, service_options, where_option
+from upload_tui.cli.support.options import effective_settings, parse_seconds, service_options, where_option
 from upload_tui.cli.support.output import (
     Printer,
     ProgressBar,
@@ -64,7 +64,7 @@ class _Options(Struct, frozen=True):
 @service_options
 @where_option
 @click.option(
-    "--timeout", type=parse_duration, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
+    "--timeout", type=parse_seconds, metavar="DURATION", help="Timeout, such as 90s, 15m or 2h; by default none."
 )
 @click.option(
     "--timeout-exit-code",
@@ -75,12 +75,12 @@ class _Options(Struct, frozen=True):
 )
 @click.option(
     "--interval",
-    type=parse_duration,
+    type=parse_seconds,
     metavar="DURATION",
     help="Polling interval; by default short at first, then longer.",
 )
 @click.option(
-    "--heartbeat", type=parse_duration, metavar="DURATION", help="Interval of a progress line on standard error."
+    "--heartbeat", type=parse_seconds, metavar="DURATION", help="Interval of a progress line on standard error."
 )
 @click.option("--fail-fast", is_flag=True, help="Exit when the first upload fails.")
 @click.option(

@@ -37,7 +37,7 @@ __all__ = [
     "effective_display_settings",
     "effective_settings",
     "multi_service_options",
-    "parse_duration",
+    "parse_seconds",
     "parse_since",
     "service_options",
     "settings_for_profiles",
@@ -203,7 +203,7 @@ def parse_command(text: str) -> tuple[str, ...]:
     return words
 
 
-def parse_duration(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """A duration in seconds, greater than zero."""
     seconds = texts.parse_duration(text)
     if not seconds:

@@ -39,7 +39,7 @@ from upload_tui.monitor.queries.query import (
 )
 from upload_tui.text import fold, parse_date, parse_duration, parse_size
 
-__all__ = ["parse_query", "read_query"]
+__all__ = ["parse_query", "parse_query_as_typed"]
 
 _MAX_TERMS = 64
 _MAX_DEPTH = 16
@@ -57,7 +57,7 @@ def parse_query(text: str) -> Where:
     return Where(text, _Parser(text, is_strict=True).parse())
 
 
-def read_query(text: str, last: Where | None = None) -> Where:
+def parse_query_as_typed(text: str, last: Where | None = None) -> Where:
     """Parse a query while it is typed: an unfinished end is ignored; with any other mistake, `last` stays.
 
     A field that does not exist is text. The result's `text` is always the given one.

@@ -80,9 +80,9 @@ class SnapshotInfo(Struct, frozen=True):
 
 def page_snapshot(body: bytes, read_on: datetime, project_id: str | None = None) -> bytes:
     """Make the snapshot of a page of a project (None: of any); empty if the whole page has to be parsed in full."""
-    from upload_tui.wire import read_summaries
+    from upload_tui.wire import parse_summaries
 
-    summaries = read_summaries(body, read_on, project_id)
+    summaries = parse_summaries(body, read_on, project_id)
     if summaries is None:
         return b""
     final = [(place, one) for place, one in enumerate(summaries) if one is not None and one.stage.is_final]

@@ -166,7 +166,7 @@ def to_ms(on: datetime | None) -> int | None:
 
 
 def from_ms(value_ms: int | None) -> datetime | None:
-    """The time of a stored value; None for None, for `UNKNOWN`, and for a time that `read_time` does not read."""
+    """The time of a stored value; None for None, for `UNKNOWN`, and for a time that `parse_time` does not read."""
     if value_ms is None:
         return None
     # `fromtimestamp` is faster, and a window has hundreds of times. But some platforms do not support it before 1970, and in the far

@@ -20,7 +20,7 @@ from upload_tui.monitor.changes import (
 )
 from upload_tui.monitor.store.rows import StoredUpload, to_ms
 from upload_tui.monitor.store.store import Store
-from upload_tui.sources import read_raw
+from upload_tui.sources import parse_raw
 from upload_tui.status import (
     Ability,
     Anomaly,
@@ -79,7 +79,7 @@ def parse_stored_entry(entry: Any, stored: StoredUpload) -> Upload | None:
     """As `parse_stored`, of a decoded JSON value."""
     try:
         project = Project(stored.project_id, stored.project_name) if stored.project_id else None
-        upload = read_raw(entry, read_on=stored.read_on, project=project)
+        upload = parse_raw(entry, read_on=stored.read_on, project=project)
     except (ValueError, InvalidResponseError):
         return None
     upload = restore_known_event(upload, stored.earliest, stored.since, stored.certainty)

@@ -95,7 +95,7 @@ class ScanRecorder:
         """Parse a page; a page that cannot be parsed is fetched in pieces."""
         before = self.fetcher.answer_count
         try:
-            page = await self._client.read_page_in_batches(raw_page)
+            page = await self._client.parse_page_in_batches(raw_page)
         except InvalidResponseError as error:
             await self.fetcher.raise_if_service_down(error, before)
             return await self.fetcher.fetch_in_pieces((raw_page.page - 1) * raw_page.per_page, raw_page.per_page)
@@ -138,7 +138,7 @@ class ScanRecorder:
         self.recorder.note_read(raw_page.read_on)
         others: Sequence[UploadReading] = ()
         if inserted.unparsed_places:
-            page = self._client.read_page(raw_page, inserted.unparsed_places)
+            page = self._client.parse_page(raw_page, inserted.unparsed_places)
             others = page.readings
             self.unreadable_count += len(page.unreadable)
             self._record_readings(others)
@@ -149,7 +149,7 @@ class ScanRecorder:
 
     def _first_id(self, raw_page: RawPage, readings: Sequence[UploadReading]) -> str | None:
         """The id of the page's first upload, which is the first of these readings if none of them was unreadable."""
-        readings = readings or self._client.read_page(raw_page).readings
+        readings = readings or self._client.parse_page(raw_page).readings
         return readings[0].upload.id if readings else None
 
     def _report_progress(self, count: int, total: int | None) -> None:

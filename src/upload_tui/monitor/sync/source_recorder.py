@@ -25,9 +25,9 @@ from upload_tui.sources import (
     has_ended,
     is_same_line,
     parse_line,
+    parse_line_summaries,
+    parse_project,
     printed_lines,
-    read_line_summaries,
-    read_project,
     source_reading,
     stored_page,
 )
@@ -133,7 +133,7 @@ class SourceRecorder:
     def is_watched(self, line: UploadLine) -> bool:
         """Whether the upload is of a watched project."""
         title = self._watched.title
-        project_id, name = read_project(line.fields.get("project"), title) or (title, title)
+        project_id, name = parse_project(line.fields.get("project"), title) or (title, title)
         is_watched = self._watched.has_project(project_id, name)
         if not is_watched and len(self._other_projects) < _MAX_OTHERS:
             self._other_projects.add(sanitize_line(name or project_id))
@@ -183,7 +183,7 @@ class SourceRecorder:
         """Read lines fast; None for each one that needs a full parse, or is of a project that is not watched."""
         if not self._store.bulk.can_insert_summaries:
             return [None] * len(lines)
-        found = read_line_summaries([line or b"" for line in lines], read_on, self._watched.title)
+        found = parse_line_summaries([line or b"" for line in lines], read_on, self._watched.title)
         if self._watched.projects:
             found = [one if one and one.summary.project_id in self._watched.projects else None for one in found]
         if can_store_as_printed([one for one in found if one]):

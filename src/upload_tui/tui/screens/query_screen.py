@@ -75,14 +75,14 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
     @on(SearchBar.Changed)
     async def search_as_typed(self, message: SearchBar.Changed) -> None:
         """Search as the text is typed."""
-        from upload_tui.monitor import read_query
+        from upload_tui.monitor import parse_query_as_typed
 
         if message.target is SearchTarget.CHANGES:
             log = self.query_one(ChangeLogView)
-            where = read_query(message.value, log.change_filter.where)
+            where = parse_query_as_typed(message.value, log.change_filter.where)
             log.change_filter = replace(log.change_filter, where=where)
         else:
-            where = read_query(message.value, self.rows_query.where)
+            where = parse_query_as_typed(message.value, self.rows_query.where)
             self.rows_query = replace(self.rows_query, where=where, marked=self._marked_for(where))
         self._show_search_note(message.target)
         for _ in range(_REPORTING_TURNS):

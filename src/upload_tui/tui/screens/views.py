@@ -88,7 +88,7 @@ class ViewScreen(QueryScreen):
 
     def action_show_view(self, name: str) -> None:
         """Show a view."""
-        from upload_tui.monitor import read_query
+        from upload_tui.monitor import parse_query_as_typed
 
         view = next((view for view in self._views if view.name == name), None)
         if view is None:
@@ -96,7 +96,7 @@ class ViewScreen(QueryScreen):
         if not self.view:
             self._query_before_view = self.rows_query
         order = view.order or TableOrder(self.rows_query.sort, self.rows_query.descending)
-        where = read_query(view.query)
+        where = parse_query_as_typed(view.query)
         query = Query(where=where, project_ids=self.rows_query.project_ids, marked=self._marked_for(where))
         self.rows_query = replace(query, sort=order.sort, descending=order.descending)
         self.view = name

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upload_tui.cli.support.options import parse_duration, parse_since, service_options
+from upload_tui.cli.support.options import parse_seconds, parse_since, service_options
 from upload_tui.errors import UsageError
 from upload_tui.settings import Flags
 
 
 @given(st.text())
 def test_any_text_is_accepted_or_a_usage_error(text: str) -> None:
-    for parse in (parse_duration, parse_since):
+    for parse in (parse_seconds, parse_since):
         try:
             parse(text)
         except click.BadParameter as error:
@@ -22,7 +22,7 @@ def test_any_text_is_accepted_or_a_usage_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "1w", "soon"])
 def test_a_duration_must_be_greater_than_zero(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        parse_duration(text)
+        parse_seconds(text)
 
 
 @pytest.mark.parametrize("text", ["999999999d", "2026-13-01", "yesterday", ""])

@@ -10,7 +10,7 @@ from upload_tui.monitor.notices import Notice, NoticeKind
 from upload_tui.monitor.queries.query import Query
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.wire import QueueStats, read_queue
+from upload_tui.wire import QueueStats, parse_queue
 
 BASELINE = baseline_of([10.0] * 19 + [40.0])
 
@@ -143,7 +143,7 @@ def test_a_completed_upload_waits_as_the_queue_statistics_say(
 ) -> None:
     session = InMemorySession([an_upload("a", completed=30)])
     for seconds in (2, 0):
-        session.picture.queue.update(read_queue(queue, read_on=NOW - timedelta(seconds=seconds)))
+        session.picture.queue.update(parse_queue(queue, read_on=NOW - timedelta(seconds=seconds)))
     assert first_waits(session) == waits
     session.close()
 
@@ -152,7 +152,7 @@ def idle_queue(clock: FrozenClock, running: int = 0, retried: int = 0) -> QueueS
     """Statistics of a queue with two uploads for twenty minutes."""
     oldest = (clock.now() - timedelta(seconds=1200)).isoformat()
     stats = {"depth": 2, "oldest": oldest, "running": running, "retried": retried, "dead": 0}
-    return read_queue(stats, read_on=clock.now())
+    return parse_queue(stats, read_on=clock.now())
 
 
 def test_a_worker_that_is_idle_between_two_uploads_is_not_absent() -> None:

@@ -25,7 +25,7 @@ from upload_tui.monitor import (
 from upload_tui.monitor.changes import AnomalyNoticed, OwnStateReached, UploadPurged, UploadRef, UploadSeen
 from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.queries.matching import matches_change, matches_row
-from upload_tui.monitor.queries.parser import parse_query, read_query
+from upload_tui.monitor.queries.parser import parse_query, parse_query_as_typed
 from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State, needs_upload
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.testing import FrozenClock
@@ -324,7 +324,7 @@ HOSTILE = st.one_of(
 @given(text=HOSTILE)
 @example(text="is:marked")
 def test_a_hostile_query_is_parsed_or_refused_and_matches_the_same_everywhere(full_store: Store, text: str) -> None:
-    where = read_query(text)
+    where = parse_query_as_typed(text)
     assert isinstance(where, Where)
     picture = StorePicture(full_store, FrozenClock(NOW), SERVICE)
     rows = picture.window(Query(), 0, 999).rows

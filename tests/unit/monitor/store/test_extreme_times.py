@@ -11,7 +11,7 @@ from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.rows import from_ms, to_ms
 from upload_tui.testing import NOW
-from upload_tui.wire import format_time, read_time
+from upload_tui.wire import format_time, parse_time
 
 COLUMNS = (
     "since_ms", "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "read_ms", "earliest_ms", "acknowledged_until_ms",
@@ -36,7 +36,7 @@ def test_a_time_is_read_from_a_store_if_it_is_read_from_a_service() -> None:
     for value_ms in VALUES_MS:
         assert (from_ms(value_ms) is not None) == (value_ms in (to_ms(FIRST), -1, 0, to_ms(LAST)))
     for on in (FIRST, LAST, NOW):
-        assert from_ms(to_ms(on)) == on == read_time(format_time(on))
+        assert from_ms(to_ms(on)) == on == parse_time(format_time(on))
 
 
 @pytest.mark.parametrize("value_ms", VALUES_MS)

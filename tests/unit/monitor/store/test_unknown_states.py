@@ -11,7 +11,7 @@ from upload_tui.monitor.model import Trouble
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock, an_upload
-from upload_tui.wire import StatusShape, format_time, read_upload_reading
+from upload_tui.wire import StatusShape, format_time, parse_upload_reading
 
 
 def in_state(name: str, reached: str, **times: float) -> dict[str, Any]:
@@ -37,7 +37,7 @@ UPLOADS = [
 @pytest.fixture
 def picture() -> StorePicture:
     store = Store()
-    ingest(store, [read_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
+    ingest(store, [parse_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
     return StorePicture(store, FrozenClock(), "https://example.org")
 
 
@@ -76,10 +76,10 @@ def test_rows_and_records_have_its_own_name(picture: StorePicture) -> None:
 
 def test_an_upload_in_an_unknown_state_is_read_again_until_it_is_final() -> None:
     store = Store()
-    ingest(store, [read_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
+    ingest(store, [parse_upload_reading(upload, read_on=NOW) for upload in UPLOADS], "https://example.org")
     assert len(store.unfinished()) == 3
     released = an_upload("archived after verified", initiated=90_000, completed=80_000, verified=79_000)
-    ingest(store, [read_upload_reading(released, read_on=NOW)], "https://example.org")
+    ingest(store, [parse_upload_reading(released, read_on=NOW)], "https://example.org")
     assert len(store.unfinished()) == 2
     assert store.pending() == []
 
@@ -118,7 +118,7 @@ def test_a_stage_at_an_unknown_time_is_stuck_after_it_was_first_seen(
     for number, seconds in enumerate((0, 600, 280, 40)):
         clock.advance(seconds)
         upload["hashes"] = [{"algorithm": "md5", "value": f"{number:032}"}]  # what is stored differs from this reading
-        ingest(store, [read_upload_reading(upload, read_on=clock.now())], "https://example.org")
+        ingest(store, [parse_upload_reading(upload, read_on=clock.now())], "https://example.org")
         picture = StorePicture(store, clock, "https://example.org")
         (row,) = picture.window(Query(), 0, 10).rows
         stuck.append(row.trouble is Trouble.STUCK)

@@ -16,7 +16,7 @@ from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import Upload, read_upload
+from upload_tui.wire import Upload, parse_upload
 
 __all__ = ["PROJECT", "STUCK", "SyncHarness", "gaps"]
 
@@ -66,7 +66,7 @@ class SyncHarness:
 
     def expected(self) -> Mapping[str, Any]:
         """The same, according to the service."""
-        uploads = [read_upload(self.service.resource(upload), read_on=NOW) for upload in self.service.uploads]
+        uploads = [parse_upload(self.service.resource(upload), read_on=NOW) for upload in self.service.uploads]
         return {
             "uploads": {upload.name: _without_guesses(_facts(upload)) for upload in uploads},
             "stages": Counter(upload.stage for upload in uploads),

@@ -13,7 +13,7 @@ from upload_tui.sources import source_reading
 from upload_tui.sources.contract import UploadLine, upload_line
 from upload_tui.status import Anomaly, Certainty, Event, Stage, Timeline
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
-from upload_tui.wire import StatusShape, Upload, format_time, read_upload
+from upload_tui.wire import StatusShape, Upload, format_time, parse_upload
 
 DAY = 86_400
 VERIFIED_ON = NOW - timedelta(days=30)
@@ -112,8 +112,8 @@ def test_a_verification_observed_within_a_minute_counts_as_an_arrival() -> None:
 
 def test_a_reading_from_before_the_clock_was_set_back_is_no_bound() -> None:
     waiting, done = (an_upload("a", completed=60, verified=ago, status_shape=StatusShape.DEPLOYED) for ago in (None, 1))
-    before = read_upload(waiting, read_on=NOW + timedelta(hours=1))
-    (event,) = compare(before, None, (), read_upload(done, read_on=NOW), "").upload.timeline.events[2:]
+    before = parse_upload(waiting, read_on=NOW + timedelta(hours=1))
+    (event,) = compare(before, None, (), parse_upload(done, read_on=NOW), "").upload.timeline.events[2:]
     assert (event.on, event.latest) == (NOW - timedelta(seconds=1), NOW)
 
 

@@ -20,7 +20,7 @@ from upload_tui.monitor.sync.round_changes import sort_by_event_time
 from upload_tui.monitor.sync.state import ProjectUploads, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import StatusShape, UploadReading, read_upload_reading
+from upload_tui.wire import StatusShape, UploadReading, parse_upload_reading
 
 
 async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_requested_before_the_last_one() -> None:
@@ -36,7 +36,7 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     order = ProjectUploads(harness.store, PROJECT.id)
     recorder = ChangeRecorder(harness.store, order, fetcher, PROJECT.id, published.append)
     service.advance(upload)
-    late = read_upload_reading(
+    late = parse_upload_reading(
         {**service.resource(upload), "name": "outdated"},
         read_on=service.clock.now(),
         requested_on=stored.read_on - timedelta(seconds=1),
@@ -84,7 +84,7 @@ async def test_a_late_reading_takes_nothing_back_that_a_process_with_another_clo
 
     def reading(resource: Mapping[str, Any], requested: float, answered: float) -> UploadReading:
         requested_on, read_on = (NOW + timedelta(seconds=seconds) for seconds in (requested, answered))
-        return read_upload_reading(resource, read_on=read_on, requested_on=requested_on)
+        return parse_upload_reading(resource, read_on=read_on, requested_on=requested_on)
 
     ingest(store, [reading(service.resource(upload), 9.8 + lead_seconds, 10.0 + lead_seconds)], "")
     late = ingest(store, [reading(initiated, 9.5, 10.2)], "", now=NOW + timedelta(seconds=10.2))

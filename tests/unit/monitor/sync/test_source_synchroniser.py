@@ -35,7 +35,7 @@ from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW, FrozenClock
-from upload_tui.wire import UploadReading, format_time, read_time
+from upload_tui.wire import UploadReading, format_time, parse_time
 
 pytestmark = pytest.mark.slow
 
@@ -501,7 +501,7 @@ async def test_every_process_publishes_a_state_of_its_own_with_its_time(
                 at=one.clock.now(),
                 upload=UploadRef("a", "a.tiff", "scripted", "scripted", SERVICE),
                 state="held",
-                on=read_time(on) if on else one.clock.now(),
+                on=parse_time(on) if on else one.clock.now(),
                 certainty=certainty,
             )
         ]

@@ -17,7 +17,7 @@ from upload_tui.monitor import (
     UploadKey,
     UploadPurged,
     parse_query,
-    read_query,
+    parse_query_as_typed,
 )
 from upload_tui.monitor.changes import UploadRef
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage
@@ -106,7 +106,7 @@ def test_each_word_of_a_line_finds_it_and_is_excluded_by_a_hyphen(changes: Seque
 
 @given(search=st.text(max_size=30), stage=st.none() | st.sampled_from(Stage), name=st.text(max_size=30))
 def test_an_empty_filter_matches_every_change(search: str, stage: Stage | None, name: str) -> None:
-    change_filter = ChangeFilter(read_query(search), stage)
+    change_filter = ChangeFilter(parse_query_as_typed(search), stage)
     matched = [change_filter.matches(stage_reached(each, name), NOW, no_row) for each in Stage]
     assert all(matched) or change_filter
     assert stage is None or not any(ok for ok, each in zip(matched, Stage, strict=True) if each is not stage)

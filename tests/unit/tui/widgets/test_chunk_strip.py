@@ -14,7 +14,7 @@ from upload_tui.tui.widgets.chunk_strip import chunk_lines, contradiction_lines
 from upload_tui.tui.widgets.chunk_summary import ChunkState, summarize_chunks
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import DisplayOptions, InMemoryPicture
-from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, Upload, read_upload
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, Upload, parse_upload
 from upload_tui.wire.upload import Chunk
 
 MIB = 1 << 20
@@ -22,7 +22,7 @@ HUGE = 2**63 - 1
 
 
 def upload_of(**facts: Any) -> Upload:
-    return read_upload(an_upload("a", **facts), read_on=NOW)
+    return parse_upload(an_upload("a", **facts), read_on=NOW)
 
 
 def lines(upload: Upload, width: int = 42, glyphs: Glyphs = UNICODE) -> list[str]:

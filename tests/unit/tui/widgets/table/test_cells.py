@@ -40,7 +40,7 @@ from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
 from upload_tui.tui.widgets.table.row_painter import ColumnView, RowPainter
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import InMemoryPicture
-from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, read_upload_reading
+from upload_tui.wire import CHUNK_HASH_DIFFERS, SIZE_DIFFERS, StatusShape, format_time, parse_upload_reading
 
 OPTIONS = DisplayOptions(zone=UTC)
 STUCK = an_upload("stuck", initiated=9000, completed=8000)
@@ -161,10 +161,10 @@ def first_observed(stage: Stage, seconds_before: float | None) -> StorePicture:
     on = NOW - timedelta(seconds=24)
     upload, store = an_upload("odd.bin", status_shape=StatusShape.B, audit={}), Store()
     if seconds_before is not None:
-        before = read_upload_reading(upload, read_on=on - timedelta(seconds=seconds_before))
+        before = parse_upload_reading(upload, read_on=on - timedelta(seconds=seconds_before))
         ingest(store, [before], "https://example.org")
     upload["status"] = {"current": {"state": str(stage), "state_on": None}, "prior": []}
-    ingest(store, [read_upload_reading(upload, read_on=on)], "https://example.org")
+    ingest(store, [parse_upload_reading(upload, read_on=on)], "https://example.org")
     return StorePicture(store, FrozenClock(), "https://example.org")
 
 
