@@ -31,6 +31,7 @@ from upload_tui.monitor import (
     TroubleLimits,
     UploadChange,
     UploadSeen,
+    parse_query,
     parse_query_as_typed,
 )
 from upload_tui.monitor.store.store import Limits
@@ -369,6 +370,21 @@ async def test_a_pause_during_the_full_scan_sends_no_requests_and_the_scan_conti
             await until(session, lambda: session.connection().is_live)
             assert session.picture.window(Query(), 0, 1).total == 2000
             assert len(service.requests) < 60  # no page is requested twice
+    store.close()
+
+
+@pytest.mark.parametrize("title", ["lab", "archive"])
+async def test_a_search_finds_a_service_by_the_title_of_its_session(title: str) -> None:
+    service, clock, store = LargeService(3), FrozenClock(), Store()
+    async with ServiceClient(
+        ROOT, Credentials("t"), transport=httpx.MockTransport(service.answer), clock=clock
+    ) as client:
+        session = LiveSession(client, [ProjectRef("p-1", "A")], store, title=title)
+        async with running(session):
+            await until(session, lambda: session.connection().is_live)
+            searches = [Query(where=parse_query(f"service:{one}")) for one in ("lab", "archive", "dds.test")]
+            found = [session.picture.window(query, 0, 1).total for query in searches]
+    assert found == [3 * (title == "lab"), 3 * (title == "archive"), 3]
     store.close()
 
 
