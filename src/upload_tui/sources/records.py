@@ -55,11 +55,9 @@ def source_reading(
         active_on = _active_on(before, upload)
         seen = {"events": [*map(_event_fields, events)]} if events else {}
         state = before.timeline.own_state
-        if state is not None and (has_kept or _has_state(upload.timeline, state.name)):
-            is_kept = (
-                state.on is not None and state.certainty is not Certainty.OBSERVED and not _is_future(state.on, upload)
-            )
-            seen["state"] = {"name": state.name, "on": format_time(state.on) if state.on and is_kept else None}
+        on = None if state is None else _reported_time(state, upload)
+        if state is not None and (has_kept or (on is not None and _has_state(upload.timeline, state.name))):
+            seen["state"] = {"name": state.name, "on": None if on is None else format_time(on)}
         if first_on := _first_state_on(before.timeline, upload.timeline):
             seen["first_state_on"] = format_time(first_on)
         if active_on is not None and upload.last_updated_on is None:
@@ -172,6 +170,11 @@ def _omitted_events(known: Iterable[Event], after: Timeline) -> list[Event]:
             else event.certainty is Certainty.REPORTED is not named[event.stage].certainty
         )
     ]
+
+
+def _reported_time(state: UnknownState, after: Upload) -> datetime | None:
+    """When a state began, if a line had its time; None also for a time that is wrong."""
+    return None if state.certainty is Certainty.OBSERVED or _is_future(state.on, after) else state.on
 
 
 def _is_future(on: datetime | None, after: Upload) -> bool:

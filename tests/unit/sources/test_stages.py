@@ -212,6 +212,23 @@ def test_a_state_of_a_source_is_no_anomaly(fields: dict[str, Any]) -> None:
     assert (upload.timeline.own_state and upload.timeline.own_state.name, upload.anomalies) == ("held", ())
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"stage": "held"}, {"stage": "held", "on": ON}, {"current": {"state": "held"}},
+        {"current": {"sate": "held"}, "prior": [{"state": "initiated", "state_on": ON}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_that_is_printed_again_is_stored_as_before(fields: dict[str, Any]) -> None:
+    line, before, stored = upload_line(**fields), None, set()
+    for _ in range(3):
+        reading = source_reading(line, before, read_on=NOW, default_project="default")
+        before = reading.upload
+        stored.add(reading.raw)
+    assert len(stored) == 1
+
+
 @given(objects())
 def test_no_state_with_a_name_is_an_anomaly(fields: dict[str, Any]) -> None:
     fields = {key: value for key, value in fields.items() if key not in {"type", "id", "name"}}
