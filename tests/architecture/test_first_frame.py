@@ -64,7 +64,7 @@ _WATCH = """
     monitor.store.acknowledgements monitor.store.aggregates monitor.store.bulk monitor.store.conditions
     monitor.store.database monitor.store.keyset_paging
     monitor.store.partitions monitor.store.query monitor.store.recovery monitor.store.row_finder monitor.store.rows
-    monitor.store.schema.bulk_lease monitor.store.schema.migrations monitor.store.schema.pages
+    monitor.store.schema.bulk_lease monitor.store.schema.indexes monitor.store.schema.migrations monitor.store.schema.pages
     monitor.store.search monitor.store.store monitor.store.trouble_first
     monitor.sync.state monitor.trouble_rules
 """

@@ -260,8 +260,10 @@ class Counted(Checker):
 
     def _check_stores(self, watcher: Watcher) -> None:
         for store in watcher.stores:
-            counts = dict(store.db.execute("SELECT cell, uploads FROM cells WHERE uploads <> 0").fetchall())
-            counted = dict(store.db.execute("SELECT cell, count(*) FROM uploads GROUP BY cell").fetchall())
+            counts = dict(
+                store.db.execute("SELECT partition, upload_count FROM partitions WHERE upload_count <> 0").fetchall()
+            )
+            counted = dict(store.db.execute("SELECT partition, count(*) FROM uploads GROUP BY partition").fetchall())
             assert counts == counted, f"a store counts {counts} instead of {counted}"
 
     def check(self, world: World) -> None:

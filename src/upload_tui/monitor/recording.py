@@ -219,7 +219,7 @@ class _RecordingBulkLoad(BulkLoad):
     def insert_page(self, snapshot: bytes) -> SnapshotInfo:
         """Insert a page; its uploads that need a full parse are written one by one afterwards."""
         page = super().insert_page(snapshot)
-        (body,) = self._db.execute("SELECT words FROM image.page").fetchone()
+        (body,) = self._db.execute("SELECT body FROM image.page").fetchone()
         read_ms = self._db.execute("SELECT max(read_ms) FROM image.rows").fetchone()[0]
         read_on = from_ms(read_ms)
         if body is not None and read_on is not None:

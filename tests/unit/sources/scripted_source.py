@@ -79,9 +79,9 @@ class SourceHarness:
         """Rewrite the store as an earlier version, which read lines by another contract, has left it."""
         older = CONTRACT_VERSION - 1
         with self.store.transaction():
-            for number, raw in self.store.db.execute("SELECT number, raw FROM words"):
+            for number, raw in self.store.db.execute("SELECT number, raw FROM raw_json"):
                 raw = raw.replace(f'"source": {CONTRACT_VERSION}', f'"source": {older}')  # noqa: PLW2901
-                self.store.db.execute("UPDATE words SET raw = ? WHERE number = ?", (raw, number))
+                self.store.db.execute("UPDATE raw_json SET raw = ? WHERE number = ?", (raw, number))
             for page, body in self.store.db.execute("SELECT page, body FROM pages"):
                 lines = decompress_page(body).replace(b'"source":%d' % CONTRACT_VERSION, b'"source":%d' % older)
                 self.store.db.execute("UPDATE pages SET body = ? WHERE page = ?", (compress_page(lines), page))

@@ -116,7 +116,7 @@ class StoreAggregates:
             row = self._db.execute(
                 f"SELECT since_ms, NOT ({_IS_NEAR}), {READ_MS}, is_stale, "
                 "(SELECT id FROM projects WHERE projects.project = uploads.project) "
-                f"FROM uploads WHERE cell = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
+                f"FROM uploads WHERE partition = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
                 (partition.number, UNKNOWN),
             ).fetchone()
             if row is not None:
@@ -131,7 +131,7 @@ class StoreAggregates:
         is_known = f"({_IS_NEAR}) AND " if stage.is_final else ""
         rows = self._db.execute(
             f"SELECT ({column} - ?1) / 60000 AS minute, count(*) FROM uploads "
-            f"WHERE cell IN ({partitions}) AND {is_recent}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
+            f"WHERE partition IN ({partitions}) AND {is_recent}{is_known}{column} >= ?1 AND {column} < ?2 GROUP BY minute",
             (to_ms(since), to_ms(since + timedelta(minutes=minutes))),
         )
         counts = dict(rows.fetchall())
@@ -151,7 +151,7 @@ class StoreAggregates:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""
         acknowledged, acknowledged_values = acknowledged_condition(now)
         failed, failed_values = failed_condition(since)
-        where = f"FROM uploads WHERE stage = 3 AND cell IN ({self._partition_list(Stage.ERROR)}) AND"
+        where = f"FROM uploads WHERE stage = 3 AND partition IN ({self._partition_list(Stage.ERROR)}) AND"
         # An index has the cause, but not the acknowledgement: the few that are acknowledged are subtracted.
         rows = self._db.execute(
             "SELECT cause, sum(number) FROM ("
@@ -180,7 +180,7 @@ class StoreAggregates:
     def _count(self, stage: Stage, condition: Condition, now: datetime) -> int:
         acknowledged, values = acknowledged_condition(now)
         rows = self._db.execute(
-            f"SELECT count(*) FROM uploads WHERE cell IN ({self._partition_list(stage)}) "
+            f"SELECT count(*) FROM uploads WHERE partition IN ({self._partition_list(stage)}) "
             f"AND {condition[0]} AND NOT {acknowledged}",
             (*condition[1], *values),
         )
@@ -188,7 +188,9 @@ class StoreAggregates:
 
     def last_read(self, *stages: Stage) -> datetime | None:
         """When an upload in these stages was last read; None if there is none."""
-        rows = self._db.execute(f"SELECT max({READ_MS}) FROM uploads WHERE cell IN ({self._partition_list(*stages)})")
+        rows = self._db.execute(
+            f"SELECT max({READ_MS}) FROM uploads WHERE partition IN ({self._partition_list(*stages)})"
+        )
         return from_ms(rows.fetchone()[0])
 
     def durations(self, limit: int) -> Iterator[tuple[str, int | None, float]]:
@@ -226,7 +228,7 @@ class StoreAggregates:
         """At most `limit` durations, newest first, from a bounded number of rows."""
         rows = self._db.execute(
             "SELECT nullif(size_bytes, ?), since_ms - completed_ms FROM ("
-            f"SELECT size_bytes, since_ms, completed_ms, verify_bucket FROM uploads WHERE cell = ? {condition} LIMIT ?) "
+            f"SELECT size_bytes, since_ms, completed_ms, verify_bucket FROM uploads WHERE partition = ? {condition} LIMIT ?) "
             "WHERE verify_bucket IS NOT NULL "
             "ORDER BY since_ms DESC LIMIT ?",
             (UNKNOWN, partition.number, *values, limit * _SCAN_FACTOR, limit),
@@ -236,7 +238,9 @@ class StoreAggregates:
 
     def causes(self) -> Sequence[CauseGroup]:
         """Failed uploads grouped by cause, storage provider and uploader; the largest group first."""
-        grouped = f"FROM uploads WHERE stage = 3 AND cell IN ({self._partition_list(Stage.ERROR)}) GROUP BY 1, 2, 3"
+        grouped = (
+            f"FROM uploads WHERE stage = 3 AND partition IN ({self._partition_list(Stage.ERROR)}) GROUP BY 1, 2, 3"
+        )
         # Two queries: SQLite takes `id` from the row with the maximum only if there is no min() beside max().
         firsts_ms = {
             (cause, provider, uploader): first
@@ -265,7 +269,7 @@ class StoreAggregates:
         partitions = self._partition_list(to_stage)
         if from_stage is Stage.INITIATED:
             column, duration, partitions = "upload_bucket", "completed_ms - initiated_ms", self._partition_list()
-        known = f"FROM uploads WHERE cell IN ({partitions}) AND {column} IS NOT NULL"
+        known = f"FROM uploads WHERE partition IN ({partitions}) AND {column} IS NOT NULL"
         counts = dict(self._db.execute(f"SELECT {column}, count(*) {known} GROUP BY 1").fetchall())
         durations: list[float] = []
         if sum(counts.values()) <= _MAX_EXACT:
@@ -306,7 +310,7 @@ class WorkerFigures:
 
     def _ended_in(self, partition: Partition) -> Sequence[tuple[int, int, int]]:
         return self._db.execute(
-            "SELECT since_ms, completed_ms, size_bytes FROM uploads WHERE cell = ? AND since_ms > ? "
+            "SELECT since_ms, completed_ms, size_bytes FROM uploads WHERE partition = ? AND since_ms > ? "
             "AND verify_bucket IS NOT NULL ORDER BY since_ms DESC LIMIT ?",
             (partition.number, UNKNOWN, _MAX_ENDED),
         )
@@ -323,7 +327,7 @@ class WorkerFigures:
         overtaken_ms, retried_ms = self._last_completed_ms(now_ms), now_ms - round(RETRIES_END_SECONDS * 1000)
         count = 0
         for partition in completed:
-            sql = "SELECT count(*) FROM uploads WHERE cell = ? AND since_ms > ?"
+            sql = "SELECT count(*) FROM uploads WHERE partition = ? AND since_ms > ?"
             count += self._db.execute(sql, (partition.number, overtaken_ms)).fetchone()[0]
         return WaitingUploads(
             count=count,
@@ -339,7 +343,7 @@ class WorkerFigures:
     def _oldest_batches(self, partitions: Sequence[Partition], after_ms: int) -> Iterator[tuple[int, int]]:
         """The completion and last reading of the oldest upload after `after_ms`, and of the next ones outside its batch."""
         # SQLite adds up: a sum that is too large for a column is no error there.
-        sql = f"SELECT since_ms, {READ_MS} FROM uploads WHERE cell = ? AND since_ms > ? + ? ORDER BY since_ms LIMIT 1"
+        sql = f"SELECT since_ms, {READ_MS} FROM uploads WHERE partition = ? AND since_ms > ? + ? ORDER BY since_ms LIMIT 1"
         spacing_ms = 0
         for _ in range(MIN_WAITING):
             values = [(partition.number, after_ms, spacing_ms) for partition in partitions]
@@ -352,7 +356,7 @@ class WorkerFigures:
 
     def _largest_bytes(self, partition: Partition, since_ms: int) -> int:
         """The largest upload that was completed after `since_ms`."""
-        sql = "SELECT max(size_bytes) FROM uploads WHERE cell = ? AND since_ms > ?"
+        sql = "SELECT max(size_bytes) FROM uploads WHERE partition = ? AND since_ms > ?"
         largest: int | None = self._db.execute(sql, (partition.number, since_ms)).fetchone()[0]
         return max(largest or 0, 0)
 
@@ -360,8 +364,8 @@ class WorkerFigures:
         """The latest completion among the uploads that ended; `UNKNOWN` if none did."""
         ended = ", ".join(str(partition.number) for partition in self._partitions(FINAL_STAGES, self._project_ids))
         row = self._db.execute(
-            # `+` keeps SQLite from the index of `cell`: the first rows of that of `completed_ms` are enough.
-            f"SELECT completed_ms FROM uploads WHERE +cell IN ({ended or 'NULL'}) AND completed_ms <= ? "
+            # `+` keeps SQLite from the index of `partition`: the first rows of that of `completed_ms` are enough.
+            f"SELECT completed_ms FROM uploads WHERE +partition IN ({ended or 'NULL'}) AND completed_ms <= ? "
             "ORDER BY completed_ms DESC LIMIT 1",
             (now_ms,),
         ).fetchone()

@@ -3,9 +3,9 @@
 A snapshot holds the rows that could be parsed fast, and the page's JSON. It is made in the event loop or in a worker process, and is
 sent between processes as bytes. Copying rows from a snapshot takes a third of the time of inserting them one by one.
 
-During a load, a lease in the table `facts` names the store that loads. While it exists, triggers and indexes are dropped: writers
-update the counts themselves, and searches scan. The loading store renews the lease; one that has expired belongs to a process that
-died, and any other store ends its load.
+During a load, the row of the table `bulk_lease` names the store that loads. While it exists, triggers and indexes are dropped:
+writers update the counts themselves, and searches scan. The loading store renews the lease; one that has expired belongs to a process
+that died, and any other store ends its load.
 """
 
 import asyncio
@@ -57,9 +57,9 @@ PartitionName = tuple[str, str, int]
 """The project's id and name, and the rank of the stage."""
 
 _TABLES = f"""
-    CREATE TABLE page (words BLOB, uploads INTEGER, first_id TEXT, others TEXT);
-    CREATE TABLE cells (part INTEGER PRIMARY KEY, project_id TEXT, project_name TEXT, stage INTEGER);
-    CREATE TABLE rows (part, {", ".join(BULK_COLUMNS)});
+    CREATE TABLE page (body BLOB, upload_count INTEGER, first_id TEXT, unparsed_places TEXT);
+    CREATE TABLE partitions (partition INTEGER PRIMARY KEY, project_id TEXT, project_name TEXT, stage INTEGER);
+    CREATE TABLE rows (partition, {", ".join(BULK_COLUMNS)});
 """
 
 
@@ -106,9 +106,9 @@ def build_snapshot(
             json.dumps(page.unparsed_places),
         )
         db.execute("INSERT INTO page VALUES (?, ?, ?, ?)", values)
-        for part, (name, rows) in enumerate(partitions.items()):
-            db.execute("INSERT INTO cells VALUES (?, ?, ?, ?)", (part, *name))
-            db.executemany(f"INSERT INTO rows VALUES ({part}, {BULK_VALUES})", rows)
+        for number, (name, rows) in enumerate(partitions.items()):
+            db.execute("INSERT INTO partitions VALUES (?, ?, ?, ?)", (number, *name))
+            db.executemany(f"INSERT INTO rows VALUES ({number}, {BULK_VALUES})", rows)
         db.execute("COMMIT")
         return db.serialize()
 
@@ -152,20 +152,20 @@ _CHECKPOINT_PAGES = 1000
 _BULK_CHECKPOINT_PAGES = 8000
 """A checkpoint of the write-ahead log every 32 MiB, not every 4: each one rewrites the pages that all rows change."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
-_TARGET = f"INTO uploads (project, cell, page, {', '.join(BULK_CONSTANTS)}, {_BULK_COLUMN_LIST})"
+_TARGET = f"INTO uploads (project, partition, page, {', '.join(BULK_CONSTANTS)}, {_BULK_COLUMN_LIST})"
 _CONSTANTS = ", ".join(BULK_CONSTANTS.values())
 _INSERT_ROWS = (
-    f"INSERT OR IGNORE {_TARGET} SELECT ?, ?, ?, {_CONSTANTS}, {_BULK_COLUMN_LIST} FROM image.rows WHERE part = ?"
+    f"INSERT OR IGNORE {_TARGET} SELECT ?, ?, ?, {_CONSTANTS}, {_BULK_COLUMN_LIST} FROM image.rows WHERE partition = ?"
 )
 _INSERT_SUMMARIES = f"INSERT {_TARGET} VALUES ({{}}, {{}}, {{}}, {_CONSTANTS}, {BULK_VALUES})"
 _IS_SAME = " AND ".join(
-    [f"came.{column} IS known.{column}" for column in BULK_COLUMNS if column not in {"id", "read_ms", "place"}]
+    [f"new.{column} IS known.{column}" for column in BULK_COLUMNS if column not in {"id", "read_ms", "place"}]
     + [f"known.{column} IS {BULK_CONSTANTS[column]}" for column in ("is_gone", "is_contradictory")]
 )
-_KNOWN_ROWS = "FROM image.rows AS came JOIN uploads AS known USING (id) WHERE known.page IS NOT ?"
-_DIFFERING_PLACES = f"SELECT came.place {_KNOWN_ROWS} AND NOT ({_IS_SAME})"
+_KNOWN_ROWS = "FROM image.rows AS new JOIN uploads AS known USING (id) WHERE known.page IS NOT ?"
+_DIFFERING_PLACES = f"SELECT new.place {_KNOWN_ROWS} AND NOT ({_IS_SAME})"
 _REFRESH_ROWS = (
-    f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND came.place NOT IN ({{}}))"
+    f"UPDATE uploads SET read_ms = ?, is_stale = 0 WHERE id IN (SELECT id {_KNOWN_ROWS} AND new.place NOT IN ({{}}))"
 )
 
 
@@ -218,7 +218,8 @@ class BulkLoad:
 
     def _has_many_scanned_uploads(self) -> bool:
         scanned = self._db.execute(
-            "SELECT total(uploads) FROM cells JOIN projects USING (project) JOIN sync_state ON scope = id WHERE is_scanned"
+            "SELECT total(upload_count) FROM partitions JOIN projects USING (project) JOIN sync_state ON scope = id "
+            "WHERE is_scanned"
         )
         return bool(scanned.fetchone()[0] > self._db.limits.small_store_uploads)
 
@@ -314,7 +315,8 @@ class BulkLoad:
             if self._db.connection is not connection:  # the database was replaced, and the page lost with the old one
                 raise StorageResetError(self._db.notice)
             has_triggers = self._check_lease()
-            count, first_id, unparsed = self._db.execute("SELECT uploads, first_id, others FROM image.page").fetchone()
+            page = self._db.execute("SELECT upload_count, first_id, unparsed_places FROM image.page")
+            count, first_id, unparsed = page.fetchone()
             differing = self._insert_rows(has_triggers=has_triggers)
         return SnapshotInfo(count, first_id, sorted({*json.loads(unparsed), *differing}))
 
@@ -340,19 +342,21 @@ class BulkLoad:
         return lease is None
 
     def _count_inserted(self, count: int, partition: int) -> None:
-        self._db.execute("UPDATE cells SET uploads = uploads + ? WHERE cell = ?", (count, partition))
+        self._db.execute(
+            "UPDATE partitions SET upload_count = upload_count + ? WHERE partition = ?", (count, partition)
+        )
 
     def _insert_rows(self, *, has_triggers: bool) -> Sequence[int]:
         """Insert the rows; returns the places on the page of known rows that differ."""
         page = self._db.execute(
-            "INSERT INTO pages (body) SELECT words FROM image.page WHERE words NOT NULL RETURNING page"
+            "INSERT INTO pages (body) SELECT body FROM image.page WHERE body NOT NULL RETURNING page"
         ).fetchone()
         if page is None:
             return ()
         inserted = 0
-        for part, project_id, project_name, stage_rank in self._db.execute("SELECT * FROM image.cells"):
+        for number, project_id, project_name, stage_rank in self._db.execute("SELECT * FROM image.partitions"):
             project, partition = self._partitions.numbers(project_id, project_name, stage_rank)
-            count = self._db.execute(_INSERT_ROWS, (project, partition, *page, part)).rowcount
+            count = self._db.execute(_INSERT_ROWS, (project, partition, *page, number)).rowcount
             inserted += count
             if not has_triggers:
                 self._count_inserted(count, partition)

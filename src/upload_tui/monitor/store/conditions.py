@@ -207,7 +207,7 @@ def _number_condition(term: NumberTerm, now: datetime, plus: str = "+") -> Condi
 
 def _time_condition(term: TimeTerm, now: datetime, plus: str = "+") -> Condition:
     comparison = "<=" if term.is_until else ">="
-    column = f"{plus}begun_ms"
+    column = f"{plus}first_event_ms"
     return f"({_from_known(column, comparison)}{column} {comparison} ?)", (to_ms(time_bound(term, now)),)
 
 

@@ -11,12 +11,12 @@ from upload_tui.status import Stage
 
 __all__ = ["READ_MS", "Partition", "PartitionTable", "partition_list"]
 
-READ_MS = "iif(is_stale, read_ms, max(read_ms, (SELECT listed_ms FROM cells WHERE cells.cell = uploads.cell)))"
+READ_MS = "iif(is_stale, read_ms, max(read_ms, (SELECT listed_ms FROM partitions WHERE partitions.partition = uploads.partition)))"
 """When an upload was last read, alone or in a listing of its whole partition; a stale one was listed, but could not be read."""
 
 
 class Partition(Struct, frozen=True):
-    """The uploads of one project in one stage (a row of the table `cells`); uploads that are gone have partitions of their own."""
+    """The uploads of one project in one stage, a row of the table `partitions`; those that are gone have partitions of their own."""
 
     number: int
     project_number: int
@@ -57,7 +57,8 @@ class PartitionTable:
         """The partitions of these projects and stages (empty sets mean all) that hold any uploads."""
         ranks = {stage.rank for stage in stages}
         rows = self._db.execute(
-            "SELECT cell, project, stage, is_gone, uploads, id FROM cells JOIN projects USING (project) WHERE uploads > 0"
+            "SELECT partition, project, stage, is_gone, upload_count, id FROM partitions JOIN projects USING (project) "
+            "WHERE upload_count > 0"
         )
         return tuple(
             Partition(number, project, stage, bool(is_gone), upload_count)
@@ -70,7 +71,7 @@ class PartitionTable:
     def ids(self, stages: frozenset[Stage]) -> frozenset[str]:
         """The ids of the uploads in these stages that are not gone."""
         partitions = self.select(stages=stages, with_gone=False) if stages else ()
-        rows = self._db.execute(f"SELECT id FROM uploads WHERE cell IN ({partition_list(partitions)})")
+        rows = self._db.execute(f"SELECT id FROM uploads WHERE partition IN ({partition_list(partitions)})")
         return frozenset(row[0] for row in rows)
 
     def projects(self) -> Mapping[int, ProjectRef]:
@@ -88,9 +89,9 @@ class PartitionTable:
         """The row number of a partition, which is created if missing."""
         key = (project, stage_rank, is_gone)
         if key not in self._numbers:
-            self._db.execute("INSERT OR IGNORE INTO cells (project, stage, is_gone) VALUES (?, ?, ?)", key)
+            self._db.execute("INSERT OR IGNORE INTO partitions (project, stage, is_gone) VALUES (?, ?, ?)", key)
             where = "project = ? AND stage = ? AND is_gone = ?"
-            self._numbers[key] = self._db.execute(f"SELECT cell FROM cells WHERE {where}", key).fetchone()[0]
+            self._numbers[key] = self._db.execute(f"SELECT partition FROM partitions WHERE {where}", key).fetchone()[0]
         return self._numbers[key]
 
     def is_named(self, project_id: str, name: str) -> bool:
@@ -118,7 +119,7 @@ class PartitionTable:
             partition = self.number(*row, is_gone=is_gone)
             if read_lease(self._db) is not None:
                 self.move_count(upload_id, partition)
-            moved = f"UPDATE uploads SET read_ms = {READ_MS}, is_gone = ?, cell = ? WHERE id = ?"
+            moved = f"UPDATE uploads SET read_ms = {READ_MS}, is_gone = ?, partition = ? WHERE id = ?"
             self._db.execute(moved, (is_gone, partition, upload_id))
 
     def delete_oldest_gone(self, project_id: str) -> None:
@@ -132,7 +133,7 @@ class PartitionTable:
             return
         self._db.execute(
             "DELETE FROM uploads WHERE number IN ("
-            f"SELECT number FROM uploads WHERE cell IN ({partition_list(gone)}) "
+            f"SELECT number FROM uploads WHERE partition IN ({partition_list(gone)}) "
             "AND number < (SELECT max(number) FROM uploads) ORDER BY read_ms, number LIMIT ?)",
             (surplus,),
         )
@@ -143,6 +144,6 @@ class PartitionTable:
 
     def move_count(self, upload_id: str, partition: int) -> None:
         """Update the counts for an upload that enters a partition; only during a bulk load, while the triggers are dropped."""
-        leave = "UPDATE cells SET uploads = uploads - 1 WHERE cell = (SELECT cell FROM uploads WHERE id = ?)"
+        leave = "UPDATE partitions SET upload_count = upload_count - 1 WHERE partition = (SELECT partition FROM uploads WHERE id = ?)"
         self._db.execute(leave, (upload_id,))
-        self._db.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (partition,))
+        self._db.execute("UPDATE partitions SET upload_count = upload_count + 1 WHERE partition = ?", (partition,))

@@ -57,13 +57,13 @@ _MAX_UNION_SELECTS = 16
 _MAX_INDEX_CONDITIONS = 4
 
 _SORT_COLUMNS: Mapping[SortKey, str] = {
-    SortKey.INITIATED: "begun_ms",
+    SortKey.INITIATED: "first_event_ms",
     SortKey.STAGE: "stage",
     SortKey.SINCE: "since_ms",
     SortKey.NAME: "name",
     SortKey.SIZE: "size_bytes",
     SortKey.PROJECT: "project",
-    SortKey.SERVICE: "begun_ms",  # a store holds one service
+    SortKey.SERVICE: "first_event_ms",  # a store holds one service
     SortKey.TOOK: f"ifnull(ended_ms - completed_ms, {UNKNOWN})",
     SortKey.CHUNKS: "ifnull(chunk_count, -1)",
     SortKey.PROGRESS: (
@@ -316,14 +316,14 @@ def select_count(query: StoreQuery) -> int:
 def union_selects(query: StoreQuery, extra_condition: str) -> str:
     """Select the keys of a query's rows: one SELECT for each partition, so that each uses its index and SQLite merges them."""
     if _is_union(query):
-        sources = [f"uploads WHERE cell = {partition.number}" for partition in query.partitions]
+        sources = [f"uploads WHERE partition = {partition.number}" for partition in query.partitions]
     elif query.has_all_partitions:
         sources = ["uploads WHERE 1"]
     else:
-        sources = [f"uploads WHERE cell IN ({partition_list(query.partitions)})"]
+        sources = [f"uploads WHERE partition IN ({partition_list(query.partitions)})"]
     if query.contradictory:  # few, but SQLite would search them among all rows, which have an index in this order
-        cells = partition_list(query.contradictory)
-        sources.append(f"uploads INDEXED BY by_trouble WHERE is_contradictory = 1 AND cell IN ({cells})")
+        partitions = partition_list(query.contradictory)
+        sources.append(f"uploads INDEXED BY by_trouble WHERE is_contradictory = 1 AND partition IN ({partitions})")
     if query.left_out:
         extra_condition += f" AND number NOT IN ({', '.join(map(str, query.left_out))})"
     return " UNION ALL ".join(f"SELECT {sort_columns(query)} FROM {source}{extra_condition}" for source in sources)

@@ -98,7 +98,7 @@ class RowFinder:
 
     def _row(self, upload_id: str) -> tuple[int, int] | None:
         """The number and the partition of an upload's row; None if it is not known."""
-        row = self._db.execute("SELECT number, cell FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        row = self._db.execute("SELECT number, partition FROM uploads WHERE id = ?", (upload_id,)).fetchone()
         return None if row is None else (row[0], row[1])
 
     def _order(self, query: Query, thresholds: TroubleThresholds, revision: int) -> TroubleOrder:

@@ -50,20 +50,22 @@ _FAST_RANGE_MS = range(4_000_000_000_000)
 _READABLE_MS = range(*((datetime(year, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND for year in (1900, 3000)))
 
 WRITE_COLUMNS = (
-    "id", "project", "cell", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
+    "id", "project", "partition", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
-    "noticed", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket", "is_contradictory",
-    "folded", "content_type", "anomaly", "page", "place",
+    "noticed_anomalies", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket",
+    "is_contradictory", "folded", "content_type", "anomaly", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
 BULK_CONSTANTS = {
-    "anomaly": "''",
-    "anomaly_count": "0", "noticed": "''", "is_gone": "0", "is_stale": "0", "earliest_ms": "NULL", "is_contradictory": "0",
+    "anomaly": "''", "anomaly_count": "0", "noticed_anomalies": "''", "is_gone": "0", "is_stale": "0", "earliest_ms": "NULL",
+    "is_contradictory": "0",
 }  # fmt: skip
 """The values, in SQL, of columns that are the same in all rows that are inserted in bulk: each value that is bound takes time."""
 BULK_COLUMNS = tuple(
-    column for column in WRITE_COLUMNS if column not in {"project", "cell", "page"} and column not in BULK_CONSTANTS
+    column
+    for column in WRITE_COLUMNS
+    if column not in {"project", "partition", "page"} and column not in BULK_CONSTANTS
 )
 """The columns of a row in a page snapshot; the others are the same for many rows."""
 _BULK_NULLABLE = frozenset(
@@ -75,7 +77,7 @@ BULK_VALUES = ", ".join(f"nullif(?, {UNKNOWN})" if column in _BULK_NULLABLE else
 READ_COLUMNS = (
     "number", "uploads.id", "projects.id", "projects.name", "uploads.name", "size_bytes", "stage", "since_ms", "certainty",
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
-    "noticed", "is_purged", "is_gone", "is_stale", READ_MS, "earliest_ms", "is_contradictory", "acknowledged_stage",
+    "noticed_anomalies", "is_purged", "is_gone", "is_stale", READ_MS, "earliest_ms", "is_contradictory", "acknowledged_stage",
     "acknowledged_until_ms", "acknowledgement", "uploader", "storage_provider", "content_type",
     "anomaly",
 )  # fmt: skip
@@ -264,7 +266,7 @@ def _stage_of_rank(rank: int, completed_ms: int | None) -> Stage:
     return Stage.INITIATED if completed_ms is None else Stage.COMPLETED
 
 
-_SELECT_RAW = "SELECT number, id, raw, page, place FROM uploads LEFT JOIN words USING (number)"
+_SELECT_RAW = "SELECT number, id, raw, page, place FROM uploads LEFT JOIN raw_json USING (number)"
 _MAX_CACHED_PAGES = 16
 """More pages than any caller alternates between."""
 

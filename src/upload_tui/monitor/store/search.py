@@ -141,9 +141,9 @@ class SearchLists:
             return None
         where = query.condition
         if not query.has_all_partitions:
-            where += f" AND cell IN ({partition_list((*query.partitions, *query.contradictory))})"
+            where += f" AND partition IN ({partition_list((*query.partitions, *query.contradictory))})"
         direction = sort_direction(query)
-        tie = "begun_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
+        tie = "first_event_ms" if query.sort in {SortKey.STAGE, SortKey.PROJECT} else "number"
         rows = self._db.execute(
             f"SELECT number FROM uploads WHERE number IN (SELECT value FROM json_each(?)) AND {where} "
             f"ORDER BY +{sort_columns(query).partition(',')[0]} {direction}, +{tie} {direction}, +number {direction}",
@@ -154,7 +154,7 @@ class SearchLists:
     def _find_all(self, query: StoreQuery) -> "array[int]":
         """All matches in an order that no index has; SQLite sorts them at once."""
         partitions = (*query.partitions, *query.contradictory)
-        where = "1" if query.has_all_partitions else f"cell IN ({partition_list(partitions)})"
+        where = "1" if query.has_all_partitions else f"partition IN ({partition_list(partitions)})"
         if query.condition:
             where += f" AND {query.condition}"
         direction = sort_direction(query)
@@ -177,7 +177,7 @@ class SearchLists:
 
     def _with_trigrams(self, trigrams: str) -> Sequence[int] | None:
         """The numbers of the rows with these trigrams; None if there may be many."""
-        matches = "SELECT rowid FROM grams WHERE grams MATCH ? AND rowid > ? LIMIT ?"
+        matches = "SELECT rowid FROM trigrams WHERE trigrams MATCH ? AND rowid > ? LIMIT ?"
         sample, most = self._limits.search_sample_rows, self._limits.search_candidates
         numbers = [row[0] for row in self._db.execute(matches, (trigrams, 0, sample))]
         if len(numbers) == sample:

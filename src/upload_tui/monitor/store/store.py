@@ -163,7 +163,7 @@ class Store:
                 if not has_triggers:
                     self.partitions.move_count(upload.id, numbers[1])
                 number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
-                self._db.execute("INSERT OR REPLACE INTO words VALUES (?, ?)", (number, raw))
+                self._db.execute("INSERT OR REPLACE INTO raw_json VALUES (?, ?)", (number, raw))
 
     def acknowledge(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
         """Record that the user has acknowledged what is wrong with uploads, until their stage changes; None takes it back."""
@@ -197,10 +197,10 @@ class Store:
         listed = f"NOT is_gone{_in_projects(project_ids)}{'' if with_final else _NOT_FINAL}"
         values, read_ms = (*project_ids,), to_ms(read_on)
         # Later times are of before the clock was set back.
-        later = f"read_ms > ? AND NOT is_stale AND cell IN (SELECT cell FROM cells WHERE {listed})"
+        later = f"read_ms > ? AND NOT is_stale AND partition IN (SELECT partition FROM partitions WHERE {listed})"
         with self.transaction():
             self._db.execute(f"UPDATE uploads SET read_ms = ? WHERE {later}", (read_ms, read_ms, *values))
-            self._db.execute(f"UPDATE cells SET listed_ms = ? WHERE {listed}", (read_ms, *values))
+            self._db.execute(f"UPDATE partitions SET listed_ms = ? WHERE {listed}", (read_ms, *values))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -318,7 +318,7 @@ class Store:
     def projects(self) -> Sequence[ProjectRef]:
         """The projects with known uploads, by name."""
         rows = self._db.execute(
-            "SELECT id, name FROM projects WHERE project IN (SELECT project FROM cells WHERE uploads > 0) ORDER BY name, id"
+            "SELECT id, name FROM projects WHERE project IN (SELECT project FROM partitions WHERE upload_count > 0) ORDER BY name, id"
         )
         return [ProjectRef(*row) for row in rows]
 

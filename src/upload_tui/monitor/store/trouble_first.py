@@ -161,7 +161,7 @@ def _selects(query: StoreQuery, thresholds: TroubleThresholds) -> Iterator[_Sele
         among = query.contradictory if stage is Stage.VERIFIED else query.partitions
         partitions = [partition for partition in among if partition.stage_rank == stage.rank]
         if partitions:
-            where = f"cell IN ({partition_list(partitions)}) AND {condition} AND {query.condition}"
+            where = f"partition IN ({partition_list(partitions)}) AND {condition} AND {query.condition}"
             order = "1, " if stage is Stage.COMPLETED else ""
             yield _Select(weight, weight_values, where, (*values, *query.values), order, stage.is_final)
 

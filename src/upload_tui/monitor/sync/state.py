@@ -187,7 +187,7 @@ class ProjectUploads:
         return from_ms(newest)
 
     def _newest_ms(self, partition: Partition) -> int:
-        newest = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE cell = ?"
+        newest = f"SELECT coalesce(max(initiated_ms), {UNKNOWN}) FROM uploads WHERE partition = ?"
         value_ms: int = self._db.execute(newest, (partition.number,)).fetchone()[0]
         return value_ms
 
@@ -201,7 +201,7 @@ class ProjectUploads:
         low = UNKNOWN if low_ms is None else low_ms + 1
         high = 2**63 - 1 if high_ms is None else high_ms
         rows = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({partition_list(self._partitions())}) "
+            f"SELECT id FROM uploads WHERE partition IN ({partition_list(self._partitions())}) "
             "AND initiated_ms BETWEEN ? AND ? AND read_ms NOT BETWEEN ? AND ? ORDER BY read_ms, id",
             (low, high, *read_ms),
         )
@@ -230,8 +230,8 @@ class ProjectUploads:
         """
         partitions = self._partitions()
         newest = self._db.execute(
-            f"SELECT id FROM uploads WHERE cell IN ({partition_list(partitions)}) "
-            "ORDER BY begun_ms DESC, number DESC LIMIT ?",
+            f"SELECT id FROM uploads WHERE partition IN ({partition_list(partitions)}) "
+            "ORDER BY first_event_ms DESC, number DESC LIMIT ?",
             (_NEWEST_PER_ID * len(upload_ids),),
         )
         near = {row[0]: position for position, row in enumerate(newest)}

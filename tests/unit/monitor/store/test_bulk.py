@@ -196,13 +196,6 @@ def test_inserting_pages_renews_the_lease(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_lease_of_an_earlier_version_has_no_owner(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
-    store.db.execute("INSERT INTO facts VALUES ('bulk', '1')")
-    assert read_lease(store.db) == BulkLease()
-    store.close()
-
-
 def test_known_rows_are_touched_if_equal_and_reported_if_different() -> None:
     store = Store()
     store.bulk.begin()

@@ -81,7 +81,7 @@ class Harness:
 
 def test_a_damaged_file_is_replaced_when_it_is_read(tmp_path: Path) -> None:
     file = stored(tmp_path / "store.db")
-    damage(file, "by_name", "by_cell_name")
+    damage(file, "by_name", "by_partition_name")
     store = Store(file)
     assert store.notice == ""
     revision = store.revision
@@ -106,7 +106,7 @@ async def test_everything_is_fetched_again_and_nothing_published_when_a_damaged_
     first = Harness(service, Store(file))
     await first.synchroniser.sync()
     first.store.close()
-    damage(file, "uploads", "cells")
+    damage(file, "uploads", "partitions")
     second = Harness(service, Store(file))
     service.start_upload()
     with pytest.raises(StorageResetError, match="damaged"):
@@ -240,7 +240,7 @@ def test_memory_is_used_when_the_folder_is_a_file(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_replaced_once_by_two_stores(tmp_path: Path) -> None:
     file = stored(tmp_path / "store.db")
-    damage(file, "by_name", "by_cell_name")
+    damage(file, "by_name", "by_partition_name")
     one, other = Store(file), Store(file)
     by_name = Query(sort=SortKey.NAME, descending=False)
     one.find(by_name, STUCK, 100, 50)
@@ -353,7 +353,7 @@ def test_a_wrong_statement_of_ours_is_no_damage(sql: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "damage_sql",
-    ["DROP TABLE words", "ALTER TABLE uploads DROP COLUMN place", "DROP TABLE grams"],
+    ["DROP TABLE raw_json", "ALTER TABLE uploads DROP COLUMN place", "DROP TABLE trigrams"],
 )
 def test_a_missing_table_or_column_is_damage(damage_sql: str, tmp_path: Path) -> None:
     file = stored(tmp_path / "store.db")

@@ -414,7 +414,7 @@ def test_pages_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
     store.put([(replace(read_back(rows, "ü-1"), name="birnen"), "{}", (), None)])
     assert store.find(Query(where=parse_query("apfel")), STUCK, 0, 9).total == 2
     assert store.find(Query(where=parse_query("birnen")), STUCK, 0, 9).total == 1
-    store.db.execute("INSERT INTO grams (grams) VALUES ('integrity-check')")
+    store.db.execute("INSERT INTO trigrams (trigrams) VALUES ('integrity-check')")
     store.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from upload_tui.monitor.store.schema import MIGRATIONS, BulkLease, migrate, read_lease
+from upload_tui.monitor.store.schema import MIGRATIONS, migrate
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.state import ReconcilerState, SyncState
 
@@ -40,18 +40,7 @@ def test_facts_of_an_earlier_version_are_read(version: int, names: Sequence[str]
     assert (state.unreadable_spans, state.synced_ms) == ([(1, 3)], None)
     assert state.reconciler == ReconcilerState(row=20, edge_ms=None, began_ms=9, difference=-1)
     assert not other.is_scanned
-    assert store.db.execute("SELECT * FROM facts").fetchall() == []
     store.close()
-
-
-def test_a_bulk_load_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
-    file = tmp_path / "store.db"
-    with closing(sqlite3.connect(file)) as old:
-        migrate(old, MIGRATIONS[:11])
-        old.execute("INSERT INTO facts VALUES ('bulk', '[5, 1e300]')")
-        old.commit()
-        migrate(old)
-        assert read_lease(old) == BulkLease(5, 1e300)
 
 
 def test_each_attribute_is_a_column() -> None:

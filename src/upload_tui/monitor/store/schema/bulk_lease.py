@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import DecodeError, Struct
-from msgspec.json import decode, encode
+from msgspec import Struct
 
-from upload_tui.monitor.store.schema.migrations import INDEXES, TRIGGERS, transaction
+from upload_tui.monitor.store.schema.indexes import INDEXES, TRIGGERS
+from upload_tui.monitor.store.schema.migrations import transaction
 
 if TYPE_CHECKING:
     from upload_tui.monitor.store.database import Database
@@ -21,7 +21,7 @@ _EXPIRY_SECONDS = 30.0
 
 def begin_bulk(connection: sqlite3.Connection) -> None:
     """Drop triggers and indexes before a bulk load."""
-    connection.execute("INSERT OR REPLACE INTO facts VALUES ('bulk', '1')")
+    connection.execute("INSERT INTO bulk_lease VALUES (0, 0)")
     for name in TRIGGERS:
         connection.execute(f"DROP TRIGGER IF EXISTS {name}")
     for name in INDEXES:
@@ -41,12 +41,13 @@ def end_bulk_steps(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     with transaction(connection):
         connection.execute(
-            "UPDATE cells SET uploads = (SELECT count(*) FROM uploads INDEXED BY by_cell_since WHERE uploads.cell = cells.cell)"
+            "UPDATE partitions SET upload_count = ("
+            "SELECT count(*) FROM uploads INDEXED BY by_partition_since WHERE uploads.partition = partitions.partition)"
         )
-        connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
+        connection.execute("INSERT INTO trigrams (trigrams) VALUES ('rebuild')")
         for name, what in TRIGGERS.items():
             connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {what}")
-        connection.execute("DELETE FROM facts WHERE name = 'bulk'")
+        connection.execute("DELETE FROM bulk_lease")
 
 
 def new_owner() -> int:
@@ -54,11 +55,11 @@ def new_owner() -> int:
     return random.SystemRandom().getrandbits(62)
 
 
-class BulkLease(Struct, frozen=True, array_like=True):
-    """The lease of a bulk load.
+class BulkLease(Struct, frozen=True):
+    """The lease of a bulk load, the only row of the table `bulk_lease`.
 
     Attributes:
-        owner: a random number that identifies one open store.
+        owner: a random number that identifies one open store; 0 for none.
         renewed_at: seconds since 1970; 0 if it was released.
     """
 
@@ -72,15 +73,10 @@ class BulkLease(Struct, frozen=True, array_like=True):
 
 def read_lease(db: "Database | sqlite3.Connection") -> BulkLease | None:
     """The lease in force; None if there is no bulk load: triggers and indexes exist."""
-    row = db.execute("SELECT value FROM facts WHERE name = 'bulk'").fetchone()
-    if row is None:
-        return None
-    try:
-        return decode(row[0], type=BulkLease)
-    except DecodeError:  # written by an earlier version
-        return BulkLease()
+    row = db.execute("SELECT owner, renewed_at FROM bulk_lease").fetchone()
+    return None if row is None else BulkLease(*row)
 
 
 def write_lease(db: "Database | sqlite3.Connection", lease: BulkLease) -> None:
     """Renew the lease in force, or take it over; does nothing if the load has ended meanwhile."""
-    db.execute("UPDATE facts SET value = ? WHERE name = 'bulk'", (encode(lease).decode(),))
+    db.execute("UPDATE bulk_lease SET owner = ?, renewed_at = ?", (lease.owner, lease.renewed_at))

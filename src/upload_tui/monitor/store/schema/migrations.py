@@ -1,13 +1,17 @@
-"""The tables of the store as numbered migrations; `PRAGMA user_version` is the number of those applied."""
+"""The tables of the store as numbered migrations; `PRAGMA user_version` is the number of those applied.
+
+A migration never changes once it was released: it is applied to files as they were then, with the names of then.
+"""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from upload_tui.monitor.store.schema.indexes import INDEXES, TRIGGERS
 from upload_tui.monitor.store.schema.pages import compress_page, page_types
 from upload_tui.text import fold, is_folded_by_case_alone
 
-__all__ = ["APPLICATION_ID", "INDEXES", "MIGRATIONS", "TRIGGERS", "UNKNOWN", "folded_text", "migrate", "transaction"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "UNKNOWN", "folded_text", "migrate", "transaction"]
 
 APPLICATION_ID = 0x75705475
 """Identifies our files; those of schema version 4 and earlier have 0."""
@@ -32,17 +36,13 @@ _LABEL_INDEXES = {
     "by_storage": "uploads (storage_provider)",
     "by_type": "uploads (content_type)",
 }
-_BEGUN_INDEXES = {"by_cell_begun": "uploads (cell, begun_ms)"}
-_FAILED_INDEXES = {"by_failed": "uploads (cell, since_ms, cause, stage) WHERE stage = 3"}
-INDEXES = {**_FIRST_INDEXES, **_LABEL_INDEXES, **_BEGUN_INDEXES, **_FAILED_INDEXES}
-"""Indexes that a bulk load drops; building them afterwards takes a fraction of the time."""
 
 _FIRST_TEXT = "{0}.name || char(10) || {0}.id || char(10) || {0}.error_message"
 _TEXT = f"CASE {{0}}.folded WHEN '' THEN {_FIRST_TEXT} ELSE {{0}}.folded END"
 
 
-def _triggers(text: str) -> Mapping[str, str]:
-    """The triggers, with the text of which trigrams are made."""
+def _early_triggers(text: str) -> Mapping[str, str]:
+    """The triggers until schema version 13, with the text of which trigrams are made."""
     return {
         "upload_came": f"""AFTER INSERT ON uploads BEGIN
             UPDATE cells SET uploads = uploads + 1 WHERE cell = new.cell;
@@ -65,8 +65,7 @@ def _triggers(text: str) -> Mapping[str, str]:
     }
 
 
-TRIGGERS = _triggers(_TEXT)
-"""Keep the counts of partitions and the trigrams up to date with every row."""
+_EARLY_TRIGGERS = _early_triggers(_TEXT)
 
 _TABLES = """
     DROP TABLE IF EXISTS uploads;
@@ -151,6 +150,16 @@ _STATE_COLUMNS = {
 }
 """The attributes of `SyncState`. NULL stands for the default; a text is JSON."""
 
+_INDEX_NAMES = {
+    "by_cell_initiated": "by_partition_initiated",
+    "by_cell_since": "by_partition_since",
+    "by_cell_name": "by_partition_name",
+    "by_cell_size": "by_partition_size",
+    "by_spans": "by_buckets",
+    "by_cell_begun": "by_partition_first_event",
+}
+"""The names of indexes until schema version 13, and since then."""
+
 MIGRATIONS: tuple[str, ...] = (
     # The data of version 1 are fetched again.
     "",
@@ -166,7 +175,7 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _FIRST_INDEXES.items())
-    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _triggers(_FIRST_TEXT).items()),
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _early_triggers(_FIRST_TEXT).items()),
     # Pages are compressed: they were nine tenths of the file.
     "UPDATE pages SET body = deflated(body);",
     # The change log, for other processes with the same file; AUTOINCREMENT, because they remember the last number that they read.
@@ -206,7 +215,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX by_acknowledged ON uploads (acknowledged_stage) WHERE acknowledged_stage IS NOT NULL;
     """
     + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _LABEL_INDEXES.items())
-    + "".join(f"DROP TRIGGER IF EXISTS {name};" for name in TRIGGERS)
+    + "".join(f"DROP TRIGGER IF EXISTS {name};" for name in _EARLY_TRIGGERS)
     + f"""
     INSERT INTO grams (grams, rowid, text) SELECT 'delete', number, {_FIRST_TEXT.format("uploads")} FROM uploads
         WHERE folded_text(name, id, error_message) <> '' AND NOT EXISTS (SELECT 1 FROM facts WHERE name = 'bulk');
@@ -223,23 +232,22 @@ MIGRATIONS: tuple[str, ...] = (
             AND types.place = CASE WHEN uploads.page IS NULL THEN uploads.number ELSE uploads.place END), '');
     DROP TABLE types;
     """
-    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in TRIGGERS.items()),
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in _EARLY_TRIGGERS.items()),
     # Plain names: of the change log, and of a project's facts, which have those of the attributes of `SyncState`.
     """
     ALTER TABLE told RENAME TO change_log;
     ALTER TABLE change_log RENAME COLUMN teller TO writer;
     """
     + "".join(_rename_facts(old, new) for old, new in _FACT_NAMES.items()),
-    # The time to sort and to filter by, `Row.begun_on`: uploads of many sources have no time of initiation.
+    # The time to sort and to filter by: uploads of many sources have no time of initiation.
     f"""
     ALTER TABLE uploads ADD COLUMN begun_ms INTEGER GENERATED ALWAYS AS (
         CASE WHEN initiated_ms > {UNKNOWN} THEN initiated_ms ELSE coalesce(completed_ms, ended_ms, since_ms) END
     ) VIRTUAL;
     DROP INDEX IF EXISTS by_initiated;
     CREATE INDEX by_begun ON uploads (begun_ms);
-    """
-    + "".join(f"CREATE INDEX {name} ON {place};" for name, place in _BEGUN_INDEXES.items()),
-    f"CREATE INDEX by_failed ON {_FAILED_INDEXES['by_failed']};",  # counted for each frame with new data
+    CREATE INDEX by_cell_begun ON uploads (cell, begun_ms);""",
+    "CREATE INDEX by_failed ON uploads (cell, since_ms, cause, stage) WHERE stage = 3;",
     "ALTER TABLE uploads ADD COLUMN anomaly TEXT NOT NULL DEFAULT '';",  # the most serious one: its name and detail as JSON
     # What synchronisation knows of a project, or of what is watched of a source: so far a fact for each value, as JSON.
     f"""
@@ -253,6 +261,26 @@ MIGRATIONS: tuple[str, ...] = (
     DELETE FROM facts WHERE instr(name, ' ');
     """,
     f"ALTER TABLE cells ADD COLUMN listed_ms INTEGER NOT NULL DEFAULT {UNKNOWN};",  # when all uploads of a partition were last listed
+    # Plain names, and a table for the lease of a bulk load. A program of an earlier version cannot go on with its load: the lease has
+    # expired now, so that whoever opens the file ends the load.
+    "".join(f"DROP TRIGGER IF EXISTS {name};" for name in _EARLY_TRIGGERS)
+    + "".join(f"DROP INDEX IF EXISTS {name};" for name in ("by_begun", *_INDEX_NAMES))
+    + """
+    ALTER TABLE cells RENAME TO partitions;
+    ALTER TABLE partitions RENAME COLUMN cell TO partition;
+    ALTER TABLE partitions RENAME COLUMN uploads TO upload_count;
+    ALTER TABLE uploads RENAME COLUMN cell TO partition;
+    ALTER TABLE uploads RENAME COLUMN begun_ms TO first_event_ms;
+    ALTER TABLE uploads RENAME COLUMN noticed TO noticed_anomalies;
+    ALTER TABLE words RENAME TO raw_json;
+    ALTER TABLE grams RENAME TO trigrams;
+    CREATE TABLE bulk_lease (owner INTEGER NOT NULL, renewed_at REAL NOT NULL);
+    INSERT INTO bulk_lease SELECT 0, 0 FROM facts WHERE name = 'bulk';
+    DROP TABLE facts;
+    CREATE INDEX by_first_event ON uploads (first_event_ms);
+    """
+    + "".join(f"CREATE INDEX {name} ON {INDEXES[name]};" for name in _INDEX_NAMES.values())
+    + "".join(f"CREATE TRIGGER {name} {what};" for name, what in TRIGGERS.items()),
 )
 
 
