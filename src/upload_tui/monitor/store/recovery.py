@@ -1,7 +1,8 @@
 """Open the file of a store, and replace one that cannot be used; no file is ever overwritten.
 
-A damaged file is renamed and a new one created. A file that a newer version wrote is left alone, and another one is used beside it.
-If no file can be written, the database is in memory, with a copy of the file's data if they can be read.
+A damaged file is renamed and a new one created. A file that a newer version wrote, also while it was open here, is left alone, and
+another one is used beside it. If no file can be written, the database is in memory, with a copy of the file's data if they can be
+read.
 """
 
 import os
@@ -28,6 +29,8 @@ _PROGRAM_ERRORS = {
     sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE,
     sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_INTERRUPT,
 }  # fmt: skip
+_SCHEMA_ERRORS = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}
+"""Errors of a statement that was written for another schema, unless it is a bug of this program."""
 _DAMAGE_MESSAGES = ("Could not decode to UTF-8",)
 """Messages of damage that SQLite reports with a generic error code."""
 
@@ -71,8 +74,8 @@ def storage_error(
     Args:
         error: the error.
         file: the file of the database; None for memory.
-        connection: the database, to find out whether a statement failed because tables are missing; None skips that
-            check.
+        connection: the database, to find out whether a statement failed because the schema is not ours; None skips
+            that check.
     """
     code = getattr(error, "sqlite_errorcode", None)
     kind = None if code is None else code & 0xFF
@@ -80,13 +83,22 @@ def storage_error(
         return BusyStorageError(f"Another upload-tui is writing to {file}", "Try again later.")
     if kind in _DAMAGED or str(error).startswith(_DAMAGE_MESSAGES):
         return _damaged_error(error)
+    if kind in _SCHEMA_ERRORS and connection is not None:
+        return _schema_error(error, file, connection)
     if kind is None or kind in _PROGRAM_ERRORS:
-        if kind == sqlite3.SQLITE_ERROR and connection is not None and _is_schema_damaged(connection):
-            return _damaged_error(error)
         return None
     where = "in memory" if file is None else file
     reason = str(error).removeprefix(_OF_DATABASE)
     return StorageError(f"Cannot use the store {where} ({error})", "Check the disk and the permissions.", reason=reason)
+
+
+def _schema_error(error: sqlite3.Error, file: Path | None, connection: sqlite3.Connection) -> StorageError | None:
+    """The error if another process has changed the schema since the file was opened, as a newer version does; else None."""
+    try:
+        _check_ownership(connection, file)
+    except (StorageError, sqlite3.Error) as problem:
+        return problem if isinstance(problem, StorageError) else _damaged_error(error)
+    return _damaged_error(error) if _is_schema_damaged(connection) else None
 
 
 def _is_schema_damaged(connection: sqlite3.Connection) -> bool:
@@ -135,7 +147,7 @@ def open_database(file: Path | None, busy_seconds: float) -> OpenDatabase:
 def replacement_for(failed: OpenDatabase, error: StorageError) -> OpenDatabase:
     """Close a database that failed in use and open its replacement: another file once, then memory."""
     with closing(failed.connection) as connection:
-        if not isinstance(error, DamagedStorageError):
+        if not isinstance(error, DamagedStorageError | NewerStorageError):
             return _copy_to_memory(error, connection)
     if failed.file is None or failed.notice:
         return _copy_to_memory(error, None)

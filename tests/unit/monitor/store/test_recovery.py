@@ -18,6 +18,7 @@ from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store.recovery import storage_error
+from upload_tui.monitor.store.schema import MIGRATIONS
 from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.state import SyncState
@@ -348,6 +349,30 @@ def test_a_wrong_statement_of_ours_is_no_damage(sql: str, tmp_path: Path) -> Non
         store.db.execute(sql)
     assert store.notice == ""
     assert store.find(Query(), STUCK, 0, 0).total == 300
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "migration",
+    [
+        "ALTER TABLE uploads RENAME COLUMN name TO title",
+        "ALTER TABLE partitions RENAME TO parts",
+        "DROP TABLE raw_json",
+        "CREATE TRIGGER checked BEFORE INSERT ON uploads BEGIN SELECT raise(ABORT, 'no shape'); END",
+    ],
+)
+def test_a_file_that_a_newer_version_migrates_while_it_is_open_is_left_to_it(migration: str, tmp_path: Path) -> None:
+    file = stored(tmp_path / "store.db")
+    store = Store(file)
+    newer = sqlite3.connect(file)
+    newer.executescript(f"{migration}; PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StorageResetError, match="a newer upload-tui wrote"):
+        store.put(many(1))
+    store.put(many(2))
+    assert store.find(Query(), STUCK, 0, 0).total == 2
+    assert not [*tmp_path.glob("*damaged*")]
+    assert newer.execute("SELECT count(*) FROM uploads").fetchone() == (300,)
+    newer.close()
     store.close()
 
 
