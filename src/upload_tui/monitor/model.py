@@ -281,7 +281,7 @@ class Row(Struct, frozen=True, kw_only=True):
         return UploadKey(self.id, self.service)
 
     @property
-    def begun_on(self) -> datetime | None:
+    def first_event_on(self) -> datetime | None:
         """When it was initiated; if unknown, the time of the first stage that has one: it was initiated before. None without any."""
         return self.initiated_on or self.completed_on or self.ended_on or self.stage_since
 

@@ -214,7 +214,7 @@ def counts_since(picture: "Picture", last_visit: LastVisit) -> CountsSince:
         return _count(picture, query, lambda row: row.stage_since is not None and row.stage_since > last_visit.on)
 
     def is_new(row: Row) -> bool:
-        return row.begun_on is not None and row.begun_on > last_visit.on
+        return row.first_event_on is not None and row.first_event_on > last_visit.on
 
     # A state of the service's own may be all that is known of an upload: it begins anew with each.
     own, own_before = _rows(picture, _OWN_STATE), last_visit.own_state_ids

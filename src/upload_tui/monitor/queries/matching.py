@@ -82,7 +82,7 @@ def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[Upl
     """
     stage, message = _stage_and_message(row)
     words = (state_word(stage, is_gone=row.is_gone),)
-    return _matches(tree, _Subject(row, stage, (message,), words, row.is_gone, row.begun_on, now, marked))
+    return _matches(tree, _Subject(row, stage, (message,), words, row.is_gone, row.first_event_on, now, marked))
 
 
 def matches_change(

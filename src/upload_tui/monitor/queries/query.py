@@ -153,7 +153,7 @@ class NumberTerm(Struct, frozen=True):
 class TimeTerm(Struct, frozen=True):
     """An upload was initiated, or a change happened, at that time or later; with `is_until` at that time or earlier.
 
-    The time of an upload is `Row.begun_on`; one without it does not match. Exactly one of `ago_seconds` and `on` is not None.
+    The time of an upload is `Row.first_event_on`; one without it does not match. Exactly one of `ago_seconds` and `on` is not None.
     """
 
     ago_seconds: float | None
@@ -266,7 +266,7 @@ class SortKey(StrEnum):
     """What uploads can be sorted by; values are data fields."""
 
     INITIATED = "initiated"
-    """Time of initiation, the service's order; if unknown, `Row.begun_on`."""
+    """Time of initiation, the service's order; if unknown, `Row.first_event_on`."""
     STAGE = "stage"
     SINCE = "since"
     """Time at which the present stage began."""

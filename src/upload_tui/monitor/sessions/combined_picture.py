@@ -48,8 +48,8 @@ def _progress(row: Row) -> float:
 
 
 _SORT_VALUES: dict[SortKey, Callable[[Row], Any]] = {
-    SortKey.INITIATED: lambda row: row.begun_on or NEVER,
-    SortKey.STAGE: lambda row: (row.stage.rank, row.begun_on or NEVER),
+    SortKey.INITIATED: lambda row: row.first_event_on or NEVER,
+    SortKey.STAGE: lambda row: (row.stage.rank, row.first_event_on or NEVER),
     SortKey.SINCE: lambda row: row.stage_since or NEVER,
     SortKey.NAME: lambda row: row.name.encode("utf-8", "replace").lower(),
     SortKey.SIZE: lambda row: -1 if row.size_bytes is None else row.size_bytes,
@@ -299,7 +299,7 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
     if window.offset + number < window.in_trouble:
         since = (row.stage_since or NEVER).timestamp()
         return _Rank(((0, _weight(row), -since if row.stage.is_final else since), index), is_descending=False)
-    initiated = (row.begun_on or NEVER).timestamp()
+    initiated = (row.first_event_on or NEVER).timestamp()
     return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
 
 

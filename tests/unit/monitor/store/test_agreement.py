@@ -149,7 +149,7 @@ def changes_of(row: Row) -> Sequence[UploadChange]:
 
     The time of each is that of `since:` of its upload.
     """
-    ref, on = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service), row.begun_on or NOW
+    ref, on = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service), row.first_event_on or NOW
     reached = StageReached(
         at=NOW,
         upload=ref,
@@ -196,7 +196,7 @@ def test_memory_sql_and_activity_agree(
     where = parse_query(text)
     rows = picture.window(Query(sort=sort), 0, 99).rows
     if sort is SortKey.INITIATED:
-        begun = [row.begun_on or datetime.min.replace(tzinfo=UTC) for row in rows]
+        begun = [row.first_event_on or datetime.min.replace(tzinfo=UTC) for row in rows]
         assert begun == sorted(begun, reverse=Query().descending)
     expected = {row.id for row in rows if matches_row(where.tree, row, NOW, marked)}
     window = picture.window(Query(where=where, marked=marked, sort=sort), 0, 99)
@@ -213,7 +213,7 @@ def test_memory_sql_and_activity_agree(
             is_match = matches_change(where.tree, change, row, NOW, marked)
             assert matches_change(where.tree, change, read, NOW, marked) is is_match
         is_last_enough = not (row.is_gone and row.stage is Stage.ERROR)  # "gone" does not repeat why the upload failed
-        if row.begun_on is not None and is_last_enough and not (row.is_gone and row.unknown_state):
+        if row.first_event_on is not None and is_last_enough and not (row.is_gone and row.unknown_state):
             last = gone_change if row.is_gone else others[-1] if row.unknown_state else reached
             assert matches_change(where.tree, last, row, NOW, marked) is (row.id in expected)
 
