@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.e2e.in_process import run_here
-from tests.unit.cli.virtual_program import Project, World, restart_time, run_virtually
+from tests.unit.cli.virtual_program import Project, VirtualService, restart_time, run_virtually
 from upload_tui.errors import EXIT_INTERNAL_ERROR, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE
 
 pytestmark = pytest.mark.e2e
@@ -96,7 +96,9 @@ def test_no_number_of_a_service_breaks_a_command(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], uploads: list[dict[str, Any]]
 ) -> None:
     restart_time()
-    world = World([Project("p", "P", [{"id": f"u{n}", "name": "n", **one} for n, one in enumerate(uploads)])])
+    service = VirtualService(
+        [Project("p", "P", [{"id": f"u{n}", "name": "n", **one} for n, one in enumerate(uploads)])]
+    )
     for command in COMMANDS:
-        result = run_virtually(capfd, tmp_path, world, *command)
+        result = run_virtually(capfd, tmp_path, service, *command)
         assert result.code not in REFUSED, (command, result)

@@ -28,7 +28,7 @@ from tests.simulation.faults import (
     failing_files,
     failing_statements,
 )
-from tests.unit.cli.virtual_program import Capture, Project, World, restart_time, run_virtually, virtual_time
+from tests.unit.cli.virtual_program import Capture, Project, VirtualService, restart_time, run_virtually, virtual_time
 from upload_tui import monitor
 from upload_tui.cli.support.preferences import save_theme, saved_theme
 from upload_tui.errors import (
@@ -127,16 +127,16 @@ def try_one(capture: Capture, operation: str, failure: Failure, number: int) -> 
 _VERIFIED = {"completed": 50, "verified": 40}
 
 
-def _stages(world: World) -> dict[str, Stage]:
+def _stages(service: VirtualService) -> dict[str, Stage]:
     """The stage of each upload by id."""
-    readings = (parse_upload(upload, read_on=NOW) for project in world.projects for upload in project.uploads)
+    readings = (parse_upload(upload, read_on=NOW) for project in service.projects for upload in project.uploads)
     return {upload.id: upload.stage for upload in readings}
 
 
-def _world() -> World:
+def _service() -> VirtualService:
     genome = [_upload("Genome", number, **(_VERIFIED if number % 2 else {})) for number in range(12)]
     imaging = [_upload("Imaging", number, **_VERIFIED) for number in range(3)]
-    return World([Project("p-1", "Genome", genome), Project("p-2", "Imaging", imaging)])
+    return VirtualService([Project("p-1", "Genome", genome), Project("p-2", "Imaging", imaging)])
 
 
 def _upload(project: str, number: int, **stages: Any) -> dict[str, Any]:
@@ -144,9 +144,9 @@ def _upload(project: str, number: int, **stages: Any) -> dict[str, Any]:
     return an_upload(f"{project}-{number}", project=(project_id, project), initiated=60 + number, **stages)
 
 
-def _change(world: World) -> None:
+def _change(service: VirtualService) -> None:
     """Uploads arrive, one advances, one is deleted."""
-    uploads = world.projects[0].uploads
+    uploads = service.projects[0].uploads
     uploads[0] = _upload("Genome", 0, **_VERIFIED)
     del uploads[7]
     uploads[:0] = [_upload("Genome", -number, completed=10) for number in (3, 2, 1)]
@@ -158,18 +158,18 @@ def _command(
     """A command; with `is_known`, an earlier one has filled the store and the service has changed since."""
 
     def run(capture: Capture, folder: Path, failing: AbstractContextManager[None]) -> str:
-        world = _world()
+        service = _service()
         with pytest.MonkeyPatch.context() as patch:
             if is_bulk:
                 patch.setattr(monitor, "Store", partial(Store, limits=Limits(bulk_threshold=3)), raising=False)
             if is_known:
-                assert run_virtually(capture, folder, world, *prepare).code == EXIT_OK
-                _change(world)
+                assert run_virtually(capture, folder, service, *prepare).code == EXIT_OK
+                _change(service)
             with failing:
-                result = run_virtually(capture, folder, world, *(one.format(folder=folder) for one in arguments))
+                result = run_virtually(capture, folder, service, *(one.format(folder=folder) for one in arguments))
         assert "Traceback" not in result.err, result.err
         assert result.code != EXIT_INTERNAL_ERROR, result.err
-        _check_output(arguments[0], world, result.code, result.out)
+        _check_output(arguments[0], service, result.code, result.out)
         if result.code in {EXIT_OK, EXIT_INTERRUPTED}:
             assert not result.err or result.err.startswith("upload-tui: "), result.err
             return "with a notice" if "cache" in result.err else "whole"
@@ -180,9 +180,9 @@ def _command(
     return run
 
 
-def _check_output(command: str, world: World, code: int, out: str) -> None:
+def _check_output(command: str, service: VirtualService, code: int, out: str) -> None:
     """Check that a command that has not failed has left nothing out."""
-    ids = {str(upload["id"]) for project in world.projects for upload in project.uploads}
+    ids = {str(upload["id"]) for project in service.projects for upload in project.uploads}
     if code == EXIT_OK and command == "list":
         shown = {json.loads(line)["id"] for line in out.splitlines()}
         assert shown >= ids, ids - shown  # an older one that was deleted may be compared later
@@ -192,25 +192,25 @@ def _check_output(command: str, world: World, code: int, out: str) -> None:
 
 def _watch(_: Capture, folder: Path, failing: AbstractContextManager[None]) -> str:
     """Watch a service that changes; at its end the picture is whole and live."""
-    world, projects = _world(), [ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Imaging")]
+    service, projects = _service(), [ProjectRef("p-1", "Genome"), ProjectRef("p-2", "Imaging")]
 
     async def watch() -> str:
         store = Store(folder / "store.db")
-        async with world.client() as client:
+        async with service.client() as client:
             session = LiveSession(client, projects, store, schedule=Schedule(jitter=lambda: 0.5))
             running = asyncio.create_task(session.run())
             await asyncio.sleep(4)
-            _change(world)
+            _change(service)
             for seconds in (16, 20, 20):  # a store may be emptied just before the picture is read
                 await asyncio.sleep(seconds)
                 if running.done():
                     running.result()
                 rows = session.picture.window(Query(), 0, 100).rows
                 shown = {row.id: row.stage for row in rows if not row.is_gone}
-                if shown == _stages(world) and session.connection().is_live:
+                if shown == _stages(service) and session.connection().is_live:
                     break
             assert session.connection().is_live, session.connection()
-            assert shown == _stages(world)
+            assert shown == _stages(service)
             published = [change for change in session.changes.history(1000) if isinstance(change, UploadChange)]
             assert len({repr(replace(change, at=NOW)) for change in published}) == len(published)
             running.cancel()

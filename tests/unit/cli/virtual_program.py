@@ -34,7 +34,7 @@ __all__ = [
     "Result",
     "UNREADABLE_ROWS",
     "VirtualClock",
-    "World",
+    "VirtualService",
     "advance_virtually",
     "restart_time",
     "run_virtually",
@@ -101,7 +101,7 @@ UNREADABLE_ROWS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class Project(Struct):
-    """A project of the world: its uploads newest first, and what is wrong with its pages.
+    """A project of the service: its uploads newest first, and what is wrong with its pages.
 
     Attributes:
         error: the status of every page; 0 for none.
@@ -133,7 +133,7 @@ class Project(Struct):
         return [upload for upload in self.uploads for _ in range(1 + (upload["id"] in self.repeated))]
 
 
-class World(Struct):
+class VirtualService(Struct):
     """A service with some projects.
 
     Attributes:
@@ -151,11 +151,11 @@ class World(Struct):
     outage: tuple[int, bytes] | None = None
     max_requests: int = 2000
     requests: int = 0
-    changes: dict[int, Callable[["World"], None]] = field(default_factory=dict)
+    changes: dict[int, Callable[["VirtualService"], None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Begin at `NOW`, whatever ran before."""
-        global _seconds  # noqa: PLW0603  # one world at a time
+        global _seconds  # noqa: PLW0603  # one at a time
         _seconds = 0.0
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -230,7 +230,7 @@ class World(Struct):
 
 
 class Served(Protocol):
-    """What a command is run against, such as a `World`."""
+    """What a command is run against, such as a `VirtualService`."""
 
     requests: int
     max_requests: int
@@ -268,12 +268,12 @@ def virtual_time() -> Iterator[None]:
         yield
 
 
-def _needs_many_requests(world: Served) -> bool:
+def _needs_many_requests(service: Served) -> bool:
     """Whether the first scan looks for a readable row on a thousand pages that are all the same unreadable one.
 
     Pages of one row then all hold the first upload.
     """
-    projects = world.projects if isinstance(world, World) else ()
+    projects = service.projects if isinstance(service, VirtualService) else ()
     return any(
         one.repeats_page
         and one.unreadable_form in {"not UTF-8", INTERNAL_ERROR}
@@ -282,24 +282,24 @@ def _needs_many_requests(world: Served) -> bool:
     )
 
 
-def _has_broken_pages(world: Served) -> bool:
+def _has_broken_pages(service: Served) -> bool:
     """Whether pages fail for an upload on them, and are requested again and again until the upload is found."""
-    return isinstance(world, World) and any(
-        one.unreadable_form == INTERNAL_ERROR or (one.repeats_page and one.unreadable) for one in world.projects
+    return isinstance(service, VirtualService) and any(
+        one.unreadable_form == INTERNAL_ERROR or (one.repeats_page and one.unreadable) for one in service.projects
     )
 
 
-def run_virtually(capture: Capture, home: Path, world: Served, *arguments: str) -> Result:
+def run_virtually(capture: Capture, home: Path, service: Served, *arguments: str) -> Result:
     """Run a command to its end; what it keeps is in `home`."""
     capture.readouterr()
-    is_endless = arguments[0] in {"tail", "record", "metrics"} and not _needs_many_requests(world)
-    world.requests, world.max_requests = 0, (400 if _has_broken_pages(world) else 80) if is_endless else 3000
+    is_endless = arguments[0] in {"tail", "record", "metrics"} and not _needs_many_requests(service)
+    service.requests, service.max_requests = 0, (400 if _has_broken_pages(service) else 80) if is_endless else 3000
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(home / name.lower()))
         patch.setenv("UPLOAD_TUI_URL", URL)
         patch.setenv("UPLOAD_TUI_TOKEN", "t")
-        _make_virtual(patch, world)
+        _make_virtual(patch, service)
         forget_secrets()
         with pytest.raises(SystemExit) as ending:
             run_program([*arguments])
@@ -316,12 +316,12 @@ class Dashboard(Struct, frozen=True):
     alarms: str
 
 
-def watch_virtually(world: World, seconds: float) -> Dashboard:
+def watch_virtually(service: VirtualService, seconds: float) -> Dashboard:
     """Run the session of a dashboard for some time."""
 
     async def watch() -> Dashboard:
         store = Store()
-        async with world.client() as client:
+        async with service.client() as client:
             access = ServiceAccess(ServiceSettings(url=URL), client)
             session = access.session(store, await access.find_projects())
             running = asyncio.ensure_future(session.run())
@@ -333,9 +333,9 @@ def watch_virtually(world: World, seconds: float) -> Dashboard:
         store.close()
         return shown
 
-    world.requests, world.max_requests = 0, 100_000
+    service.requests, service.max_requests = 0, 100_000
     with pytest.MonkeyPatch.context() as patch:
-        _make_virtual(patch, world)
+        _make_virtual(patch, service)
         loop = _VirtualLoop()
         try:
             return loop.run_until_complete(watch())
@@ -353,11 +353,11 @@ def _dashboard(session: LiveSession) -> Dashboard:
     return Dashboard(rows, session.picture.funnel(), session.connection(), alarms)
 
 
-def _make_virtual(patch: pytest.MonkeyPatch, world: Served) -> None:
+def _make_virtual(patch: pytest.MonkeyPatch, service: Served) -> None:
     patch.setattr(asyncio.events, "new_event_loop", _VirtualLoop)
     patch.setattr(asyncio, "to_thread", _call)
     patch.setattr(upload_tui.clock, "SystemClock", VirtualClock)
-    patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: world.client(), raising=False)
+    patch.setattr(upload_tui.client, "ServiceClient", lambda *_, **__: service.client(), raising=False)
 
 
 async def _call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -27,7 +27,7 @@ from tests.unit.cli.virtual_program import (
     Project,
     Result,
     VirtualClock,
-    World,
+    VirtualService,
     advance_virtually,
     run_virtually,
     watch_virtually,
@@ -79,39 +79,39 @@ def projects(draw: st.DrawFn, number: int) -> Project:
     )
 
 
-def add_upload(world: World) -> None:
-    project = world.projects[0]
-    name = f"{project.id}-late-{len(project.uploads)}-{world.requests}"
+def add_upload(service: VirtualService) -> None:
+    project = service.projects[0]
+    name = f"{project.id}-late-{len(project.uploads)}-{service.requests}"
     project.uploads.insert(0, an_upload(name, project=(project.id, project.name), initiated=1))
 
 
-def remove_upload(world: World) -> None:
-    world.projects[0].uploads[2:3] = []
+def remove_upload(service: VirtualService) -> None:
+    service.projects[0].uploads[2:3] = []
 
 
-def end_uploads(world: World) -> None:
+def end_uploads(service: VirtualService) -> None:
     """Verify every second upload that is not over, and let the others fail."""
-    for number, upload in enumerate(world.projects[0].uploads):
+    for number, upload in enumerate(service.projects[0].uploads):
         status = upload["status"]
         if not (status["verified_on"] or status["error_on"]):
             status["completed_on"] = status["completed_on"] or status["initiated_on"]
             status["error_on" if number % 2 else "verified_on"] = status["completed_on"]
 
 
-def break_upload(world: World) -> None:
-    project = world.projects[0]
+def break_upload(service: VirtualService) -> None:
+    project = service.projects[0]
     project.unreadable = frozenset(upload["id"] for upload in project.uploads[1:2])
 
 
-def mend_uploads(world: World) -> None:
-    world.projects[0].unreadable = frozenset()
+def mend_uploads(service: VirtualService) -> None:
+    service.projects[0].unreadable = frozenset()
 
 
-def move_clock(world: World) -> None:
-    world.date_seconds += 900
+def move_clock(service: VirtualService) -> None:
+    service.date_seconds += 900
 
 
-CHANGES: tuple[Callable[[World], None], ...] = (
+CHANGES: tuple[Callable[[VirtualService], None], ...] = (
     add_upload,
     remove_upload,
     end_uploads,
@@ -122,10 +122,10 @@ CHANGES: tuple[Callable[[World], None], ...] = (
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def services(draw: st.DrawFn) -> VirtualService:
     number = draw(st.integers(1, 3))
     date_seconds = draw(st.sampled_from([0.0, 0.0, 1200.0, -600.0, 400 * 86400.0]))
-    return World(
+    return VirtualService(
         [draw(projects(index)) for index in range(number)],
         date_seconds,
         nameless=draw(st.sampled_from([0, 0, 0, 2])),
@@ -133,10 +133,10 @@ def worlds(draw: st.DrawFn) -> World:
     )
 
 
-def listed(world: World) -> Iterator[tuple[Project, str]]:
+def listed(service: VirtualService) -> Iterator[tuple[Project, str]]:
     """Each listed upload. What a service hides on pages that it does not return cannot be known."""
-    for project in world.projects:
-        for upload in project.rows[: world.per_page] if project.repeats_page else project.uploads:
+    for project in service.projects:
+        for upload in project.rows[: service.per_page] if project.repeats_page else project.uploads:
             yield project, str(upload["id"])
 
 
@@ -144,20 +144,20 @@ class Program:
     """Runs commands, each over the same history of a service from its start.
 
     Attributes:
-        world: that of the last command, as it was at the end.
+        service: that of the last command, as it was at the end.
         always: the uploads, with their projects, that were listed all the time in this history.
     """
 
-    def __init__(self, capture: pytest.CaptureFixture[str], folder: str, world: World) -> None:
+    def __init__(self, capture: pytest.CaptureFixture[str], folder: str, service: VirtualService) -> None:
         self._capture = capture
         self._homes = (Path(folder) / str(number) for number in count())
-        self._first = world
-        self.world = world
+        self._first = service
+        self.service = service
 
-    def restart(self) -> World:
-        """The world as it is at the start."""
-        self.world = copy.deepcopy(replace(self._first, requests=0))
-        return self.world
+    def restart(self) -> VirtualService:
+        """The service as it is at the start."""
+        self.service = copy.deepcopy(replace(self._first, requests=0))
+        return self.service
 
     def run(self, *arguments: str) -> Result:
         """Run a command."""
@@ -169,7 +169,7 @@ class Program:
     def always(self) -> list[tuple[Project, str]]:
         """The uploads, with their projects as they are now, that the service listed at the start and lists now."""
         before = {upload_id for _, upload_id in listed(self._first)}
-        return [(project, upload_id) for project, upload_id in listed(self.world) if upload_id in before]
+        return [(project, upload_id) for project, upload_id in listed(self.service) if upload_id in before]
 
     def check(self, command: str, shown: set[str], text: str, *, is_success: bool) -> None:
         """Check that each upload is shown, or its project is named in the text as not complete and the command does not succeed."""
@@ -177,8 +177,8 @@ class Program:
             if upload_id not in shown:
                 assert not is_success, (command, upload_id, text)
                 # A command names the project if there are several.
-                assert project.name in text or (len(self.world.projects) == 1 and text), (command, upload_id, text)
-        if self.world.nameless:
+                assert project.name in text or (len(self.service.projects) == 1 and text), (command, upload_id, text)
+        if self.service.nameless:
             assert not is_success, (command, text)
             assert "projects cannot be read" in text, (command, text)
 
@@ -193,10 +193,10 @@ def check_printing(program: Program) -> None:
     result = program.run("report", "-o", "json")
     if result.code == 0:
         assert json.loads(result.out)[0]["total"] >= len(program.always)
-        assert not program.world.nameless
+        assert not program.service.nameless
     else:
         assert result.err
-    if program.world.nameless:
+    if program.service.nameless:
         assert program.run("projects").code == 3
 
 
@@ -207,7 +207,7 @@ def check_wait(program: Program) -> None:
         assert result.err or result.code == 1
         return
     assert not any(project.error or project.unreadable for project in program._first.projects)
-    now = {upload["id"]: upload["status"] for project in program.world.projects for upload in project.uploads}
+    now = {upload["id"]: upload["status"] for project in program.service.projects for upload in project.uploads}
     for _, upload_id in program.always:
         assert now[upload_id]["verified_on"] or now[upload_id]["error_on"], (upload_id, result)
 
@@ -221,7 +221,7 @@ def check_following(program: Program, folder: str) -> None:
     file = Path(folder) / "recording.jsonl"
     result = program.run("record", str(file))
     recorded = file.read_text() if file.exists() else ""
-    shown = {upload_id for _, upload_id in listed(program.world) if f'"{upload_id}"' in recorded}
+    shown = {upload_id for _, upload_id in listed(program.service) if f'"{upload_id}"' in recorded}
     program.check("record", shown, result.err, is_success=result.code == 0)
     shown_now = watch_virtually(program.restart(), QUIET_SECONDS)
     rows = [row for row in shown_now.rows if not row.is_gone]
@@ -230,28 +230,28 @@ def check_following(program: Program, folder: str) -> None:
     is_success = shown_now.connection.is_live and not shown_now.connection.reason
     text = f"{shown_now.connection.name} {shown_now.alarms}"
     ids = {row.id for row in rows}
-    for project, upload_id in listed(program.world):
+    for project, upload_id in listed(program.service):
         if upload_id not in ids:
             assert not is_success, (project, upload_id, shown_now.alarms)
     if is_success:  # and then all of it is as it is now
         stages = {row.id: row.stage for row in rows}
-        for project in program.world.projects:
-            for upload in project.uploads[: program.world.per_page] if project.repeats_page else project.uploads:
+        for project in program.service.projects:
+            for upload in project.uploads[: program.service.per_page] if project.repeats_page else project.uploads:
                 is_over = bool(upload["status"]["error_on"] or upload["status"]["verified_on"])
                 assert stages[upload["id"]].is_final is is_over, (upload, text)
     assert Stage.ERROR not in {row.stage for row in rows} or "failed" in shown_now.alarms or not is_success
 
 
-def summary(world: World) -> str:
-    """A world in a few lines, for a failure."""
-    changes = {number: change.__name__ for number, change in world.changes.items()}
+def summary(service: VirtualService) -> str:
+    """The service in a few lines, for a failure."""
+    changes = {number: change.__name__ for number, change in service.changes.items()}
     lines = [
         f"{len(one.uploads)} uploads, {len(one.unreadable)} unreadable ({one.unreadable_form}), "
         f"{len(one.repeated)} repeated, error {one.error}, "
         f"total {one.total}, without {sorted(one.hidden_headers)}, repeats_page {one.repeats_page}"
-        for one in world.projects
+        for one in service.projects
     ]
-    return "\n".join([f"{world.nameless} nameless, {changes}, {world.date_seconds} s ahead", *lines])
+    return "\n".join([f"{service.nameless} nameless, {changes}, {service.date_seconds} s ahead", *lines])
 
 
 @pytest.mark.slow
@@ -261,11 +261,13 @@ def summary(world: World) -> str:
     phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(worlds())
-def test_every_listed_upload_is_shown_or_reported_as_missing(capfd: pytest.CaptureFixture[str], world: World) -> None:
-    note(summary(world))
+@given(services())
+def test_every_listed_upload_is_shown_or_reported_as_missing(
+    capfd: pytest.CaptureFixture[str], service: VirtualService
+) -> None:
+    note(summary(service))
     with TemporaryDirectory() as folder:
-        program = Program(capfd, folder, world)
+        program = Program(capfd, folder, service)
         check_printing(program)
         check_wait(program)
         check_following(program, folder)
@@ -293,7 +295,7 @@ def hidden_after_last(count: int, unreadable: int | None, **fields: Any) -> Proj
 def test_uploads_after_the_page_that_is_named_as_the_last_are_not_hidden(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, project: Project
 ) -> None:
-    program = Program(capfd, str(tmp_path), World([project]))
+    program = Program(capfd, str(tmp_path), VirtualService([project]))
     check_printing(program)
     check_following(program, str(tmp_path))
 
@@ -315,18 +317,18 @@ def test_what_follows_uploads_rides_out_maintenance(
 ) -> None:
     """From the first request on, and for longer than one upload may be unreadable."""
 
-    def begin(world: World) -> None:
-        world.outage = outage
+    def begin(service: VirtualService) -> None:
+        service.outage = outage
 
-    def end(world: World) -> None:
-        world.outage = None
+    def end(service: VirtualService) -> None:
+        service.outage = None
 
     upload = an_upload("p-0-0", project=("p-0", "Genome"), initiated=60, completed=50)
-    world = World(
+    service = VirtualService(
         [Project("p-0", "Genome", [upload])], changes={first: begin, first + 12: end, first + 20: end_uploads}
     )
     words = command.format(folder=tmp_path, id=upload["id"]).split()
-    result = run_virtually(capfd, tmp_path, world, *words)
+    result = run_virtually(capfd, tmp_path, service, *words)
     ends = "wait" in command or "{id}" in command
     assert result.code == (0 if ends else 130), result
     assert "live again" in result.err
@@ -351,14 +353,14 @@ def test_no_command_succeeds_on_a_weak_proof(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, fields: dict[str, object]
 ) -> None:
     upload = an_upload(id="u-1", project=("p-0", "Genome"), initiated=60, completed=50, verified=40, size=100)
-    world = World([Project("p-0", "Genome", [{**upload, **fields}])])
+    service = VirtualService([Project("p-0", "Genome", [{**upload, **fields}])])
     for command in ("wait u-1 --timeout 4s", "tail u-1", "list --fail-on-error", "report --fail-on-error"):
-        result = run_virtually(capfd, tmp_path, world, *command.split())
+        result = run_virtually(capfd, tmp_path, service, *command.split())
         assert result.code or ("status" in fields and command.endswith("error")), result
         assert result.err or result.code in {0, 130}
 
 
-class DoubledKeys(World):
+class DoubledKeys(VirtualService):
     """A service that writes a key of each upload twice."""
 
     key: str = ""
@@ -380,7 +382,7 @@ def test_no_command_succeeds_on_a_key_that_is_there_twice(
     assert bool(result.err) is bool(code)
 
 
-class ConfusedWorld(World):
+class ConfusedService(VirtualService):
     """A service that answers with the second upload whatever upload is asked for."""
 
     def _upload(self, upload_id: str) -> httpx.Response:
@@ -390,17 +392,17 @@ class ConfusedWorld(World):
 def test_an_answer_about_another_upload_is_no_answer(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pending = an_upload(id="u-1", project=("p-0", "Genome"), initiated=60, completed=50)
     verified = an_upload(id="u-2", project=("p-0", "Genome"), initiated=60, completed=50, verified=40)
-    world = ConfusedWorld([Project("p-0", "Genome", [verified, pending])])
+    service = ConfusedService([Project("p-0", "Genome", [verified, pending])])
     for command in ("wait u-1 --timeout 4s", "show u-1"):
-        result = run_virtually(capfd, tmp_path, world, *command.split())
+        result = run_virtually(capfd, tmp_path, service, *command.split())
         assert result.code == 3, result
         assert "about another upload" in result.err
         assert not result.out
-    assert run_virtually(capfd, tmp_path, world, "tail", "u-1").code
-    assert run_virtually(capfd, tmp_path, world, "show", "U-2").code == 0
+    assert run_virtually(capfd, tmp_path, service, "tail", "u-1").code
+    assert run_virtually(capfd, tmp_path, service, "show", "U-2").code == 0
 
 
-class ListedProjects(World):
+class ListedProjects(VirtualService):
     """A service that lists its projects in any pages; the last of them is returned for all later ones."""
 
     pages: tuple[tuple[str, dict[str, str]], ...] = ()
@@ -435,8 +437,8 @@ PROJECT_LISTS: dict[str, tuple[str, Sequence[tuple[str, dict[str, str]]]]] = {
 def test_projects_that_are_not_listed_are_missing(
     capfd: pytest.CaptureFixture[str], tmp_path: Path, missing: str, pages: Sequence[tuple[str, dict[str, str]]]
 ) -> None:
-    world = ListedProjects([Project("p-0", "p-0"), Project("p-1", "p-1")], pages=tuple(pages))
-    result = run_virtually(capfd, tmp_path, world, "projects")
+    service = ListedProjects([Project("p-0", "p-0"), Project("p-1", "p-1")], pages=tuple(pages))
+    result = run_virtually(capfd, tmp_path, service, "projects")
     assert result.code == (3 if missing else 0)
     assert ("projects cannot be read" in result.err) is bool(missing)
     assert missing in result.err
@@ -457,7 +459,7 @@ def test_a_wrong_total_hides_nothing(
     uploads = [an_upload(id=f"u-{number}", project=("p-0", "Genome"), initiated=60 + number) for number in range(15)]
     project = Project("p-0", "Genome", uploads, total=total, last_page=last_page, hidden_headers=frozenset(hidden))
     project.refuses_empty_pages = refuses
-    result = run_virtually(capfd, tmp_path, World([project]), "list")
+    result = run_virtually(capfd, tmp_path, VirtualService([project]), "list")
     assert (result.code, len(result.records)) == (0, 15), result.err
 
 
@@ -468,12 +470,12 @@ def test_a_project_that_uploads_name_by_id_alone_has_its_name(
     uploads = [an_upload(f"u-{number}", project=("p-0", "Genome"), initiated=60) for number in range(3)]
     for upload in uploads:
         upload["project"] = {"id": "p-0"}
-    world = World([Project("p-0", "Genome", uploads)])
-    listed = run_virtually(capfd, tmp_path, world, "list", "--project", "Genome")
-    tail = run_virtually(capfd, tmp_path, world, "tail", "--project", "Genome", "--since", "9999d", "--count", "1")
+    service = VirtualService([Project("p-0", "Genome", uploads)])
+    listed = run_virtually(capfd, tmp_path, service, "list", "--project", "Genome")
+    tail = run_virtually(capfd, tmp_path, service, "tail", "--project", "Genome", "--since", "9999d", "--count", "1")
     assert tail.records[0]["upload"]["project"]["name"] == "Genome"
-    world.outage = PAGES[0]
-    offline = run_virtually(capfd, tmp_path, world, "list", "--project", "Genome")
+    service.outage = PAGES[0]
+    offline = run_virtually(capfd, tmp_path, service, "list", "--project", "Genome")
     assert (offline.code, len(offline.records)) == (0, 3)
     assert {one["project"]["name"] for one in (*listed.records, *offline.records)} == {"Genome"}
 
@@ -481,8 +483,8 @@ def test_a_project_that_uploads_name_by_id_alone_has_its_name(
 KINDS = ("new", "verified", "failed")
 
 
-class RunningService:
-    """A service of two projects on which an upload begins every 30 seconds and ends about a minute later, for an hour."""
+class BusyHour:
+    """A service of two projects, on which an upload begins every 30 seconds and ends about a minute later, for an hour."""
 
     def __init__(self) -> None:
         random, began_at = Random(7), advance_virtually(0)
@@ -490,12 +492,12 @@ class RunningService:
             (began_at + 30 * number, random.choice((0, 1)), random.random() < 0.2, random.uniform(20, 100))
             for number in range(120)
         ]
-        self.world = World([Project("p-0", NAMES[0]), Project("p-1", NAMES[1])], per_page=50)
+        self.service = VirtualService([Project("p-0", NAMES[0]), Project("p-1", NAMES[1])], per_page=50)
 
-    def refresh(self, world: World) -> None:
+    def refresh(self, service: VirtualService) -> None:
         """Set the uploads as they are now; it takes half a second."""
         seconds = advance_virtually(0.5)
-        for index, project in enumerate(world.projects):
+        for index, project in enumerate(service.projects):
             project.uploads = [
                 self._resource(number, seconds, project)
                 for number, (begins_at, owner, _, _) in reversed([*enumerate(self.uploads)])
@@ -518,7 +520,7 @@ class RunningService:
     def figures(self) -> Counter[str]:
         """How many uploads are known now, and how many of them were verified or failed."""
         figures: Counter[str] = Counter()
-        for upload in (upload for project in self.world.projects for upload in project.uploads):
+        for upload in (upload for project in self.service.projects for upload in project.uploads):
             status = upload["status"]
             figures["new"] += 1
             figures["verified"] += bool(status["verified_on"])
@@ -533,18 +535,18 @@ CRASHES = {4: 0, 8: 1}
 def test_successive_reports_count_each_change_once_also_after_a_crash(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    service, counted, crashed = RunningService(), Counter[tuple[str, str]](), set[tuple[str, str]]()
+    hour, counted, crashed = BusyHour(), Counter[tuple[str, str]](), set[tuple[str, str]]()
     for call in range(12):
         advance_virtually(300)
-        service.world.changes = dict.fromkeys((2, 3, 4), service.refresh)
-        service.refresh(service.world)
-        at_start = service.figures()
+        hour.service.changes = dict.fromkeys((2, 3, 4), hour.refresh)
+        hour.refresh(hour.service)
+        at_start = hour.figures()
         with pytest.MonkeyPatch.context() as patch:
             if call in CRASHES:
                 patch.setattr(upload_tui.monitor, "save_last_visit", crashing(CRASHES[call]), raising=False)
-            result = run_virtually(capfd, tmp_path, service.world, "report", "--since", "last", "-o", "json")
+            result = run_virtually(capfd, tmp_path, hour.service, "report", "--since", "last", "-o", "json")
         assert (result.code == 0) is (call not in CRASHES)
-        at_end, news = service.figures(), json.loads(result.out)[0]["changes"]
+        at_end, news = hour.figures(), json.loads(result.out)[0]["changes"]
         shown = {(kind, upload_id) for kind in KINDS for upload_id in news[kind]}
         again = shown & {*counted}
         counted.update(shown)
@@ -570,7 +572,7 @@ def crashing(saved: int) -> Callable[[Path, LastVisit], None]:
     return save
 
 
-class StoppedWorld(World):
+class StoppedService(VirtualService):
     """A service that accepts requests and answers none from `stops_after_seconds` on, as one that got SIGSTOP."""
 
     stops_after_seconds: float = 20.0
@@ -589,7 +591,7 @@ class StoppedWorld(World):
 def test_a_service_that_answers_no_more_is_not_live(seconds: float, is_live: bool) -> None:
     """Within ten seconds, and with the age of what is shown."""
     uploads = [an_upload(f"u-{number}", project=("p-0", "Genome"), initiated=60) for number in range(3)]
-    shown = watch_virtually(StoppedWorld([Project("p-0", "Genome", uploads)]), seconds)
+    shown = watch_virtually(StoppedService([Project("p-0", "Genome", uploads)]), seconds)
     assert len(shown.rows) == 3
     assert shown.connection.is_live is is_live
     age = (NOW + timedelta(seconds=seconds) - shown.connection.as_of(NOW + timedelta(seconds=seconds))).total_seconds()
@@ -604,15 +606,15 @@ def test_ages_and_times_ago_count_by_the_clock_of_the_service(
         an_upload(name, initiated=age + 30 - seconds, completed=age + 20 - seconds, verified=age - seconds)
         for name, age in (("new", 100), ("old", 900))
     ]
-    world = World([Project("p-1", "Genome", uploads)], date_seconds=seconds)
-    by_option = run_virtually(capfd, tmp_path, world, "list", "--since", "10m")
-    by_query = run_virtually(capfd, tmp_path, world, "list", "--where", "since:10m")
+    service = VirtualService([Project("p-1", "Genome", uploads)], date_seconds=seconds)
+    by_option = run_virtually(capfd, tmp_path, service, "list", "--since", "10m")
+    by_query = run_virtually(capfd, tmp_path, service, "list", "--where", "since:10m")
     assert [one["name"] for one in by_option.records] == [one["name"] for one in by_query.records] == ["new"]
-    (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "10m", "--output", "jsonl").records
+    (report,) = run_virtually(capfd, tmp_path, service, "report", "--since", "10m", "--output", "jsonl").records
     assert (len(report["changes"]["new"]), len(report["changes"]["verified"])) == (1, 1)
-    past = run_virtually(capfd, tmp_path, world, "tail", "--since", "10m", "--count", "1").records
+    past = run_virtually(capfd, tmp_path, service, "tail", "--since", "10m", "--count", "1").records
     assert [one["upload"]["name"] for one in past] == ["new"]
-    lines = run_virtually(capfd, tmp_path, world, "list", "--output", "table").out.splitlines()
+    lines = run_virtually(capfd, tmp_path, service, "list", "--output", "table").out.splitlines()
     assert ["1m 40s" in lines[1], "15m" in lines[2]] == [True, True]
 
 
@@ -620,23 +622,23 @@ def test_an_upload_that_moves_to_another_project_is_reported_once(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     alpha, beta = Project("p-0", "Alpha"), Project("p-1", "Beta")
-    world = World([alpha, beta])
+    service = VirtualService([alpha, beta])
     reported = Counter[str]()
     pending, verified = {"initiated": 60, "completed": 50}, {"initiated": 60, "completed": 50, "verified": 40}
     for home, stages in ((alpha, pending), (beta, pending), (beta, verified), (alpha, verified), (beta, verified)):
         alpha.uploads, beta.uploads = [], []
         home.uploads = [an_upload("scan", project=(home.id, home.name), **stages)]  # type: ignore[arg-type]
-        (report,) = run_virtually(capfd, tmp_path, world, "report", "--since", "last", "-o", "jsonl").records
+        (report,) = run_virtually(capfd, tmp_path, service, "report", "--since", "last", "-o", "jsonl").records
         reported.update({name: len(ids) for name, ids in report["changes"].items() if isinstance(ids, list)})
     assert (reported["new"], reported["verified"]) == (1, 1)
 
 
 def test_a_project_is_found_by_its_id_in_another_case(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     row = an_upload("scan", project=("P-1", "Genome"))
-    world = World([Project("p-1", "Genome", [row]), Project("p-2", "Proteome", [an_upload("other")])])
+    service = VirtualService([Project("p-1", "Genome", [row]), Project("p-2", "Proteome", [an_upload("other")])])
     for outage in (None, (503, b"{}")):
-        world.outage = outage
-        result = run_virtually(capfd, tmp_path, world, "list", "--project", "P-1")
+        service.outage = outage
+        result = run_virtually(capfd, tmp_path, service, "list", "--project", "P-1")
         (upload,) = result.records
         assert (upload["name"], upload["project"]["id"], upload["anomalies"]) == ("scan", "p-1", [])
         assert result.code == 0

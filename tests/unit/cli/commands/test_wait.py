@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.test_lost_output import broken
-from tests.unit.cli.virtual_program import Project, Result, World, advance_virtually, run_virtually
+from tests.unit.cli.virtual_program import Project, Result, VirtualService, advance_virtually, run_virtually
 
 from upload_tui.testing import an_upload
 
@@ -26,8 +26,8 @@ def wait(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Wait:
     """Run `wait` against a service with some uploads."""
 
     def run(*words: str, uploads: tuple[dict[str, Any], ...] = (GOOD, BAD, SLOW), **facts: Any) -> Result:
-        world = World([Project("p-1", "Genome", list(uploads))], **facts)
-        return run_virtually(capfd, tmp_path, world, "wait", *words)
+        service = VirtualService([Project("p-1", "Genome", list(uploads))], **facts)
+        return run_virtually(capfd, tmp_path, service, "wait", *words)
 
     return run
 
@@ -62,11 +62,11 @@ def test_the_worst_outcome_decides(wait: Wait, ids: str, code: int, ended: dict[
 def test_a_wait_that_was_stopped_over_its_deadline_looks_once_more(wait: Wait, has_ended: bool) -> None:
     """As by SIGSTOP and SIGCONT. One more look is bounded, so a timeout stays one."""
 
-    def verify(world: World) -> None:
+    def verify(service: VirtualService) -> None:
         if has_ended:
-            world.projects[0].uploads[:] = [an_upload("slow", id="slow", completed=60, verified=30)]
+            service.projects[0].uploads[:] = [an_upload("slow", id="slow", completed=60, verified=30)]
 
-    def stop(_: World) -> None:
+    def stop(_: VirtualService) -> None:
         advance_virtually(100)
 
     words = ("slow", "--timeout", "90s", "--interval", "60s")
@@ -100,19 +100,19 @@ def test_an_upload_that_is_given_twice_is_printed_once(wait: Wait) -> None:
     assert (result.code, [record["id"] for record in result.records]) == (0, ["good"])
 
 
-def begin_outage(status: int, body: bytes) -> Callable[[World], None]:
-    def begin(world: World) -> None:
-        world.outage = (status, body)
+def begin_outage(status: int, body: bytes) -> Callable[[VirtualService], None]:
+    def begin(service: VirtualService) -> None:
+        service.outage = (status, body)
 
     return begin
 
 
-def end_outage(world: World) -> None:
-    world.outage = None
+def end_outage(service: VirtualService) -> None:
+    service.outage = None
 
 
-def verify(world: World) -> None:
-    world.projects[0].uploads = [an_upload("slow", id="slow", completed=9, verified=5)]
+def verify(service: VirtualService) -> None:
+    service.projects[0].uploads = [an_upload("slow", id="slow", completed=9, verified=5)]
 
 
 @pytest.mark.parametrize(("first", "status", "body"), [(1, 404, NOT_YET), (2, 503, MAINTENANCE)])
@@ -132,6 +132,6 @@ def test_a_project_without_pending_uploads_ends_at_once(wait: Wait) -> None:
 
 
 def test_an_upload_that_is_deleted_while_it_is_waited_for_is_no_longer_listed(wait: Wait) -> None:
-    result = wait("slow", "nowhere", changes={3: lambda world: world.projects[0].uploads.clear()})
+    result = wait("slow", "nowhere", changes={3: lambda service: service.projects[0].uploads.clear()})
     assert (result.code, "'slow' is no longer listed." in result.err) == (5, True), result
     assert "no such upload: 'nowhere'." in result.err
