@@ -268,7 +268,7 @@ async def test_the_responses_of_the_embedded_service_are_read() -> None:
         async with ServiceClient(
             caller.service.base_url, credentials, transport=caller.transport, clock=caller.clock
         ) as client:
-            project = await client.find_project(caller.service.project.name)
+            project = client.select_project(await client.projects(), caller.service.project.name)
             page = await client.upload_page(project.id, 1, 10)
             reading = await client.upload(upload_id)
         assert [entry.upload.id for entry in page.readings] == [upload_id]

@@ -35,7 +35,7 @@ from upload_tui.wire import (
     service_root,
 )
 
-__all__ = ["ServiceClient"]
+__all__ = ["ProjectList", "ServiceClient"]
 
 _TIMEOUT_SECONDS = 20.0
 _ATTEMPTS = 3
@@ -44,6 +44,18 @@ _PROJECTS_PER_PAGE = 100
 _MAX_KNOWN_ENTRIES = 50
 """Entries of each project that are remembered; a round lists 20."""
 _ResultsKey = Literal["results"]
+
+
+class ProjectList(Struct, frozen=True):
+    """The projects that the account can see.
+
+    Attributes:
+        projects: those that can be read.
+        notice: how many cannot be read; empty if all can.
+    """
+
+    projects: tuple[Project, ...]
+    notice: str = ""
 
 
 class _SplitPage(Struct, frozen=True):
@@ -141,10 +153,7 @@ class ServiceClient:
         gate: pauses and resumes all requests.
         request_listeners: functions that are called with the outcome of each request.
         clock_offset: how far the service's clock is ahead; shifts other clocks to the service's time.
-        projects_notice: how many of the projects that were listed last cannot be read; empty if all can.
     """
-
-    projects_notice = ""
 
     def __init__(
         self,
@@ -200,8 +209,8 @@ class ServiceClient:
         """The median duration of the last few requests with a response of normal size; None if there were too few."""
         return self._requester.median_response_seconds
 
-    async def projects(self) -> Sequence[Project]:
-        """All projects that the account can see, without those that cannot be read (see `projects_notice`).
+    async def projects(self) -> ProjectList:
+        """All projects that the account can see.
 
         A project that the service counts but does not list counts as one that cannot be read; without a count, so does one that is
         listed twice.
@@ -223,19 +232,16 @@ class ServiceClient:
         total = max(total or row_count, len(found) + unreadable)
         self._names.update((project.id, project.name) for project in found.values())
         missing = total - len(found)
-        self.projects_notice = f"{missing:,} of {plural(total, 'project')} cannot be read" if missing else ""
-        return [*found.values()]
+        notice = f"{missing:,} of {plural(total, 'project')} cannot be read" if missing else ""
+        return ProjectList(tuple(found.values()), notice)
 
-    async def find_project(self, id_or_name: str) -> Project:
+    def select_project(self, listed: ProjectList, id_or_name: str) -> Project:
         """The project with this id, or else with this name.
 
         Raises:
             NotFoundError: there is none, or several have the name.
         """
-        return self.select_project(await self.projects(), id_or_name)
-
-    def select_project(self, projects: Sequence[Project], id_or_name: str) -> Project:
-        """Like `find_project`, among projects that were read before."""
+        projects = listed.projects
         by_id = [project for project in projects if project.id == id_or_name]
         by_name = [project for project in projects if project.name == id_or_name]
         in_other_case = [project for project in projects if project.id.casefold() == id_or_name.casefold()]
@@ -246,7 +252,7 @@ class ServiceClient:
             raise NotFoundError(f"{len(found)} projects are named {id_or_name}", "Use the id of one of them.")
         names = ", ".join(sorted(project.name or project.id for project in projects)[:5])
         hint = f"Projects visible to this account: {names}." if names else "This account can see no projects."
-        hint = f"{hint} {self.projects_notice}." if self.projects_notice else hint
+        hint = f"{hint} {listed.notice}." if listed.notice else hint
         raise NotFoundError(f"No project with the id or name {id_or_name} at {self.root}", hint)
 
     async def upload_page(self, project_id: str, page: int, per_page: int) -> UploadPage:

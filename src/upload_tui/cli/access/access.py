@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from upload_tui.cli.access.service import (
     OFFLINE_ERRORS,
+    FoundProjects,
     cached_projects,
     open_store,
     report_replacement,
@@ -65,7 +66,7 @@ class Access(Protocol):
         """Call a function with the outcome of each request; a source has none."""
         ...
 
-    async def find_projects(self) -> "Sequence[ProjectRef]":
+    async def find_projects(self) -> FoundProjects:
         """Find the projects of the settings, or all; of a source none are known before it is listed.
 
         Raises:
@@ -76,7 +77,7 @@ class Access(Protocol):
     def session(
         self,
         store: "Store",
-        projects: "Sequence[ProjectRef]",
+        found: FoundProjects,
         *,
         changes: "ChangeBroadcaster | None" = None,
         ends_on_refusal: bool = False,
@@ -85,7 +86,7 @@ class Access(Protocol):
 
         Args:
             store: where readings are written.
-            projects: what `find_projects` has returned.
+            found: what `find_projects` has returned.
             changes: where changes are published; None makes a new one.
             ends_on_refusal: whether a source that refuses to list ends the session; a service has refused before.
         """
@@ -216,11 +217,11 @@ async def _open_session(
 ) -> "AsyncIterator[Session]":
     async with open_access(settings) as access:
         access.add_request_listener(on_request)
-        projects = await _projects_or_cached(access, store, settings)
-        yield access.session(store, projects, changes=deferred.changes)
+        found = await _projects_or_cached(access, store, settings)
+        yield access.session(store, found, changes=deferred.changes)
 
 
-async def _projects_or_cached(access: Access, store: "Store", settings: ServiceSettings) -> "Sequence[ProjectRef]":
+async def _projects_or_cached(access: Access, store: "Store", settings: ServiceSettings) -> FoundProjects:
     """Find the projects of the settings; offline, those of them that are cached.
 
     Raises:
@@ -233,4 +234,4 @@ async def _projects_or_cached(access: Access, store: "Store", settings: ServiceS
         if not cached:
             raise
         echo_message(f"offline: {error.title}. Showing the cache of the last session; `as_of` has its time.")
-        return cached
+        return FoundProjects(cached)

@@ -200,12 +200,12 @@ async def resolve_projects(
     from upload_tui.monitor import ProjectRef
 
     if not names:
-        projects, notice = await find_projects(client, ()), client.projects_notice
+        projects, notice = await find_projects(client, ())
         return projects, [ProjectReading(ProjectRef(""), notice=notice)] if notice else []
-    known, found, missing = await client.projects(), [], []
+    listed, found, missing = await client.projects(), [], []
     for name in names:
         try:
-            project = client.select_project(known, name)
+            project = client.select_project(listed, name)
             found.append(ProjectRef(project.id, project.name))
         except NotFoundError as error:
             missing.append(ProjectReading(ProjectRef(name), error))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Freshness, ProjectRef, Session, Store, StorePicture, TroubleLimits
 
 __all__ = [
+    "FoundProjects",
     "cached_projects",
     "client_for",
     "echo_failure_hint",
@@ -108,8 +109,15 @@ def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":
         ) from error
 
 
-async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Sequence[ProjectRef]":
-    """Find projects by id or name, each once; without names, all that the account can see (see `client.projects_notice`).
+class FoundProjects(NamedTuple):
+    """Projects that were asked for, and how many others of the account cannot be read (empty: none)."""
+
+    projects: "Sequence[ProjectRef]"
+    notice: str = ""
+
+
+async def find_projects(client: "ServiceClient", names: Sequence[str]) -> FoundProjects:
+    """Find projects by id or name, each once; without names, all that the account can see.
 
     Raises:
         NotFoundError: a project does not exist, or the account sees none.
@@ -117,13 +125,14 @@ async def find_projects(client: "ServiceClient", names: Sequence[str]) -> "Seque
     """
     from upload_tui.monitor import ProjectRef
 
-    known = await client.projects()
-    found = [client.select_project(known, name) for name in names] if names else known
-    if not found and client.projects_notice:
-        raise InvalidResponseError(client.projects_notice, "The service lists them without an id, or only counts them.")
+    listed = await client.projects()
+    found = [client.select_project(listed, name) for name in names] if names else listed.projects
+    if not found and listed.notice:
+        raise InvalidResponseError(listed.notice, "The service lists them without an id, or only counts them.")
     if not found:
         raise NotFoundError(f"This account can see no projects of {client.root}", "Ask for access to one.")
-    return list(dict.fromkeys(ProjectRef(project.id, project.name) for project in found))
+    unique = dict.fromkeys(ProjectRef(project.id, project.name) for project in found)
+    return FoundProjects([*unique], listed.notice)
 
 
 def service_of(settings: ServiceSettings) -> str:

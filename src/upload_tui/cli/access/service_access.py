@@ -16,7 +16,13 @@ from upload_tui.cli.access.readings import (
     read_when_ready,
     resolve_projects,
 )
-from upload_tui.cli.access.service import find_projects, report_replacement, store_picture, trouble_limits
+from upload_tui.cli.access.service import (
+    FoundProjects,
+    find_projects,
+    report_replacement,
+    store_picture,
+    trouble_limits,
+)
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.output import echo_message
 from upload_tui.errors import EXIT_OK
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
         Change,
         ChangeBroadcaster,
         LiveSession,
-        ProjectRef,
         Schedule,
         StageReached,
         Store,
@@ -65,14 +70,14 @@ class ServiceAccess:
         """Call a function with the outcome of each request."""
         self._client.request_listeners.append(listener)
 
-    async def find_projects(self) -> "Sequence[ProjectRef]":
+    async def find_projects(self) -> FoundProjects:
         """Find the projects of the settings, or all, see `service.find_projects`."""
         return await find_projects(self._client, self._settings.projects)
 
     def session(
         self,
         store: "Store",
-        projects: "Sequence[ProjectRef]",
+        found: FoundProjects,
         *,
         changes: "ChangeBroadcaster | None" = None,
         ends_on_refusal: bool = False,
@@ -83,7 +88,7 @@ class ServiceAccess:
         self.limit_requests()
         session = LiveSession(
             self._client,
-            projects,
+            found.projects,
             store,
             title=self.title,
             schedule=Schedule(shortest_seconds=self._settings.refresh_seconds),
@@ -91,7 +96,7 @@ class ServiceAccess:
             changes=changes,
         )
         if not self._settings.projects:  # otherwise all that are watched were found
-            session.notice = self._client.projects_notice
+            session.notice = found.notice
         return session
 
     async def read(self, store: "Store", *, is_verdict: bool) -> ProjectUploads:
@@ -125,8 +130,8 @@ class ServiceAccess:
 
     async def list_projects(self) -> "tuple[Sequence[Project], str, int]":
         """Request the projects."""
-        projects, notice = await self._client.projects(), self._client.projects_notice
-        return projects, notice, exit_code(is_incomplete=bool(notice))
+        listed = await self._client.projects()
+        return listed.projects, listed.notice, exit_code(is_incomplete=bool(listed.notice))
 
     async def read_unfinished(self, store: "Store") -> tuple[Sequence[str], int]:
         """Run one round of each project; again of those that fail for a time."""

@@ -14,7 +14,14 @@ from upload_tui.cli.access.readings import (
     read_until_kept,
     run_round,
 )
-from upload_tui.cli.access.service import open_store, report_replacement, service_of, store_picture, trouble_limits
+from upload_tui.cli.access.service import (
+    FoundProjects,
+    open_store,
+    report_replacement,
+    service_of,
+    store_picture,
+    trouble_limits,
+)
 from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.environment import CheckState, Finding
 from upload_tui.cli.support.output import echo_message
@@ -78,14 +85,14 @@ class SourceAccess:
     def add_request_listener(self, listener: "Callable[[RequestOutcome], None]") -> None:
         """Do nothing: a source gets no requests."""
 
-    async def find_projects(self) -> "Sequence[ProjectRef]":
+    async def find_projects(self) -> FoundProjects:
         """None: those of a source are known when it has been listed."""
-        return ()
+        return FoundProjects(())
 
     def session(
         self,
         store: "Store",
-        projects: "Sequence[ProjectRef]",
+        found: FoundProjects,
         *,
         changes: "ChangeBroadcaster | None" = None,
         ends_on_refusal: bool = False,

@@ -210,9 +210,8 @@ class _ServiceChecks(Struct):
     async def check_credentials(self) -> Finding:
         """List projects with the credentials."""
         async with client_for(self.settings) as client:
-            found = await find_projects(client, self.settings.projects)
+            found, notice = await find_projects(client, self.settings.projects)
             self.clock_offset_seconds = client.clock_offset.used_seconds if client.clock_offset.is_known else None
-            notice = client.projects_notice
         message = f"accepted, {plural(len(found), 'project')} visible"
         if notice:
             return Finding(

@@ -41,14 +41,14 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
     from upload_tui.monitor import ChangeBroadcaster, RecordingHeader, RecordingMask, RecordingStore, RecordingWriter
 
     async with open_access(settings) as access:
-        projects = tuple(await retrying(access.find_projects))
+        found = await retrying(access.find_projects)
         now, limit = SystemClock().now(), settings.stuck_after_seconds
-        header = RecordingHeader(now, access.service, access.title, projects, limit)
+        header = RecordingHeader(now, access.service, access.title, tuple(found.projects), limit)
         with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
             store = RecordingStore(recording)
             access.add_request_listener(recording.write_request)
             changes = ChangeBroadcaster(recording.write_change)
-            session = access.session(store, projects, changes=changes, ends_on_refusal=True)
+            session = access.session(store, found, changes=changes, ends_on_refusal=True)
             echo_message(f"recording to {file}; press Ctrl+C to stop.")
             try:
                 await run_alongside(session, _report(session))

@@ -100,8 +100,8 @@ async def _run(settings: ServiceSettings, options: _Options, printer: Printer) -
 
 async def _tail(access: Access, store: "Store", options: _Options, printer: Printer) -> int:
     """Print changes; return the exit code."""
-    projects = await retrying(access.find_projects)
-    session = access.session(store, projects, ends_on_refusal=True)
+    found = await retrying(access.find_projects)
+    session = access.session(store, found, ends_on_refusal=True)
     await run_alongside(session, _print(session, options, printer))
     return exit_code(is_missing=bool(session.lost_projects), is_incomplete=not session.is_complete)
 
