@@ -573,7 +573,7 @@ def test_folders_and_files_are_for_their_owner_alone(mask: int, home: Path, capf
     finally:
         os.umask(before)
     made = [path for path in home.rglob("*") if path.name != ".ddsclient"]
-    assert {path.name for path in made if path.is_dir()} >= {"upload-tui", "stores", "looks", "log"}
+    assert {path.name for path in made if path.is_dir()} >= {"upload-tui", "stores", "visits", "log"}
     assert [path for path in made if path.stat().st_mode & 0o077] == []
 
 
