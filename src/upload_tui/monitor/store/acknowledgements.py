@@ -24,6 +24,7 @@ _RESTORE = (
     "UPDATE uploads SET acknowledged_stage = stage, acknowledgement = ?, acknowledged_until_ms = ? "
     "WHERE id = ? AND stage = ? AND acknowledged_stage IS NULL"
 )
+_END = "UPDATE uploads SET acknowledged_stage = NULL WHERE id = ? AND acknowledged_stage IS NOT NULL AND stage <> ?"
 
 
 class _Kept(Struct, frozen=True, omit_defaults=True):
@@ -58,6 +59,7 @@ class AcknowledgementBackup:
         self._file = file
         self.damage = ""
         self._waiting: dict[str, _Kept] = {}
+        self._has_ended = False
         self.reload()
 
     def reload(self) -> None:
@@ -65,11 +67,20 @@ class AcknowledgementBackup:
         self._waiting = dict(self._read())
 
     def restore(self) -> None:
-        """Restore those whose uploads are stored by now and in the same stage."""
+        """Restore those whose uploads are stored by now and in the same stage; remove those that have ended from the file."""
         for kept in [*self._waiting.values()]:
-            if self._has_upload(kept.id):
+            stage = self._stored_stage(kept.id)
+            if stage is not None:
+                self._has_ended |= stage != kept.stage
                 self._db.execute(_RESTORE, (kept.note, kept.until, kept.id, kept.stage))
                 del self._waiting[kept.id]
+        if self._has_ended and not self.damage:
+            self._save()
+        self._has_ended = False
+
+    def end(self, upload_id: str, stage: int) -> None:
+        """End that of an upload which is about to be stored with the rank of another stage: it may come back to this one."""
+        self._has_ended |= self._db.execute(_END, (upload_id, stage)).rowcount > 0
 
     def set(self, upload_ids: Iterable[str], acknowledgement: Acknowledgement | None) -> None:
         """Acknowledge what is wrong with uploads in their present stage; None removes the acknowledgement."""
@@ -84,7 +95,7 @@ class AcknowledgementBackup:
         """Write those of the stored uploads, and keep those of others. A folder that cannot be written is no error."""
         if self._file is None:
             return
-        others = [kept for kept in self._read().values() if not self._has_upload(kept.id)]
+        others = [kept for kept in self._read().values() if self._stored_stage(kept.id) is None]
         entries = [*others, *(_Kept(*row) for row in self._db.execute(_ACKNOWLEDGED))]
         with suppress(OSError, ValueError):  # a lone surrogate cannot be encoded
             if self.damage:
@@ -92,8 +103,10 @@ class AcknowledgementBackup:
             write_private_file(self._file, json.encode(entries).decode())
             self.damage = ""
 
-    def _has_upload(self, upload_id: str) -> bool:
-        return self._db.execute("SELECT 1 FROM uploads WHERE id = ?", (upload_id,)).fetchone() is not None
+    def _stored_stage(self, upload_id: str) -> int | None:
+        """The rank of an upload's stage; None if the upload is not stored."""
+        row = self._db.execute("SELECT stage FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+        return None if row is None else row[0]
 
     def _read(self) -> Mapping[str, _Kept]:
         """The acknowledgements in the file, by the id of the upload."""

@@ -47,8 +47,9 @@ _UPSERT = (
     f"INSERT INTO uploads ({', '.join(WRITE_COLUMNS)}) VALUES ({', '.join('?' * len(WRITE_COLUMNS))}) "
     "ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in WRITE_COLUMNS[1:])
-    + ", acknowledged_stage = CASE WHEN stage = excluded.stage THEN acknowledged_stage END RETURNING number"
+    + " RETURNING number"
 )
+_MARK_STALE = f"UPDATE uploads SET read_ms = {READ_MS}, is_stale = ? WHERE id = ?"
 _NOT_FINAL = f" AND stage NOT IN ({', '.join(str(stage.rank) for stage in FINAL_STAGES)})"
 _BATCH_SIZE = 500
 
@@ -162,6 +163,7 @@ class Store:
                 numbers = self.partitions.numbers(upload.project_id, upload.project_name, stage_rank(upload))
                 if not has_triggers:
                     self.partitions.move_count(upload.id, numbers[1])
+                self.acknowledgements.end(upload.id, stage_rank(upload))
                 number = self._db.execute(_UPSERT, row_values(upload, *numbers, noticed, earliest)).fetchone()[0]
                 self._db.execute("INSERT OR REPLACE INTO raw_json VALUES (?, ?)", (number, raw))
 
@@ -175,8 +177,7 @@ class Store:
         with self.transaction():
             for upload_id in upload_ids:
                 if stale is not None:
-                    marked = f"UPDATE uploads SET read_ms = {READ_MS}, is_stale = ? WHERE id = ?"
-                    self._db.execute(marked, (stale, upload_id))
+                    self._db.execute(_MARK_STALE, (stale, upload_id))
                 if gone is not None:
                     self.partitions.set_gone(upload_id, is_gone=gone)
 

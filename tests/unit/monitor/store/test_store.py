@@ -24,7 +24,7 @@ from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_sna
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
 from upload_tui.monitor.store.store import Limits, Store, StoredUpload, StuckThresholds, TroubleThresholds
-from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, is_contradictory
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState, is_contradictory
 from upload_tui.text import fold
 from upload_tui.wire import Upload
 
@@ -484,6 +484,33 @@ def test_acknowledgements_of_two_dashboards_survive_the_loss_of_the_cache(tmp_pa
         again.put([(failed("c"), "{}", (), None), (failed("d", Stage.VERIFIED), "{}", (), None)])
         assert acknowledged(again) == {"a": "by one", "b": "now", "c": "by other"}
         assert again.acknowledgements.damage == ""
+
+
+@pytest.mark.parametrize("is_cache_lost", [False, True])
+@pytest.mark.parametrize("other", [*Stage, None])
+@pytest.mark.parametrize("stage", [*Stage])
+def test_an_acknowledgement_that_has_ended_is_not_restored_in_a_later_process(
+    tmp_path: Path, stage: Stage, other: Stage | None, is_cache_lost: bool
+) -> None:
+    """Also if the upload is in the same stage again, as one of a source that is tried again and fails again."""
+    file, kept = tmp_path / "store.db", tmp_path / "kept.json"
+    before = failed("a", stage)
+    state = UnknownState("held", NOON)
+    after = replace(before, timeline=Timeline(unknown_state=state)) if other is None else failed("a", other)
+    with closing(Store(file, acknowledgements=kept)) as store:
+        store.put([(before, "{}", (), None)])
+        store.acknowledge(["a"], Acknowledgement("known"))
+        if not is_cache_lost:
+            store.put([(after, "{}", (), None)])
+    for path in tmp_path.glob("store.db*" if is_cache_lost else "none"):
+        path.unlink()
+    with closing(Store(file, acknowledgements=kept)) as store:
+        store.put([(after if is_cache_lost else before, "{}", (), None)])
+        store.put([(before, "{}", (), None)])
+        assert acknowledged(store) == ({"a": "known"} if other is stage else {})
+    with closing(Store(file, acknowledgements=kept)) as store:
+        store.put([(before, "{}", (), None)])
+        assert acknowledged(store) == ({"a": "known"} if other is stage else {})
 
 
 @pytest.mark.parametrize(
