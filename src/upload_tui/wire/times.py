@@ -21,8 +21,8 @@ _ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), EPOCH})
 def parse_time(text: object) -> datetime | None:
     """Parse a time of the service, in UTC and with milliseconds; None if it is not a time. Never raises.
 
-    Reads ISO 8601 in the extended and the basic format, with any number of decimals, from 1900 to 2999. A time without an offset is
-    UTC.
+    Reads ISO 8601 with a date and a time of day, in the extended and the basic format, with any number of decimals, from 1900 to
+    2999. A time without an offset is UTC.
     """
     if not isinstance(text, str) or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
         return None
@@ -66,6 +66,8 @@ def _parse_utc(text: str) -> datetime | None:
 
 def _parse(text: str) -> datetime:
     # Python also reads weeks, and any sign before the time of the basic format: numbers since 1970 can look like it.
-    if text[4:8:3] != "--" and not (text[:8].isdigit() and text[8:9] in {"T", "t", " "}):
+    # A date alone would be midnight: an age that may be a day too long.
+    is_date = len(text) < len("20190508T15")
+    if is_date or (text[4:8:3] != "--" and not (text[:8].isdigit() and text[8:9] in {"T", "t", " "})):
         raise ValueError(text)
     return datetime.fromisoformat(text)
