@@ -224,6 +224,17 @@ def test_show_has_the_line_as_it_was_printed(here: Here, source: Source) -> None
     assert "size        unknown\n" in table
 
 
+@pytest.mark.parametrize(("on", "time"), [("2026-03-14T08:00:00Z", "2026-03-14 08:00:00"), (None, "before 20")])
+def test_show_has_the_time_of_a_state_of_its_own(here: Here, source: Source, on: str | None, time: str) -> None:
+    line = {"id": "a", "name": "a", "stage": "held", "on": on}
+    shown = here("show", "a", "-o", "table", "--command", source(line)).out
+    assert f"\nheld        {time}" in shown
+    over = {**line, "id": "b", "stage": "completed", "ended": True}
+    ended = here("show", "b", "-o", "table", "--command", source(over)).out
+    assert f"\ncompleted   {time}" in ended
+    assert "\nended" not in ended
+
+
 @pytest.mark.parametrize(
     ("ids", "code"),
     [(["a"], 0), (["b"], 1), (["zz"], 5), (["c", "--timeout", "0.1s"], 124), (["c", "--for", "initiated"], 0)],

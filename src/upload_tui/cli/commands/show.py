@@ -14,6 +14,7 @@ from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.settings import Flags, ServiceSettings
+from upload_tui.status import ENDED_STATE, Certainty, Stage
 
 __all__ = ["command", "time_text"]
 
@@ -98,7 +99,7 @@ def _stage_text(record: Record) -> str:
 
 
 def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str]]:
-    """Yield each event of the timeline with its time, its certainty and the duration since the event before."""
+    """Yield each event of the timeline with its time, its certainty and the duration since the event before; then an own state."""
     from upload_tui.text import duration_text
 
     before: datetime | None = None
@@ -109,6 +110,12 @@ def _timeline(record: Record, zone: tzinfo | None) -> Iterator[tuple[Record, str
             text += "" if before is None else f"  +{duration_text((on - before).total_seconds())}"
             before = on
         yield event, text
+    state, since = record["stage"], record["stage_since"]
+    if since is not None and state not in {*map(str, Stage), ENDED_STATE}:  # the time of an end is not known
+        is_observed = record["stage_since_certainty"] == Certainty.OBSERVED
+        bounds = {"on": None, "latest": since} if is_observed else {"on": since, "latest": None}
+        event = {"stage": state, "certainty": Certainty.REPORTED, "earliest": None, **bounds}
+        yield event, time_text(event, zone)
 
 
 def time_text(event: Record, zone: tzinfo | None) -> str:

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
-from upload_tui.status import Ability, Event, Span, Stage
+from upload_tui.status import Ability, Certainty, Event, Span, Stage, UnknownState
 from upload_tui.text import age_text, clock_text, duration_text, event_text, name_or_id, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -149,12 +149,7 @@ class _Painter(Struct, frozen=True):
                 yield self._span_line(spans[event.stage], longest)
             yield from self._event_lines(event)
         if timeline.unknown_state is not None:
-            on = timeline.unknown_state.on
-            name, time = sanitize(timeline.unknown_state.name), ""
-            if on is not None:
-                time, ago = clock_text(on, self.now, self.display_options.zone), self._ago(on)
-                time += ago if cell_len(f"  {name} {time}{ago}") <= self.width else ""
-            yield self._line(self._glyphs.own_state, name, time, _QUIET)
+            yield self._own_state_line(timeline.unknown_state)
         elif timeline.is_pending:
             yield from self._current_stage(longest)
         elif timeline.is_purged:
@@ -187,6 +182,16 @@ class _Painter(Struct, frozen=True):
         if event.stage is Stage.ERROR:
             reason = Content.styled(sanitize(event.message or "no reason given"), "$stage-error")
             yield from hanging_lines(Content("  "), reason, self.width)
+
+    def _own_state_line(self, state: UnknownState) -> Content:
+        """A state that is no stage, and since when, if that is known."""
+        name, time = sanitize(state.name), ""
+        if state.on is not None:
+            is_observed = state.certainty is Certainty.OBSERVED
+            time = f"{'before ' if is_observed else ''}{clock_text(state.on, self.now, self.display_options.zone)}"
+            ago = "" if is_observed else self._ago(state.on)
+            time += ago if cell_len(f"  {name} {time}{ago}") <= self.width else ""
+        return self._line(self._glyphs.own_state, name, time, _QUIET)
 
     def _ago(self, on: datetime) -> str:
         """How long ago a time was, with blanks before it; empty if there is no room, or times are absolute."""

@@ -27,7 +27,7 @@ from upload_tui.monitor import (
     WaitsFor,
     ingest,
 )
-from upload_tui.status import Anomaly, AnomalyName, Stage
+from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline, UnknownState
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 from upload_tui.text import size_text
 from upload_tui.tui.appearance.columns import Column, ColumnKey, ColumnSpec, fit_columns
@@ -243,6 +243,20 @@ def test_a_cause_without_details_is_shortened() -> None:
     for width in range(17, len(shortened)):
         text = detailed_cause_text(shortened, width, "…")
         assert text in {"bad chunk hash", "bad chunk hash: chunk 3"} or text.endswith("…")
+
+
+@pytest.mark.parametrize("certainty", Certainty)
+def test_the_time_of_an_own_state_is_marked_as_that_of_a_stage(certainty: Certainty) -> None:
+    """A plain time is one that the service reports."""
+    picture = InMemoryPicture([upload := an_upload("odd.bin", initiated=90)], clock=FrozenClock())
+    detail = picture.detail(upload["id"])
+    picture.close()
+    assert detail is not None
+    timeline = Timeline(unknown_state=UnknownState("held", NOW - timedelta(seconds=60), certainty))
+    held = replace(detail, upload=replace(detail.upload, timeline=timeline))
+    lines = [line.plain for line in timeline_lines(held, NOW, DisplayOptions(zone=UTC), 60)]
+    time = "before 09:25:53" if certainty is Certainty.OBSERVED else "09:25:53  1m 00s ago"
+    assert f"◇ held       {time}" in lines
 
 
 @pytest.mark.parametrize(
