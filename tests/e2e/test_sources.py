@@ -844,6 +844,30 @@ def test_source_check_finds_nothing_wrong_with_what_list_prints(here: Here, sour
     assert (checked.code, checked.records[0]["problems"], checked.records[0]["unknown_fields"]) == (0, [], [])
 
 
+_MORNING, _EVENING = "2026-03-14T08:00:00Z", "2026-03-14T20:00:00Z"
+ROUND_TRIP: Sequence[Mapping[str, Any]] = [
+    {"stage": "initiated", "updated_on": _MORNING, "size": 10, "received_bytes": 5},
+    {"stage": "initiated", "on": _MORNING, "updated_on": _EVENING, "size": 10, "chunks": [{"number": 1, "size": 5}]},
+    {"stage": "completed", "on": _EVENING, "initiated_on": _MORNING, "project": {"id": "p", "name": "P"}},
+    {"stage": "completed", "on": _MORNING, "ended": True},
+    {"stage": "completed", "current": {"state": "completed", "state_on": None}},
+    {"stage": "verified", "on": _EVENING, "final_chunks": True, "size": 10, "chunks": {"count": 1, "size_bytes": 5}},
+    {"stage": "verified", "on": _EVENING, "error_message": "0 errors", "content_type": "image/tiff"},
+    {"stage": "error", "error_message": "virus found"},
+    {"stage": "held", "on": _MORNING},
+    {"stage": "held"},
+    {},
+]
+
+
+@pytest.mark.parametrize("fields", ROUND_TRIP, ids=str)
+def test_what_list_prints_is_listed_again_unchanged(here: Here, source: Source, fields: Mapping[str, Any]) -> None:
+    listed = here("list", "-o", "jsonl", "--command", source({"id": "a", "name": "a", **fields}))
+    again = here("list", "-o", "jsonl", "--command", f"{source(listed.out.rstrip())} again")  # with a cache of its own
+    (record,), (other,) = listed.records, again.records
+    assert {**other, "as_of": record["as_of"]} == record
+
+
 def test_source_check_says_what_changed_and_that_ids_are_not_stable(here: Here) -> None:
     script = "import json, os; [print(json.dumps({'id': f'{os.getpid()}-{n}', 'name': 'x'})) for n in range(3)]"
     (record,) = here("source", "check", "--", sys.executable, "-I", "-c", script).records

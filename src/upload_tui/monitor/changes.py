@@ -192,7 +192,7 @@ UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
     "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble", "acknowledged", "acknowledgement",
-    "ended",
+    "ended", "updated_on",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -233,6 +233,7 @@ def upload_record(detail: Detail) -> Record:
         "anomalies": [{"name": anomaly.name, "detail": anomaly.detail} for anomaly in detail.anomalies],
         "as_of": format_optional_time(row.read_on),
         "ended": upload.timeline.has_ended or None,  # null unless a source reports it
+        "updated_on": format_optional_time(upload.last_updated_on),
     }
 
 
@@ -330,7 +331,7 @@ def flat_upload(record: Record) -> Record:
     """Flatten an upload's record to one level, for CSV. The time of a stage is empty if only its bounds are known."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
     # At the end, as scripts may count columns.
-    added = ("stage_since_certainty", "trouble", "acknowledged", "acknowledgement", "ended")
+    added = ("stage_since_certainty", "trouble", "acknowledged", "acknowledgement", "ended", "updated_on")
     plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
     times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}
