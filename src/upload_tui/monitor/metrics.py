@@ -113,8 +113,8 @@ class ProjectFigures(Struct, frozen=True, kw_only=True):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The values of the labels that all metrics of a project have."""
-        return self.service, self.project.id, self.project.name
+        """The values of the labels that all metrics of a project have; one without a name is called by its id."""
+        return self.service, self.project.id, self.project.name or self.project.id
 
 
 class ServiceFigures(Struct, frozen=True):

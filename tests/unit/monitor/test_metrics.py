@@ -72,6 +72,7 @@ def test_the_text_is_valid_whatever_a_project_is_called(name: str, accept: str) 
             else [metric.name]
         )
     }
+    assert not any("project_name=" in key for key in found)
     assert all(
         any(label.startswith("project=p-1") for label in key)
         for key in found

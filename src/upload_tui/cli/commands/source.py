@@ -71,6 +71,8 @@ def schema() -> None:
 @continues_without_output
 def check(words: Sequence[str], timeout: float, output: str | None) -> int:
     """Run a source twice and print what was found."""
+    if not words[0].strip():
+        raise click.BadParameter("the command is empty.", param_hint="'COMMAND'")
     printer = Printer(output, (), paths=_PATHS)
     result = run_async(_check(words, timeout))
     if printer.is_table:
