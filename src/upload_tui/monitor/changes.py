@@ -129,7 +129,10 @@ class StageReached(UploadChange, frozen=True, kw_only=True):
 
 
 class OwnStateReached(UploadChange, frozen=True, kw_only=True):
-    """An upload of a source reached a state of the source's own, which is no stage; `on` and `certainty` are as in `UnknownState`."""
+    """An upload of a source reached a state of the source's own, or ended in a stage that is not final (`ENDED_STATE`).
+
+    `on` and `certainty` are as in `UnknownState`; when an upload ended is not known.
+    """
 
     state: str
     on: datetime | None

@@ -47,7 +47,7 @@ _PLAIN_FIELDS = _words(
 _FIELDS = _TIME_FIELDS | _WORD_FIELDS | _TEXT_FIELDS | _PREFIXES.keys() | _PLAIN_FIELDS | {"service", "ids", "noticed"}
 """The fields of a recording, of the service's uploads and of a source's lines; any other is left out."""
 _WORDS = frozenset(map(str, (*Stage, *Certainty, *ConnectionState, *AnomalyName))) | _words(
-    "stored unchanged marked page last_page request connection seen anomaly purged stage state gone "
+    "stored unchanged marked page last_page request connection seen anomaly purged stage state ended gone "
     "md5 sha1 sha224 sha256 sha384 sha512 crc32 blake2b blake3 xxh64"
 )
 _MESSAGE_WORDS = _words(

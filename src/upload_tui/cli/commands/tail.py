@@ -1,6 +1,6 @@
 """`upload-tui tail`: one line per change until interrupted, like the activity pane."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -212,8 +212,9 @@ class _Follower(Struct):
         """Follow the uploads until each has ended, or until enough lines are printed."""
         try:
             async for ended in rounds(self.waiter, schedule, self.changes):
+                known = self._known
                 self._print_changes()
-                self._report(ended)
+                self._report(ended, known)
                 if self._line_count == self.options.count:
                     return
         except ServiceError:
@@ -243,11 +244,15 @@ class _Follower(Struct):
                     self._printed.add(key)
         self.changes.clear()
 
-    def _report(self, ended: Sequence[str]) -> None:
-        """Report uploads that do not exist, that cannot be read, or that ended without a change that was printed."""
+    def _report(self, ended: Sequence[str], known: Collection[str]) -> None:
+        """Report uploads that do not exist, that cannot be read, or that had ended when they were read for the first time.
+
+        Also those, of the uploads `known` before, that ended without a change of their stage.
+        """
         for upload_id in ended:
             detail = ended_detail(self.waiter, self.picture, upload_id)
             if detail is not None and (detail.upload.id, detail.row.stage) not in self._printed:
                 state = detail.upload.timeline.own_state
                 word = sanitize(state.name) if state else detail.row.stage
-                echo_message(f"{detail.upload.id} had already ended: {word}.")
+                verb = "has ended" if detail.upload.id in known else "had already ended"
+                echo_message(f"{detail.upload.id} {verb}: {word}.")

@@ -225,10 +225,11 @@ def _other_changes(
     for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
     previous = before.timeline if before else Timeline()
-    state, previous_state = after.timeline.own_state, previous.own_state
+    state, previous_state = after.timeline.unknown_state, previous.unknown_state
     is_new_state = state is not None and (previous_state is None or state.name != previous_state.name)
     if state is not None and is_new_state and after.origin.has(Ability.OWN_STATES):
-        yield OwnStateReached(at=after.read_on, upload=ref, state=state.name, on=state.on, certainty=state.certainty)
+        certainty = state.certainty if state.on else Certainty.OBSERVED
+        yield OwnStateReached(at=after.read_on, upload=ref, state=state.name, on=state.on, certainty=certainty)
     if after.timeline.is_purged and not previous.is_purged:
         yield UploadPurged(at=after.read_on, upload=ref, on=after.timeline.purged_on)
 

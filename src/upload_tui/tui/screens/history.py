@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from upload_tui.monitor import (
     AnomalyNoticed,
+    CommandEnded,
     Detail,
     OwnStateReached,
     Session,
@@ -114,7 +115,8 @@ def _change_fact(change: UploadChange, glyphs: Glyphs) -> Fact:
         return _anomaly_fact(change.anomaly, change.at, glyphs)
     if isinstance(change, OwnStateReached):
         return Fact(change.happened_on, glyphs.own_state, "$quiet", sanitize(change.state))
-    return Fact(change.at, glyphs.unreached, "$quiet", _TEXTS.get(type(change), "changed"))
+    text = sanitize(change.text) if isinstance(change, CommandEnded) else _TEXTS.get(type(change), "changed")
+    return Fact(change.at, glyphs.unreached, "$quiet", text)
 
 
 def _anomaly_fact(anomaly: Anomaly, on: datetime, glyphs: Glyphs) -> Fact:

@@ -28,9 +28,13 @@ from upload_tui.monitor import (
     StageReached,
     Store,
     StorePicture,
+    UploadChange,
     UploadRef,
+    change_record,
+    matches_change,
     upload_record,
 )
+from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.store.store import Limits
 from upload_tui.sources import Line, Listing, UploadLine, parse_line, records
 from upload_tui.status import Certainty, Stage
@@ -481,6 +485,31 @@ async def test_each_state_of_its_own_is_a_change_and_no_anomaly() -> None:
     found = [one.state for one in harness.changes if isinstance(one, OwnStateReached)]
     assert found == ["held", "quarantined", "held", "held"]
     assert not any(isinstance(one, AnomalyNoticed) for one in harness.changes)
+
+
+@pytest.mark.parametrize("ended", [{}, {"ended": True}], ids=str)
+@pytest.mark.parametrize("on", [None, ON])
+@pytest.mark.parametrize("stage", [*map(str, Stage), "held"])
+@pytest.mark.parametrize("before", [*map(str, Stage), "quarantined"])
+async def test_a_change_says_that_an_upload_is_in_another_state_whatever_that_is(
+    before: str, stage: str, on: str | None, ended: dict[str, bool]
+) -> None:
+    """`tail`, the activity, `on_change` and recordings have what the picture has."""
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": before}})
+    await harness.print({"a": {"stage": stage, "on": on, **ended}})
+    (row,) = harness.picture.window(Query(), 0, 9).rows
+    state = row.unknown_state or str(row.stage)
+    changes = [one for one in harness.changes if isinstance(one, UploadChange)]
+    reached = [change for change in changes if not isinstance(change, AnomalyNoticed)]
+    assert (before == state) == (not reached)
+    for change in reached[-1:]:
+        record = change_record(change)
+        assert record["to"] == state
+        assert (record["certainty"] == "reported") == (on is not None and state != "ended")
+        terms = {"stage:unknown": bool(row.unknown_state), f"{state[:5]}": True, "is:failed": state == "error"}
+        for query, is_found in terms.items():
+            assert matches_change(parse_query(query).tree, change, row, harness.clock.now()) == is_found
 
 
 @pytest.mark.parametrize(
