@@ -651,3 +651,11 @@ async def test_the_session_is_watched_while_the_terminal_has_the_focus() -> None
         pilot.app.post_message(events.AppFocus())
         await pilot.pause()
         assert session.is_watched
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30), (120, 40)])
+async def test_the_title_of_names_is_whole_also_if_all_names_are_short(size: tuple[int, int]) -> None:
+    failed = an_upload("a", completed=60, error=30, message="a cause in many words " * 9)
+    async with opened([failed, an_upload("b", initiated=90_000)], size=size) as (pilot, _, table):
+        await settled(pilot)
+        assert "Name" in "".join(segment.text for segment in table.render_line(0)).split()

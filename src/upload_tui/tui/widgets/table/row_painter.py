@@ -14,6 +14,7 @@ from textual.strip import Strip
 from upload_tui.monitor import Query, Row, UploadKey
 from upload_tui.text import age_text, name_or_id
 from upload_tui.tui.appearance.columns import (
+    TITLES,
     Column,
     ColumnKey,
     ColumnSpec,
@@ -267,7 +268,7 @@ def _widths_of(rows: Sequence[Row], display_options: DisplayOptions) -> TextWidt
     names, notes = [name_or_id(row.name, row.id) for row in rows], [note_widths(row, display_options) for row in rows]
     screens = (frozenset(names[start : start + _SCREEN_ROWS]) for start in range(0, len(names), _SCREEN_ROWS))
     return TextWidths(
-        widest(names),
+        widest([TITLES[ColumnKey.NAME], *names]) if names else 0,
         max((_distinct_width(each, display_options.glyphs.ellipsis) for each in screens), default=0),
         max((width for width, _ in notes), default=0),
         frozenset().union(*(forms for _, forms in notes)),
