@@ -87,7 +87,7 @@ class TroubleRules:
             StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
             for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
         )
-        return StuckThresholds(now - timedelta(seconds=stuck_after_seconds), before(None), specific, behind_ms)
+        return StuckThresholds(before(None), before(None), specific, behind_ms)
 
 
 def stage_summaries(

@@ -137,16 +137,22 @@ def baseline_of(durations_seconds: Sequence[float]) -> Baseline | None:
 
 
 def stuck_seconds(baseline: Baseline | None, stuck_after_seconds: float) -> float:
-    """The age from which a completed upload is stuck."""
+    """The age from which a pending upload is stuck, in whole milliseconds; without a baseline, also an initiated one."""
     if baseline is None:
-        return stuck_after_seconds
+        return _in_milliseconds(stuck_after_seconds)
     beyond = min(stuck_after_seconds, max(baseline.max_seconds * _STUCK_FACTOR, 60.0))
-    return max(beyond, baseline.p99_seconds + _REFRESH_LAG_SECONDS)
+    return _in_milliseconds(max(beyond, baseline.p99_seconds + _REFRESH_LAG_SECONDS))
 
 
 def overdue_seconds(baseline: Baseline | None, stuck_after_seconds: float) -> float:
-    """The age from which a completed upload is overdue."""
-    return stuck_after_seconds if baseline is None else baseline.p95_seconds + _REFRESH_LAG_SECONDS
+    """The age from which a pending upload is overdue, in whole milliseconds; without a baseline, also an initiated one."""
+    seconds = stuck_after_seconds if baseline is None else baseline.p95_seconds + _REFRESH_LAG_SECONDS
+    return _in_milliseconds(seconds)
+
+
+def _in_milliseconds(seconds: float) -> float:
+    """Seconds in whole milliseconds, as times are stored: between two of them, a row and a filter would not agree."""
+    return round(seconds, 3)
 
 
 def lateness_of(
@@ -166,7 +172,7 @@ def lateness_of(
         stuck_after_seconds: the threshold.
     """
     if stage is Stage.INITIATED:
-        is_idle = since is not None and (now - since).total_seconds() > stuck_after_seconds
+        is_idle = since is not None and (now - since).total_seconds() > stuck_seconds(None, stuck_after_seconds)
         return Lateness(is_overdue=is_idle, is_stuck=is_idle)
     if stage is not Stage.COMPLETED:
         return Lateness()
@@ -246,7 +252,7 @@ class TroubleLimits(Struct, frozen=True):
 
     def failed_since(self, now: datetime) -> datetime:
         """The time from which on failures are recent."""
-        return now - timedelta(seconds=self.failures_for_seconds)
+        return now - timedelta(seconds=_in_milliseconds(self.failures_for_seconds))
 
 
 DEFAULT_LIMITS = TroubleLimits()

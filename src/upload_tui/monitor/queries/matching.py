@@ -62,13 +62,12 @@ _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def time_bound(term: TimeTerm, now: datetime) -> datetime:
-    """The time of a term as of now; the beginning of the calendar if it is before."""
-    if term.on is not None:
-        return term.on
+    """The time of a term as of now, in whole milliseconds as times are stored; the beginning of the calendar if it is before."""
     try:
-        return now - timedelta(seconds=term.ago_seconds or 0.0)
+        bound = term.on or now - timedelta(seconds=term.ago_seconds or 0.0)
     except OverflowError:
         return _NEVER
+    return bound - timedelta(microseconds=bound.microsecond % 1000)
 
 
 def matches_row(tree: Expression, row: Row, now: datetime, marked: frozenset[UploadKey] = frozenset()) -> bool:

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upload_tui.monitor.analysis.trouble import TroubleLimits, trouble_of
+from upload_tui.monitor.analysis.trouble import (
+    TroubleLimits,
+    baseline_of,
+    overdue_seconds,
+    stuck_seconds,
+    trouble_of,
+)
 from upload_tui.monitor.model import Acknowledgement, Lateness, Trouble
 from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.sessions.combined import CombinedSession
@@ -116,6 +122,36 @@ def test_rows_filter_funnel_and_pending_uploads_agree(uploads: list[Mapping[str,
         trouble: 2 * count for trouble, count in session.picture.funnel().troubles.items()
     }
     session.close()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 60_000), min_size=8, max_size=12),
+    st.sampled_from([900.0, 40.0005, 40.0004]),
+)
+def test_rows_and_filter_agree_to_the_millisecond(durations_ms: list[int], stuck_after_seconds: float) -> None:
+    """Quantiles are interpolated, and settings may be finer: a threshold may be between two milliseconds."""
+    baseline = baseline_of([milliseconds / 1000 for milliseconds in durations_ms])
+    limits = [stuck_seconds(None, stuck_after_seconds)]
+    limits += [limit(baseline, stuck_after_seconds) for limit in (overdue_seconds, stuck_seconds)]
+    ages = {round(limit, 3) + milliseconds / 1000 for limit in limits for milliseconds in (-1, 0, 1)}
+    ended = [
+        an_upload(f"e{number}", initiated=9000, completed=100 + milliseconds / 1000, verified=100)
+        for number, milliseconds in enumerate(durations_ms)
+    ]
+    waiting = [an_upload(f"w{age:.3f}", initiated=age, completed=age) for age in ages]
+    idle = [an_upload(f"i{age:.3f}", initiated=age) for age in ages]
+    session = InMemorySession([*ended, *waiting, *idle], stuck_after_seconds=stuck_after_seconds)
+    expected = {upload_id: trouble for upload_id, trouble in in_trouble(session).items() if trouble}
+    assert in_trouble(session, Query(trouble_only=True)) == expected
+    assert in_trouble(session, Query(late_only=True)) == expected
+    assert session.picture.funnel().troubles == Counter(expected.values())
+    session.close()
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 0.0004, 7.0005])
+def test_failures_are_recent_since_a_whole_millisecond(seconds: float) -> None:
+    assert not TroubleLimits(failures_for_seconds=seconds).failed_since(NOW).microsecond % 1000
 
 
 def test_an_acknowledgement_ends_with_the_stage() -> None:
