@@ -35,6 +35,9 @@ FOUND = {
     31000187: [0, 2, 5, 7, 62, 63, 64],
     # An upload was overdue in the table and not in the filter, for the threshold was between two milliseconds.
     23001007: [*range(29)],
+    # Uploads were missed between two pieces of a page of a service without totals, and not counted.
+    23016064: [*range(48)],
+    23017019: [*range(37)],
 }
 """Seeds that found a fault, with the events that were enough."""
 

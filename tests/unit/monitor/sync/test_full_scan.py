@@ -125,6 +125,38 @@ async def test_none_is_missing_when_one_is_deleted_and_others_arrive_between_pag
         assert names <= harness.names(), (first, second)
 
 
+@pytest.mark.parametrize("heals", [False, True])
+@pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset[str]()], ids=["not-counted", "none"])
+async def test_none_is_missing_when_one_is_deleted_and_one_arrives_while_a_page_is_read_in_pieces(
+    headers: frozenset[str], heals: bool
+) -> None:
+    number = total_requests = 2
+    while number <= total_requests:
+        service = a_service(12, 100, headers)
+        service.unreadable_ids.add(service.uploads[7].id)
+        listed = {upload.name for upload in service.uploads} - {service.uploads[7].name}
+
+        def delete(service: ShiftingService = service, listed: set[str] = listed) -> None:
+            listed.remove(service.uploads.pop(0).name)
+            if heals:
+                service.unreadable_ids.clear()
+
+        before_pages(service, {number, number + 1}.__contains__, in_turn(delete, service.start_upload))
+        harness = SyncHarness(service)
+        await harness.synchroniser.sync()
+        assert listed <= harness.names(), (number, listed - harness.names())
+        number, total_requests = number + 1, service.requests
+
+
+async def test_a_scan_in_pieces_of_an_unknown_number_ends_though_uploads_arrive() -> None:
+    service = a_service(12, 100, HEADERS - {"X-Total"})
+    service.unreadable_ids.add(service.uploads[7].id)
+    before_pages(service, lambda number: number % 10 == 1, service.start_upload)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert harness.synchroniser.notice == "at least 1 upload cannot be read"
+
+
 @pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset[str]()], ids=["not-counted", "none"])
 @pytest.mark.parametrize("number", [2, 3, 4])
 async def test_none_is_missing_when_as_many_arrive_between_two_pages_as_a_page_has(
