@@ -111,7 +111,7 @@ def _fail_source(simulation: Simulation, rng: Random) -> None:
 
 
 def _damage_source(simulation: Simulation, rng: Random) -> None:
-    """One of its lines cannot be read, so that nobody knows which upload that is; or it prints a whole listing of nothing once."""
+    """One of its lines cannot be read, and may not name its upload either; or it prints a whole listing of nothing once."""
     if simulation.world.source is not None:
         seconds = rng.choice((3, 10, 40))
         _during(simulation, simulation.world.source, rng.choice(("damaged", "damaged", "empty")), seconds)

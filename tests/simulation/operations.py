@@ -167,14 +167,16 @@ def _command(
                 _change(service)
             with failing:
                 result = run_virtually(capture, folder, service, *(one.format(folder=folder) for one in arguments))
-        assert "Traceback" not in result.err, result.err
+        # Before the sentence, `--debug` prints the traceback.
+        sentence = result.err[result.err.rfind("\nupload-tui: ") + 1 :] if "--debug" in arguments else result.err
+        assert "Traceback" not in sentence, result.err
         assert result.code != EXIT_INTERNAL_ERROR, result.err
         _check_output(arguments[0], service, result.code, result.out)
         if result.code in {EXIT_OK, EXIT_INTERRUPTED}:
-            assert not result.err or result.err.startswith("upload-tui: "), result.err
+            assert not sentence or sentence.startswith("upload-tui: "), result.err
             return "with a notice" if "cache" in result.err else "whole"
         assert result.code in {EXIT_OUTPUT, EXIT_UNREACHABLE, EXIT_USAGE, EXIT_TIMED_OUT}, result
-        assert result.err.startswith("upload-tui: "), result
+        assert sentence.startswith("upload-tui: "), result
         return f"exit {result.code}"
 
     return run

@@ -351,7 +351,7 @@ class SourceHost:
 
     async def read(self, receive: LineReceiver, is_whole: ListingVerdict) -> Listing:
         await asyncio.sleep(self._rng.uniform(0.1, 1.0))
-        mode = self.mode  # `ok`, `cut`, `failed`, `damaged` or `empty`
+        mode = self.mode  # `ok`, `cut`, `failed`, `damaged` (a line, of an upload that it names or not) or `empty`
         lines = [json.dumps(self._line(upload)).encode() for upload in self.uploads]
         if mode == "empty":  # by accident, and never twice in a row: that would be the truth
             self.mode = "ok"
@@ -359,7 +359,8 @@ class SourceHost:
                 lines, self.emptied_at = [], _CLOCK.monotonic()
         self._was_empty = not lines
         if mode == "damaged" and lines:
-            lines[self._rng.randrange(len(lines))] = b"\xff"
+            number = self._rng.randrange(len(lines))
+            lines[number] = b"\xff" if number % 2 else json.dumps({"id": self.uploads[number].id, "stage": 7}).encode()
         cut = self._rng.randrange(len(lines) + 1) if mode in {"cut", "failed"} else len(lines)
         for start in range(0, cut, 3):
             await receive(LineBatch(start + 1, lines[start : min(start + 3, cut)]))
