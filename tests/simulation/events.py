@@ -111,10 +111,16 @@ def _fail_source(simulation: Simulation, rng: Random) -> None:
 
 
 def _damage_source(simulation: Simulation, rng: Random) -> None:
-    """One of its lines cannot be read, and may not name its upload either; or it prints a whole listing of nothing once."""
-    if simulation.world.source is not None:
+    """One of its lines cannot be read, and may not name its upload either; or it prints a whole listing of nothing once.
+
+    The upload of such a line may be deleted before another listing has it.
+    """
+    source = simulation.world.source
+    if source is not None:
         seconds = rng.choice((3, 10, 40))
-        _during(simulation, simulation.world.source, rng.choice(("damaged", "damaged", "empty")), seconds)
+        _during(simulation, source, rng.choice(("damaged", "damaged", "empty")), seconds)
+        if rng.random() < 0.5:
+            simulation.loop.call_later(seconds, source.delete, rng)
 
 
 def _unreadable(simulation: Simulation, rng: Random) -> None:

@@ -311,6 +311,7 @@ class SourceHost:
         self._rng = rng
         self._count = 0
         self._was_empty = False
+        self._damaged_id = ""
         self.emptied_at = -1e9
         """When it has last printed nothing by accident."""
 
@@ -337,7 +338,9 @@ class SourceHost:
 
     def delete(self, rng: Random) -> None:
         if self.present:
-            upload = self.present.pop(rng.choice([*self.present]))
+            upload_id = rng.choice([*self.present])
+            # Before it is listed again, rather the one whose line could not be read.
+            upload = self.present.pop(self._damaged_id if self._damaged_id in self.present else upload_id)
             upload.listed_until = _CLOCK.monotonic()
             self.gone.append(upload)
 
@@ -357,9 +360,10 @@ class SourceHost:
             self.mode = "ok"
             if lines and not self._was_empty:
                 lines, self.emptied_at = [], _CLOCK.monotonic()
-        self._was_empty = not lines
+        self._was_empty, self._damaged_id = not lines, ""
         if mode == "damaged" and lines:
             number = self._rng.randrange(len(lines))
+            self._damaged_id = self.uploads[number].id
             lines[number] = b"\xff" if number % 2 else json.dumps({"id": self.uploads[number].id, "stage": 7}).encode()
         cut = self._rng.randrange(len(lines) + 1) if mode in {"cut", "failed"} else len(lines)
         for start in range(0, cut, 3):
