@@ -100,7 +100,7 @@ _GUESSES: Mapping[str, str] = {
     "age": "stage_since stage_since_certainty certainty waiting older newer as_of",
     "took": "time duration elapsed verification seconds",
     "chunks": "chunk chunk_count parts count progress",
-    "since": "after from start started date day created initiated_on completed_on verified_on error_on on at",
+    "since": "after from start started date day created updated_on initiated_on completed_on verified_on error_on on at",
     "until": "before to end",
     "is:trouble": "trouble alert alarm kind",
     "is:overdue": "late slow overdue",
