@@ -132,9 +132,9 @@ async def test_none_is_missing_when_one_is_deleted_and_one_arrives_while_a_page_
 ) -> None:
     number = total_requests = 2
     while number <= total_requests:
-        service = a_service(12, 100, headers)
-        service.unreadable_ids.add(service.uploads[7].id)
-        listed = {upload.name for upload in service.uploads} - {service.uploads[7].name}
+        service = a_service(8, 100, headers)
+        service.unreadable_ids.add(service.uploads[5].id)
+        listed = {upload.name for upload in service.uploads} - {service.uploads[5].name}
 
         def delete(service: ShiftingService = service, listed: set[str] = listed) -> None:
             listed.remove(service.uploads.pop(0).name)
