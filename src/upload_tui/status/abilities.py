@@ -1,7 +1,7 @@
 """What services and sources report: the one table behind everything that is shown or judged differently for the two.
 
 The service of the design promises what it reports. A source is a command that prints what is there now, and may leave anything out:
-what it leaves out is unknown, never wrong and never zero. What one upload has, such as a size, its own fields tell.
+what it leaves out is unknown, never wrong and never zero. What one upload has, such as a size, is in its own fields.
 """
 
 from collections.abc import Mapping

@@ -36,8 +36,8 @@ _FAILURE_BUDGET = 40
 """Failed requests allowed for one broken page; the rows not read by then are left for later rounds."""
 _TIMEOUT_COST = 8
 """How many failed requests a timeout counts as, because it takes much longer."""
-_MAX_REPEATS = 10
-"""How often rows that move are fetched again."""
+_MAX_REPEATS = 3
+"""How often rows that move are fetched again; more would let a busy service get many times the requests."""
 _CLOCK_TOLERANCE_MS = 5000
 """A reading dated further in the future was made before the local clock was set back."""
 _UNREADABLE = "An upload that the service fails to return"
@@ -249,21 +249,26 @@ class PageFetcher:
     async def fetch_in_pieces(self, first: int, rows: int) -> UploadPage:
         """Fetch rows in smaller pages and return them as one page; rows that fail are stored as unreadable.
 
-        Without a total, nothing tells that rows moved from piece to piece: they are fetched again until they stay the same.
+        Without a total, rows may have moved from piece to piece unseen: they are fetched again until they stay the same, or until too
+        many requests fail.
         """
-        page = await self._fetch_all_pieces(first, rows)
-        for _ in range(_MAX_REPEATS if page.total is None else 0):
-            before, page = page, await self._fetch_all_pieces(first, rows)
-            if _row_ids(page) == _row_ids(before):
+        page, may_have_moved = await self._fetch_all_pieces(first, rows)
+        for _ in range(_MAX_REPEATS):
+            if not may_have_moved:
                 break
+            before = page
+            page, may_have_moved = await self._fetch_all_pieces(first, rows)
+            may_have_moved &= _row_ids(page) != _row_ids(before)
         return page
 
-    async def _fetch_all_pieces(self, first: int, rows: int) -> UploadPage:
+    async def _fetch_all_pieces(self, first: int, rows: int) -> tuple[UploadPage, bool]:
+        """The rows as one page, and whether to fetch them again because they may have moved."""
         existing = rows if self.total is None else max(1, min(rows, self.total - first))
         pieces, todo = _Pieces(), deque([(first, existing)])
         while todo:
             todo.extend(await self._fetch_pieces(pieces, *todo.popleft()))
-        return self._join_pieces(pieces, first, rows)
+        page = self._join_pieces(pieces, first, rows)
+        return page, page.total is None and pieces.failure_budget > 0
 
     async def _fetch_pieces(self, pieces: _Pieces, first: int, rows: int) -> Sequence[Rows]:
         """Fetch rows in pages of the next smaller size; return the parts that need still smaller pages."""

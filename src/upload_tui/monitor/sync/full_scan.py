@@ -302,9 +302,7 @@ def _joins(edge: UploadPage, page: UploadPage, following: UploadPage) -> bool:
 
     A row of one page alone is no proof: uploads may have arrived or been deleted before and after the pages were read.
     """
-    if (
-        edge.unreadable
-    ):  # rows without an id cannot be told apart; if neither page has one, it is of an upload that they lack
+    if edge.unreadable:  # such a row has no id: if neither page has one, it is of an upload that both lack
         return bool(page.unreadable or following.unreadable)
     ids, before, after = _ids(edge), {*_ids(page)}, {*_ids(following)}
     if len(ids) < 2 or not after:

@@ -131,6 +131,16 @@ async def test_unreadable_uploads_are_read_in_a_later_session() -> None:
     assert later.picture() == later.expected()
 
 
+async def test_rows_that_keep_moving_are_not_read_again_and_again() -> None:
+    service = a_service(60)
+    service.headers = HEADERS - {"X-Total"}  # only a second reading shows whether rows have moved
+    service.unreadable_ids = {upload.id for upload in service.uploads[20:50]}
+    harness = SyncHarness(service)
+    service.new_per_request = 1
+    await harness.try_sync()
+    assert service.requests < 400
+
+
 async def test_the_comparison_continues_when_an_old_page_fails() -> None:
     service = a_service(200)
     harness = SyncHarness(service)

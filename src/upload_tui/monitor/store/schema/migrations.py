@@ -262,7 +262,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     f"ALTER TABLE cells ADD COLUMN listed_ms INTEGER NOT NULL DEFAULT {UNKNOWN};",  # when all uploads of a partition were last listed
     # Plain names, and a table for the lease of a bulk load. A program of an earlier version cannot go on with its load: the lease has
-    # expired now, so that whoever opens the file ends the load.
+    # expired now, so that the next program that opens the file ends the load.
     "".join(f"DROP TRIGGER IF EXISTS {name};" for name in _EARLY_TRIGGERS)
     + "".join(f"DROP INDEX IF EXISTS {name};" for name in ("by_begun", *_INDEX_NAMES))
     + """
