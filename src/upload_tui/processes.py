@@ -9,6 +9,7 @@ import asyncio
 import math
 import os
 import select
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
@@ -32,6 +33,8 @@ __all__ = [
     "program_name",
     "read_bounded",
     "run_command",
+    "shell_hint",
+    "start_failure_text",
 ]
 
 TERMINATE_SECONDS = 5.0
@@ -53,6 +56,8 @@ _READ_BYTES = 64 << 10
 _LARGE_PIPE_BYTES = 1 << 20
 """The most that Linux allows everyone."""
 _OUTPUT_BYTES = 64 << 10
+_FIRST_LINE_BYTES = 256
+"""As much of the first line of a script as Linux reads."""
 
 
 class ChildProcess:
@@ -330,6 +335,24 @@ def shell_hint(command: Sequence[str]) -> str:
     shell_words = _SHELL_WORDS if _EXEC_OPTIONS.isdisjoint(command) else _SHELL_WORDS - {";"}
     word = next((word for word in command if word in shell_words), "")
     return f"There is no shell: {word} is an argument. Put the command in a script, or use sh -c '…'." if word else ""
+
+
+def start_failure_text(error: OSError | ValueError) -> str:
+    """Why a program could not be started, in words."""
+    reason = getattr(error, "strerror", None) or str(error)
+    if not isinstance(error, FileNotFoundError):
+        return reason
+    found = shutil.which(os.fsdecode(error.filename or ""))
+    interpreter = _interpreter_of(found) if found else ""
+    return f"its interpreter {interpreter} is missing" if interpreter else reason
+
+
+def _interpreter_of(script: str) -> str:
+    """The interpreter that the first line of a script names; empty for any other program."""
+    with suppress(OSError), Path(script).open("rb") as file:
+        start, line = file.read(2), file.readline(_FIRST_LINE_BYTES)
+        return line.decode("utf-8", "replace").strip() if start == b"#!" else ""
+    return ""
 
 
 def end_text(code: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.processes import ChildProcess, program_name, run_command
+from upload_tui.processes import ChildProcess, program_name, run_command, start_failure_text
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +75,25 @@ async def test_a_start_that_is_cancelled_leaves_no_process(rounds: int) -> None:
         await starting
     _, alive = psutil.wait_procs({*psutil.Process().children(recursive=True)} - before, timeout=10)
     assert alive == []
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "reason"),
+    [
+        (None, 0, "No such file or directory"),
+        ("#!/no/such/interpreter -x\n", 0o700, "its interpreter /no/such/interpreter -x is missing"),
+        ("#!/bin/sh\n", 0o600, "Permission denied"),
+        ("neither a script nor a program\n", 0o700, "Exec format error"),
+    ],
+)
+async def test_why_a_program_does_not_start(tmp_path: Path, text: str | None, mode: int, reason: str) -> None:
+    program = tmp_path / "program"
+    if text is not None:
+        program.write_text(text)
+        program.chmod(mode)
+    with pytest.raises(OSError, match=str(program)) as caught:
+        await run_command([str(program)], timeout_seconds=600)
+    assert start_failure_text(caught.value) == reason
 
 
 async def test_output_and_errors_are_bounded_and_input_may_be_ignored() -> None:

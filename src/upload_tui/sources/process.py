@@ -17,6 +17,7 @@ from upload_tui.processes import (
     program_name,
     read_bounded,
     shell_hint,
+    start_failure_text,
 )
 from upload_tui.sources.contract import MAX_LINE_BYTES, LineBatch, LineReceiver, Listing, ListingVerdict
 
@@ -93,9 +94,8 @@ class CommandSource:
         try:
             child = await ChildProcess.start(self._command, environment=environment)
         except (OSError, ValueError) as error:  # no such file, not executable, an argument with a NUL in it
-            reason = getattr(error, "strerror", None) or str(error)
             return Listing(
-                failure=f"{self._command[0]} cannot be run: {reason}",
+                failure=f"{self._command[0]} cannot be run: {start_failure_text(error)}",
                 is_misconfigured=True,
                 hint=shell_hint(self._command),
             )

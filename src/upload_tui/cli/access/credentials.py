@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError
-from upload_tui.processes import ChildProcess, CommandEnd, end_text, run_command
+from upload_tui.processes import ChildProcess, CommandEnd, end_text, run_command, start_failure_text
 from upload_tui.settings import ServiceSettings, read_token_file
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TokenCommands:
             end = asyncio.run(self._run(command))
             words = end.stdout.decode().split() if end.code == 0 else []
         except OSError as error:
-            raise SettingsError(f"The token command failed: {error.strerror}", hint) from error
+            raise SettingsError(f"The token command failed: {start_failure_text(error)}", hint) from error
         except ValueError as error:
             # Without the error as its cause: that quotes the command, which may contain a secret.
             reason = "its output is not text" if isinstance(error, UnicodeDecodeError) else "it cannot be run"

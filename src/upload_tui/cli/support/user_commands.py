@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, TypeVar
 
 from upload_tui.errors import QueryError, SettingsError
-from upload_tui.processes import CommandEnd, end_text, run_command, shell_hint
+from upload_tui.processes import CommandEnd, end_text, run_command, shell_hint, start_failure_text
 from upload_tui.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ async def run_program(title: str, run: "ProgramRun", variables: Mapping[str, str
                 run.arguments, timeout_seconds=run.timeout_seconds, data=run.data.encode(), environment=environment
             )
     except (OSError, ValueError) as error:  # no such file, not executable, too long, or an argument with a NUL in it
-        end, is_ok, output, errors = f"not started: {getattr(error, 'strerror', None) or error}", False, "", ""
+        end, is_ok, output, errors = f"not started: {start_failure_text(error)}", False, "", ""
     else:
         is_ok = ended.code == 0
         output, errors = (printed.decode("utf-8", "replace") for printed in (ended.stdout, ended.stderr))
