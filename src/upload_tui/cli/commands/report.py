@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LAST = "last"
+_MAX_SHOWN = 20
+"""Ids, causes and unknown states in the text; JSON has all."""
 _PATHS = (
     *map(str, Stage), "unknown", "service", "projects", "as_of", "where", "total", "stages", "stages.*", "unknown_states",
     "unknown_states.*", "latencies", "*_seconds", "overdue", "stuck", "trouble", "trouble.*", "causes", "changes", "changes.*",
@@ -216,16 +218,22 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
     yield sanitize(
         f"{plural(record['total'], 'upload')} of {names}{matching}, as of {local_time(record['as_of'], zone)}"
     )
-    for state, count in {**record["stages"], **record["unknown_states"]}.items():
+    states = {**record["stages"], **record["unknown_states"]}
+    for state, count in [*states.items()][:_MAX_SHOWN]:
         yield f"  {sanitize(state):<10} {count:>8,}"
+    if len(states) > _MAX_SHOWN:
+        yield f"  and {plural(len(states) - _MAX_SHOWN, 'more state')}"
     for latency in record["latencies"]:
         times = "  ".join(f"{share} {duration_text(latency[f'{share}_seconds'])}" for share in ("p50", "p95", "p99"))
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
     for trouble, ids in record["trouble"].items():
         if ids:
-            yield f"{TROUBLE_WORDS[trouble]} ({len(ids)}): {sanitize(' '.join(ids))}"
-    for cause in record["causes"]:
-        yield sanitize(f"cause ({cause['count']}): {cause_with_short(cause['cause'])}")
+            more = f" and {len(ids) - _MAX_SHOWN:,} more" if len(ids) > _MAX_SHOWN else ""
+            yield f"{TROUBLE_WORDS[trouble]} ({len(ids):,}): {sanitize(' '.join(ids[:_MAX_SHOWN]))}{more}"
+    for cause in record["causes"][:_MAX_SHOWN]:
+        yield sanitize(f"cause ({cause['count']:,}): {cause_with_short(cause['cause'])}")
+    if len(record["causes"]) > _MAX_SHOWN:
+        yield f"and {plural(len(record['causes']) - _MAX_SHOWN, 'more cause')}"
     if record["changes"] is not None:
         yield from _since_lines(record["changes"], zone)
 
