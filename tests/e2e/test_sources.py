@@ -566,6 +566,28 @@ def test_a_report_on_a_listing_that_failed_says_so_in_its_figures(here: Here, so
         source(*UPLOADS[:1], {"type": "end", "uploads": 3})  # what the command prints now
 
 
+def test_the_text_of_a_report_is_short_however_much_there_is(here: Here, source: Source) -> None:
+    words = [f"{first}{second}" for first in "abcdefgh" for second in "klmnopqr"]
+    lines = [{"id": word, "name": "x", "stage": "error", "error_message": f"no {word}"} for word in words]
+    states = [{"id": f"state {word}", "name": "x", "stage": word} for word in words]
+    command = source(*lines, *states)
+    (record,) = here("report", "--command", command).records
+    assert len(record["trouble"]["failed"]) == len(record["causes"]) == len(record["unknown_states"]) == len(words)
+    text = here("report", "--command", command, "-o", "table").out
+    (failed,) = (line for line in text.splitlines() if line.startswith("failed (64): "))
+    assert len(failed.split()) == 2 + 20 + 3
+    assert failed.endswith(" and 44 more")
+    assert text.count("\ncause (1): ") == 20
+    assert "\nand 44 more causes\n" in text
+    assert "\n  and 48 more states\n" in text  # the four of the design are always there
+
+
+def test_a_listing_without_a_readable_line_has_no_uploads(here: Here) -> None:
+    command = "printf 'one\\ntwo\\n'"
+    assert "run 1: 0 uploads on 2 lines" in here("source", "check", "-o", "table", "--", "printf", "one\ntwo\n").out
+    assert "0 uploads on 2 lines, 2 unreadable" in here("doctor", "--command", command, "-o", "table").out
+
+
 def test_show_says_that_the_listing_failed(here: Here, source: Source) -> None:
     """What is known is shown; of what is not known nothing is claimed."""
     command = source(*UPLOADS)
@@ -759,7 +781,7 @@ def test_source_check_names_what_breaks_the_contract(here: Here, source: Source)
     assert (checked.code, checked.err) == (3, "upload-tui: standard error of the command:\n  careful\n")
     checked = here("source", "check", "-o", "table", "--", *shlex.split(source(*lines[:-1])))
     assert re.search(
-        r"run 1: 4 uploads on 4 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 2 more; 1 line has an id",
+        r"run 1: 0 uploads on 4 lines in \S+; partial: line 4 cannot be read \(not JSON\) and 2 more; 1 line has an id",
         checked.out,
     )
 

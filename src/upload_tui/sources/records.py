@@ -22,7 +22,7 @@ from upload_tui.wire import Project, Upload, UploadReading, format_time, parse_t
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "parse_raw", "shown_raw", "source_reading"]
 
-CONTRACT_VERSION = 8
+CONTRACT_VERSION = 9
 """Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
 
 

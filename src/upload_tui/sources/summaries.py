@@ -131,7 +131,7 @@ def _decode_line(line: bytes) -> _Line | None:
 def _summary(fields: _Line, now_ms: int, latest_ms: int, default_project: str) -> UploadSummary | None:
     try:
         updated = parse_ms(fields.updated_on) if fields.updated_on else None
-        times = _times(fields, now_ms, latest_ms)
+        times = _times(fields, now_ms, latest_ms, updated)
     except (ValueError, OverflowError):
         return None
     if times is None or (updated is not None and not 0 < updated <= latest_ms):
@@ -156,7 +156,7 @@ _StageTimes = tuple[Stage, int, str, int | None, int | None, int | None]
 """The stage; since when, and how certain that is; when it was initiated, completed, ended. Times are in milliseconds since 1970."""
 
 
-def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
+def _times(fields: _Line, now_ms: int, latest_ms: int, updated: int | None) -> _StageTimes | None:
     """The stage and its times; None unless they are in order and not in the future. Raises ValueError if one cannot be read."""
     initiated = parse_ms(fields.initiated_on) if fields.initiated_on else None
     completed = parse_ms(fields.completed_on) if fields.completed_on else None
@@ -165,7 +165,7 @@ def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     ended = error if verified is None else verified
     since = ended if ended is not None else completed if completed is not None else initiated
     if since is None:
-        return _stage_times(fields, now_ms, latest_ms)
+        return _stage_times(fields, now_ms, latest_ms, updated)
     if fields.stage is not None and fields.stage is not UNSET:
         return None
     if fields.on or since > latest_ms or (verified is not None and error is not None):
@@ -184,8 +184,11 @@ def _times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
     return stage, since, _REPORTED, initiated, completed, ended
 
 
-def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | None:
-    """The stage that a line names, else that it exists; without its time it was reached at the latest when it was read."""
+def _stage_times(fields: _Line, now_ms: int, latest_ms: int, updated: int | None) -> _StageTimes | None:
+    """The stage that a line names, else that it exists; without its time it was reached at the latest when it was read.
+
+    An upload began before it was updated.
+    """
     on = parse_ms(fields.on) if fields.on else None
     name = fields.stage
     stage = (Stage.INITIATED if on is None else None) if name is None or name is UNSET else _STAGES.get(name)
@@ -193,6 +196,7 @@ def _stage_times(fields: _Line, now_ms: int, latest_ms: int) -> _StageTimes | No
         return None
     certainty, at = (_OBSERVED, now_ms) if on is None else (_REPORTED, on)
     if stage is Stage.INITIATED:
+        at = at if on is not None or updated is None else min(at, updated)
         return stage, at, certainty, at, None, None
     return (
         (stage, at, certainty, None, at, None) if stage is Stage.COMPLETED else (stage, at, certainty, None, None, at)

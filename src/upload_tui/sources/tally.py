@@ -132,6 +132,11 @@ class ListingTally(Struct):
         return known - self.keys.keys() - self.unreadable_ids
 
     @property
+    def readable_count(self) -> int:
+        """The number of different uploads whose lines can be read."""
+        return len(self.keys)
+
+    @property
     def notice(self) -> str:
         """What of the listing cannot be read, in one sentence without a full stop; empty if all can be read."""
         if self.unlisted_problem:

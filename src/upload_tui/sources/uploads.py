@@ -71,7 +71,8 @@ class _UploadParser(FieldReader):
         """The upload, as of `read_on`."""
         fields = self._fields
         project_id, project_name = self._project(default_project)
-        timeline = _with_bounds(_with_state_time(self._timeline(), read_on), read_on)
+        updated_on = self._past_time("updated_on", read_on)
+        timeline = _with_bounds(_with_state_time(self._timeline(), read_on), read_on, updated_on)
         chunks, count, received = self._chunks()
         size = self._either("size", self._count("size"), "size_bytes", self._count("size_bytes"))
         upload = Upload(
@@ -85,7 +86,7 @@ class _UploadParser(FieldReader):
             chunks=chunks,
             listed_chunk_count=count,
             received_bytes=received,
-            last_updated_on=self._past_time("updated_on", read_on),
+            last_updated_on=updated_on,
             timeline=timeline,
             read_on=read_on,
             origin=Origin.SOURCE,
@@ -225,7 +226,8 @@ class _UploadParser(FieldReader):
             # As `upload-tui list` prints it.
             is_observed = self._fields.get("stage_since_certainty") == Certainty.OBSERVED
             certainty = Certainty.OBSERVED if is_observed else Certainty.REPORTED
-            return replace(timeline, unknown_state=UnknownState(name[:_MAX_STATE_CHARACTERS], on, certainty))
+            name = name if len(name) <= _MAX_STATE_CHARACTERS else f"{name[: _MAX_STATE_CHARACTERS - 1]}…"
+            return replace(timeline, unknown_state=UnknownState(name, on, certainty))
         event = self._stage_event(stage, timeline.event(stage), on)
         others = [one for one in timeline.events if one.stage is not stage and not self._contradicts(one, event)]
         return replace(_sorted_timeline((*others, event)), unknown_state=None)
@@ -283,8 +285,8 @@ def _with_state_time(timeline: Timeline, read_on: datetime) -> Timeline:
     return replace(timeline, unknown_state=replace(state, on=read_on, certainty=Certainty.OBSERVED))
 
 
-def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
-    """Bound times that are not given by their neighbours and by the time of reading."""
+def _with_bounds(timeline: Timeline, read_on: datetime, updated_on: datetime | None) -> Timeline:
+    """Bound times that are not given by their neighbours and by the time of reading; an upload began before it was updated."""
     if all(event.on is not None for event in timeline.events):
         return timeline
     events: list[Event] = []
@@ -295,6 +297,8 @@ def _with_bounds(timeline: Timeline, read_on: datetime) -> Timeline:
         earliest = event.earliest or next((one.on for one in reversed(events) if one.on is not None), None)
         following = (one.on for one in timeline.events[index + 1 :] if one.on is not None and one.on <= read_on)
         latest = next(following, read_on)
+        if event.stage is Stage.INITIATED and updated_on is not None:
+            latest = min(latest, updated_on)
         latest = latest if earliest is None or earliest <= latest else read_on
         events.append(replace(event, earliest=earliest, latest=latest))
     return replace(timeline, events=tuple(events))

@@ -49,6 +49,7 @@ LINES_READ_OTHERWISE_BEFORE = [
     b'{"id": "g", "name": "g", "stage": "initiated", "verified_on": "2026-03-14T08:00:00Z"}',  # verified in version 5
     b'{"id": "i", "name": "i", "stage": "initiated", "on": "1970-01-01T00:00:00Z"}',  # at that time in version 6
     b'{"id": "j", "name": "j", "stage": "initiated", "updated_on": "2999-01-01T00:00:00Z"}',  # without an anomaly in version 7
+    b'{"id": "k", "name": "k", "stage": "initiated", "updated_on": "2026-03-14T07:00:00Z"}',  # since it was read in version 8
     # Reported in version 6:
     b'{"id": "h", "name": "h", "stage": "held", "stage_since": "20260314T080000Z", "stage_since_certainty": "observed"}',
 ]
@@ -72,7 +73,7 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
         if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
-    assert {CONTRACT_VERSION: digest} == {8: "15af3b6e814635a9"}, "raise CONTRACT_VERSION if a line is read differently"
+    assert {CONTRACT_VERSION: digest} == {9: "1a2fb0a7b6f2f790"}, "raise CONTRACT_VERSION if a line is read differently"
 
 
 @given(st.binary(max_size=200))

@@ -16,7 +16,7 @@ from tests.unit.sources.lines import LATER, ON, line_of, objects, upload_line
 from upload_tui.sources import Inspection, parse_line_summaries, parse_raw, parse_source_upload, source_reading
 from upload_tui.status import FINAL_STAGES, AnomalyName, Certainty, Stage
 from upload_tui.testing import NOW
-from upload_tui.wire import Upload, format_time
+from upload_tui.wire import EPOCH, MILLISECOND, Upload, format_time, parse_time
 
 NO_TIMES: list[Any] = [
     "-", "n/a", "pending", "no", "yes", 1795980000, 1795980000.5, True, [ON], {"on": ON}, "0000-00-00", "0001-01-01T00:00:00Z",
@@ -123,7 +123,8 @@ def test_the_time_of_a_stage_that_began_again_is_the_later_one(field: str) -> No
 def test_a_line_with_a_stage_is_in_that_stage(fields: dict[str, Any], stage: str) -> None:
     upload = upload_of(**{**fields, "type": None, "id": "a", "name": "a", "stage": stage})
     own = upload.timeline.own_state
-    assert (own.name if own else str(upload.stage)) == stage.strip()[:60].lower()
+    name = stage.strip().lower()
+    assert (own.name if own else str(upload.stage)) == (name if len(name) <= 60 else f"{name[:59]}…")
 
 
 @pytest.mark.parametrize("certainty", [*Certainty, None, "odd", 1])
@@ -137,6 +138,19 @@ def test_a_listed_state_of_its_own_is_as_certain_as_it_was(certainty: object) ->
 def test_bytes_arrived_at_an_unknown_time_if_it_cannot_be_read(value: object) -> None:
     assert upload_of(updated_on=value).last_updated_on is None
     assert [*parse_line_summaries([line_of(updated_on=value)], NOW, "default")] == [None]
+
+
+@pytest.mark.parametrize("updated_on", [None, ON, LATER, "2999-01-01T00:00:00Z"])
+@pytest.mark.parametrize("stage", [None, *map(str, Stage)])
+def test_an_upload_began_before_it_was_updated(stage: str | None, updated_on: str | None) -> None:
+    """A later stage may be newer than the last bytes."""
+    fields = {name: value for name, value in (("stage", stage), ("updated_on", updated_on)) if value is not None}
+    upload = upload_of(**fields)
+    is_bound = upload.stage is Stage.INITIATED and updated_on in {ON, LATER}
+    assert upload.timeline.since == (parse_time(updated_on) if is_bound else NOW)
+    assert upload.timeline.since_certainty is Certainty.OBSERVED
+    for one in parse_line_summaries([line_of(**fields)], NOW, "default"):
+        assert one is None or EPOCH + one.summary.since_ms * MILLISECOND == upload.timeline.since
 
 
 TIMED_LINES: list[dict[str, Any]] = [

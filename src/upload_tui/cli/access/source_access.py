@@ -272,7 +272,7 @@ async def source_finding(settings: ServiceSettings) -> Finding:
 def _summary(inspection: "Inspection") -> str:
     from upload_tui.text import plural
 
-    lines = f"{plural(inspection.tally.upload_count, 'upload')} on {plural(inspection.line_count, 'line')}"
+    lines = f"{plural(inspection.tally.readable_count, 'upload')} on {plural(inspection.line_count, 'line')}"
     unreadable = f", {inspection.tally.unreadable_count:,} unreadable" if inspection.tally.unreadable_count else ""
     unset = f"; never set: {_names(inspection.unset_fields)}" if inspection.tally.keys else ""
     return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{unset}"

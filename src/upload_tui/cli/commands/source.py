@@ -129,7 +129,7 @@ async def _check(words: Sequence[str], timeout_seconds: float) -> _Result:
 
 def _lines(result: _Result) -> Iterator[str]:
     for number, run in enumerate(result.runs, 1):
-        counts = f"{plural(run.tally.upload_count, 'upload')} on {plural(run.line_count, 'line')}"
+        counts = f"{plural(run.tally.readable_count, 'upload')} on {plural(run.line_count, 'line')}"
         yield f"run {number}: {counts} in {run.listing.seconds:.1f}s; {_end_text(run)}"
     first = result.runs[0]
     if first.tally.keys:
@@ -186,7 +186,7 @@ def _record(result: _Result) -> Mapping[str, Any]:
         "runs": [
             {
                 "lines": run.line_count,
-                "uploads": run.tally.upload_count,
+                "uploads": run.tally.readable_count,
                 "unreadable": run.tally.unreadable_count,
                 "seconds": round(run.listing.seconds, 3),
                 "partial": run.tally.unlisted_problem or None,
