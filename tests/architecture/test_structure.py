@@ -68,7 +68,6 @@ SPLINTERS: dict[str, str] = {}
 
 # Methods that only forward to a member, and why callers do not use the member itself.
 PASS_THROUGHS: dict[str, str] = {
-    "backend.faults:FaultyStorage.stat": "the protocol `Storage` has it, and no fault changes it",
     "backend.store.database:Database.close": "a resource that its owner closes",
     "cli.access.service_access:ServiceAccess.add_request_listener": "the protocol `Access` has it",
     "client.requester:RequestGate.is_holding": "names what a locked lock means",

@@ -100,6 +100,18 @@ async def test_verification_is_retried_while_the_storage_is_unavailable() -> Non
         assert (await caller.status(upload_id))["verified_on"]
 
 
+async def test_a_chunk_counts_as_missing_only_once_the_storage_is_available() -> None:
+    async with serving() as caller:
+        caller.start_fault(FaultName.LOST_CHUNK)
+        upload_id = await caller.upload([(1, b"".join(FILE))])
+        caller.start_fault(FaultName.BROKEN_STORAGE, 20)
+        assert await caller.service.worker.verify_next() == upload_id
+        assert (await caller.status(upload_id))["error_on"] is None
+        caller.clock.advance(30)
+        assert await caller.service.worker.verify_next() == upload_id
+        assert "chunk 1 was never stored" in (await caller.status(upload_id))["error_message"]
+
+
 async def test_verification_is_given_up_after_the_last_retry() -> None:
     async with serving() as caller:
         upload_id = await caller.upload(NUMBERED)

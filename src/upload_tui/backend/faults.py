@@ -233,13 +233,21 @@ class FaultyStorage:
         Raises:
             StorageUnavailableError: a fault withholds it.
         """
-        if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
-            raise StorageUnavailableError("The storage provider is unavailable")
+        self._check_available(key)
         yield from self.storage.blocks(key)
 
     def stat(self, key: BlobKey) -> BlobStat | None:
-        """Describe a blob; None if it is known to be missing."""
+        """Describe a blob; None if it is known to be missing.
+
+        Raises:
+            StorageUnavailableError: a fault withholds it.
+        """
+        self._check_available(key)
         return self.storage.stat(key)
+
+    def _check_available(self, key: BlobKey) -> None:
+        if key[0] in self.unreadable_uploads or self._faults.is_active(FaultName.BROKEN_STORAGE):
+            raise StorageUnavailableError("The storage provider is unavailable")
 
     def purge(self, upload_id: str) -> None:
         """Delete all blobs of an upload."""
