@@ -76,7 +76,6 @@ PASS_THROUGHS: dict[str, str] = {
     "monitor.replay:ReplaySession.close": "a resource that its owner closes",
     "monitor.sessions.source:SourceSession.refresh": "the protocol `Session` has it",
     "monitor.store_picture:StorePicture.now": "the protocol `Picture` has it",
-    "monitor.sync.pending_copies:PendingCopies.note": "the set is emptied by a transaction, and by no caller",
     "processes:ChildProcess.close": "a resource that its owner closes",
     "testing.service:UploadServer.token": "the kit's users do not import the service",
     "testing.service:UploadService.close": "the kit's users do not import the service",

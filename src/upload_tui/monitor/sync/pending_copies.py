@@ -13,7 +13,7 @@ from upload_tui.monitor.changes import UploadChange, UploadGone, UploadRef
 from upload_tui.monitor.store.rows import StoredUpload
 from upload_tui.monitor.store.store import Entry, Store
 from upload_tui.monitor.sync.ingest import compare, parse_stored
-from upload_tui.wire import Upload
+from upload_tui.wire import Upload, UploadReading
 
 __all__ = ["PendingCopies"]
 
@@ -45,14 +45,25 @@ class PendingCopies:
         self._copies: dict[str, _Copy] = {}
         self._noted: set[str] = set()
 
-    def lacks(self, upload: Upload) -> bool:
+    def note(self, changes: Iterable[UploadChange], readings: Iterable[UploadReading] = ()) -> None:
+        """Copy uploads when the present transaction ends, or else the next one.
+
+        Args:
+            changes: what has happened to uploads, whose copies are old.
+            readings: of uploads that may have no copy; those that are pending get one, while there is room.
+        """
+        self._noted.update(change.upload.id for change in changes)
+        self._noted.update(reading.upload.id for reading in readings if self._lacks(reading.upload))
+
+    def _lacks(self, upload: Upload) -> bool:
         """Whether an upload is pending and has no copy, though there is room for one."""
         has_room = len(self._copies) + len(self._noted) < self._store.limits.pending_copies
         return has_room and upload.id not in self._copies and not upload.stage.is_final
 
-    def note(self, upload_ids: Iterable[str]) -> None:
-        """Copy these uploads again when the present transaction ends, or else the next one."""
-        self._noted.update(upload_ids)
+    def drop(self, upload_ids: Iterable[str]) -> None:
+        """Discard the copies of uploads that were deleted from the store."""
+        for upload_id in upload_ids:
+            self._copies.pop(upload_id, None)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,7 +85,7 @@ class PendingCopies:
         upload_ids = [stored.id for stored in self._store.pending(project_ids, limit)][:limit]
         for start in range(0, len(upload_ids), _BATCH_IDS):
             with self.transaction():
-                self.note(upload_ids[start : start + _BATCH_IDS])
+                self._noted.update(upload_ids[start : start + _BATCH_IDS])
             await asyncio.sleep(0)
 
     def _read(self, upload_id: str) -> _Copy | None:
@@ -94,7 +105,7 @@ class PendingCopies:
             self._store.put(self._entries(known))
             changes = [change for upload_id in sorted(known) for change in self._changes_of(upload_id)]
             last_number = self._store.change_log.last_number()
-        self.note(known)
+        self._noted.update(known)
         return changes, last_number
 
     def _entries(self, known: frozenset[str]) -> Iterator[Entry]:

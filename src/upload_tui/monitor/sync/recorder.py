@@ -5,7 +5,7 @@ from datetime import datetime
 
 from upload_tui.client import batches, gather_all
 from upload_tui.errors import NotConsistentError, NotFoundError
-from upload_tui.monitor.changes import Change, UploadChange, UploadGone, UploadRef
+from upload_tui.monitor.changes import Change, UploadGone, UploadRef
 from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
@@ -98,7 +98,7 @@ class ChangeRecorder:
         with self.changes.transaction():
             has_others = self.changes.collect_others()
             result = ingest(self._store, readings, client.root, now=client.clock.now(), earlier_ms=self._earlier_ms)
-            self._note(readings, result.changes)
+            self.changes.copies.note(result.changes, readings)
         self.note_read(*(reading.upload.read_on for reading in readings))
         self.changes.found.extend(result.changes)
         return has_others or result.changed_count > 0, result.possibly_outdated
@@ -107,13 +107,8 @@ class ChangeRecorder:
         """Record readings of uploads whose existence is no change."""
         with self.changes.transaction():
             ingest(self._store, readings, self._fetcher.client.root, is_logged=False)
-            self._note(readings)
+            self.changes.copies.note((), readings)
         self.note_read(*(reading.upload.read_on for reading in readings))
-
-    def _note(self, readings: Sequence[UploadReading], changes: Sequence[UploadChange] = ()) -> None:
-        """Copy what has changed, and what is pending and has no copy yet while there is room."""
-        self.changes.copies.note(change.upload.id for change in changes)
-        self.changes.copies.note(reading.upload.id for reading in readings if self.changes.copies.lacks(reading.upload))
 
     async def refetch(self, upload_ids: Sequence[str]) -> bool:
         """Fetch uploads one by one, several at a time; True if anything changed."""
@@ -150,7 +145,7 @@ class ChangeRecorder:
             gone = UploadGone(at=client.clock.now(), upload=ref)
             self.changes.collect_others()
             self._store.change_log.append([gone])
-            self.changes.copies.note([upload_id])
+            self.changes.copies.note([gone])
         self.changes.found.append(gone)
         return True
 

@@ -75,7 +75,7 @@ class RoundChanges:
         for project_id in self._project_ids():
             changes, last = self._store.change_log.by_others(self._last_seen_number, project_id)
             self.found.extend(changes)
-            self.copies.note(change.upload.id for change in changes)
+            self.copies.note(changes)
         self._last_seen_number = last
         return len(self.found) > count
 

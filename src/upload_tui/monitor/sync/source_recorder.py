@@ -158,7 +158,7 @@ class SourceRecorder:
             return
         with self.changes.transaction():
             self._store.partitions.delete(upload_ids)
-            self.changes.copies.note(upload_ids)
+        self.changes.copies.drop(upload_ids)
 
     def record(self, lines: Sequence[UploadLine], *, is_silent: bool) -> None:
         """Record uploads in one transaction.
@@ -171,7 +171,7 @@ class SourceRecorder:
             result = ingest(
                 self._store, readings, self._watched.service, is_logged=not is_silent, now=self._clock.now()
             )
-            self.changes.copies.note(change.upload.id for change in result.changes)
+            self.changes.copies.note(result.changes)
         self.has_changed |= result.changed_count > 0
         if not is_silent:
             # One that has left the watched projects is no longer theirs.
@@ -266,7 +266,7 @@ class SourceRecorder:
                     found.append(UploadGone(at=self._clock.now(), upload=ref))
             self._store.mark([gone.upload.id for gone in found], gone=True)
             self._store.change_log.append(found)
-            self.changes.copies.note(gone.upload.id for gone in found)
+            self.changes.copies.note(found)
             for project_id in {gone.upload.project_id for gone in found}:
                 self._store.partitions.delete_oldest_gone(project_id)
         return found
