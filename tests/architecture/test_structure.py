@@ -84,7 +84,6 @@ PASS_THROUGHS: dict[str, str] = {
     "testing.sessions:_BaseSession.close": "a resource that its owner closes",
     "tui.app:UploadApp.watch_app_focus": "Textual calls it",
     "tui.screens.session_screen:SessionScreen.action_refresh": "Textual calls it",
-    "tui.terminal_driver:_TerminalFile.fileno": "files have it",
 }
 
 # Modules that name exit codes other than 0, and why.

@@ -190,9 +190,6 @@ class _TerminalFile:
     def flush(self) -> None:
         """Do nothing: what can be written is written."""
 
-    def fileno(self) -> int:
-        return self._file.fileno()
-
     def _write_left(self) -> bool:
         """Write what is left; False if the terminal is not read."""
         waiting_since, is_read = time.monotonic(), not self._is_stalled
