@@ -1,17 +1,22 @@
 """Statistics: counts, quantiles, causes and uploads in trouble in a `report`; causes and latencies of a session."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from upload_tui.monitor.analysis.statistics import (
     Cause,
     Latency,
+    LatencyHistogram,
     Statistics,
     bucket_of,
     histogram_of,
+    merge_histograms,
     normalize_cause,
     quantile,
     statistics_of,
@@ -173,6 +178,16 @@ def test_the_quantiles_of_a_histogram_are_off_by_less_than_a_tenth(share: float,
     counts = Counter(bucket_of(round(seconds * 1000)) for seconds in durations)
     histogram = histogram_of(Stage.COMPLETED, Stage.VERIFIED, counts)
     assert getattr(histogram, name) == pytest.approx(quantile(durations, share), rel=0.1)
+
+
+@given(st.lists(st.lists(st.integers(0, 10**8), max_size=20), min_size=1, max_size=4))
+def test_merged_histograms_have_the_buckets_of_all_durations(parts: list[list[int]]) -> None:
+    def histogram(milliseconds: Iterable[int]) -> LatencyHistogram:
+        return histogram_of(Stage.COMPLETED, Stage.VERIFIED, Counter(map(bucket_of, milliseconds)))
+
+    merged = merge_histograms([histogram(part) for part in parts])
+    assert merged.buckets == histogram(chain(*parts)).buckets
+    assert merged.count == sum(map(len, parts))
 
 
 def test_an_empty_histogram_has_no_buckets() -> None:
