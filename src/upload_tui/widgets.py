@@ -20,8 +20,8 @@ stylesheet, and defines the colours that its theme lacks:
 ...         return widget_tokens(is_dark=self.current_theme.dark)
 ...
 ...     def compose(self):
-...         yield FunnelBar(self.picture.funnel(), self.picture.now())
-...         yield UploadTable(self.picture, now=self.picture.now())
+...         yield FunnelBar(self.picture.funnel(), self.picture.clock.now())
+...         yield UploadTable(self.picture, now=self.picture.clock.now())
 ...
 ...     def on_unmount(self):
 ...         self.picture.close()

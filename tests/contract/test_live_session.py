@@ -172,9 +172,9 @@ async def test_times_are_the_services_when_the_local_clock_is_wrong(ahead: int) 
             assert change.earliest is not None
             assert change.latest is not None
             assert change.earliest <= verified_on <= change.latest
-            assert abs((session.picture.now() - caller.clock.now()).total_seconds()) < 1
+            assert abs((session.picture.clock.now() - caller.clock.now()).total_seconds()) < 1
             assert pending.row.stage_since is not None
-            assert (session.picture.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
+            assert (session.picture.clock.now() - pending.row.stage_since).total_seconds() == pytest.approx(40, abs=1)
 
 
 async def test_pending_uploads_of_an_earlier_session_are_stale_until_they_are_read_again(tmp_path: Path) -> None:

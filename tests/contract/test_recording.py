@@ -117,7 +117,7 @@ async def test_a_replay_equals_the_live_session(design: StatusShape, tmp_path: P
             await run_uploads(caller, live)
             replay = ReplaySession(*read_recording(file), base=FrozenClock())
             replay.seek(caller.clock.now())
-            assert replay.picture.now() == live.picture.now()
+            assert replay.picture.clock.now() == live.picture.clock.now()
             assert picture_of(replay) == picture_of(live)
             assert upload_changes(replay) == upload_changes(live)
             assert replay.recorded_connection == live.connection()
@@ -269,21 +269,21 @@ async def test_a_replay_goes_back_and_by_steps(tmp_path: Path) -> None:
     pictures = []
     for _ in range(50):
         replay.step()
-        pictures.append((replay.picture.now(), picture_of(replay)))
-    assert replay.picture.now() == replay.ends_on
+        pictures.append((replay.picture.clock.now(), picture_of(replay)))
+    assert replay.picture.clock.now() == replay.ends_on
     times = dict(pictures)
     assert len(times) > 2
     for on, picture in reversed(times.items()):
         replay.seek(on)
         assert picture_of(replay) == picture
     replay.seek(header.began_on - timedelta(days=1))
-    assert replay.picture.now() == header.began_on
+    assert replay.picture.clock.now() == header.began_on
     replay.seek(replay.ends_on)
     positions = []
-    while replay.picture.now() > header.began_on:
+    while replay.picture.clock.now() > header.began_on:
         replay.step_back()
-        positions.append(replay.picture.now())
-        assert picture_of(replay) == times[replay.picture.now()]
+        positions.append(replay.picture.clock.now())
+        assert picture_of(replay) == times[replay.picture.clock.now()]
     assert positions == sorted(
         {line.at for line in lines if line.at < replay.ends_on} | {header.began_on}, reverse=True
     )
@@ -303,15 +303,15 @@ async def test_the_dashboard_goes_back_in_a_replay(tmp_path: Path) -> None:
         shown = log.shown_changes
         await pilot.press("g", *"-1h", "enter")
         await pilot.pause()
-        assert replay.picture.now() == replay.began_on
+        assert replay.picture.clock.now() == replay.began_on
         assert (log.total, app.screen.query_one(UploadTable).total) == (0, 0)
         await pilot.press("g", *"+1h", "enter")
         await pilot.pause()
-        assert replay.picture.now() == replay.ends_on
+        assert replay.picture.clock.now() == replay.ends_on
         assert log.shown_changes == shown
         await pilot.press("comma")
         await pilot.pause()
-        assert replay.picture.now() < replay.ends_on
+        assert replay.picture.clock.now() < replay.ends_on
         await pilot.press("home")
         assert app.screen.query_one(UploadTable).cursor_row == 0
     replay.close()
@@ -324,13 +324,13 @@ async def test_a_replay_runs_at_its_speed(tmp_path: Path) -> None:
     base = FrozenClock()
     replay = ReplaySession(*read_recording(file), speed=2.0, base=base)
     before = replay.picture.window(Query(), 0, 9).total
-    base.advance((replay.ends_on - replay.picture.now()).total_seconds() / 2)
+    base.advance((replay.ends_on - replay.picture.clock.now()).total_seconds() / 2)
     running = asyncio.create_task(replay.run())
     await until(replay, lambda: replay.picture.window(Query(), 0, 9).total == 3)  # type: ignore[arg-type]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert before == 0
-    assert replay.picture.now() == replay.ends_on
+    assert replay.picture.clock.now() == replay.ends_on
     replay.close()
 
 
@@ -348,7 +348,7 @@ def test_time_stops_when_a_replay_has_ended(tmp_path: Path) -> None:
     assert replay.connection().playback == Playback(8, 12, ConnectionState.LIVE)
     assert not replay.connection().is_live
     base.advance(60)
-    assert replay.picture.now() == replay.ends_on == NOW + timedelta(seconds=12)
+    assert replay.picture.clock.now() == replay.ends_on == NOW + timedelta(seconds=12)
     assert replay.connection().playback == Playback(12, 12, ConnectionState.LIVE)
     replay.close()
 

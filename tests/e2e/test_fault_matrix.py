@@ -106,7 +106,7 @@ class Skewed(FaultCase):
     """The date is wrong and nothing else: of two clocks that disagree, the earlier one counts."""
 
     def check(self, observed: ObservedSession) -> None:
-        ahead = (observed.session.picture.now() - self.driver.caller.clock.now()).total_seconds()
+        ahead = (observed.session.picture.clock.now() - self.driver.caller.clock.now()).total_seconds()
         assert ahead == pytest.approx(0, abs=1)
 
 

@@ -36,9 +36,9 @@ class SampleScreen(App[None]):
     def compose(self) -> ComposeResult:
         """Add the header, the funnel, the table, the timeline and the chunk strip."""
         yield Header()
-        yield FunnelBar(self.picture.funnel(), self.picture.now(), display_options=self.display_options)
+        yield FunnelBar(self.picture.funnel(), self.picture.clock.now(), display_options=self.display_options)
         with Horizontal():
-            yield UploadTable(self.picture, now=self.picture.now())
+            yield UploadTable(self.picture, now=self.picture.clock.now())
             yield TimelineView(display_options=self.display_options)
         yield ChunkStrip(display_options=self.display_options)
 
@@ -47,5 +47,5 @@ class SampleScreen(App[None]):
         """Show the selected upload."""
         detail = self.picture.detail(message.upload_id or "")
         timeline = self.query_one(TimelineView)
-        timeline.now, timeline.detail = self.picture.now(), detail
+        timeline.now, timeline.detail = self.picture.clock.now(), detail
         self.query_one(ChunkStrip).upload = None if detail is None else detail.upload

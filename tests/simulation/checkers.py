@@ -213,7 +213,7 @@ class LiveIsCurrent(Checker):
         picture, since = session.picture, now - _LIVE_SECONDS
         rows = {row.id: row for row in _rows(session)}
         for project_id, uploads in place.groups():
-            if picture.now() - picture.as_of(project_id) > timedelta(seconds=1):
+            if picture.clock.now() - picture.as_of(project_id) > timedelta(seconds=1):
                 continue
             for upload in uploads:
                 stage, row = upload.stage_at(since), rows.get(upload.id)

@@ -240,7 +240,7 @@ class Wrong:
     def alerted(self) -> list[str]:
         """The alerts of a comparison."""
         self.alerts.compare(self.picture)
-        return [alert.text for alert in self.alerts.due(self.picture.now())]
+        return [alert.text for alert in self.alerts.due(self.picture.clock.now())]
 
 
 @pytest.mark.parametrize(("kind", "word"), [("stuck", "stuck"), ("contradictory", "verified but not whole")])

@@ -111,7 +111,7 @@ async def test_changes_and_commands_are_of_one_service() -> None:
         await pilot.press("f5")
         await until(pilot, lambda: runs == [ONE])
         ref = UploadRef(ID, "scan", "p-1", "Genome", TWO)
-        combined.changes.publish(UploadGone(at=combined.picture.now(), upload=ref))
+        combined.changes.publish(UploadGone(at=combined.picture.clock.now(), upload=ref))
         log = pilot.app.screen.query_one(ChangeLogView)
         await until(pilot, lambda: log.total > 1)
         log.focus()

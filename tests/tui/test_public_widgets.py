@@ -36,8 +36,8 @@ class OtherApp(App[None]):
         return widget_tokens(is_dark=self.current_theme.dark)
 
     def compose(self) -> ComposeResult:
-        yield FunnelBar(self.picture.funnel(), self.picture.now())
-        yield UploadTable(self.picture, now=self.picture.now())
+        yield FunnelBar(self.picture.funnel(), self.picture.clock.now())
+        yield UploadTable(self.picture, now=self.picture.clock.now())
         yield TimelineView()
         yield ChunkStrip()
 
@@ -46,7 +46,7 @@ class OtherApp(App[None]):
         detail = self.picture.detail(message.upload_id or "")
         assert detail is not None
         timeline = self.query_one(TimelineView)
-        timeline.now, timeline.detail = self.picture.now(), detail
+        timeline.now, timeline.detail = self.picture.clock.now(), detail
         self.query_one(ChunkStrip).upload = detail.upload
 
     @on(UploadTable.Opened)
@@ -92,7 +92,7 @@ async def test_updates_of_the_picture_are_shown() -> None:
     async with app.run_test(size=(100, 60)) as pilot:
         changes = app.picture.update(an_upload("fresh.bin", initiated=1))
         app.query_one(UploadTable).reload()
-        app.query_one(FunnelBar).show(app.picture.funnel(), app.picture.now())
+        app.query_one(FunnelBar).show(app.picture.funnel(), app.picture.clock.now())
         await pilot.pause()
         assert app.query_one(UploadTable).total == 17
         assert [cell.summary.count for cell in app.query(StageCell) if cell.summary] == [2, 2, 12, 1]

@@ -63,7 +63,7 @@ class InMemoryPicture(StorePicture):
         from upload_tui.monitor.sync.ingest import ingest
         from upload_tui.wire import parse_upload_reading
 
-        read_on = self.now()
+        read_on = self.clock.now()
         readings = [parse_upload_reading(upload, read_on=read_on) for upload in uploads]
         return ingest(self._store, readings, self.service).changes
 

@@ -144,7 +144,7 @@ def project_figures(
         read_on: when its uploads were read.
         before: its last figures, whose durations are those of now while nothing has changed: they are costly with many uploads.
     """
-    project_ids, now, revision = frozenset({project.id}), picture.now(), picture.revision
+    project_ids, now, revision = frozenset({project.id}), picture.clock.now(), picture.revision
     funnel = picture.funnel(project_ids)
     is_unchanged = before is not None and before.revision == revision
     return ProjectFigures(

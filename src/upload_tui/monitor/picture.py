@@ -47,8 +47,9 @@ class Picture(Protocol):
         """The service of all its uploads; empty if they are of several."""
         ...
 
-    def now(self) -> datetime:
-        """The present by the clock that all ages are computed with."""
+    @property
+    def clock(self) -> Clock:
+        """The clock that all ages are computed with."""
         ...
 
     def as_of(self, project_id: str = "") -> datetime:
@@ -110,15 +111,11 @@ class EmptyPicture:
     service = ""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-
-    def now(self) -> datetime:
-        """The present."""
-        return self._clock.now()
+        self.clock = clock
 
     def as_of(self, project_id: str = "") -> datetime:  # noqa: ARG002
         """The present."""
-        return self.now()
+        return self.clock.now()
 
     def window(self, query: Query, offset: int, limit: int, patience_seconds: float | None = None) -> Window:  # noqa: ARG002
         """No rows."""

@@ -93,7 +93,7 @@ class StorePicture:
         self._aggregates = StoreAggregates(store, project_ids)
         self._worker_figures = WorkerFigures(store, project_ids)
         self._project_ids = project_ids
-        self._clock = clock
+        self.clock = clock
         self._freshness = freshness
         self.service = service
         self._title = title
@@ -107,21 +107,17 @@ class StorePicture:
         """Increases whenever the uploads may have changed."""
         return self._store.revision
 
-    def now(self) -> datetime:
-        """The present, for ages."""
-        return self._clock.now()
-
     def as_of(self, project_id: str = "") -> datetime:
         """When the picture, or one of its projects, was last current.
 
         Lateness is as of then, so that no upload becomes late while it cannot be refreshed.
         """
         if self._freshness is None:
-            return self.now()
+            return self.clock.now()
         read_on = self._freshness.as_of(project_id)
         if read_on is None and project_id:
             read_on = self._previous_reads.get(project_id) or self._freshness.as_of()
-        return read_on or min(self.previous_read_on or self.now(), self.now())
+        return read_on or min(self.previous_read_on or self.clock.now(), self.clock.now())
 
     def _behind(self, as_of: datetime) -> Mapping[str, timedelta]:
         """The projects that were last current long before the picture as a whole, and how long."""
@@ -136,18 +132,18 @@ class StorePicture:
         """When a previous session last read the picture; None if none did."""
         synced = self._previous_reads.values()
         times = [on for on in (self._aggregates.last_read(*PENDING_STAGES), *synced) if on is not None]
-        return min(max(times), self.now()) if times else None
+        return min(max(times), self.clock.now()) if times else None
 
     @cached_property
     def _previous_reads(self) -> Mapping[str, datetime]:
         """When a previous session last read each project."""
         project_ids = self._project_ids or {project.id for project in self._store.projects()}
         reads = {project_id: from_ms(SyncState(self._store, project_id).synced_ms) for project_id in project_ids}
-        return {project_id: min(on, self.now()) for project_id, on in reads.items() if on is not None}
+        return {project_id: min(on, self.clock.now()) for project_id, on in reads.items() if on is not None}
 
     def _stale_before(self, project_id: str) -> datetime:
         """Until when readings of a project's pending uploads may be outdated: all, or those of an earlier session."""
-        is_old = (self.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
+        is_old = (self.clock.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
         return _FOREVER if is_old else self._read_since or NEVER
 
     @property
@@ -281,7 +277,7 @@ class StorePicture:
         as_of, baselines = self.as_of(), self._trouble_rules.baselines()
         behind, as_of = self._behind(as_of), as_of.replace(microsecond=0)
         ages_seconds = {
-            project_id: (self.now() - self.as_of(project_id)).total_seconds()
+            project_id: (self.clock.now() - self.as_of(project_id)).total_seconds()
             for project_id in {stored.project_id for stored in uploads}
         }
         stale_before = {project_id: self._stale_before(project_id) for project_id in ages_seconds}

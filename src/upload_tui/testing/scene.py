@@ -97,7 +97,7 @@ class Scene:
             rows = replay.picture.window(Query(sort=SortKey.INITIATED), 0, sys.maxsize).rows
             known = [row for row in rows if row.initiated_on is not None and not row.is_gone and not row.unknown_state]
             scene = cls(**options)
-            scene._begin_with(known, replay.picture.now())  # of this class
+            scene._begin_with(known, replay.picture.clock.now())  # of this class
         finally:
             replay.close()
         return scene

@@ -149,7 +149,7 @@ class UploadApp(CommandApp):
         if due := self._alert_notifications.due(at):
             severity: SeverityLevel = "error" if any(alert.is_failure for alert in due) else "warning"
             self.notify(alerts_text(due), severity=severity, timeout=_ALERT_SHOWN_SECONDS, markup=False)
-        for alert in self._alerts.due(self.session.picture.now()):
+        for alert in self._alerts.due(self.session.picture.clock.now()):
             settings = self._alerts.settings_for(alert)
             if settings.bell:
                 self.bell()
@@ -161,7 +161,7 @@ class UploadApp(CommandApp):
         if self._last_visit is not None:
             picture = self.session.picture
             summary = counts_since(picture, self._last_visit)
-            self.notify(summary.text(picture.now()), timeout=20, markup=False)
+            self.notify(summary.text(picture.clock.now()), timeout=20, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The commands of the palette."""

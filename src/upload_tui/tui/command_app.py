@@ -161,7 +161,7 @@ class CommandApp(PlaybackApp):
             return False
         tree, picture = hook.where.tree, self.session.picture
         row = picture.row(*change.upload.key) if needs_upload(tree) else None
-        return matches_change(tree, change, row, picture.now().replace(microsecond=0))
+        return matches_change(tree, change, row, picture.clock.now().replace(microsecond=0))
 
     async def _run_hook(self, number: int, hook: ChangeHook) -> None:
         try:
@@ -192,7 +192,7 @@ class CommandApp(PlaybackApp):
 
     def _show_end(self, result: CommandResult, upload: UploadRef, *, is_notified: bool) -> None:
         """Add a line to the activity, and notify."""
-        now = self.session.picture.now()
+        now = self.session.picture.clock.now()
         self.session.changes.publish(CommandEnded(at=now, upload=upload, text=result.text, is_ok=result.is_ok))
         if is_notified:
             self.notify(sanitize(result.text), severity="information" if result.is_ok else "warning", markup=False)

@@ -92,7 +92,9 @@ class PlaybackApp(BaseApp):
         if self._replay is None:
             return None
         controls, zone = self._replay, self._initial_display_options.zone
-        return parse_moment(text, controls.picture.now(), zone, earliest=controls.began_on, latest=controls.ends_on)
+        return parse_moment(
+            text, controls.picture.clock.now(), zone, earliest=controls.began_on, latest=controls.ends_on
+        )
 
     def _seek(self, text: str | None) -> None:
         if text and self._replay is not None and (on := self._time_within(text)) is not None:

@@ -100,7 +100,7 @@ async def test_a_gone_upload_has_a_least_age_and_no_running_bar(facts: dict[str,
         (row,) = session.picture.window(table.rows_query, 0, 1).rows
         session.picture.mark(row.id, gone=True)
         ref = UploadRef(row.id, row.name, row.project_id, row.project_name, row.service)
-        session.changes.publish(UploadGone(at=session.picture.now(), upload=ref))
+        session.changes.publish(UploadGone(at=session.picture.clock.now(), upload=ref))
         await pilot.press(*key)
         pane = pilot.app.screen.query(TimelinePane).last()
         for seconds in (0, 600):

@@ -76,7 +76,7 @@ async def test_without_others_there_is_no_rule_no_limit_and_one_order(query: str
 @pytest.mark.parametrize("width", [30, 40, 60, 80])
 async def test_a_narrow_title_leaves_out_whole_parts_and_keeps_the_age(width: int) -> None:
     async with opened(FEW, size=(width, 24), order=TableOrder()) as (pilot, session, table):
-        now = session.picture.now()
+        now = session.picture.clock.now()
         session.set_connection(
             Connection(state=ConnectionState.OFFLINE, since=now, read_on=now - timedelta(seconds=3600))
         )

@@ -347,7 +347,7 @@ def _dashboard(session: LiveSession) -> Dashboard:
     bar = AlarmBar()
     bar.set_reactive(AlarmBar.connection, session.connection())
     bar.set_reactive(AlarmBar.funnel, session.picture.funnel())
-    bar.set_reactive(AlarmBar.now, session.picture.now())
+    bar.set_reactive(AlarmBar.now, session.picture.clock.now())
     rows = session.picture.window(Query(), 0, 1000).rows
     alarms = "; ".join(alarm.longest(1000, 1000) for alarm in bar._alarms())
     return Dashboard(rows, session.picture.funnel(), session.connection(), alarms)

@@ -26,12 +26,12 @@ def in_own_state(name: str, state: str, since: datetime) -> dict[str, Any]:
 
 
 def summary_of(session: InMemorySession, visit: LastVisit) -> str:
-    now = session.picture.now()
+    now = session.picture.clock.now()
     return counts_since(session.picture, visit).text(now).partition(": ")[2]
 
 
 def visit(session: InMemorySession, before: LastVisit | None = None) -> LastVisit:
-    return visit_of_picture(session.picture, session.picture.now(), before)
+    return visit_of_picture(session.picture, session.picture.clock.now(), before)
 
 
 @pytest.mark.parametrize("count", [1, 10, 600])

@@ -24,7 +24,7 @@ async def test_each_step_happens_at_its_second() -> None:
     assert row.stage is Stage.VERIFIED
     seconds = [(on - NOW).total_seconds() for on in (row.initiated_on, row.completed_on, row.ended_on) if on]
     assert seconds == [5, 15, 18]
-    assert session.picture.now() == NOW + timedelta(seconds=60)
+    assert session.picture.clock.now() == NOW + timedelta(seconds=60)
     changes = [
         (change.after, (change.at - NOW).total_seconds())
         for change in session.changes.history(99)
@@ -150,7 +150,7 @@ RECORDING = Path(__file__).parents[2] / "formats" / "expected" / "recording.json
 async def test_a_scene_goes_on_from_a_recording_with_a_worker_and_faults() -> None:
     replay = replay_of(RECORDING, until=22)
     recorded = {row.name: row for row in replay.picture.window(Query(), 0, 99).rows if not row.is_gone}
-    began_on = replay.picture.now()
+    began_on = replay.picture.clock.now()
     replay.close()
     begun = await Scene.from_recording(RECORDING, until=22, title="bug").stop_worker(at=0).until(1).play()
     found = rows(begun)
@@ -159,7 +159,7 @@ async def test_a_scene_goes_on_from_a_recording_with_a_worker_and_faults() -> No
     assert {name: found[name].stage for name in found} == {name: recorded[name].stage for name in found}
     assert {name: found[name].initiated_on for name in found} == {name: recorded[name].initiated_on for name in found}
     assert [row.name for row in found.values() if row.stage is Stage.COMPLETED]
-    assert begun.picture.now() == began_on + timedelta(seconds=1)
+    assert begun.picture.clock.now() == began_on + timedelta(seconds=1)
     begun.close()
     ended = (
         await Scene.from_recording(RECORDING)
@@ -176,5 +176,5 @@ async def test_a_scene_goes_on_from_a_recording_with_a_worker_and_faults() -> No
 
 async def test_a_scene_begins_at_any_position_of_a_recording() -> None:
     session = await Scene.from_recording(RECORDING, until=0).until(0).play()
-    assert session.picture.now() == NOW
+    assert session.picture.clock.now() == NOW
     session.close()

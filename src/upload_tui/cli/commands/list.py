@@ -102,11 +102,11 @@ async def _list(
     from upload_tui.monitor import upload_record
 
     async with read_uploads(settings, is_verdict=is_verdict) as uploads:
-        criteria = replace(criteria, since=since and since.at(uploads.picture.now()))
+        criteria = replace(criteria, since=since and since.at(uploads.picture.clock.now()))
         query = _query(uploads, criteria)
         if reverse:
             query = replace(query, descending=not query.descending)
-        printer.set_columns(upload_columns(settings.zone, uploads.picture.now))
+        printer.set_columns(upload_columns(settings.zone, uploads.picture.clock.now))
         records: list[Mapping[str, Any]] = []
         decisive: list[Detail] = []
         found = islice(_found(uploads, query, criteria), criteria.limit)  # each upload has to be parsed

@@ -103,7 +103,7 @@ async def _read(settings: ServiceSettings, where: "Where", *, is_verdict: bool) 
 
     async with read_uploads(settings, is_verdict=is_verdict) as uploads:
         details = list(uploads.details(Query(where=where, project_ids=uploads.project_ids)))
-        as_of, now = uploads.picture.as_of(), uploads.picture.now()
+        as_of, now = uploads.picture.as_of(), uploads.picture.clock.now()
         service = settings.url or service_of(settings)
         return _ReportedUploads(service, uploads, details, as_of, now)
 

@@ -166,7 +166,7 @@ def _matches(change: "Change", picture: "Picture", options: _Options) -> bool:
         return False
     tree = options.where.tree
     row = picture.row(change.upload.id) if needs_upload(tree) else None
-    return matches_change(tree, change, row, picture.now().replace(microsecond=0))
+    return matches_change(tree, change, row, picture.clock.now().replace(microsecond=0))
 
 
 def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReached]":
@@ -174,7 +174,7 @@ def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReach
     from upload_tui.monitor import stages_since
 
     assert options.since is not None  # noqa: S101  # the caller checks
-    changes = stages_since(picture, options.since.at(picture.now()))
+    changes = stages_since(picture, options.since.at(picture.clock.now()))
     known = {(one.upload.id, one.after) for one in changes}
     logged = [one for one in options.logged if (one.upload.id, one.after) not in known]
     for change in sorted([*changes, *logged], key=lambda one: one.happened_on):

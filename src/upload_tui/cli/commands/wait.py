@@ -140,7 +140,7 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
             echo_message(f"timed out after {_elapsed_text(started)}; not all uploads have been read yet.")
             return options.timeout_exit_code
         waiter, picture = access.waiter(store, upload_ids, options.goal), store_picture(settings, store, access.clock)
-        printer.set_columns(upload_columns(settings.zone, picture.now))
+        printer.set_columns(upload_columns(settings.zone, picture.clock.now))
         with progress_bar(len(waiter.outcomes)) as bar:
             loop = _WaitLoop(waiter, options, printer, picture, bar, started, settings)
             return await loop.run(deadline, _schedule(access, options)) or code

@@ -66,7 +66,7 @@ async def record_visit(key: VisitKey, session: "Session") -> "AsyncIterator[Last
     file = last_visit_file(key, "dashboard")
     previous = read_last_visit(file)
     yield previous
-    read_on = session.connection().as_of(session.picture.now()) if session.connection().read_on else None
+    read_on = session.connection().as_of(session.picture.clock.now()) if session.connection().read_on else None
     if read_on is not None:  # what happened after that was not shown
         with suppress(StorageError):
             save_last_visit(file, visit_of_picture(session.picture, read_on, previous))

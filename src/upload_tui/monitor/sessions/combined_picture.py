@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.statistics import LatencyHistogram, merge_histograms
 from upload_tui.monitor.analysis.trouble import NEVER, waiting_order
 from upload_tui.monitor.model import (
@@ -90,9 +91,10 @@ class CombinedPicture:
         """Increases whenever the uploads of a session may have changed."""
         return sum(picture.revision for picture in self._pictures)
 
-    def now(self) -> datetime:
-        """The present."""
-        return self._sessions[0].picture.now()
+    @property
+    def clock(self) -> Clock:
+        """The clock of the first session."""
+        return self._sessions[0].picture.clock
 
     def as_of(self, project_id: str = "") -> datetime:
         """When the picture, or one of its projects, was last current."""

@@ -128,7 +128,7 @@ class DashboardScreen(ViewScreen):
     def _refresh_picture(self) -> None:
         """Read everything from the session."""
         picture = self._session.picture
-        self._refreshed_on = now = picture.now()
+        self._refreshed_on = now = picture.clock.now()
         # Set directly first: the bound values are then equal, and nothing is drawn twice.
         self.query_one(UploadTable).reload(now, picture)
         self._read_aggregates(now)
@@ -162,7 +162,7 @@ class DashboardScreen(ViewScreen):
 
     def _tick(self) -> None:
         """Update what changes every second: ages, lateness, the countdown of the connection."""
-        now = self._session.picture.now()
+        now = self._session.picture.clock.now()
         age = None if self._refreshed_on is None else (now - self._refreshed_on).total_seconds()
         if age is not None and 0 <= age < _JUST_REFRESHED_SECONDS:
             return
@@ -181,7 +181,7 @@ class DashboardScreen(ViewScreen):
         """Show the query in the widgets that are not bound to it."""
         if before.project_ids != after.project_ids:
             self.query_one(ChangeLogView).project_ids = after.project_ids
-            self._read_aggregates(self._session.picture.now())
+            self._read_aggregates(self._session.picture.clock.now())
         self._show_funnel()
 
     # Selection

@@ -175,7 +175,7 @@ class HistoryScreen(UploadDialog):
         detail, options = self._session.picture.detail(*self._key), self._display_options
         if detail is None:
             return
-        now = self._session.picture.now()
+        now = self._session.picture.clock.now()
         of_all = self._session.changes.history(_MAX_CHANGES)
         changes = [one for one in of_all if isinstance(one, UploadChange) and one.upload.key == self._key]
         facts = tuple(_facts_of(detail, changes, now, options))

@@ -60,7 +60,7 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
-        now, projects = self._session.picture.now(), self._session.projects
+        now, projects = self._session.picture.clock.now(), self._session.projects
         if self._counted_on is None or abs((now - self._counted_on).total_seconds()) >= _COUNT_SECONDS:
             self._counted_on = now
             self._counts = self._count(projects)

@@ -163,7 +163,7 @@ class QueryScreen(SearchScreen):
         self.app.push_screen(time_prompt("Go to time in Activity", self._past_time), self._go_to_time)
 
     def _past_time(self, text: str) -> datetime | None:
-        now = self._session.picture.now()
+        now = self._session.picture.clock.now()
         return parse_moment(text, now, self.display_options.zone, latest=now)
 
     def _go_to_time(self, text: str | None) -> None:

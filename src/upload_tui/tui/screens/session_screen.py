@@ -255,7 +255,7 @@ class AcknowledgeScreen(SessionScreen):
         from upload_tui.tui.screens.prompts import parse_acknowledgement
 
         if note is not None:
-            self._acknowledge(wrong, parse_acknowledgement(note, self._session.picture.now()))
+            self._acknowledge(wrong, parse_acknowledgement(note, self._session.picture.clock.now()))
             which = "it" if len(wrong) == 1 else "them"
             taken_back = f"{key_of(self, 'acknowledge')} on {which} takes it back"
             self.notify(f"{_names_of(wrong)} acknowledged; {taken_back}", timeout=_NOTIFICATION_SECONDS)
@@ -264,7 +264,7 @@ class AcknowledgeScreen(SessionScreen):
         picture, keys = self._session.picture, [detail.row.key for detail in details]
         for service in {key.service for key in keys}:
             picture.acknowledge([key.id for key in keys if key.service == service], acknowledgement, service)
-        self._session.changes.publish(PictureChanged(at=picture.now()))
+        self._session.changes.publish(PictureChanged(at=picture.clock.now()))
 
 
 def _names_of(details: Sequence[Detail]) -> str:
@@ -316,4 +316,4 @@ class ExportScreen(CopyScreen):
                     file.write(text)
                     await asyncio.sleep(0)
         file.seek(0)
-        self.post_message(ExportReady(file, file_name(kind, picture.now())))
+        self.post_message(ExportReady(file, file_name(kind, picture.clock.now())))

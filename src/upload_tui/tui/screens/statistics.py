@@ -86,7 +86,7 @@ class FailureScreen(_StatisticsScreen[CauseGroup | None], OptionScreen[CauseGrou
             menu.add_option(Option("No upload has failed." if is_known else _NO_DATA, disabled=True))
 
     def _text(self, group: CauseGroup) -> HangingLines:
-        now, options = self._session.picture.now(), self._display_options
+        now, options = self._session.picture.clock.now(), self._display_options
         ago = "" if options.absolute_times else " ago"
         where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
         when = f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}"

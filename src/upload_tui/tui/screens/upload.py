@@ -109,7 +109,7 @@ class UploadScreen(AcknowledgeScreen):
     def _paint(self) -> None:
         self.detail = self.read_detail(self._key)
         self.follow_origin(self.detail)
-        self.read_status(self._session.picture.now())
+        self.read_status(self._session.picture.clock.now())
         self._show_raw(self.detail.raw if self.detail else "")
 
     def _show_raw(self, raw: str) -> None:

@@ -14,7 +14,7 @@ async def test_next_visit_gets_the_recorded_one_unless_its_file_is_damaged() -> 
         assert first is None
     async with record_visit(KEY, session) as second:
         assert second is not None
-        assert second.on == session.picture.now()
+        assert second.on == session.picture.clock.now()
         assert len(second.overdue_ids) == 1
     last_visit_file(KEY, "dashboard").write_text("{")
     async with record_visit(KEY, session) as third:

@@ -171,7 +171,7 @@ def test_an_acknowledgement_ends_with_the_stage() -> None:
 def test_an_acknowledgement_ends_when_its_time_is_over() -> None:
     session = InMemorySession([an_upload("a", completed=100, error=50)])
     (upload_id,) = in_trouble(session)
-    until = session.picture.now() + timedelta(seconds=60)
+    until = session.picture.clock.now() + timedelta(seconds=60)
     session.picture.acknowledge([upload_id], Acknowledgement("known", until))
     assert in_trouble(session) == {upload_id: None}
     session.clock.advance(59)
