@@ -168,7 +168,6 @@ class VerificationWorker:
             self._not_paused.clear()
         else:
             self._not_paused.set()
-            self.job_queued.set()
 
     async def run(self) -> None:
         """Verify until cancelled."""
