@@ -64,6 +64,18 @@ def test_every_upload_counts_once(statistics: Statistics) -> None:
     assert statistics.total == 111
 
 
+def test_uploads_in_a_state_of_their_own_are_in_no_stage_and_counted_by_its_name() -> None:
+    states = ["archived", "quarantined", "quarantined"]
+    own = [{**an_upload(f"{n}"), "status": {"current": {"state": state}}} for n, state in enumerate(states)]
+    session = InMemorySession([an_upload("new", initiated=5), *own])
+    for details in (details_of(session), details_of(session)[::-1]):
+        found = statistics_of(details)
+        assert [*found.unknown_states.items()] == [("quarantined", 2), ("archived", 1)]
+        assert found.counts == {**dict.fromkeys(Stage, 0), Stage.INITIATED: 1}
+        assert found.total == 4
+    session.close()
+
+
 def test_latencies_are_quantiles_of_uploads_that_do_not_contradict_themselves(statistics: Statistics) -> None:
     by_stages = {(latency.from_stage, latency.to_stage): latency for latency in statistics.latencies}
     assert by_stages[Stage.COMPLETED, Stage.VERIFIED] == Latency(Stage.COMPLETED, Stage.VERIFIED, 101, 50, 95, 99)
@@ -178,6 +190,7 @@ def test_the_quantiles_of_a_histogram_are_off_by_less_than_a_tenth(share: float,
     counts = Counter(bucket_of(round(seconds * 1000)) for seconds in durations)
     histogram = histogram_of(Stage.COMPLETED, Stage.VERIFIED, counts)
     assert getattr(histogram, name) == pytest.approx(quantile(durations, share), rel=0.1)
+    assert not histogram.is_exact
 
 
 @given(st.lists(st.lists(st.integers(0, 10**8), max_size=20), min_size=1, max_size=4))

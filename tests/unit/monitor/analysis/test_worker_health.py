@@ -24,6 +24,7 @@ from upload_tui.monitor.analysis.worker_health import (
     EndedUpload,
     VerificationQueue,
     WaitingUploads,
+    tolerated_silence_seconds,
     worker_notice,
 )
 from upload_tui.monitor.notices import Notice, NoticeKind
@@ -371,3 +372,10 @@ def test_a_dead_worker_is_shown_soon_and_named_when_nothing_else_explains_it(
         shown, named = seconds_to_notices(seed, gap_seconds, learned, has_queue=has_queue)
         assert shown <= figures_seconds, seed
         assert named <= verdict_seconds, seed
+
+
+@pytest.mark.parametrize(("silences", "seconds"), [(10, 600), (40, 360), (200, 264)])
+def test_the_fewer_silences_were_seen_the_longer_ones_are_tolerated(silences: int, seconds: float) -> None:
+    """Four times the usual minute, and more by a factor that falls from 2.5 to 1."""
+    ended = [EndedUpload(60.0 * (number + 1), number / 1000, 1000) for number in range(silences)]
+    assert tolerated_silence_seconds(ended, 1000) == pytest.approx(seconds)
