@@ -156,6 +156,26 @@ async def test_a_service_reports_a_worker_that_ended(caplog: pytest.LogCaptureFi
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
+async def test_an_upload_without_digests_is_not_verified() -> None:
+    async with serving(executor=InlineExecutor()) as caller:
+        upload_id = await caller.upload(NUMBERED)
+        caller.service.database.uploads.hashes = lambda _: []  # type: ignore[method-assign]
+        await caller.service.worker.verify_next()
+        assert (await caller.status(upload_id))["verified_on"] is None
+        assert await _queue_troubles(caller) == {upload_id: (1, "the digests of the upload are missing")}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+async def test_as_many_uploads_are_verified_at_once_as_the_service_allows(at_once: int) -> None:
+    async with serving(executor=InlineExecutor(), verifications_at_once=at_once) as caller:
+        uploads = [await caller.upload(NUMBERED) for _ in range(3)]
+        for upload_id in uploads:
+            caller.service.configure_verification(upload_id, 10.0)
+        caller.service.worker.set_paused(is_paused=False)
+        await _turn(caller, 11)
+        assert sum([(await caller.status(upload_id))["verified_on"] is not None for upload_id in uploads]) == at_once
+
+
 # Leases
 
 
