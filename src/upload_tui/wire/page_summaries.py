@@ -107,17 +107,17 @@ def parse_summaries(
 
 def _has_known_keys_only(body: bytes, entries: Sequence[_PageEntry]) -> bool:
     """Whether all ids, sizes, chunks and numbers of a body are those that were read from it, so that none is there twice."""
-    ids = sizes = chunks = numbers = 0
-    for entry in entries:
-        project, provider, audit = entry.project, entry.storage_provider, entry.audit
-        users = (audit.created_by, audit.last_updated_by, audit.deleted_by) if audit else ()
-        nested = (project and project.id, provider and provider.id, *[user and user.id for user in users])
-        ids += len([one for one in (entry.id, *nested) if one])  # not one that is absent
-        sizes += len([one for one in (entry, *(entry.chunks or ())) if one.size is not None])
-        chunks += entry.chunks is not None
-        numbers += len([chunk for chunk in entry.chunks or () if chunk.number is not None])
+    chunks = [chunk for entry in entries for chunk in entry.chunks or ()]
+    hashes = [one for entry in entries for one in entry.hashes or ()]
+    audits = [audit for audit in (*[entry.audit for entry in entries], *[one.audit for one in hashes]) if audit]
+    owners = [owner for entry in entries for owner in (entry, entry.project, entry.storage_provider)]
+    users = [user for audit in audits for user in (audit.created_by, audit.last_updated_by, audit.deleted_by)]
+    ids = len([one for one in (*owners, *users) if one and one.id])  # not one that is absent
+    sizes = len([1 for entry in entries if entry.size is not None]) + len([1 for one in chunks if one.size is not None])
+    lists = len([entry for entry in entries if entry.chunks is not None])
+    numbers = len([chunk for chunk in chunks if chunk.number is not None])
     counts = [body.count(b'"%s"' % key) for key in (b"id", b"size", b"chunks", b"number")]
-    return counts == [ids, sizes, chunks, numbers]
+    return counts == [ids, sizes, lists, numbers]
 
 
 def _parse_summary(fields: UploadResource, status: Any, now_ms: int, latest_ms: int) -> UploadSummary | None:
