@@ -13,6 +13,7 @@ __all__ = ["EPOCH", "MILLISECOND", "format_time", "is_zero_time", "parse_ms", "p
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 _DAY_MS = 86_400_000
+_DATE_AND_HOUR_CHARACTERS = len("20190508T15")
 _FIRST_YEAR, _YEAR_AFTER_LAST = "1900", "3000"
 """Other times cannot be read: the sum of such a time and a duration between two of them may be beyond the calendar."""
 _ZERO_TIMES = frozenset({datetime(1, 1, 1, tzinfo=UTC), EPOCH})
@@ -24,7 +25,7 @@ def parse_time(text: object) -> datetime | None:
     Reads ISO 8601 with a date and a time of day, in the extended and the basic format, with any number of decimals, from 1900 to
     2999. A time without an offset is UTC.
     """
-    if not isinstance(text, str) or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
+    if not isinstance(text, str) or not _FIRST_YEAR <= text < _YEAR_AFTER_LAST:
         return None
     on = _parse_utc(text)
     return None if on is None else on.replace(microsecond=on.microsecond // 1000 * 1000)
@@ -50,7 +51,7 @@ def parse_ms(text: Any) -> int | None:
     """
     if text is None:
         return None
-    if (text[-1:] != "Z" and text[-6:] != "+00:00") or not _FIRST_YEAR <= text[:4] < _YEAR_AFTER_LAST:
+    if not _FIRST_YEAR <= text < _YEAR_AFTER_LAST or (text[-1] != "Z" and text[-6:] != "+00:00"):
         raise ValueError(text)
     since = _parse(text) - EPOCH
     return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000  # half the time of a division
@@ -67,7 +68,7 @@ def _parse_utc(text: str) -> datetime | None:
 def _parse(text: str) -> datetime:
     # Python also reads weeks, and any sign before the time of the basic format: numbers since 1970 can look like it.
     # A date alone would be midnight: an age that may be a day too long.
-    is_date = len(text) < len("20190508T15")
+    is_date = len(text) < _DATE_AND_HOUR_CHARACTERS
     if is_date or (text[4:8:3] != "--" and not (text[:8].isdigit() and text[8:9] in {"T", "t", " "})):
         raise ValueError(text)
     return datetime.fromisoformat(text)
