@@ -151,6 +151,8 @@ _CHECKPOINT_PAGES = 1000
 """SQLite's default."""
 _BULK_CHECKPOINT_PAGES = 8000
 """A checkpoint of the write-ahead log every 32 MiB, not every 4: each one rewrites the pages that all rows change."""
+_SORT_KIB = 32_000
+"""Memory for the rows of an index while they are sorted; with less, they are sorted in a file."""
 _BULK_COLUMN_LIST = ", ".join(BULK_COLUMNS)
 _TARGET = f"INTO uploads (project, partition, page, {', '.join(BULK_CONSTANTS)}, {_BULK_COLUMN_LIST})"
 _CONSTANTS = ", ".join(BULK_CONSTANTS.values())
@@ -285,6 +287,8 @@ class BulkLoad:
         def finish() -> None:
             with closing(db):
                 db.execute("PRAGMA synchronous = NORMAL")
+                db.execute(f"PRAGMA cache_size = -{_SORT_KIB}")
+                db.execute(f"PRAGMA wal_autocheckpoint = {_BULK_CHECKPOINT_PAGES}")
                 for _ in end_bulk_steps(db):
                     write_lease(db, BulkLease(self._lease.owner, self._now()))
 
