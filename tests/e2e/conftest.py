@@ -1,6 +1,5 @@
 """A service in another process, the wheel, and the signals that end a program."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.programs import serving
 from tests.e2e.shared import made_once
 
 ROOT = Path(__file__).parents[2]
@@ -29,12 +29,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def served() -> Iterator[dict[str, Any]]:
     """What `serve --json` prints."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "upload_tui", "serve", "--port", "0", "--json"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
+    with serving() as served:
+        yield dict(served.facts)
 
 
 _FIND_ENDING = """

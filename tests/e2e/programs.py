@@ -17,11 +17,12 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.forked_program import can_be_forked, run_forked
+from tests.e2e.forked_program import ForkedProcess, can_be_forked, run_forked, start_forked_with_pipes
 
 __all__ = [
     "PROGRAM",
     "Result",
+    "Process",
     "Response",
     "ScriptedService",
     "Served",
@@ -34,6 +35,7 @@ __all__ = [
 
 PROGRAM = str(Path(sys.executable).with_name("upload-tui"))
 TIMEOUT_SECONDS = 180.0
+Process = subprocess.Popen[str] | ForkedProcess
 _CHUNKS = (b"0123", b"4567", b"89ab", b"cde")
 
 
@@ -73,23 +75,33 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None, program: 
 @contextmanager
 def started(
     *arguments: str, environment: Mapping[str, str] | None = None, timeout_seconds: float = TIMEOUT_SECONDS
-) -> Iterator["subprocess.Popen[str]"]:
+) -> Iterator[Process]:
     """Start the program and yield its process; it is killed at the end of the context or after a timeout."""
-    with subprocess.Popen(
-        [PROGRAM, *arguments],
-        env={**os.environ, **(environment or {})},
+    process = _start([PROGRAM, *arguments], {**os.environ, **(environment or {})})
+    watchdog = Timer(timeout_seconds, process.kill)
+    watchdog.start()
+    try:
+        yield process
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    if can_be_forked(environment):
+        return start_forked_with_pipes(arguments, environment)
+    return subprocess.Popen(
+        arguments,
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as process:
-        watchdog = Timer(timeout_seconds, process.kill)
-        watchdog.start()
-        try:
-            yield process
-        finally:
-            watchdog.cancel()
-            process.kill()
+    )
 
 
 def handled_signals(process_id: int) -> set[int]:
@@ -230,7 +242,7 @@ def scripted_service(
         scheme = "http" if tls is None else "https"
         lists = {path: [*items] for path, items in responses.items()}
         service = ScriptedService(f"{scheme}://localhost:{server.server_port}", lists)
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=[0.02])  # seconds until it notices `shutdown`
         thread.start()
         try:
             yield service

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -18,32 +17,34 @@ from typing import Self
 
 import pyte
 
-__all__ = ["HANG_UPS", "TIMEOUT_SECONDS", "Terminal"]
+from tests.e2e.forked_program import HANG_UPS, ForkedProcess, can_be_forked, start_forked
+
+__all__ = ["NEW_PROCESS", "TIMEOUT_SECONDS", "Terminal"]
 
 TIMEOUT_SECONDS = 180.0
 """How long to wait for a condition; long, for busy machines."""
 
 
-def _send_hang_up() -> None:
-    """Make the terminal on standard input the controlling one, as a terminal's window does, so that the kernel sends SIGHUP."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-def _ignore_hang_up() -> None:
-    """Make it the controlling one, but ignore SIGHUP, as `nohup` does."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def _control_nothing() -> None:
-    """Start the program without a controlling terminal, as some containers do."""
-
-
-HANG_UPS = {"signal": _send_hang_up, "signal-ignored": _ignore_hang_up, "no-signal": _control_nothing}
-"""How a program notices that its terminal is closed: what prepares its process, by name."""
+NEW_PROCESS = (sys.executable, "-m", "upload_tui")
+"""The program in a new process, for tests of its start."""
 _LEAVES = b"\x1b[?1049l"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\].*?(?:\x07|\x1b\\)")
+
+
+def _start(
+    program: Sequence[str], arguments: Sequence[str], environment: Mapping[str, str], terminal: int, hang_up: str
+) -> "subprocess.Popen[bytes] | ForkedProcess":
+    if not program and can_be_forked(environment):
+        return start_forked(["upload-tui", *arguments], environment, [terminal] * 3, hang_up=hang_up)
+    return subprocess.Popen(
+        [*(program or NEW_PROCESS), *arguments],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread holds a lock that the child needs
+    )
 
 
 class Terminal:
@@ -54,7 +55,7 @@ class Terminal:
         columns: the terminal's width.
         lines: its height.
         environment: variables that are added to those of the test.
-        program: the program to run with the arguments; `upload-tui` by default.
+        program: the program to run with the arguments in a new process; by default `upload-tui`, in a forked one.
         hang_up: what the program learns when the terminal is closed; a key of `HANG_UPS`.
     """
 
@@ -64,22 +65,15 @@ class Terminal:
         columns: int = 120,
         lines: int = 40,
         environment: Mapping[str, str] | None = None,
-        program: Sequence[str] = (sys.executable, "-m", "upload_tui"),
+        program: Sequence[str] = (),
         hang_up: str = "signal",
     ) -> None:
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
         self._set_size(columns, lines)
-        self._process = subprocess.Popen(
-            [*program, *arguments],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-            preexec_fn=HANG_UPS[hang_up],  # noqa: PLW1509  # no other thread holds a lock that the child needs
-        )
+        variables = {**os.environ, **(environment or {})}
+        self._process = _start(program, arguments, variables, slave, hang_up)
         os.close(slave)
         self.painted = b""
         self._text: str | None = None
@@ -176,7 +170,7 @@ class Terminal:
             self._read(0.1)
         while self._read(0):
             pass
-        return self._process.returncode
+        return self._process.wait()
 
     def _read(self, timeout_seconds: float) -> bool:
         readable, _, _ = select.select([self._master], [], [], timeout_seconds)

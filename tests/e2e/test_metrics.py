@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from tests.e2e.programs import TIMEOUT_SECONDS, run, serving, started
+from tests.e2e.programs import TIMEOUT_SECONDS, Process, run, serving, started
 from tests.unit.monitor.test_metrics import samples
 
 pytestmark = pytest.mark.e2e
@@ -32,7 +32,7 @@ def get(address: str, path: str) -> tuple[int, str]:
         return response.status, response.read().decode()
 
 
-def address_of(process: "subprocess.Popen[str]") -> str:
+def address_of(process: Process) -> str:
     assert process.stdout is not None
     return urlsplit(process.stdout.readline().strip()).netloc
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.forked_program import HANG_UPS
 from tests.e2e.programs import handled_signals
-from tests.e2e.terminal import HANG_UPS, Terminal
+from tests.e2e.terminal import NEW_PROCESS, Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -214,7 +215,7 @@ _MOMENTS: Mapping[str, Callable[[Terminal], bool]] = {
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
 @pytest.mark.parametrize("moment", _MOMENTS)
 def test_a_signal_during_the_start_decides_on_the_exit_code(moment: str, number: signal.Signals) -> None:
-    with Terminal("demo") as terminal:
+    with Terminal("demo", program=NEW_PROCESS) as terminal:
         before = terminal.modes
         terminal.wait_until(lambda _: _MOMENTS[moment](terminal))
         terminal.send_signal(number)

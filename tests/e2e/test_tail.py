@@ -5,7 +5,6 @@ import json
 import select
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.in_process import run_here
-from tests.e2e.programs import Response, Served, run, scripted_service, serving, started
+from tests.e2e.programs import Process, Response, Served, run, scripted_service, serving, started
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +28,7 @@ def service() -> Iterator[Served]:
         yield served
 
 
-def start_until_printed(service: Served, process: "subprocess.Popen[str]") -> dict[str, Any]:
+def start_until_printed(service: Served, process: Process) -> dict[str, Any]:
     """Start uploads until one is printed: those that exist at the first poll are not, and its time is unknown."""
     assert process.stdout is not None
     while not select.select([process.stdout], [], [], 0.5)[0]:

@@ -4,7 +4,7 @@ import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from upload_tui.cli import main
+from upload_tui.cli import main as run
 from upload_tui.clock import SystemClock
 from upload_tui.testing import NOW
 
@@ -17,7 +17,8 @@ def _monotonic(_: SystemClock) -> float:
     return 0.0
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run the command line."""
     SystemClock.now = _now  # type: ignore[assignment, method-assign]
     SystemClock.monotonic = _monotonic  # type: ignore[assignment, method-assign]
-    main()
+    run()

@@ -150,7 +150,7 @@ def serve(service: ScriptedService) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=[0.02])  # seconds until it notices `shutdown`
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

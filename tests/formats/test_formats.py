@@ -5,20 +5,19 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.e2e.forked_program import ForkedProcess, start_forked
 from tests.formats.service import DISTINCT_UPLOADS, ScriptedService, changing_uploads, initial_uploads, serve
 
 EXPECTED = Path(__file__).parent / "expected"
-PROGRAM = [sys.executable, "-m", "tests.formats.frozen_program"]
-ROOT = Path(__file__).parents[2]
+PROGRAM = "tests.formats.frozen_program"
 URL = "https://uploads.example.org"
 LAST_CHANGE = '"kind":"gone"'
 IDS = [str(upload["id"]) for upload in initial_uploads()[:DISTINCT_UPLOADS]]
@@ -46,24 +45,34 @@ def output(folder: Path, *arguments: str) -> str:
     """What a command prints."""
     is_changing = arguments[0] == "tail"
     steps = list(changing_uploads()) if is_changing else [initial_uploads()]
-    with serve(ScriptedService(steps, folder / "clock")) as url:
-        done = subprocess.run(
-            [*PROGRAM, *arguments], cwd=ROOT, env=environment(folder, url), capture_output=True, check=False
-        )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().replace(url, URL)
+    with serve(ScriptedService(steps, folder / "clock")) as url, running(folder, url, *arguments) as (process, files):
+        code = process.wait()
+        out, err = (file.read_bytes().decode() for file in files)
+    assert code == 0, err
+    return out.replace(url, URL)
+
+
+@contextmanager
+def running(folder: Path, url: str, *arguments: str) -> Iterator[tuple[ForkedProcess, Sequence[Path]]]:
+    """A command with a frozen clock, and the files that get its output and its errors."""
+    files = folder / "out", folder / "err"
+    with ExitStack() as stack:
+        streams = [stack.enter_context(file.open("wb")).fileno() for file in files]
+        null = stack.enter_context(open(os.devnull, "rb")).fileno()  # noqa: PTH123  # no file of a folder
+        words = ["upload-tui", *arguments]
+        yield start_forked(words, environment(folder, url), [null, *streams], program=PROGRAM), files
 
 
 def recording(folder: Path) -> str:
     """What `record` writes until the last change."""
     file = folder / "recording.jsonl"
-    with serve(ScriptedService(list(changing_uploads()), folder / "clock")) as url:
-        command = [*PROGRAM, "record", str(file)]
-        with subprocess.Popen(command, cwd=ROOT, env=environment(folder, url), stderr=subprocess.DEVNULL) as process:
-            while LAST_CHANGE not in (file.read_text(encoding="utf-8") if file.exists() else ""):
-                assert process.poll() is None
-                time.sleep(0.05)
-            process.terminate()
+    service = ScriptedService(list(changing_uploads()), folder / "clock")
+    with serve(service) as url, running(folder, url, "record", str(file)) as (process, _):
+        while LAST_CHANGE not in (file.read_text(encoding="utf-8") if file.exists() else ""):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        process.wait()
     text = file.read_text(encoding="utf-8").replace(url, URL)
     text = text[: text.index("\n", text.index(LAST_CHANGE)) + 1]
     # A failed request's detail is a text for people, which may change.
@@ -94,7 +103,7 @@ if __name__ == "__main__":
     for expected, words in COMMANDS.items():
         with TemporaryDirectory() as home:
             (EXPECTED / expected).write_bytes(output(Path(home), *words).encode())
-    schema = subprocess.run([*PROGRAM, "source", "schema"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    (EXPECTED / "source-schema.json").write_bytes(schema)  # compared in `tests.e2e.test_sources`
     with TemporaryDirectory() as home:
+        schema = output(Path(home), "source", "schema")
+        (EXPECTED / "source-schema.json").write_bytes(schema.encode())  # compared in `tests.e2e.test_sources`
         (EXPECTED / "recording.jsonl").write_bytes(recording(Path(home)).encode())
