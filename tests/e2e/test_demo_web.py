@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.e2e.programs import run, started
@@ -152,24 +153,19 @@ async def test_server_ends_its_demos(signal_number: int, code: int) -> None:
         site = process.stdout.readline().strip()
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{site}/ws") as socket:
             await socket.receive(timeout=60)
-            demos = descendants(process.pid)
+            demos = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(signal_number)
             assert await asyncio.to_thread(process.wait) == code
     assert demos
     async with asyncio.timeout(30):
-        while any(is_running(pid) for pid in demos):
-            await asyncio.sleep(0)
+        while any(map(is_running, demos)):
+            await asyncio.sleep(0.02)
 
 
-def descendants(pid: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
-    children = [int(word) for word in listed.split()]
-    return children + [grandchild for child in children for grandchild in descendants(child)]
-
-
-def is_running(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(shown.strip()) and not shown.strip().startswith("Z")
+def is_running(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def test_interrupt_is_exit_code_130() -> None:

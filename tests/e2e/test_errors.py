@@ -31,7 +31,7 @@ def garbage_url(request: pytest.FixtureRequest) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Garbage) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=[0.02])  # seconds until it notices `shutdown`
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

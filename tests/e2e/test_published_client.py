@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -113,7 +114,7 @@ def verify_when_there_is_a_file(served: Served) -> None:
             http.get(f"/projects/{project['id']}/children").json()["results"]
             for project in http.get("/projects").json()["results"]
         ):
-            pass  # the client is uploading
+            time.sleep(0.05)  # the client is uploading
         http.delete("/control/faults/broken-storage").raise_for_status()
 
 

@@ -40,10 +40,7 @@ UPLOADS: Sequence[Mapping[str, Any]] = [
 ]  # fmt: skip
 
 PRINTER = """
-import sys
-sys.stdout.write(open(sys.argv[1], encoding="utf-8").read())
-sys.stderr.write(sys.argv[3])
-sys.exit(int(sys.argv[2]))
+cat "$1"; printf %s "$3" >&2; exit "$2"
 """
 
 Source = Callable[..., str]
@@ -58,7 +55,7 @@ def source(tmp_path: Path) -> Source:
         text = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
         (tmp_path / "lines").write_text(text, encoding="utf-8")
         arguments = [str(tmp_path / "lines"), str(code), error]
-        return shlex.join([sys.executable, "-I", "-c", PRINTER, *arguments])
+        return shlex.join(["sh", "-c", PRINTER, "sh", *arguments])
 
     return write
 
@@ -1074,7 +1071,7 @@ def api(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Api]]:
     (home / ".config").mkdir(exist_ok=True)
     (home / ".config" / "archive-token").write_text("t\n")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
     monkeypatch.setenv("ARCHIVE_URL", f"http://127.0.0.1:{server.server_address[1]}")
     monkeypatch.setattr(_Api, "status", 200)
     yield _Api
