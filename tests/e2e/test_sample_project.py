@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 import venv
-from importlib.metadata import distributions
+from importlib import metadata
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 SAMPLE = Path(__file__).parents[1] / "sample_project"
 HERE = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
@@ -26,14 +28,29 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 
 @pytest.fixture
 def python(wheel: Path, tmp_path: Path) -> str:
-    """A fresh environment with the wheel and its extra, in the versions of this environment."""
+    """A fresh environment with the wheel, and with what it and its extra need and nothing else: links to this environment's."""
     venv.create(tmp_path / "env")
     python = str(tmp_path / "env" / "bin" / "python")
-    pins = {f"{dist.name}=={dist.version}" for dist in distributions() if dist.name != "upload-tui"}
-    (tmp_path / "pins.txt").write_text("\n".join(sorted(pins)), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "--python", python]
-    run([*pip, "install", "-q", "--no-compile", "-c", "pins.txt", f"{wheel}[testing]"], tmp_path, **os.environ)
+    run([*pip, "install", "-q", "--no-compile", "--no-deps", "--no-index", str(wheel)], tmp_path, **os.environ)
+    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    for needed in _needed(next(iter(distributions(name="upload-tui", path=[str(packages)]))), "testing").values():
+        for name in {file.parts[0] for file in needed.files or ()} - {"..", "__pycache__"}:
+            if not (packages / name).exists():
+                (packages / name).symlink_to(Path(str(needed.locate_file(name))))
     return python
+
+
+def _needed(distribution: Distribution, *extras: str) -> dict[str, Distribution]:
+    """What a distribution with some of its extras requires, and what that requires, in the versions of this environment."""
+    found = dict[str, Distribution]()
+    for requirement in map(Requirement, distribution.requires or ()):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            other = metadata.distribution(requirement.name)
+            assert requirement.specifier.contains(other.version, prereleases=True), requirement
+            found |= {requirement.name: other, **_needed(other, *requirement.extras)}
+    return found
 
 
 def test_sample_project_passes_with_the_installed_wheel(python: str, tmp_path: Path) -> None:
