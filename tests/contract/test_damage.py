@@ -4,9 +4,10 @@ import asyncio
 import logging
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,6 +18,7 @@ from upload_tui.backend.store.records import ChunkRecord
 from upload_tui.backend.worker import LEASE
 from upload_tui.errors import UsageError
 
+IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 UPLOADS = 100
 CONTENT = b"0123"
 PARTS = 2
@@ -28,6 +30,13 @@ class FullStorage(MemoryStorage):
 
     def _find(self, _: tuple[str, int]) -> tuple[int, bytearray]:
         return 0, bytearray(CONTENT)
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of transactions would wait for the disk."""
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
