@@ -156,10 +156,10 @@ async def test_a_service_reports_a_worker_that_ended(caplog: pytest.LogCaptureFi
         assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
-async def test_an_upload_without_digests_is_not_verified() -> None:
+async def test_an_upload_without_digests_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(executor=InlineExecutor()) as caller:
         upload_id = await caller.upload(NUMBERED)
-        caller.service.database.uploads.hashes = lambda _: []  # type: ignore[method-assign]
+        monkeypatch.setattr(caller.service.database.uploads, "hashes", lambda _: [])
         await caller.service.worker.verify_next()
         assert (await caller.status(upload_id))["verified_on"] is None
         assert await _queue_troubles(caller) == {upload_id: (1, "the digests of the upload are missing")}
