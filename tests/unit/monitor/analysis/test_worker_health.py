@@ -9,7 +9,7 @@ shown without the sign and the colour of an alarm; in a burst a working worker s
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -28,7 +28,7 @@ from upload_tui.monitor.analysis.worker_health import (
     worker_notice,
 )
 from upload_tui.monitor.notices import Notice, NoticeKind
-from upload_tui.wire import QueueStats
+from upload_tui.wire import QueueStats, parse_queue
 
 HISTORIES = int(os.environ.get("PYTEST_WORKER_HISTORIES", "300"))
 RETRY_DELAYS = (1, 5, 25, 125, 625, 3125)
@@ -379,3 +379,33 @@ def test_the_fewer_silences_were_seen_the_longer_ones_are_tolerated(silences: in
     """Four times the usual minute, and more by a factor that falls from 2.5 to 1."""
     ended = [EndedUpload(60.0 * (number + 1), number / 1000, 1000) for number in range(silences)]
     assert tolerated_silence_seconds(ended, 1000) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("work_seconds", "mib_per_second"), [(40, 8), (10, 20), (400, 4)], ids=["half", "most", "least"]
+)
+def test_a_larger_upload_than_any_seen_may_take_as_long_as_its_size_needs(
+    work_seconds: float, mib_per_second: int
+) -> None:
+    """At half the rate of the fastest one, within bounds."""
+    seen, larger = 640 << 20, 1440 << 20
+    ended = [EndedUpload(START + work_seconds, START, seen)]
+    extra_seconds = tolerated_silence_seconds(ended, larger) - tolerated_silence_seconds(ended, seen)
+    assert extra_seconds == pytest.approx(800 / mib_per_second)
+
+
+@pytest.mark.parametrize(
+    ("dead", "age_seconds", "is_down", "is_contradicted"),
+    [(0, 0, True, True), (1, 0, False, False), (3, 60, False, False), (3, 61, True, False)],
+    ids=["contradicted", "given up", "all given up", "old"],
+)
+def test_an_empty_queue_decides_while_it_is_recent_and_those_that_wait_were_given_up(
+    dead: int, age_seconds: float, is_down: bool, is_contradicted: bool
+) -> None:
+    now, queue = datetime.fromtimestamp(START, UTC), VerificationQueue()
+    counts = {"depth": 0, "oldest": None, "running": 0, "retried": 0, "dead": dead}
+    queue.update(parse_queue(counts, read_on=now - timedelta(seconds=age_seconds)))
+    waiting = WaitingUploads(count=3, oldest=[(START - 5000 + 16 * number, START) for number in range(3)])
+    notice = worker_notice(waiting, list, queue, now, None, 3)
+    assert (notice is not None) is is_down
+    assert ("though the queue is empty" in str(notice)) is is_contradicted
