@@ -42,6 +42,15 @@ def test_the_cause_of_a_response_has_its_status_and_reason_but_no_url(
     assert ("no room left" in error.title) is (details == "no room left")
 
 
+@pytest.mark.parametrize(
+    ("status", "is_transient"),
+    [(400, False), (401, False), (404, False), (500, False), (501, False), (502, True), (504, True)],
+)
+def test_what_a_gateway_answers_may_pass(status: int, *, is_transient: bool) -> None:
+    error = raised(lambda: raise_for_status(status, httpx.Headers(), b"{}", URL))
+    assert (error.status, error.is_transient) == (status, is_transient)
+
+
 def connect_error(cause: OSError) -> httpx.ConnectError:
     """What httpx raises for a failure of the operating system."""
     error = httpx.ConnectError(str(cause))
