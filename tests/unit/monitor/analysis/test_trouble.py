@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from upload_tui.monitor.analysis.trouble import (
     TroubleLimits,
     baseline_of,
+    has_failed,
     overdue_seconds,
     stuck_seconds,
     trouble_of,
@@ -58,6 +59,7 @@ def test_only_verified_uploads_with_wrong_chunks_are_contradictory(stage: Stage,
     [
         (Stage.VERIFIED, 5, Lateness(), True, Trouble.CONTRADICTORY),
         (Stage.VERIFIED, 90 * DAY, Lateness(), True, Trouble.CONTRADICTORY),
+        (Stage.VERIFIED, 5, Lateness(is_overdue=True, is_stuck=True), True, Trouble.CONTRADICTORY),
         (Stage.VERIFIED, 5, Lateness(), False, None),
         (Stage.ERROR, DAY, Lateness(), False, Trouble.FAILED),
         (Stage.ERROR, DAY + 1, Lateness(), False, None),
@@ -73,6 +75,18 @@ def test_an_upload_has_its_most_serious_trouble(
     since = None if age is None else NOW - timedelta(seconds=age)
     failed_since = LIMITS.failed_since(NOW)
     assert trouble_of(stage, since, lateness, failed_since, has_contradiction=has_contradiction) is trouble
+
+
+def test_an_upload_that_is_gone_has_not_failed() -> None:
+    failed = an_upload("a", completed=100, error=50)
+    session = InMemorySession([failed])
+    found = []
+    for is_gone in (False, True):
+        session.picture.mark(failed["id"], gone=is_gone)
+        row = session.picture.row(failed["id"])
+        found.append(row is not None and has_failed(row))
+    session.close()
+    assert found == [True, False]
 
 
 AGES = st.sampled_from([5, 40, 200, 1000, DAY - 5, DAY + 5])

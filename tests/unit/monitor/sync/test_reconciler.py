@@ -75,6 +75,15 @@ async def test_a_wrong_total_is_looked_into_at_once_even_when_requests_are_short
     assert gone.name not in harness.names()
 
 
+async def test_one_of_eight_frugal_rounds_compares_a_page() -> None:
+    service = a_service(200)
+    harness = await scanned(service)
+    requests = record_requests(service)
+    for _ in range(24):
+        await harness.synchroniser.sync(is_frugal=True)
+    assert len(requests) == 24 + 3
+
+
 async def test_a_deleted_upload_is_found_at_its_place_when_the_service_reports_no_total() -> None:
     service = a_service(200)
     service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
