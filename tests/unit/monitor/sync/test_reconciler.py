@@ -131,6 +131,19 @@ async def test_without_a_total_the_comparison_ends_where_the_service_refuses_a_p
     assert gone.name not in harness.names()
 
 
+async def test_without_a_total_a_comparison_counts_what_cannot_be_read() -> None:
+    service = a_service(60)
+    service.headers = frozenset({"X-Per-Page", "X-Next-Page"})
+    broken, resource = service.uploads[30], service.resource
+    service.resource = lambda upload: {"id": None} if upload is broken else resource(upload)  # type: ignore[method-assign]
+    harness = await scanned(service)
+    assert harness.synchroniser.unreadable_notice
+    service.resource = resource  # type: ignore[method-assign]
+    for _ in range(4):
+        await harness.synchroniser.sync()
+    assert not harness.synchroniser.unreadable_notice
+
+
 async def test_an_unreadable_upload_does_not_make_later_steps_larger_while_uploads_keep_arriving() -> None:
     service = a_service(3000)
     broken, resource = service.uploads[1500], service.resource
