@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import selectors
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -141,6 +142,7 @@ class VirtualService(Struct):
         nameless: how many more projects it lists without an id.
         outage: the status and the body that answer everything; None while the service is up.
         max_requests: after this many, a command that never ends is interrupted.
+        max_seconds: by the first request from this time on, too.
         changes: what happens before a request, by its number (from 1); each happens once.
     """
 
@@ -150,6 +152,7 @@ class VirtualService(Struct):
     per_page: int = 5
     outage: tuple[int, bytes] | None = None
     max_requests: int = 2000
+    max_seconds: float = math.inf
     requests: int = 0
     changes: dict[int, Callable[["VirtualService"], None]] = field(default_factory=dict)
 
@@ -161,7 +164,8 @@ class VirtualService(Struct):
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
         self.requests += 1
-        if self.requests == self.max_requests:
+        if self.requests == self.max_requests or _seconds >= self.max_seconds:
+            self.max_seconds = math.inf
             signal.raise_signal(signal.SIGINT)
         if (change := self.changes.pop(self.requests, None)) is not None:
             change(self)

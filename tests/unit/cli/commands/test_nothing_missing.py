@@ -161,7 +161,10 @@ class Program:
 
     def run(self, *arguments: str) -> Result:
         """Run a command."""
-        result = run_virtually(self._capture, next(self._homes), self.restart(), *arguments)
+        service = self.restart()
+        if arguments[0] in {"tail", "record"}:
+            service.max_seconds = QUIET_SECONDS
+        result = run_virtually(self._capture, next(self._homes), service, *arguments)
         assert result.code != 70, (arguments, result)
         return result
 

@@ -94,11 +94,14 @@ async def test_others_are_known_when_one_of_the_newest_uploads_breaks_the_first_
     assert len(harness.names()) == 303
 
 
-@pytest.mark.parametrize(
-    "headers", [frozenset(), frozenset({"X-Next-Page"}), HEADERS], ids=["none", "next page", "all"]
+@pytest.mark.parametrize(  # every two of place, size and headers
+    ("place", "largest_page", "headers"),
+    [
+        (place, largest_page, [frozenset(), frozenset({"X-Next-Page"}), HEADERS][(number + size) % 3])
+        for number, place in enumerate([0, 6, 7, 13, 14, 20, 23])
+        for size, largest_page in enumerate([3, 7, 19])
+    ],
 )
-@pytest.mark.parametrize("largest_page", [3, 7, 19])
-@pytest.mark.parametrize("place", [0, 6, 7, 13, 14, 20, 23])
 async def test_one_of_many_new_uploads_that_cannot_be_read_is_reported_although_pages_are_small(
     place: int, largest_page: int, headers: frozenset[str]
 ) -> None:
