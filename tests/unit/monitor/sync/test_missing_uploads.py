@@ -224,6 +224,8 @@ async def test_an_upload_that_cannot_be_read_and_moves_between_pages_of_an_unkno
 ) -> None:
     """One is deleted above it, and later one arrives there, whichever requests that is before."""
     for first, second in combinations(range(2, 9), 2):
+        if (first + second + index) % 2 == bool(headers):  # tried with the other headers
+            continue
         service = DamagedService(StatusShape.A, 9, headers)
         service.damage_upload(service.uploads[index], "500")
         listed = {upload.name for upload in service.uploads[1:]}
