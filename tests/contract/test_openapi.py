@@ -123,7 +123,7 @@ def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledS
     operation = schema[path][method]
     valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @settings(max_examples=24, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     @given(case=valid | invalid, data=st.data())
     def check(case: schemathesis.Case[Any], data: st.DataObject) -> None:
         if data.draw(st.booleans(), "existing ids"):

@@ -2,9 +2,9 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -86,8 +86,20 @@ class _Source:
         self._print()
 
 
-async def _run(place: _Service | _Source, injector: Injector, file: Path, number: int) -> bool:
-    """Let statement `number` of the round of the second process fail; False if it has fewer."""
+class _Statements(Injector):
+    """Remembers what could have failed."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure, 0)
+        self.tried: list[str] = []
+
+    def fails(self, what: str, inode: int = 0) -> bool:
+        self.tried.append(what)
+        return super().fails(what, inode)
+
+
+async def _run(place: _Service | _Source, injector: _Statements, file: Path, number: int) -> Sequence[str]:
+    """Let statement `number` of the round of the second process fail, 0 for none; return the statements of that round."""
     limits = Limits(busy_seconds=0.0)
     first, second = (place.process(Store(file, limits=limits)) for _ in range(2))
     for process in (first, second):
@@ -95,10 +107,10 @@ async def _run(place: _Service | _Source, injector: Injector, file: Path, number
     place.advance(0)
     await first.sync()
     place.advance(1)
-    injector.count, injector.number = 0, number
+    injector.count, injector.number, injector.tried = 0, number, (tried := list[str]())
     with suppress(StorageError):
         await second.sync()
-    injector.number = 0
+    injector.number, injector.tried = 0, []
     for _ in range(2):
         for process in (second, first):
             await process.sync()
@@ -106,7 +118,8 @@ async def _run(place: _Service | _Source, injector: Injector, file: Path, number
     assert set(first.changes.values()) == {1}, first.changes
     for process in (first, second):
         process.store.close()
-    return injector.has_fired
+    assert injector.has_fired == (number > 0)
+    return tried
 
 
 @pytest.mark.slow
@@ -119,10 +132,16 @@ async def test_no_change_of_another_process_is_lost_or_repeated_whatever_fails(
 ) -> None:
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
         Store(empty := Path(folder, "empty.db")).close()  # once: its migrations take longer than a run
-        for number in count(1):
+
+        async def run(number: int) -> Sequence[str]:
             file = Path(folder, f"{number}.db")
             shutil.copy(empty, file)
-            with failing_statements(injector := Injector(failure, 0)):
-                if not await _run(place(), injector, file, number):
-                    break
-    assert number > 5
+            with failing_statements(injector := _Statements(failure)):
+                return await _run(place(), injector, file, number)
+
+        statements = await run(0)
+        # Each statement after each other one: those of further uploads repeat them.
+        places = {pair: number for number, pair in enumerate(pairwise(["", *statements]), 1)}
+        assert len(places) > 5
+        for number in places.values():
+            await run(number)
