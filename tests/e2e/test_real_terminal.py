@@ -1,6 +1,7 @@
 """The dashboard on a real terminal: resizing, pasting, the mouse, suspension, hang-ups."""
 
 import base64
+import itertools
 import os
 import random
 import re
@@ -212,8 +213,10 @@ _MOMENTS: Mapping[str, Callable[[Terminal], bool]] = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
-@pytest.mark.parametrize("moment", _MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [("handlers-set", signal.SIGINT), *zip(_MOMENTS, itertools.cycle((signal.SIGTERM, signal.SIGINT)))],
+)
 def test_a_signal_during_the_start_decides_on_the_exit_code(moment: str, number: signal.Signals) -> None:
     with Terminal("demo", program=NEW_PROCESS) as terminal:
         before = terminal.modes
