@@ -187,7 +187,7 @@ def test_signals_restore_the_terminal(ending: frozenset[int], served: dict[str, 
     """The terminal is as before, the store is closed, and the exit code is 128 + n; with `PYTEST_LONG=1` after each signal."""
     environment = {"UPLOAD_TUI_URL": served["url"], "UPLOAD_TUI_TOKEN": served["token"]}
     for number in sorted(ending) if os.environ.get("PYTEST_LONG") else _SAMPLE:
-        with Terminal("watch", environment=environment) as terminal:
+        with Terminal("watch", program=NEW_PROCESS, environment=environment) as terminal:
             before = terminal.modes
             terminal.wait_until(lambda text: "live" in text)
             assert terminal.modes != before
