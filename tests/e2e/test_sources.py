@@ -736,6 +736,26 @@ def test_watch_shows_a_source(source: Source) -> None:
         assert terminal.wait_for_end() == 0
 
 
+@pytest.mark.parametrize("listing", [1, 2])
+def test_watch_ends_while_the_source_is_listing(tmp_path: Path, listing: int) -> None:
+    """The listing is ended first, and needs its store until then."""
+    script = """
+import json, pathlib, signal, sys
+count = pathlib.Path(sys.argv[1])
+number = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(number))
+print(json.dumps({"id": "a", "name": f"listing-{number}"}), flush=True)
+if number == int(sys.argv[2]):
+    signal.pause()
+"""
+    command = shlex.join([sys.executable, "-I", "-c", script, str(tmp_path / "count"), str(listing)])
+    with Terminal("watch", "--command", command, environment={"UPLOAD_TUI_REFRESH": "0.05"}) as terminal:
+        terminal.wait_until(lambda text: "listing-1" in text and (tmp_path / "count").read_text() == str(listing))
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+        assert terminal.final_output == ""
+
+
 def test_doctor_says_what_the_source_printed(here: Here, source: Source) -> None:
     records = {record["check"]: record for record in here("doctor", "--command", source(*UPLOADS)).records}
     assert records["source"]["state"] == "ok"

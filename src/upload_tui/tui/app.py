@@ -4,6 +4,7 @@ import gc
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.worker import Worker, WorkerCancelled
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Rewound, Session, counts_since
@@ -69,6 +71,7 @@ class UploadApp(CommandApp):
         self._was_live = False
         self._has_own_process = False
         self._bridge = Bridge(session, self._dispatch, update_interval_seconds)
+        self._bridge_worker: Worker[None] | None = None
 
     def get_default_screen(self) -> DashboardScreen:
         """The dashboard."""
@@ -106,7 +109,7 @@ class UploadApp(CommandApp):
         if self._has_own_process:
             gc.freeze()  # imported objects live as long as the process
             gc.enable()
-        self.run_worker(self._run_bridge(), name="bridge", exit_on_error=False)
+        self._bridge_worker = self.run_worker(self._run_bridge(), name="bridge", exit_on_error=False)
 
     async def _run_bridge(self) -> None:
         """Run the session; an error of it ends the app, which keeps the error in `failure`."""
@@ -118,6 +121,12 @@ class UploadApp(CommandApp):
             self.failure = InternalError.from_exception(errors)
         if self.failure is not None:
             self.exit()  # the caller raises it
+
+    async def wait_for_session(self) -> None:
+        """Wait, once the app has ended, until its session has too: until then it needs its store."""
+        if self._bridge_worker is not None:
+            with suppress(WorkerCancelled):
+                await self._bridge_worker.wait()
 
     def _dispatch(self, batch: ChangeBatch) -> None:
         if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures

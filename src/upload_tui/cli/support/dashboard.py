@@ -96,6 +96,7 @@ async def run_dashboard(app: "UploadApp", key: VisitKey) -> int:
     signals = current_signals()
     with signals.responding(lambda: app.request_exit(signals.exit_code(EXIT_OK))):  # Textual swallows a cancellation
         code = await app.run_async()
+        await app.wait_for_session()
     if app.screen_state is not None:
         with suppress(StorageError):  # the next session begins with the defaults
             save_state(key, app.screen_state)
