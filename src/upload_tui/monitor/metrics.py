@@ -17,7 +17,7 @@ from upload_tui.monitor.model import Detail, ProjectRef, Trouble
 from upload_tui.monitor.picture import Picture
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query
-from upload_tui.status import PENDING_STAGES, contradicts_itself
+from upload_tui.status import PENDING_STAGES, Stage, contradicts_itself
 from upload_tui.text import sanitize
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ METRICS = (
     MetricDescription(
         "upload_tui_picture_age_seconds", "gauge", _PROJECT_LABELS, "Time since the uploads of a project were read"
     ),
-    MetricDescription("upload_tui_uploads", "gauge", (*_PROJECT_LABELS, "stage"), "Uploads in each stage"),
+    MetricDescription(
+        "upload_tui_uploads", "gauge", (*_PROJECT_LABELS, "stage"), "Uploads in each stage; all others: unknown"
+    ),
     MetricDescription(
         "upload_tui_oldest_pending_seconds",
         "gauge",
@@ -92,7 +94,7 @@ class ProjectFigures(Struct, frozen=True, kw_only=True):
     """The figures of one project.
 
     Attributes:
-        stages: the number of uploads by stage, or by the name of a state that is not in the design.
+        stages: the number of uploads by stage, and of those in a state that is not in the design (`unknown`).
         oldest_pending_seconds: how long the oldest upload has been in each pending stage; without stages in which none is.
         troubles: the number of uploads by trouble.
         acknowledged: the number of uploads whose trouble is acknowledged.
@@ -150,7 +152,7 @@ def project_figures(
     return ProjectFigures(
         service=service,
         project=project,
-        stages={str(summary.stage): summary.count for summary in funnel.stages},
+        stages=_stage_counts({summary.stage: summary.count for summary in funnel.stages}, funnel.others),
         oldest_pending_seconds={
             summary.stage: max(0.0, (now - summary.oldest_since).total_seconds())
             for summary in funnel.stages
@@ -176,13 +178,18 @@ def figures_of_uploads(
     return ProjectFigures(
         service=service,
         project=project,
-        stages={str(state): count for state, count in [*statistics.counts.items(), *statistics.unknown_states.items()]},
+        stages=_stage_counts(statistics.counts, sum(statistics.unknown_states.values())),
         oldest_pending_seconds={stage: max(0.0, (now - min(times)).total_seconds()) for stage, times in since.items()},
         troubles={trouble: len(ids) for trouble, ids in statistics.trouble_ids.items()},
         acknowledged=sum(detail.row.is_acknowledged for detail in details),
         durations=_durations(details),
         age_seconds=max(0.0, (now - read_on).total_seconds()),
     )
+
+
+def _stage_counts(counts: Mapping[Stage, int], others: int) -> Mapping[str, int]:
+    """The counts by value of the label `stage`: a state of the service's own gets none, as there may be very many."""
+    return {**{str(stage): count for stage, count in counts.items()}, "unknown": others}
 
 
 def _durations(details: Iterable[Detail]) -> Sequence[LatencyHistogram]:

@@ -29,7 +29,8 @@ def samples(text: str, *, is_openmetrics: bool = False) -> Mapping[tuple[str, ..
 
 
 def test_the_figures_of_a_picture_are_those_of_its_uploads() -> None:
-    session = InMemorySession([*sample_uploads(), an_upload("wrong times", completed=60, verified=90)])
+    own_states = [an_upload(name, status={"current": {"state": name}}) for name in ("quarantined", "scanning")]
+    session = InMemorySession([*sample_uploads(), an_upload("wrong times", completed=60, verified=90), *own_states])
     picture, read_on = session.picture, NOW - timedelta(seconds=40)
     stuck = [row.id for row in picture.window(Query(), 0, 99).rows if row.trouble == "stuck"]
     picture.acknowledge(stuck[:1], Acknowledgement("known"))
@@ -38,6 +39,8 @@ def test_the_figures_of_a_picture_are_those_of_its_uploads() -> None:
     own = project_figures(picture, "https://dds.test", PROJECT, read_on)
     assert replace(own, revision=-1) == figures_of_uploads(details, "https://dds.test", PROJECT, NOW, read_on)
     assert project_figures(picture, "https://dds.test", PROJECT, read_on, own) == own
+    assert own.stages["unknown"] == len(own_states)
+    assert sum(own.stages.values()) == len(details)
     assert own.age_seconds == 40
     assert own.acknowledged == len(stuck[:1]) > 0
     assert {*own.oldest_pending_seconds} == {"initiated", "completed"}
