@@ -81,11 +81,25 @@ class AnomalyName(StrEnum):
     """A listed chunk has a number below 1, or it or the whole list cannot be read, or contradicts another field."""
 
 
+_BEFORE_VALUE = {
+    AnomalyName.UNREADABLE_FIELD: " is ",
+    AnomalyName.TIME_IN_FUTURE: " is ",
+    AnomalyName.RECEIVED_TOO_MUCH: " of ",
+}
+"""What stands before the value in the details of an anomaly, such as `field is value`."""
+
+
 class Anomaly(Struct, frozen=True):
     """One contradiction: its name, and a sentence with the details, which may quote the service."""
 
     name: AnomalyName
     detail: str
+
+    @property
+    def subject(self) -> str:
+        """The details without a value that may change: a field with another wrong value is the same anomaly."""
+        separator = _BEFORE_VALUE.get(self.name)
+        return self.detail.partition(separator)[0] if separator else self.detail
 
 
 def inspect_timeline(timeline: Timeline, now: datetime | None = None) -> tuple[Anomaly, ...]:

@@ -221,8 +221,9 @@ def _without_older_answer(upload: Upload | None, after: Timeline, noticed: Seque
 def _other_changes(
     before: Upload | None, after: Upload, new_anomalies: Sequence[Anomaly], ref: UploadRef
 ) -> Iterator[UploadChange]:
-    known = before.anomalies if before else ()
-    for anomaly in (*(anomaly for anomaly in after.anomalies if anomaly not in known), *new_anomalies):
+    known = {(one.name, one.subject) for one in before.anomalies} if before else set()
+    new = (one for one in after.anomalies if (one.name, one.subject) not in known)
+    for anomaly in (*new, *new_anomalies):
         yield AnomalyNoticed(at=after.read_on, upload=ref, anomaly=anomaly)
     previous = before.timeline if before else Timeline()
     state, previous_state = after.timeline.unknown_state, previous.unknown_state

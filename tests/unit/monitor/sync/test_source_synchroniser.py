@@ -473,6 +473,38 @@ async def test_a_final_stage_is_reached_again_at_a_later_time_only(stage: str, p
         assert (row.acknowledgement is not None) == (is_acknowledged or not is_final)
 
 
+@pytest.mark.parametrize(
+    "field", ["size", "received_bytes", "on", "updated_on", "initiated_on", "chunks", "project", "by", "final_chunks"]
+)
+@pytest.mark.parametrize("values", [[-1796025597.5, -1796025598.5], [{}, {"a": 1}], ["3026-01-01", "3026-01-02"]])
+async def test_a_field_that_always_has_another_wrong_value_is_one_anomaly(field: str, values: list[object]) -> None:
+    """Such as seconds since 1970: each listing has others."""
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "initiated"}})
+    await harness.print({"a": {"stage": "initiated", field: values[0]}})
+    first = harness.take_changes()
+    await harness.print({"a": {"stage": "initiated", field: values[1]}})
+    assert first.count("AnomalyNoticed a") <= 1
+    assert "AnomalyNoticed a" not in harness.take_changes()
+
+
+async def test_more_bytes_than_a_size_that_changes_are_one_anomaly() -> None:
+    harness = SourceHarness()
+    for size in (9, 8, 7):
+        await harness.print({"a": {"stage": "initiated", "size": size, "received_bytes": 9}})
+    assert harness.take_changes() == ["AnomalyNoticed a"]
+
+
+async def test_a_time_that_always_is_in_the_future_is_one_anomaly() -> None:
+    """The source's clock is ahead."""
+    harness = SourceHarness()
+    await harness.print({"a": {"stage": "initiated"}})
+    for hours in (1, 2):
+        updated_on = format_time(NOW + timedelta(hours=hours))
+        await harness.print({"a": {"stage": "initiated", "updated_on": updated_on}})
+    assert harness.take_changes() == ["AnomalyNoticed a"]
+
+
 async def test_each_state_of_its_own_is_a_change_and_no_anomaly() -> None:
     harness = SourceHarness()
     await harness.print({"a": {"stage": "completed"}})
