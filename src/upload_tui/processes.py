@@ -30,6 +30,7 @@ __all__ = [
     "TimeLimit",
     "end_text",
     "kill_processes_with",
+    "last_message",
     "program_name",
     "read_bounded",
     "run_command",
@@ -353,6 +354,12 @@ def _interpreter_of(script: str) -> str:
         start, line = file.read(2), file.readline(_FIRST_LINE_BYTES)
         return line.decode("utf-8", "replace").strip() if start == b"#!" else ""
     return ""
+
+
+def last_message(stderr: str) -> str:
+    """The last line of standard error that is not indented, as a hint or a stack trace below it is; not sanitized."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line[0].isspace()), lines[-1] if lines else "").strip()
 
 
 def end_text(code: int) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from upload_tui.processes import ChildProcess, program_name, run_command, start_failure_text
+from upload_tui.processes import ChildProcess, last_message, program_name, run_command, start_failure_text
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +94,22 @@ async def test_why_a_program_does_not_start(tmp_path: Path, text: str | None, mo
     with pytest.raises(OSError, match=str(program)) as caught:
         await run_command([str(program)], timeout_seconds=600)
     assert start_failure_text(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("printed", "message"),
+    [
+        ("", ""),
+        ("\n \n", ""),
+        ("first\nlast\n\n", "last"),
+        ("upload-tui: no URL.\n  Give --url.\n", "upload-tui: no URL."),
+        ("Traceback:\n  line 1\nValueError: 5\n", "ValueError: 5"),
+        ("Exception in thread main\n\tat Main.java:5\r\n", "Exception in thread main"),
+        ("  all\n  indented", "indented"),
+    ],
+)
+def test_the_last_message_is_not_what_explains_it(printed: str, message: str) -> None:
+    assert last_message(printed) == message
 
 
 async def test_output_and_errors_are_bounded_and_input_may_be_ignored() -> None:

@@ -22,6 +22,7 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
 from upload_tui.errors import Cause, InvalidResponseError, ServiceError, SourceAuthError, SourceConfigError, SourceError
+from upload_tui.processes import last_message
 from upload_tui.redaction import redact_text
 from upload_tui.text import sanitize_line
 from upload_tui.wire import MAX_DEPTH, MAX_NUMBER, parse_body, redact_value
@@ -331,8 +332,7 @@ def listing_error(listing: Listing, error: ErrorLine | None, problem: str) -> Se
         error: the line of type `error` that it contains; None if there is none.
         problem: what contradicts that it is complete; empty if nothing does.
     """
-    last = listing.stderr.strip().splitlines()[-1:]
-    stderr = sanitize_line(last[0]) if last else ""
+    stderr = sanitize_line(last_message(listing.stderr))
     if error is not None:
         return _reported_error(error, stderr)
     if listing.failure and listing.is_misconfigured:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from upload_tui.errors import SettingsError
-from upload_tui.processes import ChildProcess, CommandEnd, end_text, run_command, start_failure_text
+from upload_tui.processes import ChildProcess, CommandEnd, end_text, last_message, run_command, start_failure_text
 from upload_tui.settings import ServiceSettings, read_token_file
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class TokenCommands:
         if end.code is None:
             raise SettingsError(f"The token command failed (not ended after {_COMMAND_TIMEOUT_SECONDS}s)", hint)
         if end.code:
-            reason = (end.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+            reason = last_message(end.stderr.decode("utf-8", "replace")) or "no message"
             raise SettingsError(f"The token command failed ({end_text(end.code)}): {reason}", hint)
         if not words:
             raise SettingsError("The token command printed nothing", hint)
