@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from types import FrameType
@@ -317,7 +317,7 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
     import asyncio  # here, because `--version` needs this module as well
 
     try:
-        with asyncio.Runner() as runner:
+        with closing(asyncio.Runner()) as runner:  # its own context would make the event loop at once
             with current_signals().deferring():  # an event loop that is half made prints a traceback
                 runner.get_loop()
             return runner.run(_cancelled_by_signals(main))

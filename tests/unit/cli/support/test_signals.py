@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from upload_tui.cli.support.error_reporting import TerminationSignals
+from upload_tui.cli.support.error_reporting import TerminationSignals, run_async, termination_signals
 
 
 def test_a_signal_is_deferred_while_something_is_half_made() -> None:
@@ -45,3 +45,21 @@ async def test_a_signal_is_responded_to_by_what_begins_later_too(moment: str) ->
             await asyncio.sleep(0)
     assert "inner" in calls
     assert signals.exit_code(0) == 128 + signal.SIGTERM
+
+
+def test_a_signal_does_not_interrupt_the_making_of_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals, whole, make = TerminationSignals(), list[asyncio.AbstractEventLoop](), asyncio.events.new_event_loop
+
+    def make_at_a_signal() -> asyncio.AbstractEventLoop:
+        signal.raise_signal(signal.SIGTERM)
+        whole.append(make())
+        return whole[-1]
+
+    async def never_begun() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", make_at_a_signal)
+    with termination_signals(signals), pytest.raises(KeyboardInterrupt):
+        run_async(never_begun())
+    assert signals.received == signal.SIGTERM
+    assert [loop.is_closed() for loop in whole] == [True]
