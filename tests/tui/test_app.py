@@ -1,14 +1,16 @@
 """The app and the process that it runs in."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
 from unittest import mock
 
 import pytest
 from textual.widgets import Input
 
 from tests.tui.dashboards import mixed, opened, until
-from upload_tui.testing import an_upload, dashboard
+from upload_tui.testing import InMemorySession, an_upload, dashboard
 from upload_tui.tui import UploadApp
 
 
@@ -44,3 +46,20 @@ async def test_the_cursor_of_an_input_blinks_only_with_animations(key: str, is_a
         (field,) = app.screen.query(Input)
         assert field.has_focus
         assert field.cursor_blink is is_animated
+
+
+async def test_the_program_ends_although_its_session_ignores_its_cancellation() -> None:
+    is_over = asyncio.Event()
+
+    async def run() -> None:
+        while not is_over.is_set():
+            with suppress(asyncio.CancelledError):
+                await is_over.wait()
+
+    session = InMemorySession(mixed())
+    with mock.patch.object(session, "run", run):
+        app = UploadApp(session)
+        async with app.run_test() as pilot:
+            await pilot.press("q")
+        await app.wait_for_session()
+    is_over.set()

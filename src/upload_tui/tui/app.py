@@ -1,10 +1,10 @@
 """The dashboard as a Textual app: runs a session, shows it on screens and owns the keys that work everywhere."""
 
+import asyncio
 import gc
 import os
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import Worker, WorkerCancelled
+from textual.worker import Worker
 
 from upload_tui.errors import InternalError, UploadTuiError
 from upload_tui.monitor import LastVisit, Rewound, Session, counts_since
@@ -35,6 +35,8 @@ _ALERT_PAUSE_SECONDS = 40.0
 """A notification of alerts may cover the footer's keys: most of the time none is shown, however often uploads fail."""
 _ALERT_RECENT_SECONDS = 10.0
 """A notification is about what was found within this time; longer than `_ALERT_SECONDS`."""
+_SESSION_END_SECONDS = 2.0
+"""Longer than the command of a source gets to end."""
 
 
 class UploadApp(CommandApp):
@@ -123,10 +125,15 @@ class UploadApp(CommandApp):
             self.exit()  # the caller raises it
 
     async def wait_for_session(self) -> None:
-        """Wait, once the app has ended, until its session has too: until then it needs its store."""
+        """Wait, once the app has ended, until its session has too: until then it needs its store.
+
+        One that does not end in time is left to the event loop, which cancels each of its tasks.
+        """
         if self._bridge_worker is not None:
-            with suppress(WorkerCancelled):
-                await self._bridge_worker.wait()
+            ending = asyncio.ensure_future(self._bridge_worker.wait())
+            await asyncio.wait([ending], timeout=_SESSION_END_SECONDS)
+            if ending.done():
+                ending.exception()  # it was cancelled, or has reported its error
 
     def _dispatch(self, batch: ChangeBatch) -> None:
         if not any(isinstance(change, Rewound) for change in batch.changes):  # a replay that went back repeats failures
