@@ -7,6 +7,7 @@ tests is in `upload_tui.testing`. Importing this module does not read the time.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -133,10 +134,9 @@ class PacedClock:
         await asyncio.sleep(0)
         while (left := deadline - self.monotonic()) > 0:
             changed = self._rate_change_event()
-            try:
-                await asyncio.wait_for(changed.wait(), left / self._rate if self._rate else None)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left / self._rate if self._rate else None):
+                    await changed.wait()
 
     def _mark(self) -> None:
         """Save the elapsed time before the rate changes."""

@@ -140,7 +140,8 @@ class ChildProcess:
             if self._process.returncode is None and grace_seconds:
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.exit_code(), grace_seconds)
+                    async with asyncio.timeout(grace_seconds):
+                        await self.exit_code()
         finally:  # also if it is cancelled once more
             self.kill()
         await self.exit_code()
