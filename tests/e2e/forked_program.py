@@ -4,6 +4,8 @@ It is a process of its own as any other, but without the 0.4 to 1 s that startin
 itself, of the language or of anything else that Python reads when it starts get a new process.
 """
 
+import asyncio
+import faulthandler
 import fcntl
 import gc
 import json
@@ -303,8 +305,17 @@ def _become_program(request: Mapping[str, object], streams: Sequence[int]) -> No
     if hang_up := request["hang_up"]:
         os.setsid()
         HANG_UPS[str(hang_up)]()
+    signal.signal(signal.SIGUSR1, lambda *_: _print_stacks())
     sys.argv = list(request["arguments"])  # type: ignore[call-overload]
     import_module(str(request["program"])).main()
+
+
+def _print_stacks() -> None:
+    """Print where each thread and each task of the event loop is, for a test of a program that does not end."""
+    faulthandler.dump_traceback(2)
+    with suppress(RuntimeError):  # no event loop runs
+        for task in asyncio.all_tasks():
+            task.print_stack(file=sys.__stderr__)
 
 
 def _open_stream(number: int, name: str) -> None:

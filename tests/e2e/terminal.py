@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -27,6 +28,7 @@ TIMEOUT_SECONDS = 180.0
 
 NEW_PROCESS = (sys.executable, "-m", "upload_tui")
 """The program in a new process, for tests of its start."""
+_PRINTING_SECONDS = 10
 _LEAVES = b"\x1b[?1049l"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?<>=]*[a-zA-Z]|\x1b[()][A-Z0-9]|\x1b\].*?(?:\x07|\x1b\\)")
 
@@ -166,11 +168,20 @@ class Terminal:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while self._process.poll() is None:
             if time.monotonic() > deadline:
-                raise AssertionError(f"it did not end; the screen was\n{self.text}")
+                raise AssertionError(f"it did not end; the screen was\n{self.text}\n{self._stacks()}")
             self._read(0.1)
         while self._read(0):
             pass
         return self._process.wait()
+
+    def _stacks(self) -> str:
+        """Where the program is, as it prints itself in a forked process; in a new one SIGUSR1 ends it."""
+        read = len(self.painted)
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + _PRINTING_SECONDS
+        while self._read(1) and time.monotonic() < deadline:
+            pass
+        return _ESCAPE.sub("", self.painted[read:].decode(errors="replace"))
 
     def _read(self, timeout_seconds: float) -> bool:
         readable, _, _ = select.select([self._master], [], [], timeout_seconds)
