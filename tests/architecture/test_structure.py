@@ -69,7 +69,6 @@ SPLINTERS: dict[str, str] = {}
 # Methods that only forward to a member, and why callers do not use the member itself.
 PASS_THROUGHS: dict[str, str] = {
     "backend.store.database:Database.close": "a resource that its owner closes",
-    "cli.access.service_access:ServiceAccess.add_request_listener": "the protocol `Access` has it",
     "client.requester:RequestGate.is_holding": "names what a locked lock means",
     "monitor.in_memory_picture:InMemoryPicture.close": "a resource that its owner closes",
     "monitor.replay:ReplaySession.close": "a resource that its owner closes",

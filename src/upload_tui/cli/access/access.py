@@ -58,12 +58,13 @@ class Access(Protocol):
         """The clock that its times are read by."""
         ...
 
-    def limit_requests(self) -> None:
-        """Keep to the requests per minute of the settings from now on."""
+    @property
+    def request_listeners(self) -> "list[Callable[[RequestOutcome], None]]":
+        """Functions that are called with the outcome of each request; a source has no requests."""
         ...
 
-    def add_request_listener(self, listener: "Callable[[RequestOutcome], None]") -> None:
-        """Call a function with the outcome of each request; a source has none."""
+    def limit_requests(self) -> None:
+        """Keep to the requests per minute of the settings from now on."""
         ...
 
     async def find_projects(self) -> FoundProjects:
@@ -216,7 +217,7 @@ async def _open_session(
     deferred: "DeferredSession",
 ) -> "AsyncIterator[Session]":
     async with open_access(settings) as access:
-        access.add_request_listener(on_request)
+        access.request_listeners.append(on_request)
         found = await _projects_or_cached(access, store, settings)
         yield access.session(store, found, changes=deferred.changes)
 

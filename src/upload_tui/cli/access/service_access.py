@@ -31,7 +31,7 @@ from upload_tui.settings import ServiceSettings
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from upload_tui.client import RequestOutcome, ServiceClient
+    from upload_tui.client import ServiceClient
     from upload_tui.monitor import (
         Change,
         ChangeBroadcaster,
@@ -61,14 +61,11 @@ class ServiceAccess:
         self.service = client.root
         self.title = settings.profile or client.root
         self.clock = client.clock
+        self.request_listeners = client.request_listeners
 
     def limit_requests(self) -> None:
         """Keep to the requests per minute of the settings from now on."""
         self._client.gate.requests_per_minute = self._settings.requests_per_minute
-
-    def add_request_listener(self, listener: "Callable[[RequestOutcome], None]") -> None:
-        """Call a function with the outcome of each request."""
-        self._client.request_listeners.append(listener)
 
     async def find_projects(self) -> FoundProjects:
         """Find the projects of the settings, or all, see `service.find_projects`."""

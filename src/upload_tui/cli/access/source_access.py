@@ -78,11 +78,9 @@ class SourceAccess:
         self.service = service_of(settings)
         self.title = settings.title
         self.clock: Clock = SystemClock()
+        self.request_listeners: list[Callable[[RequestOutcome], None]] = []
 
     def limit_requests(self) -> None:
-        """Do nothing: a source gets no requests."""
-
-    def add_request_listener(self, listener: "Callable[[RequestOutcome], None]") -> None:
         """Do nothing: a source gets no requests."""
 
     async def find_projects(self) -> FoundProjects:

@@ -46,7 +46,7 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
         header = RecordingHeader(now, access.service, access.title, tuple(found.projects), limit)
         with RecordingWriter(file, header, RecordingMask() if is_masked else None) as recording:
             store = RecordingStore(recording)
-            access.add_request_listener(recording.write_request)
+            access.request_listeners.append(recording.write_request)
             changes = ChangeBroadcaster(recording.write_change)
             session = access.session(store, found, changes=changes, ends_on_refusal=True)
             echo_message(f"recording to {file}; press Ctrl+C to stop.")
