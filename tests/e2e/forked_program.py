@@ -305,7 +305,8 @@ def _become_program(request: Mapping[str, object], streams: Sequence[int]) -> No
     if hang_up := request["hang_up"]:
         os.setsid()
         HANG_UPS[str(hang_up)]()
-    signal.signal(signal.SIGUSR1, lambda *_: _print_stacks())
+    # The program leaves a signal alone that is ignored by default.
+    signal.signal(signal.SIGURG, lambda *_: _print_stacks())
     sys.argv = list(request["arguments"])  # type: ignore[call-overload]
     import_module(str(request["program"])).main()
 

@@ -175,9 +175,9 @@ class Terminal:
         return self._process.wait()
 
     def _stacks(self) -> str:
-        """Where the program is, as it prints itself in a forked process; in a new one SIGUSR1 ends it."""
+        """Where the program is, as it prints itself in a forked process; a new one ignores the signal."""
         read = len(self.painted)
-        self._process.send_signal(signal.SIGUSR1)
+        self._process.send_signal(signal.SIGURG)
         deadline = time.monotonic() + _PRINTING_SECONDS
         while self._read(1) and time.monotonic() < deadline:
             pass
