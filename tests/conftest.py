@@ -24,6 +24,7 @@ from textual.css.stylesheet import Stylesheet
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
 _QUICK_EXAMPLES = 5  # of a test: sets of parameters, and generated examples of each
+_QUICK_EXAMPLES_WITH_SCREEN = 2  # each opens a dashboard
 _MORE_WORKERS = 4
 
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
@@ -47,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quick",
         action="store_true",
         help=f"only the fast tests of {', '.join(_QUICK_FOLDERS)}, each with at most {_QUICK_EXAMPLES} sets of parameters "
-        "and as many generated examples",
+        f"(of tui, {_QUICK_EXAMPLES_WITH_SCREEN}) and as many generated examples",
     )
 
 
@@ -66,8 +67,10 @@ def _cells_of_each_test(items: Sequence[pytest.Item]) -> set[pytest.Item]:
     kept = set[pytest.Item]()
     for _, group in groupby(sorted(items, key=_place), key=lambda item: _place(item)[0]):
         cells = list(group)
-        step = max(1.0, (len(cells) - 1) / (_QUICK_EXAMPLES - 1))
-        kept.update(cells[round(number * step)] for number in range(min(len(cells), _QUICK_EXAMPLES)))
+        has_screen = cells[0].path.is_relative_to(_FOLDER / "tui")
+        limit = _QUICK_EXAMPLES_WITH_SCREEN if has_screen else _QUICK_EXAMPLES
+        step = max(1.0, (len(cells) - 1) / (limit - 1))
+        kept.update(cells[round(number * step)] for number in range(min(len(cells), limit)))
     return kept
 
 
