@@ -49,6 +49,11 @@ class Module:
         """Its syntax tree, parsed when it is first needed, not as pytest collects the tests."""
         return ast.parse(self.source)
 
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """All nodes of the tree."""
+        return tuple(ast.walk(self.tree))
+
     @property
     def lines(self) -> int:
         """Lines of the file."""
@@ -57,7 +62,7 @@ class Module:
     @property
     def code_lines(self) -> int:
         """Lines of code without blank lines, comments and docstrings."""
-        documented = {line for node in ast.walk(self.tree) for line in _docstring_lines(node)}
+        documented = {line for node in self.nodes for line in _docstring_lines(node)}
         lines: set[int] = set()
         for token in tokenize.generate_tokens(io.StringIO(self.source).readline):
             if token.type not in _IGNORED_TOKENS:
@@ -71,7 +76,7 @@ class Module:
 
     def imported_modules(self) -> Iterator[str]:
         """Dotted names of the modules that it imports or imports names from."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module is not None:
@@ -80,7 +85,7 @@ class Module:
     def imported_names(self) -> Iterator[str]:
         """The same, and the dotted names that it imports from them."""
         yield from self.imported_modules()
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.ImportFrom) and node.module is not None:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
@@ -196,7 +201,7 @@ def importers(modules: Sequence[Module]) -> dict[str, set[str]]:
         f"{package.name}.{alias.name}": node.module
         for package in modules
         if package.is_package
-        for node in ast.walk(package.tree)
+        for node in package.nodes
         if isinstance(node, ast.ImportFrom) and node.module in by_name
         for alias in node.names
     }

@@ -110,7 +110,7 @@ def test_what_differs_between_services_and_sources_is_in_one_table() -> None:
     named = {
         module.name.removeprefix(f"{PACKAGE}.")
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Origin"
         if node.attr in Origin.__members__
     }
@@ -229,7 +229,7 @@ def test_only_the_clocks_read_the_time_of_this_machine() -> None:
     found = {
         module.name
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Attribute)
         and ast.unparse(node) in {"datetime.now", "datetime.utcnow", "date.today", "time.time"}
     }
@@ -252,7 +252,7 @@ def test_no_module_imports_itself() -> None:
     imports = {
         (module.name, node.module)
         for module in MODULES
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.ImportFrom)
     }
     packages = {module.name for module in MODULES if module.is_package}
