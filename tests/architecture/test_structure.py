@@ -250,10 +250,7 @@ def test_only_named_modules_use_other_exit_codes_than_0() -> None:
 def test_no_module_imports_itself() -> None:
     """A name that it has is there; imported again in a function, it looks like one that is loaded late."""
     imports = {
-        (module.name, node.module)
-        for module in MODULES
-        for node in module.nodes
-        if isinstance(node, ast.ImportFrom)
+        (module.name, node.module) for module in MODULES for node in module.nodes if isinstance(node, ast.ImportFrom)
     }
     packages = {module.name for module in MODULES if module.is_package}
     assert {name for name, imported in imports if name == imported and name not in packages} == set()

@@ -58,17 +58,21 @@ def connect_error(cause: OSError) -> httpx.ConnectError:
     return error
 
 
+OF_NETWORK = [*httpx.NetworkError.__subclasses__(), *httpx.ProtocolError.__subclasses__()]
+LOST_CONNECTIONS = [kind for kind in OF_NETWORK if kind is not httpx.ConnectError]
+
+
 @pytest.mark.parametrize(
     ("failure", "cause"),
     [
-        (httpx.ReadTimeout(""), Cause("No response in time")),
+        *((kind(""), Cause("No response in time")) for kind in httpx.TimeoutException.__subclasses__()),
         (connect_error(ssl.SSLCertVerificationError()), Cause("Certificate not trusted")),
         (connect_error(socket.gaierror()), Cause("Unknown host")),
         (httpx.ConnectError("no route"), Cause("Cannot connect")),
         (httpx.ProxyError("502"), Cause("The proxy refused the connection", details="502")),
         (httpx.DecodingError(""), Cause("The response cannot be decoded")),
         (httpx.UnsupportedProtocol(""), Cause("Invalid URL")),
-        (httpx.RemoteProtocolError(""), Cause("Connection lost")),
+        *((kind(""), Cause("Connection lost")) for kind in LOST_CONNECTIONS),
     ],
     ids=lambda one: type(one).__name__,
 )
