@@ -25,7 +25,7 @@ from upload_tui.monitor.store.rows import to_ms
 from upload_tui.monitor.sync.state import RemainingRows, Rows, SyncState, UnreadableRows
 from upload_tui.wire import RawPage, UploadPage, UploadReading
 
-__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "PageFetcher"]
+__all__ = ["MAX_CONCURRENT_REQUESTS", "MAX_PER_PAGE", "JoinedPage", "PageFetcher"]
 
 MAX_PER_PAGE = 1000
 """The largest page that services return."""
@@ -36,6 +36,8 @@ _FAILURE_BUDGET = 40
 """Failed requests allowed for one broken page; the rows not read by then are left for later rounds."""
 _TIMEOUT_COST = 8
 """How many failed requests a timeout counts as, because it takes much longer."""
+_PROBED_UPLOADS = (1, 2, 4, 8)
+"""Places in the list of uploads that tell a service which fails from one that cannot return some uploads."""
 _MAX_REPEATS = 3
 """How often rows that move are fetched again; more would let a busy service get many times the requests."""
 _CLOCK_TOLERANCE_MS = 5000
@@ -49,6 +51,10 @@ class _Pieces(Struct):
     pages: dict[Rows, UploadPage] = field(default_factory=dict)
     unread: list[Rows] = field(default_factory=list)
     failure_budget: int = _FAILURE_BUDGET
+
+
+class JoinedPage(UploadPage, frozen=True):
+    """A page whose rows were fetched in smaller pages."""
 
 
 class PageFetcher:
@@ -155,10 +161,15 @@ class PageFetcher:
         Raises:
             ServiceError: it is not known whether there is such a page.
         """
+        empty = UploadPage((), (), number, None, self.total, per_page)
         try:
             return await self._request_page(number, per_page)
         except (NotFoundError, BadRequestError):
-            return UploadPage((), (), number, None, self.total, per_page)
+            return empty
+        except ServiceError:  # of a service with smaller pages than requested, this may be one of earlier rows
+            if per_page > 1 and not (await self.fetch_page_after_last((number - 1) * per_page + 1, 1)).row_count:
+                return empty
+            raise
 
     def record_answer(self, total: int | None, number: int, per_page: int) -> None:
         """Note that a page was received and parsed; the list has `total` uploads."""
@@ -210,8 +221,8 @@ class PageFetcher:
                 raise error
 
     async def _is_service_up(self) -> bool:
-        """Whether the service returns any upload; two are tried, as the newest may be the broken one."""
-        for number in (1, 2):
+        """Whether the service returns any upload; a few are tried, as the newest may be the broken ones."""
+        for number in _PROBED_UPLOADS:
             try:
                 await self._request_page(number, 1)
             except ServiceError:
@@ -246,7 +257,7 @@ class PageFetcher:
             await self.raise_if_service_down(error, before)
             return None
 
-    async def fetch_in_pieces(self, first: int, rows: int) -> UploadPage:
+    async def fetch_in_pieces(self, first: int, rows: int) -> JoinedPage:
         """Fetch rows in smaller pages and return them as one page; rows that fail are stored as unreadable.
 
         Without a total, rows may have moved from piece to piece unseen: they are fetched again until they stay the same, or until too
@@ -261,7 +272,7 @@ class PageFetcher:
             may_have_moved &= _row_ids(page) != _row_ids(before)
         return page
 
-    async def _fetch_all_pieces(self, first: int, rows: int) -> tuple[UploadPage, bool]:
+    async def _fetch_all_pieces(self, first: int, rows: int) -> tuple[JoinedPage, bool]:
         """The rows as one page, and whether to fetch them again because they may have moved."""
         existing = rows if self.total is None else max(1, min(rows, self.total - first))
         pieces, todo = _Pieces(), deque([(first, existing)])
@@ -279,7 +290,7 @@ class PageFetcher:
             part = (start, min(first + rows, number * size) - start)
             page = await self._try_request_page(number, size, pieces) if pieces.failure_budget > 0 else None
             is_answered = page is not None
-            if page is not None and size > 1 and _may_be_of_other_rows(page, size):
+            if page is not None and size > 1 and _may_be_of_other_rows(page, number, size):
                 page = None
             if page is not None:
                 pieces.pages[((number - 1) * size, size)] = page
@@ -291,7 +302,7 @@ class PageFetcher:
                 break
         return smaller
 
-    def _join_pieces(self, pieces: _Pieces, first: int, rows: int) -> UploadPage:
+    def _join_pieces(self, pieces: _Pieces, first: int, rows: int) -> JoinedPage:
         pages = [page for _, page in sorted(pieces.pages.items())]
         total = min((page.total for page in pages if page.total is not None), default=self.total)
         unread: Sequence[Rows] = pieces.unread
@@ -300,7 +311,7 @@ class PageFetcher:
             self.unreadable.mark_read(total, first, rows, unread)
         is_last = any(page.next_page is None for page in pages) if total is None else first + rows >= total
         number = first // rows + 1
-        return UploadPage(
+        return JoinedPage(
             tuple(reading for page in pages for reading in page.readings),
             (
                 *(reason for page in pages for reason in page.unreadable),
@@ -331,9 +342,11 @@ def _unread_rows(pieces: _Pieces, total: int, first: int, rows: int) -> Sequence
     return [(total - high, high - low) for low, high in remaining.spans]
 
 
-def _may_be_of_other_rows(page: UploadPage, size: int) -> bool:
-    """Whether a page has fewer rows than requested, because the service returns none so large: its number is then that of other rows.
+def _may_be_of_other_rows(page: UploadPage, number: int, size: int) -> bool:
+    """Whether a page has not the rows requested, because the service returns none so large: its number is then that of other rows.
 
     Without a total, the last page looks the same.
     """
-    return page.per_page < size or (page.total is None and 0 < page.row_count < size)
+    if page.total is None:
+        return page.per_page < size or 0 < page.row_count < size
+    return page.per_page < size or page.row_count != max(0, min(size, page.total - (number - 1) * size))

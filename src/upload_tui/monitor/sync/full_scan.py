@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from upload_tui.client import gather_all
 from upload_tui.errors import Cause, ServerError
-from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE
+from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, JoinedPage
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
 from upload_tui.monitor.sync.state import ProjectUploads, RemainingRows
 from upload_tui.wire import RawPage, UploadPage
@@ -229,6 +229,8 @@ class FullScan:
     async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
         """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
         largest, count = self._fetcher.largest_page, page.row_count
+        if isinstance(page, JoinedPage) and count > largest:
+            return await self._fetch_after_joined(page)
         if page.page == 1 and count:
             self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
         is_after_last = page.next_page is None
@@ -237,6 +239,17 @@ class FullScan:
         if not following.row_count:
             self._fetcher.largest_page = largest
         return following
+
+    async def _fetch_after_joined(self, page: JoinedPage) -> UploadPage:
+        """Fetch the rows after a page that was joined from several pages of the service."""
+        end = (page.page - 1) * page.per_page + page.row_count
+        if page.next_page is None:
+            following = await self._fetcher.fetch_page_after_last(end + 1, 1)
+            if not following.row_count:
+                return following
+        return await self._fetcher.fetch_following_page(
+            end // self._fetcher.largest_page + 1, self._fetcher.largest_page
+        )
 
     async def _has_smaller_pages(self, count: int) -> bool:
         """Whether the service returns fewer uploads when fewer are requested; otherwise each page lists all there are."""
@@ -256,13 +269,18 @@ class FullScan:
             edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
             if _joins(edge, page, following):
                 return following
-            page = await self._fetcher.fetch_page(page.page, largest)
-            await self._pages.record_parsed(page)
+            page, before = await self._fetch_again(page), page
+            await self._pages.record_again(page, before)
             if not (edge.readings or edge.unreadable):  # the list ends before it now
                 return following
-            following = await self._fetcher.fetch_following_page(following.page, largest)
-            await self._pages.record_parsed(following)
+            following, before = await self._fetcher.fetch_following_page(following.page, largest), following
+            await self._pages.record_again(following, before)
         return None
+
+    async def _fetch_again(self, page: UploadPage) -> UploadPage:
+        if isinstance(page, JoinedPage):
+            return await self._fetcher.fetch_in_pieces((page.page - 1) * page.per_page, page.per_page)
+        return await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
         """Read the uploads that arrived during the pass; True if the new total is the old one plus the arrivals.

@@ -121,6 +121,12 @@ class ScanRecorder:
         self.unreadable_count += len(page.unreadable)
         self._report_progress(len(page.readings), page.total)
 
+    async def record_again(self, page: UploadPage, before: UploadPage) -> None:
+        """Record a page that was read again; what it had before counts no more."""
+        self.read_count -= len(before.readings)
+        self.unreadable_count -= len(before.unreadable)
+        await self.record_parsed(page)
+
     def _record_readings(self, readings: Sequence[UploadReading]) -> None:
         """Record readings; publish changes of uploads known before.
 

@@ -328,7 +328,7 @@ def test_what_follows_uploads_rides_out_maintenance(
 
     upload = an_upload("p-0-0", project=("p-0", "Genome"), initiated=60, completed=50)
     service = VirtualService(
-        [Project("p-0", "Genome", [upload])], changes={first: begin, first + 12: end, first + 20: end_uploads}
+        [Project("p-0", "Genome", [upload])], changes={first: begin, first + 24: end, first + 32: end_uploads}
     )
     words = command.format(folder=tmp_path, id=upload["id"]).split()
     result = run_virtually(capfd, tmp_path, service, *words)
