@@ -1,5 +1,8 @@
 """Options that precede a command, or come without one."""
 
+import sys
+from collections.abc import Iterator
+
 import click
 import pytest
 
@@ -26,3 +29,27 @@ def test_options_belong_to_the_command_that_follows_or_to_watch(typed: str, expe
     context = click.Context(upload_tui)
     upload_tui.parse_args(context, typed.split())
     assert [*context._protected_args, *context.args] == expected.split()
+
+
+def _options() -> Iterator[tuple[click.Command, click.Option]]:
+    context = click.Context(upload_tui)
+    for name in upload_tui.list_commands(context):
+        command = upload_tui.get_command(context, name)
+        assert command is not None
+        for option in command.params:
+            if isinstance(option, click.Option):
+                yield command, option
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed"),
+    [(click.types.FloatParamType, "nan"), (click.IntRange, str(sys.maxsize + 1))],
+    ids=["nan", "large"],
+)
+def test_a_number_that_no_command_can_use_is_refused(kind: type, typed: str) -> None:
+    options = [(command, option) for command, option in _options() if isinstance(option.type, kind)]
+    assert options
+    for command, option in options:
+        context = click.Context(command)
+        with pytest.raises(click.BadParameter):
+            option.type_cast_value(context, (typed,) if option.multiple else typed)

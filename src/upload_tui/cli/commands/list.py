@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from upload_tui.cli.access.access import read_uploads
 from upload_tui.cli.access.readings import ProjectUploads, decides_on_verdict
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.options import COUNT, Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
@@ -60,7 +60,7 @@ class _Criteria(Struct, frozen=True):
     is_flag=True,
     help="Only uploads in trouble (`is:trouble`): verified but not whole, stuck, failed or overdue; `is:stuck` has the stuck alone.",
 )
-@click.option("--limit", type=click.IntRange(1), help="Maximum number.")
+@click.option("--limit", type=COUNT, help="Maximum number.")
 @click.option(
     "--fail-on-error", is_flag=True, help="Exit with 1 if any listed upload is in error, or verified but not whole."
 )

@@ -8,7 +8,7 @@ import click
 
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import FilePath, effective_display_settings
+from upload_tui.cli.support.options import FilePath, NumberRange, effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.visits import visit_key
 from upload_tui.errors import UsageError
@@ -24,7 +24,7 @@ __all__ = ["command"]
     help="Play the recording FILE in the dashboard: Space pauses, [ and ] set the speed, . and , step, g goes to a time."
 )
 @click.argument("file", type=FilePath())
-@click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.01, 10_000), help="Playback speed.")
+@click.option("--speed", default=1.0, show_default=True, type=NumberRange(0.01, 10_000), help="Playback speed.")
 @click.option("--from", "start", default="0", metavar="TIME", help="Start there: 90, 5m, 13:05, or a date and time.")
 def command(file: Path, speed: float, start: str) -> int:
     """Play a recording in the dashboard."""

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from upload_tui.cli.support.error_reporting import run_until_signal
 from upload_tui.cli.support.listener import open_listener
-from upload_tui.cli.support.options import FilePath
+from upload_tui.cli.support.options import FilePath, NumberRange
 from upload_tui.cli.support.scenarios import (
     SCENARIO_VERIFICATIONS,
     FaultChoice,
@@ -110,7 +110,7 @@ def _not_an_origin(origin: str) -> click.BadParameter:
     metavar="SECONDS",
     default=5.0,
     show_default=True,
-    type=click.FloatRange(0, 3600),
+    type=NumberRange(0, 3600),
     help="How long requests in progress may take to end when the service is stopped.",
 )
 @click.option(

@@ -14,7 +14,7 @@ from upload_tui.cli.access.service import echo_failure_hint, run_alongside, stor
 from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
-from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
+from upload_tui.cli.support.options import COUNT, Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import ServiceError
@@ -64,7 +64,7 @@ class _Options(Struct, frozen=True):
 )
 @click.option("--since", type=parse_since, metavar="TIME", help="Start with changes since then: 2h, 3d, or a time.")
 @where_option
-@click.option("--count", type=click.IntRange(1), help="Exit after this many lines.")
+@click.option("--count", type=COUNT, help="Exit after this many lines.")
 @output_option
 def command(
     upload_ids: Sequence[str],

@@ -1,6 +1,8 @@
 """The options that name a service, the settings that result from them, and their completion in a shell."""
 
+import math
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from upload_tui.monitor import Where
 
 __all__ = [
+    "COUNT",
     "FilePath",
+    "NumberRange",
     "Since",
     "complete",
     "effective_display_settings",
@@ -58,6 +62,21 @@ class FilePath(click.Path):
         if not os.fspath(value):
             self.fail("the path is empty.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class NumberRange(click.FloatRange):
+    """A range of numbers. `nan` is outside of it, although it is neither too small nor too large."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse `nan`."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+COUNT = click.IntRange(1, sys.maxsize)
+"""The most of something to print: no more than Python can count in an iteration."""
 
 
 def service_options(command: Callable[..., Any]) -> Callable[..., Any]:

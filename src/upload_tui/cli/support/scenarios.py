@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from upload_tui.backend import DEFAULT_HISTORY_UPLOADS, MAX_HISTORY_UPLOADS, SCENARIO_DESCRIPTIONS
-from upload_tui.cli.support.options import FilePath
+from upload_tui.cli.support.options import FilePath, NumberRange
 from upload_tui.clock import PacedClock, SystemClock
 from upload_tui.errors import UsageError
 
@@ -66,7 +66,7 @@ _COMMON_OPTIONS = (
         "--speed",
         default=1.0,
         show_default=True,
-        type=click.FloatRange(0, 16),
+        type=NumberRange(0, 16),
         help="Playback speed of the scenario; 0 pauses it.",
     ),
     click.option(
