@@ -137,12 +137,13 @@ def visit_of_uploads(details: Sequence[Detail], on: datetime, previous: LastVisi
     Args:
         details: the uploads.
         on: the time as of which they are current.
-        previous: the visit before; uploads that it knew stay known, though they may be missing now.
+        previous: the visit before; what it knew of uploads that this one has not shown stays known.
     """
-    known = dict(previous.stages or {}) if previous else {}
-    known.update((detail.upload.id, detail.upload.stage) for detail in details)
-    overdue = frozenset(detail.upload.id for detail in details if detail.row.lateness.is_overdue)
-    return LastVisit(on, overdue, known)
+    shown = {detail.upload.id: detail.upload.stage for detail in details}
+    overdue = {detail.upload.id for detail in details if detail.row.lateness.is_overdue}
+    if previous is None:
+        return LastVisit(on, frozenset(overdue), shown)
+    return LastVisit(on, previous.overdue_ids - shown.keys() | overdue, {**(previous.stages or {}), **shown})
 
 
 def visit_of_picture(picture: "Picture", on: datetime, previous: LastVisit | None) -> LastVisit:

@@ -88,6 +88,20 @@ def test_each_change_is_reported_exactly_once_in_an_hour(tmp_path: Path) -> None
     service.session.close()
 
 
+def test_what_one_report_leaves_out_is_not_new_in_the_next() -> None:
+    """Because of its query, or because it cannot be read."""
+    session = InMemorySession(clock=FrozenClock())
+    session.publish(an_upload("begun", initiated=9000), an_upload("sent", completed=9000), an_upload("bad", error=50))
+    details = [
+        detail for row in session.picture.window(Query(), 0, 9).rows if (detail := session.picture.detail(row.id))
+    ]
+    assert len(uploads_since(details, LastVisit(NOW, stages={})).newly_overdue) == 2
+    for shown in ([], *([detail] for detail in details), details):
+        visit = visit_of_uploads(shown, NOW, visit_of_uploads(details, NOW, None))
+        assert not any(getattr(uploads_since(details, visit), kind) for kind in (*KINDS, "newly_overdue"))
+    session.close()
+
+
 @pytest.mark.parametrize("states", [["held"] * 3, ["copying 1", "copying 2", "copying 3"], ["held", "freed", "held"]])
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["one session", "a session for each listing"])
 async def test_an_upload_in_states_of_its_source_is_new_once(states: list[str], is_restarted: bool) -> None:

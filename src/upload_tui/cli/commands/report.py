@@ -152,8 +152,11 @@ def _save_report(settings: ServiceSettings, reported: _ReportedUploads) -> None:
     for project, details in reported.by_project():
         file = _report_file(settings, project)
         visit = visit_of_uploads(details, reported.as_of, read_last_visit(file))
-        own = {key: stage for key, stage in (visit.stages or {}).items() if projects.get(key, project.id) == project.id}
-        save_last_visit(file, replace(visit, stages=own))  # one that has moved is in the file of its new project
+        moved = {
+            upload_id for upload_id, home in projects.items() if home != project.id
+        }  # in the files of their new projects
+        stages = {upload_id: stage for upload_id, stage in (visit.stages or {}).items() if upload_id not in moved}
+        save_last_visit(file, replace(visit, stages=stages, overdue_ids=visit.overdue_ids - moved))
 
 
 def _record(reported: _ReportedUploads, changes: Mapping[str, Any] | None, where: str) -> Mapping[str, Any]:
