@@ -8,7 +8,8 @@ from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from upload_tui.cli.support.output import echo_message
+from upload_tui.addresses import is_loopback_url
+from upload_tui.cli.support.output import command_text, echo_message
 from upload_tui.errors import (
     ForeignPageError,
     InvalidResponseError,
@@ -54,15 +55,22 @@ def echo_failure_hint(settings: ServiceSettings, upload_ids: Sequence[str]) -> N
     """Print the command that shows why uploads failed, with the first of their ids; nothing if there are none."""
     if not upload_ids:
         return
+    words = ["show", *_service_words(settings)]
+    echo_message(f"to see why: {command_text(words, upload_ids[:_MAX_HINTED])}")
+
+
+def _service_words(settings: ServiceSettings) -> Sequence[str]:
+    """The options that name the same service again."""
     words = ["--profile", settings.profile] if settings.profile else []
-    if settings.sources.get("url") == COMMAND_LINE:
-        words += ["--url", settings.url]
+    for key, flag, value in (("url", "--url", settings.url), ("token_file", "--token-file", settings.token_file)):
+        if settings.sources.get(key) == COMMAND_LINE:
+            words += [flag, str(value)]
     if settings.sources.get("command") == COMMAND_LINE:
         has_arguments = len(settings.command) > 1  # they may be secrets
         words += ["--command", "…" if has_arguments else shlex.join(settings.command)]
-    ids = upload_ids[:_MAX_HINTED]
-    is_option = any(upload_id.startswith("-") for upload_id in ids)
-    echo_message(f"to see why: {shlex.join(['upload-tui', 'show', *words, *(['--'] if is_option else []), *ids])}")
+    if settings.url.startswith("http:") and not is_loopback_url(settings.url):
+        words.append("--insecure-http")
+    return words
 
 
 @asynccontextmanager

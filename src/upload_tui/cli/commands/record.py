@@ -10,7 +10,7 @@ from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retryi
 from upload_tui.cli.access.service import run_alongside
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
-from upload_tui.cli.support.output import echo_message
+from upload_tui.cli.support.output import command_text, echo_message
 from upload_tui.errors import EXIT_OK, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import plural
@@ -64,7 +64,7 @@ async def _record(settings: ServiceSettings, file: Path, *, is_masked: bool) -> 
 def _report_end(recording: "RecordingWriter", file: Path) -> None:
     if not recording.is_discarded:
         lines = plural(recording.line_count, "line")
-        echo_message(f"wrote {lines} to {file}; `upload-tui replay {file}` plays them.")
+        echo_message(f"wrote {lines} to {file}; `{command_text(['replay'], [str(file)])}` plays them.")
 
 
 async def _report(session: "ServiceSession") -> None:

@@ -6,6 +6,7 @@ The progress bar of a command that waits is drawn on standard error.
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ __all__ = [
     "Column",
     "Printer",
     "ProgressBar",
+    "command_text",
     "echo_err",
     "echo_message",
     "output_option",
@@ -135,6 +137,12 @@ def echo_err(text: str) -> None:
 def echo_message(text: str) -> None:
     """Print a message of the program to standard error, after its name."""
     echo_err(f"upload-tui: {text}")
+
+
+def command_text(words: Sequence[str], arguments: Sequence[str]) -> str:
+    """A command line of this program for a shell; no argument is taken for an option."""
+    has_dash = any(argument.startswith("-") for argument in arguments)
+    return shlex.join(["upload-tui", *words, *(["--"] if has_dash else []), *arguments])
 
 
 def terminal_columns(descriptor: int) -> int:
