@@ -1,6 +1,7 @@
 """`record` and `replay`: record a service over HTTP and play the recording on a real terminal."""
 
 import json
+import os
 import re
 import signal
 from datetime import datetime, timedelta
@@ -94,6 +95,15 @@ def test_invalid_recording_is_an_error(tmp_path: Path, text: str | None, words: 
         assert terminal.wait_for_end() == 2
         assert words in terminal.final_output
         assert len(terminal.final_output) < 400
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_replay_whose_pipe_has_not_ended(tmp_path: Path, number: signal.Signals) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Terminal("replay", str(pipe)) as terminal, pipe.open("wb"):  # once the program reads it
+        terminal.send_signal(number)
+        assert terminal.wait_for_end() == 128 + number
 
 
 def test_existing_recording_is_not_overwritten(recording: Path) -> None:

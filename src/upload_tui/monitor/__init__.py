@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     )
     from upload_tui.monitor.recording import (
         RecordingHeader,
+        RecordingLine,
         RecordingStore,
         RecordingWriter,
         read_recording,
@@ -176,6 +177,7 @@ __all__ = [
     "ProjectRef",
     "Query",
     "RecordingHeader",
+    "RecordingLine",
     "RecordingMask",
     "RecordingStore",
     "RecordingWriter",
@@ -276,7 +278,7 @@ __getattr__, __dir__ = lazy_names(
             "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Not Query SortKey State StateTerm "
             "text_terms TextTerm TimeTerm Where"
         ),
-        "recording": "read_recording RecordingHeader RecordingStore RecordingWriter",
+        "recording": "read_recording RecordingHeader RecordingLine RecordingStore RecordingWriter",
         "replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
         "sessions.connection": "ConnectionTracker",

@@ -1,5 +1,6 @@
 """`upload-tui replay`: plays a recording in the dashboard."""
 
+from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from upload_tui.errors import UsageError
 from upload_tui.text import parse_duration, parse_moment
 
 if TYPE_CHECKING:
-    from upload_tui.monitor import ReplaySession
+    from upload_tui.monitor import RecordingHeader, RecordingLine, ReplaySession
 
 __all__ = ["command"]
 
@@ -28,15 +29,17 @@ __all__ = ["command"]
 @click.option("--from", "start", default="0", metavar="TIME", help="Start there: 90, 5m, 13:05, or a date and time.")
 def command(file: Path, speed: float, start: str) -> int:
     """Play a recording in the dashboard."""
+    from upload_tui.monitor import read_recording
+
     require_terminal()
-    return run_async(_replay(file, speed, start))
+    header, lines = read_recording(file)  # where a signal ends it: a pipe may be open for long
+    return run_async(_replay(header, lines, speed, start))
 
 
-async def _replay(file: Path, speed: float, start: str) -> int:
-    from upload_tui.monitor import ReplaySession, read_recording
+async def _replay(header: "RecordingHeader", lines: "Sequence[RecordingLine]", speed: float, start: str) -> int:
+    from upload_tui.monitor import ReplaySession
     from upload_tui.tui import UploadApp
 
-    header, lines = read_recording(file)
     session = ReplaySession(header, lines, speed=speed)
     try:
         settings = effective_display_settings()
