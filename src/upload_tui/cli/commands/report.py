@@ -14,11 +14,11 @@ from upload_tui.cli.access.readings import ProjectReading, ProjectUploads
 from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
-from upload_tui.cli.support.output import Printer, output_option
+from upload_tui.cli.support.output import Printer, echo_message, output_option
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.cli.support.visits import last_visit_file, visit_key
-from upload_tui.errors import UsageError
+from upload_tui.errors import StorageError, UsageError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import Stage
 
@@ -91,11 +91,11 @@ def command(
         click.echo("\n".join(_report_lines(record, settings.zone)))
     else:
         printer.print_records([record])
+    uploads = reported.uploads
+    code = uploads.print_verdict(settings, reported.details) if fail_on_error else uploads.service_exit_code
     if since == _LAST and is_output_written():
-        _save_report(settings, reported)
-    if fail_on_error:
-        return reported.uploads.print_verdict(settings, reported.details)
-    return reported.uploads.service_exit_code
+        _save_report(settings, reported, code)
+    return code
 
 
 async def _read(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ReportedUploads:
@@ -144,8 +144,21 @@ def _with_moved(last: "LastVisit", visits: "Sequence[LastVisit]") -> "LastVisit"
     return replace(last, overdue_ids=overdue_ids, stages={**known, **last.stages})
 
 
-def _save_report(settings: ServiceSettings, reported: _ReportedUploads) -> None:
-    """Record what this report has shown, after it was written: otherwise what is new would be lost with the output."""
+def _save_report(settings: ServiceSettings, reported: _ReportedUploads, code: int) -> None:
+    """Record what this report has shown, after it was written: otherwise what is new would be lost with the output.
+
+    Raises:
+        StorageError: it cannot be recorded, and nothing else decides on the exit code.
+    """
+    try:
+        _save_visits(settings, reported)
+    except StorageError as error:
+        if not code:
+            raise
+        echo_message(f"{error.title}. {error.hint}")
+
+
+def _save_visits(settings: ServiceSettings, reported: _ReportedUploads) -> None:
     from upload_tui.monitor import read_last_visit, save_last_visit, visit_of_uploads
 
     projects = {detail.upload.id: detail.upload.project_id for detail in reported.details}

@@ -636,6 +636,22 @@ def test_an_upload_that_moves_to_another_project_is_reported_once(
     assert (reported["new"], reported["verified"]) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("options", "is_down", "code"), [("", False, 2), ("--fail-on-error", False, 1), ("--fail-on-error", True, 3)]
+)
+def test_a_report_that_cannot_be_recorded_keeps_its_verdict(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, options: str, is_down: bool, code: int
+) -> None:
+    failed = Project("p-0", "Alpha", [an_upload("scan", completed=20, error=10)])
+    broken = Project("p-1", "Beta", [an_upload("scan")], error=500)
+    service = VirtualService(
+        [broken, Project("p-0", "Alpha", [an_upload("good", verified=10)])] if is_down else [failed]
+    )
+    (tmp_path / "xdg_state_home").write_text("no folder", encoding="utf-8")
+    result = run_virtually(capfd, tmp_path, service, "report", "--since", "last", *options.split(), "-o", "jsonl")
+    assert (result.code, "Cannot save this visit" in result.err, len(result.records)) == (code, True, 1)
+
+
 def test_a_project_is_found_by_its_id_in_another_case(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     row = an_upload("scan", project=("P-1", "Genome"))
     service = VirtualService([Project("p-1", "Genome", [row]), Project("p-2", "Proteome", [an_upload("other")])])
