@@ -26,6 +26,7 @@ __all__ = [
     "flag_layer",
     "merge_layers",
     "profile_layer",
+    "profile_names",
     "without_foreign_credentials",
 ]
 
@@ -102,6 +103,12 @@ def profile_layer(name: str, paths: SettingsPaths) -> tuple[str, Layer]:
         else f"`upload-tui config init` creates a settings file ({file})."
     )
     raise SettingsError(f"There is no profile {name}", hint)
+
+
+def profile_names(file: Path) -> Sequence[str]:
+    """The names of the profiles in a settings file; none if it does not exist."""
+    known = _load_settings_file(file)
+    return list(known.profiles) if known else []
 
 
 def _load_settings_file(file: Path) -> "SettingsFile | None":

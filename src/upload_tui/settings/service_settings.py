@@ -1,7 +1,7 @@
 """The settings in use: the layers merged, checked once, and frozen. Secrets are not part of a `repr`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -26,6 +26,7 @@ from upload_tui.settings.layers import (
     flag_layer,
     merge_layers,
     profile_layer,
+    profile_names,
     without_foreign_credentials,
 )
 
@@ -149,12 +150,19 @@ def read_settings(
     elif values.get("url"):
         _check_url(values["url"], sources["url"], insecure_http=flags.insecure_http)
     elif needs_service:
-        raise SettingsError(
-            f"No service configured{f' in the profile {profile}' if profile else ''}",
-            "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL), or a command with --command.",
-        )
+        raise _no_service_error(profile, profile_names(paths.settings_file))
     warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
     return _build_settings(values, sources, profile, warnings)
+
+
+def _no_service_error(profile: str, names: Sequence[str]) -> SettingsError:
+    if names and not profile:
+        hint = f"Give one with --profile ({', '.join(names)}), or set default_profile in the settings file."
+        return SettingsError("No profile is chosen", hint)
+    return SettingsError(
+        f"No service configured{f' in the profile {profile}' if profile else ''}",
+        "Try `upload-tui demo`, or set one with --url and --project (or UPLOAD_TUI_URL), or a command with --command.",
+    )
 
 
 def read_display_settings(environment: Mapping[str, str], paths: SettingsPaths) -> ServiceSettings:

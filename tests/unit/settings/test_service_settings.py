@@ -56,6 +56,25 @@ def read(paths: SettingsPaths) -> Reader:
     return reader
 
 
+@pytest.mark.parametrize(
+    ("text", "title", "hint"),
+    [
+        ("", "No service configured", "upload-tui demo"),
+        ("[profiles.a]\nrefresh = 2\n", "No service configured in the profile a", "upload-tui demo"),
+        (
+            "[profiles.a]\nurl = 'https://a'\n[profiles.b]\nurl = 'https://b'\n",
+            "No profile is chosen",
+            "--profile (a, b)",
+        ),
+    ],
+)
+def test_without_a_service_the_error_says_what_to_give(read: Reader, text: str, title: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(text)
+    assert raised.value.title == title
+    assert hint in raised.value.hint
+
+
 def test_flags_come_before_variables_and_variables_before_the_profile(read: Reader) -> None:
     text = f'[profiles.a]\nurl = "{URL}/profile"\nprojects = ["P"]\nrefresh = 2\nrequests_per_minute = 7\nstuck_after = 60\n'
     found = read(
