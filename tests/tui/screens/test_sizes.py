@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tests.tui.dashboards import many, mixed, opened, selected, until
+from tests.tui.dashboards import NEWEST_FIRST, many, mixed, opened, selected, until
 from upload_tui.testing import an_upload, settled
+from upload_tui.tui.preferences import TableOrder
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.pending_list import PendingList
 
@@ -130,15 +131,25 @@ async def test_a_small_screen_shows_one_pane_and_tab_shows_the_next(size: tuple[
 
 
 @ONE_PANE
-async def test_the_cursor_keeps_its_row_when_the_table_reappears(size: tuple[int, int]) -> None:
-    async with opened(many(60), size) as (pilot, _, table):
-        await pilot.press("G", "k", "k")
-        name = table.window.row(table.cursor_row)
-        await pilot.press("tab", "tab", "tab")
-        await settled(pilot)
-        assert table.window.row(table.cursor_row) == name
-        assert name is not None
-        assert name.name in on_screen(pilot)
+async def test_the_cursor_keeps_its_upload_and_the_timeline_shows_it_while_the_table_is_hidden(
+    size: tuple[int, int],
+) -> None:
+    stuck = [an_upload(f"stuck-{number}", initiated=9000, completed=8000 - number) for number in range(9)]
+    for order in (NEWEST_FIRST, TableOrder()):
+        async with opened([*many(60), *stuck], size, order=order) as (pilot, session, table):
+            for moves in ("gjj", "W", "Gkk"):
+                await pilot.press(*moves)
+                await settled(pilot)
+                name = selected(table)
+                assert name in on_screen(pilot)
+                await pilot.press("tab")
+                await settled(pilot)
+                assert name in on_screen(pilot)
+                session.publish(an_upload(f"new-{len(table.window.rows)}", initiated=100))
+                await pilot.press("tab", "tab")
+                await settled(pilot)
+                assert selected(table) == name
+                assert name in on_screen(pilot)
 
 
 async def test_the_searched_pane_stays_visible_during_the_search() -> None:

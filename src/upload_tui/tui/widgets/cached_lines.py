@@ -7,6 +7,7 @@ Adding the border and applying the screen's filters costs more than painting a l
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from math import ceil
 from typing import ClassVar, Self
 
@@ -263,16 +264,9 @@ class CachedLines(ScrollView):
 
 def _runs(numbers: Iterable[int]) -> Iterator[range]:
     """Group ascending numbers into ranges without gaps."""
-    run = range(0)
-    for number in numbers:
-        if run and number == run.stop:
-            run = range(run.start, number + 1)
-        else:
-            if run:
-                yield run
-            run = range(number, number + 1)
-    if run:
-        yield run
+    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        yield range(run[0], run[-1] + 1)
 
 
 class CursorLines(CachedLines, can_focus=True):
@@ -291,6 +285,7 @@ class CursorLines(CachedLines, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  # Textual's own name
         super().__init__(id=id, classes=classes)
         self._styles_on: dict[tuple[str, str], RichStyle] = {}
+        self._last_height = 0
 
     @property
     @abstractmethod
@@ -319,6 +314,12 @@ class CursorLines(CachedLines, can_focus=True):
     @property
     def _lines_per_row(self) -> int:
         return 1
+
+    @property
+    def _height(self) -> int:
+        """The height; while the list is hidden, the one before, so that its cursor stays on its upload."""
+        self._last_height = self.size.height or self._last_height
+        return self._last_height
 
     # Keys
 
@@ -369,12 +370,11 @@ class CursorLines(CachedLines, can_focus=True):
 
     def _visible_rows(self) -> int:
         """How many rows fit into the widget."""
-        return max(0, self.size.height - self.HEADER_LINES) // self._lines_per_row
+        return max(0, self._height - self.HEADER_LINES) // self._lines_per_row
 
     def _bring_into_view(self, row: int) -> None:
         height, top = self.size.height - self.HEADER_LINES, int(self.scroll_offset.y)
-        first = self._first_line(row)
-        end = first + self._lines_per_row
+        end = (first := self._first_line(row)) + self._lines_per_row
         if height >= self._lines_per_row and not top <= first <= end <= top + height:
             self._scroll_to_row(row if first < top else self._row_from(end - height))
 

@@ -163,7 +163,7 @@ class RowList(CursorLines, can_focus=True):
 
     def _last_visible_row(self) -> int:
         """The last row that is completely visible, or would be in a list without an end."""
-        end = int(self.scroll_offset.y) + max(self._lines_per_row, self.size.height - self.HEADER_LINES)
+        end = int(self.scroll_offset.y) + max(self._lines_per_row, self._height - self.HEADER_LINES)
         return self._row_from(end - self._lines_per_row + 1) - 1
 
     def _handle_reloaded(self) -> None:
