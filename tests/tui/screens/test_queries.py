@@ -1,7 +1,7 @@
 """Queries in the search bar, for the table and for the activity, and acknowledged uploads."""
 
 import pytest
-from textual.events import Key
+from textual.events import AppBlur, AppFocus, Key
 from textual.pilot import Pilot
 from textual.widgets import Input, Label
 
@@ -11,6 +11,7 @@ from upload_tui.monitor.queries.query import FIELDS, STAGE_NAMES, State
 from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
+from upload_tui.tui.widgets.footer import SearchBar
 from upload_tui.wire import CHUNK_HASH_DIFFERS
 
 UPLOADS = [
@@ -30,6 +31,12 @@ async def search(pilot: Pilot[int], text: str) -> None:
     pilot.app.screen.query_one(Input).value = text
     await pilot.pause()
     await pilot.pause()
+
+
+async def open_search(pilot: Pilot[int], text: str) -> Input:
+    await pilot.press("slash")
+    await search(pilot, text)
+    return pilot.app.screen.query_one(Input)
 
 
 async def test_a_query_is_applied_while_it_is_typed_and_opens_again() -> None:
@@ -116,6 +123,51 @@ async def test_a_field_is_completed_and_explained_and_the_history_comes_first() 
         await search(pilot, "is:trouble -bin")
         await pilot.press("enter", "escape", "slash", *"is:t")
         await until(pilot, lambda: pilot.app.screen.query_one(Input)._suggestion == "is:trouble -bin")
+
+
+async def test_tab_accepts_the_suggestion_and_without_one_applies_the_search() -> None:
+    async with opened(UPLOADS) as (pilot, _, table):
+        field = await open_search(pilot, "is:tr")
+        await pilot.press("tab", *" bi", "tab")
+        assert not field.has_focus
+        assert table.has_focus
+        assert table.rows_query.where.text == "is:trouble bi"
+        assert not pilot.app.screen.query_one(SearchBar).is_open
+
+
+_KEPT_QUERIES = {"bin": "bin", "is:trouble": "is:trouble", "is:trou": "before", "bin size>": "before", "": ""}
+
+
+@pytest.mark.parametrize("pane", ["", "#uploads", "#timeline", "#activity ChangeLogView"])
+async def test_a_search_ends_when_another_pane_gets_the_focus(pane: str) -> None:
+    """The line of the search names its keys, but those of the pane would work."""
+    async with opened(UPLOADS) as (pilot, _, table):
+        for text, kept in _KEPT_QUERIES.items():
+            await open_search(pilot, "before")
+            await pilot.press("enter")
+            field = await open_search(pilot, text)
+            await (pilot.click(pane, offset=(5, 2)) if pane else pilot.press("shift+tab"))
+            await settled(pilot)
+            assert not pilot.app.screen.query_one(SearchBar).is_open
+            assert not field.has_focus
+            assert pilot.app.focused is not None
+            assert not pane or pilot.app.focused is pilot.app.screen.query_one(pane)
+            assert table.rows_query.where.text == kept
+            table.focus()
+
+
+async def test_a_search_stays_open_while_the_terminal_or_a_dialog_has_the_focus() -> None:
+    async with opened(UPLOADS) as (pilot, _, _):
+        field = await open_search(pilot, "bin")
+        for leave, come_back in ((AppBlur(), AppFocus()), (None, None)):
+            if leave and come_back:
+                pilot.app.post_message(leave)
+                await settled(pilot)
+                pilot.app.post_message(come_back)
+            else:
+                await pilot.press("ctrl+p", "escape")
+            await until(pilot, lambda: field.has_focus)
+            assert pilot.app.screen.query_one(SearchBar).is_open
 
 
 async def test_values_are_completed_with_the_number_of_uploads_that_have_them() -> None:

@@ -8,6 +8,8 @@ from functools import partial
 from msgspec.structs import replace
 from textual import on
 from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input
 
 from upload_tui.monitor import (
     Acknowledgement,
@@ -118,8 +120,14 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
 
     @on(SearchBar.Closed)
     def close_search(self, message: SearchBar.Closed) -> None:
-        """Return the focus to what was searched."""
-        self.query_one(ChangeLogView if message.target is SearchTarget.CHANGES else UploadTable).focus()
+        """Return the focus to what was searched, unless another pane has it."""
+        if isinstance(self.focused, Input):
+            self.query_one(ChangeLogView if message.target is SearchTarget.CHANGES else UploadTable).focus()
+
+    def watch_focused(self, before: Widget | None, after: Widget | None) -> None:
+        """End the search when another pane gets the focus, as from a click: keys and footer are those of that pane."""
+        if isinstance(before, Input) and after is not None and (bar := self.query_one(SearchBar)).is_open:
+            bar.leave()
 
     def action_clear(self) -> None:
         """Clear the search; if there is none, the filters; if there are none, the marks."""

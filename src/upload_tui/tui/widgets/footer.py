@@ -91,7 +91,7 @@ _SEARCH_KEYS = "Enter apply, Esc cancel"
 
 
 class _QuerySuggester(Suggester):
-    """Suggests how a query may go on, behind the cursor; the right arrow accepts it. `searches` has the last query first."""
+    """Suggests how a query may go on, behind the cursor. `searches` has the last query first."""
 
     def __init__(self, searches: tuple[str, ...]) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -132,7 +132,8 @@ def _mistake(text: str) -> QueryError | None:
 class SearchBar(Horizontal):
     """Hidden until `open`, then shown in place of the footer. Enter applies the search, Escape cancels it.
 
-    If the search is incomplete, Enter takes the suggestion behind the cursor; without one it says what is wrong.
+    Tab and the right arrow accept the suggestion behind the cursor. If the search is incomplete, Enter accepts it as well; without
+    one it says what is wrong.
 
     Its messages name what is searched, which it keeps while it is open.
 
@@ -142,6 +143,7 @@ class SearchBar(Horizontal):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "apply", "Apply", show=False, id="search.down", tooltip="Apply the search"),
+        Binding("tab", "complete", "Complete", show=False, id="search.complete", tooltip="Accept the suggestion"),
         Binding("escape", "clear", "Cancel", show=False, id="search.clear", tooltip="Cancel the search"),
     ]
 
@@ -221,6 +223,23 @@ class SearchBar(Horizontal):
         """Apply the search on Enter."""
         event.stop()
         self.action_apply()
+
+    def leave(self) -> None:
+        """Close because another pane has the focus: apply the text, or cancel the search if it has a mistake."""
+        if _mistake(self.query_one(Input).value.strip()) is None:
+            self.action_apply()
+        else:
+            self.action_clear()
+
+    def action_complete(self) -> None:
+        """Accept the suggestion behind the cursor; without one, apply the text."""
+        field = self.query_one(Input)
+        completed = self._suggester.complete(field.value).text
+        if completed and completed != field.value:
+            field.value = completed
+            field.cursor_position = len(completed)
+        else:
+            self.action_apply()
 
     def action_clear(self) -> None:
         """Close, and return to the search that was in force before."""
