@@ -217,6 +217,7 @@ FOOTER_FIRST = (
     "table.open",
     "upload.back",
     "pane.next",
+    "activity.open",
     "search",
     "trouble",
     "copy.id",

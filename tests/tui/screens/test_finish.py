@@ -144,8 +144,11 @@ async def test_projects_are_counted_searched_and_sorted() -> None:
         await pilot.press("s")
         assert "Project 7" in str(menu.get_option_at_index(1).prompt)
         assert "1 in trouble" in str(menu.get_option_at_index(1).prompt)
+        assert menu.border_subtitle == "Enter show, / search, s sort, Esc close"
         await pilot.press("slash", *"t 2")
         assert menu.option_count == 11
+        assert str(menu.border_title) == "Projects 11 · by trouble · /t 2"
+        assert menu.border_subtitle == "Enter show, Esc end search"
         await pilot.press(*["backspace"] * 3, *"ct 30", "enter")
         await pilot.pause()
         assert isinstance(pilot.app.screen, DashboardScreen)

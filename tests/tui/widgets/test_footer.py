@@ -4,6 +4,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.dashboards import FakeControls, mixed, opened, until
+from upload_tui.testing import settled
 from upload_tui.tui.bindings import FOOTER_LAST
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.widgets.footer import KeyFooter
@@ -36,9 +37,12 @@ async def test_clicking_a_key_presses_it() -> None:
         await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
 
 
-async def test_the_keys_follow_the_focus() -> None:
-    async with opened(mixed(), size=(80, 24)) as (pilot, _, _):
-        footer = pilot.app.screen.query_one(KeyFooter)
-        await until(pilot, lambda: "Enter Open" in footer.render().plain)
-        await pilot.press("tab")
-        await until(pilot, lambda: "Enter Open" not in footer.render().plain)
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)], ids=str)
+async def test_enter_is_among_the_first_keys_of_each_pane_from_which_it_opens_an_upload(size: tuple[int, int]) -> None:
+    async with opened(mixed(), size=size) as (pilot, _, _):
+        footer, opens = pilot.app.screen.query_one(KeyFooter), []
+        for _ in ("table", "timeline", "activity"):
+            await settled(pilot)
+            opens.append("Enter Open" in footer.render().plain.strip().split("  ")[:2])
+            await pilot.press("tab")
+        assert opens == [True, False, True]

@@ -48,12 +48,14 @@ class _Menu(DialogList):
 
     def _hints(self) -> Iterator[str]:
         """Yield texts for the subtitle, the longest first."""
-        toggle, later, earlier, wider, narrower, reset = (
+        toggle, later, earlier, wider, narrower, reset, close = (
             key_of(self.screen, f"columns.{action}")
-            for action in ("toggle", "later", "earlier", "wider", "narrower", "reset")
+            for action in ("toggle", "later", "earlier", "wider", "narrower", "reset", "close")
         )
-        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, {reset} reset, Enter apply"
-        yield f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width, Enter apply"
+        changes = f"{toggle} on/off, {later} {earlier} move, {wider} {narrower} width"
+        yield f"{changes}, {reset} reset, Enter apply, {close} cancel"
+        yield f"{changes}, {reset} reset, Enter apply"
+        yield f"{changes}, Enter apply"
         yield f"{toggle} on/off, {later} {earlier}, {wider} {narrower}, Enter apply"
         yield f"{toggle}, {later} {earlier}, {wider} {narrower}, Enter"
         yield "Enter"

@@ -51,12 +51,13 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
         self._search: str | None = None
         self._is_by_trouble = False
 
-    def on_mount(self) -> None:
-        """Name the keys."""
-        keys = [f"{key_of(self, f'projects.{name}')} {name}" for name in ("search", "sort")]
-        self.query_one(OptionList).border_subtitle = ", ".join(
-            ["Enter show", *keys, f"{key_of(self, 'menu.close')} close"]
-        )
+    @property
+    def _keys(self) -> str:
+        """The keys that work now, and what they do."""
+        if self._search is not None:
+            return "Enter show, Esc end search"
+        names = {"projects.search": "search", "projects.sort": "sort", "menu.close": "close"}
+        return ", ".join(["Enter show", *(f"{key_of(self, key)} {name}" for key, name in names.items())])
 
     def refresh_picture(self) -> None:
         """Show the picture as it is now."""
@@ -67,11 +68,13 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
         if self._is_by_trouble:
             projects = sorted(projects, key=lambda project: -self._counts.get(project.id, (0, 0))[1])
         text = (self._search or "").casefold()
-        self.replace_lines(_project_lines(projects, self._room, self._counts, text))
-        title = f"Projects {len(self._session.projects):,}"
+        lines = _project_lines(projects, self._room, self._counts, text)
+        self.replace_lines(lines)
+        title = f"Projects {len([project_id for project_id, _ in lines if project_id]):,}"
         title += f" {UNICODE.dot} by trouble" if self._is_by_trouble else ""
         searched = "" if self._search is None else f" {UNICODE.dot} /{sanitize(self._search)}"
-        self.query_one(OptionList).border_title = Content(title + searched)
+        menu = self.query_one(OptionList)
+        menu.border_title, menu.border_subtitle = Content(title + searched), self._keys
 
     def _count(self, projects: Sequence[ProjectRef]) -> Mapping[str, tuple[int, int]]:
         """The uploads, and those in trouble, of each project of which anything is known."""
