@@ -46,6 +46,13 @@ def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
     assert alerts.due(NOW + timedelta(seconds=500)) == []
 
 
+def test_an_upload_that_fails_again_is_counted_once_with_its_last_cause() -> None:
+    one, two = failed("one.bin"), failed("two.bin")
+    again = failed("one.bin", message=CHUNK_HASH_DIFFERS)
+    assert Alert((*one, *two, *again)).text == "2 uploads failed: 1 bad chunk hash, 1 wrong size"
+    assert Alert((*one, *again)).text == "one.bin failed: bad chunk hash"
+
+
 def test_each_service_has_its_own_quiet_time_and_alerts() -> None:
     alerts = Alerts(
         AlertSettings(), {"a": AlertSettings(bell=True, quiet_seconds=60), "b": AlertSettings(desktop=True)}

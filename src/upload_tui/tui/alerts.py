@@ -1,7 +1,7 @@
 """What the user is alerted to: failed, stuck and contradictory uploads."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct, field
@@ -83,16 +83,21 @@ class Alert(Struct, frozen=True):
                 "",
             )
         else:
-            names, what = [name_or_id(failure.upload.name, failure.upload.id) for failure in self.failures], "failed"
+            names, what = [name_or_id(one.upload.name, one.upload.id) for one in self._last_failures], "failed"
             cause = f": {self._causes()}"
         count = len(names) + self.others
         if count == len(names) == 1:
             return f"{truncate_middle(names[0], _NAME_CELLS)} {what}{cause}"
         return f"{plural(count, 'upload')} {'newly ' if self.trouble else ''}{what}{cause}"
 
+    @property
+    def _last_failures(self) -> Collection[StageReached]:
+        """The last failure of each upload: one that is sent again may fail again."""
+        return {failure.upload.key: failure for failure in self.failures}.values()
+
     def _causes(self) -> str:
         """The cause of all failures, or the most frequent ones with their counts."""
-        messages = Counter(failure.error_message or "" for failure in self.failures)
+        messages = Counter(failure.error_message or "" for failure in self._last_failures)
         texts = {short_cause(message) or cause_text(message, _MAX_CAUSE_CELLS, "…") for message in messages}
         return texts.pop() if len(texts) == 1 else causes_text(messages, MAX_CAUSES, _CAUSE_CELLS)
 
