@@ -1,7 +1,9 @@
 """What keys and the mouse do on the dashboard, without pictures."""
 
+import re
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import pytest
 from textual import events
@@ -12,7 +14,7 @@ from textual.widgets import Input
 
 from tests.tui.dashboards import FakeControls, many, mixed, names_in, opened, selected, toasts, until
 from upload_tui.errors import StorageError
-from upload_tui.monitor import ConnectionState, Query, SortKey, Window
+from upload_tui.monitor import Connection, ConnectionState, Query, SortKey, Window
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import ColumnSpec, TableOrder, UploadApp, ViewKind
 from upload_tui.tui.screens.dashboard import DashboardScreen
@@ -659,3 +661,18 @@ async def test_the_title_of_names_is_whole_also_if_all_names_are_short(size: tup
     async with opened([failed, an_upload("b", initiated=90_000)], size=size) as (pilot, _, table):
         await settled(pilot)
         assert "Name" in "".join(segment.text for segment in table.render_line(0)).split()
+
+
+@pytest.mark.parametrize("is_live", [True, False], ids=["live", "offline"])
+@pytest.mark.parametrize("keys", [(), ("d",), ("t", "d"), ("F",), ("enter",), ("2", "tab")], ids="-".join)
+async def test_a_time_in_the_future_has_no_age_and_no_least_age(keys: tuple[str, ...], is_live: bool) -> None:
+    stages: Sequence[dict[str, Any]] = ({}, {"completed": -80_000}, {"verified": -70_000}, {"error": -70_000})
+    uploads = [an_upload(f"{number}.bin", initiated=-90_000, **stage) for number, stage in enumerate(stages)]
+    async with opened(uploads) as (pilot, session, _):
+        if not is_live:
+            now = session.picture.clock.now()
+            session.set_connection(Connection(state=ConnectionState.OFFLINE, since=now, read_on=now))
+        await pilot.press(*keys)
+        await settled(pilot)
+        strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+        assert re.findall(r".{20}(?:\? ago|[><]\?|\b0s (?!ago)\w+)", "\n".join(strip.text for strip in strips)) == []

@@ -9,7 +9,10 @@ from upload_tui.text import age_text, clock_text, short_clock_text
 from upload_tui.tui.appearance.columns import ColumnSpec, ViewKind
 from upload_tui.tui.appearance.glyphs import UNICODE, Glyphs
 
-__all__ = ["DisplayOptions"]
+__all__ = ["DisplayOptions", "least_text"]
+
+_UNKNOWN = "?"
+"""An age that is not known, or that of a time in the future."""
 
 
 class DisplayOptions(Struct, frozen=True):
@@ -55,8 +58,19 @@ class DisplayOptions(Struct, frozen=True):
         if on is None:
             return "?"
         if not self.absolute_times:
-            text = f"{'>' if is_least else ''}{age_text((now - on).total_seconds())}"
+            age = age_text((now - on).total_seconds())
+            text = least_text(age) if is_least else age
             return text if cells is None or len(text) <= cells else text.split(maxsplit=1)[0]
         sign = "<" if is_least else ""
         text = sign + clock_text(on, now, self.zone)
         return text if cells is None or len(text) <= cells else sign + short_clock_text(on, now, self.zone)
+
+    def ago_text(self, on: datetime | None, now: datetime, *, is_least: bool = False) -> str:
+        """A time as `43m ago`, or absolute; `?` if it is None, or in the future and not absolute."""
+        text = self.time_text(on, now, is_least=is_least)
+        return text if self.absolute_times or text == _UNKNOWN else f"{text} ago"
+
+
+def least_text(age: str) -> str:
+    """An age as the least one: `>43m`; one that is not known has no least one."""
+    return age if age == _UNKNOWN else f">{age}"

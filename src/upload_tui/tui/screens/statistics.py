@@ -87,9 +87,8 @@ class FailureScreen(_StatisticsScreen[CauseGroup | None], OptionScreen[CauseGrou
 
     def _text(self, group: CauseGroup) -> HangingLines:
         now, options = self._session.picture.clock.now(), self._display_options
-        ago = "" if options.absolute_times else " ago"
         where = f" {options.glyphs.dot} ".join(part for part in (group.storage_provider, group.uploader) if part)
-        when = f"first {options.time_text(group.first_on, now)}{ago}, last {options.time_text(group.last_on, now)}{ago}"
+        when = f"first {options.ago_text(group.first_on, now)}, last {options.ago_text(group.last_on, now)}"
         return HangingLines(
             (
                 Content.styled(f"{group.count:>7,}  ", "$stage-error bold"),

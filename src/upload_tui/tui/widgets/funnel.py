@@ -177,11 +177,12 @@ class StageCell(DiffedText):
             return "", ""
         is_least = summary.is_newest_least if is_final else summary.is_oldest_least
         if is_final or is_absolute:
-            time = self.display_options.time_text(since, self.now, is_least=is_least)
+            has_ago = is_final and self.size.width >= _AGO_FROM_WIDTH
+            text_of = self.display_options.ago_text if has_ago else self.display_options.time_text
+            time = text_of(since, self.now, is_least=is_least)
         else:
             time = least_age_text(since, self.now, summary.oldest_read_on, is_least=is_least)
-        has_ago = is_final and not is_absolute and self.size.width >= _AGO_FROM_WIDTH
-        return "last" if is_final else "oldest", f"{time} ago" if has_ago else time
+        return "last" if is_final else "oldest", time
 
 
 def _late_text(summary: StageSummary) -> str:

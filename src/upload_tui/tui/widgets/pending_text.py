@@ -17,6 +17,7 @@ from upload_tui.text import (
     sanitize,
     size_text,
 )
+from upload_tui.tui.appearance.display_options import least_text
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.fitting import hanging_lines
 
@@ -40,7 +41,7 @@ AGE_CELLS = 7
 
 
 def least_age_text(since: datetime, now: datetime, read_on: datetime | None, *, is_least: bool = False) -> str:
-    """The age of what began at `since`: `43m`, or `>43m` if it may have ended since it was last read.
+    """The age of what began at `since`: `43m`, `>43m` if it may have ended since it was last read, `?` if that is in the future.
 
     Args:
         since: when it began.
@@ -48,8 +49,8 @@ def least_age_text(since: datetime, now: datetime, read_on: datetime | None, *, 
         read_on: when it was last read, if it may have ended since; None if it is current.
         is_least: it may have begun long before.
     """
-    sign = ">" if is_least or read_on is not None else ""
-    return f"{sign}{age_text(((read_on or now) - since).total_seconds())}"
+    age = age_text(((read_on or now) - since).total_seconds())
+    return least_text(age) if is_least or read_on is not None else age
 
 
 def pending_age_text(row: Row, now: datetime) -> str:

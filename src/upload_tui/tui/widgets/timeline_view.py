@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.reactive import reactive
 
 from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
-from upload_tui.status import Ability, Certainty, Event, Span, Stage, UnknownState
+from upload_tui.status import FUTURE_TOLERANCE, Ability, Certainty, Event, Span, Stage, UnknownState
 from upload_tui.text import age_text, clock_text, duration_text, event_text, name_or_id, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
@@ -194,9 +194,9 @@ class _Painter(Struct, frozen=True):
         return self._line(self._glyphs.own_state, name, time, _QUIET)
 
     def _ago(self, on: datetime) -> str:
-        """How long ago a time was, with blanks before it; empty if there is no room, or times are absolute."""
-        is_shown = not self.display_options.absolute_times and self.width >= _AGO_FROM_WIDTH
-        return f"  {age_text((self.now - on).total_seconds())} ago" if is_shown else ""
+        """How long ago a time was, with blanks before it; empty for one in the future, without room, or if times are absolute."""
+        has_age = not self.display_options.absolute_times and on <= self.now + FUTURE_TOLERANCE
+        return f"  {self.display_options.ago_text(on, self.now)}" if has_age and self.width >= _AGO_FROM_WIDTH else ""
 
     def _line(self, sign: str, word: str, time: str, style: str) -> Content:
         """A sign, a word and a time. The name of a state of the service's own may be longer than those of the stages."""
@@ -227,9 +227,9 @@ class _Painter(Struct, frozen=True):
     def _current_stage(self, longest: float) -> Iterator[Content]:
         """The current stage, its typical latency, and the next stage."""
         timeline, lateness = self.detail.upload.timeline, self.detail.row.lateness
-        time_in_stage, row = timeline.time_in_stage(self._as_of), self.detail.row
-        if time_in_stage is not None:
-            seconds = time_in_stage.total_seconds()
+        since, row = timeline.since, self.detail.row
+        if since is not None and since <= self._as_of + FUTURE_TOLERANCE:
+            seconds = max(0.0, (self._as_of - since).total_seconds())
             bar = "" if row.is_gone else self._bar(self._glyphs.bar_open, seconds, longest)
             style = "$overdue bold" if lateness.is_overdue or lateness.is_stuck else _QUIET
             sign = ">" if row.is_stale or row.is_gone or row.is_least_age else ""

@@ -125,8 +125,7 @@ def second_line(
     lateness = ", ".join(part for part in _lateness_parts(row) if part not in note)
     head = f"{lateness}{dot}" if lateness else ""
     parts = [text for text in pending_reasons(row)[:1] if text not in note] if row.lateness.waits_for else []
-    ago = "" if display_options.absolute_times else " ago"
-    parts.append(f"started {display_options.time_text(row.initiated_on, now)}{ago}")
+    parts.append(f"started {display_options.ago_text(row.initiated_on, now)}")
     if row.chunk_count is not None:
         parts.append(f"{plural(row.chunk_count, 'chunk')}, {size_text(row.chunk_bytes)} of {size_text(row.size_bytes)}")
     parts.append(sanitize(row.id))
