@@ -67,12 +67,16 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
         """Search the change log if it has the focus, else the table."""
         from upload_tui.monitor import field_values
 
-        log = self.query_one(ChangeLogView)
-        is_log = log.has_focus
+        is_log = self.query_one(ChangeLogView).has_focus
         target = SearchTarget.CHANGES if is_log else SearchTarget.UPLOADS
-        text = log.change_filter.where.text if is_log else self.rows_query.where.text
+        text = self._searched(target).text
         values_of = partial(field_values, self._session.picture, self.rows_query, self._session.projects)
         self.query_one(SearchBar).open(target, text, values_of)
+
+    def _searched(self, target: SearchTarget) -> Where:
+        """The query of what is searched."""
+        is_log = target is SearchTarget.CHANGES
+        return self.query_one(ChangeLogView).change_filter.where if is_log else self.rows_query.where
 
     @on(SearchBar.Changed)
     async def search_as_typed(self, message: SearchBar.Changed) -> None:
@@ -127,7 +131,7 @@ class SearchScreen(AcknowledgeScreen, ExportScreen):
     def watch_focused(self, before: Widget | None, after: Widget | None) -> None:
         """End the search when another pane gets the focus, as from a click: keys and footer are those of that pane."""
         if isinstance(before, Input) and after is not None and (bar := self.query_one(SearchBar)).is_open:
-            bar.leave()
+            bar.leave(self._searched(bar.target).applied_text)
 
     def action_clear(self) -> None:
         """Clear the search; if there is none, the filters; if there are none, the marks."""

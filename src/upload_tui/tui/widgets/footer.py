@@ -224,9 +224,10 @@ class SearchBar(Horizontal):
         event.stop()
         self.action_apply()
 
-    def leave(self) -> None:
-        """Close because another pane has the focus: apply the text, or cancel the search if it has a mistake."""
-        if _mistake(self.query_one(Input).value.strip()) is None:
+    def leave(self, applied_text: str) -> None:
+        """Close because another pane has the focus, and keep the part of the text that is in force, unless it has a mistake."""
+        if _mistake(applied_text.strip()) is None:
+            self.query_one(Input).value = applied_text
             self.action_apply()
         else:
             self.action_clear()
