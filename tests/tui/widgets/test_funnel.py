@@ -51,6 +51,20 @@ async def test_the_numbers_of_a_large_project_fit() -> None:
             assert len(first_line) <= cell.size.width
 
 
+@pytest.mark.parametrize("width", [20, 21, 24, 28, 30, 36, 40, 60])
+async def test_a_number_without_room_is_cut_with_a_sign(width: int) -> None:
+    async with opened(mixed(), size=(width, 12)) as (pilot, _, _):
+        await settled(pilot)
+        bar = pilot.app.screen.query_one(FunnelBar)
+        for count in (7, 50, 999, 19_504, 1_234_567):
+            bar.show(Funnel(tuple(StageSummary(stage, count) for stage in Stage)), NOW)
+            for cell in bar.query(StageCell):
+                text = cell.render().plain.split("\n")[0]
+                number = text.strip("○◐●✗→│ ").replace(",", "")
+                assert number in {str(count), "…"}, text
+                assert len(text) <= cell.size.width
+
+
 @pytest.mark.parametrize("width", [60, 61, 62, 63, 66, 70, 78, 80, 84, 91])
 async def test_all_stages_have_words_or_none_has(width: int) -> None:
     """Also where one stage is a cell wider than the others, and as soon as the counts or the format of times change."""

@@ -103,7 +103,7 @@ class StageCell(DiffedText):
         return "$faint" if self.is_filtered_out else style
 
     def _count(self, summary: StageSummary) -> Content:
-        """Sign, word and number, as far as there is room: `● verified 715`; `-` while nothing is known."""
+        """Sign, word and number, as far as there is room: `● verified 715`, `●…`; `-` while nothing is known."""
         sign = self.display_options.glyphs.stages[self.stage]
         count = next((count for count in self._numbers() if self._fits(sign, count)), "")
         has_word = all(stage.can_have_word for stage in self._stages)
@@ -121,7 +121,9 @@ class StageCell(DiffedText):
         return [] if self.parent is None else [one for one in self.parent.children if isinstance(one, StageCell)]
 
     def _numbers(self) -> Sequence[str]:
-        return ("-",) if self.summary is None else (f"{self.summary.count:,}", str(self.summary.count))
+        if self.summary is None:
+            return ("-",)
+        return f"{self.summary.count:,}", str(self.summary.count), self.display_options.glyphs.ellipsis
 
     @property
     def can_have_word(self) -> bool:
