@@ -29,7 +29,7 @@ def _words(text: str) -> frozenset[str]:
 
 _TIME_FIELDS = _words(
     "at on since until earliest latest read_on next_try_on initiated_on completed_on verified_on error_on state_on purged_on "
-    "created_on last_updated_on updated_on stage_since active_on first_state_on"
+    "created_on last_updated_on updated_on stage_since active_on first_on"
 )
 _WORD_FIELDS = _words("stage state from to kind certainty algorithm current")
 _TEXT_FIELDS = _words("error_message message detail title")

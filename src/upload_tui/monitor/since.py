@@ -17,7 +17,7 @@ from upload_tui.files import parse_json, read_text, write_hint, write_private_fi
 from upload_tui.monitor.changes import StageReached, UploadRef
 from upload_tui.monitor.model import Detail, Row
 from upload_tui.monitor.queries.query import UNKNOWN_STAGE, Query, SortKey, StageTerm, State, StateTerm, Where
-from upload_tui.status import Ability, Origin, Stage, Timeline
+from upload_tui.status import Ability, Origin, Stage
 from upload_tui.text import age_text
 from upload_tui.wire import format_time, parse_time
 
@@ -188,7 +188,7 @@ def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
     timeline = detail.upload.timeline
     has_history = Origin.of(detail.row.service).has(Ability.STAGE_HISTORY)
     if stage is Stage.INITIATED and not has_history:
-        return _is_listed_since(timeline, since)
+        return _is_listed_since(detail, since)
     event = timeline.event(stage)
     if event is None:
         return False
@@ -196,15 +196,11 @@ def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
     return bool(event.is_since(since) if first_observed is None else first_observed >= since)
 
 
-def _is_listed_since(timeline: Timeline, since: datetime) -> bool:
-    """Whether an upload without a history is new since a time: its first stage is, or else the first of its own states."""
-    first, state = next(iter(timeline), None), timeline.own_state
-    if first is not None:
-        is_listed_before = first.on is None and first.earliest is not None  # then it is a stage that was reached again
-        on = None if is_listed_before else first.best_time
-    else:
-        on = None if state is None else state.first_on or state.on
-    return on is not None and on >= since
+def _is_listed_since(detail: Detail, since: datetime) -> bool:
+    """Whether an upload without a history is new since a time: the first time known of it is."""
+    first, on = next(iter(detail.upload.timeline), None), detail.row.first_event_on
+    is_again = first is not None and first.on is None and first.earliest is not None  # a stage that was reached again
+    return on is not None and on >= since and not (is_again and detail.upload.earlier_on is None)
 
 
 def counts_since(picture: "Picture", last_visit: LastVisit) -> CountsSince:

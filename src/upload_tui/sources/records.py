@@ -22,7 +22,7 @@ from upload_tui.wire import Project, Upload, UploadReading, format_time, parse_t
 
 __all__ = ["CONTRACT_VERSION", "has_ended", "is_same_line", "parse_raw", "shown_raw", "source_reading"]
 
-CONTRACT_VERSION = 9
+CONTRACT_VERSION = 10
 """Of stored lines. Raise it when the same line is read differently: a stored one that was printed again is not read again."""
 
 
@@ -58,8 +58,8 @@ def source_reading(
         on = None if state is None else _reported_time(state, upload)
         if state is not None and (has_kept or (on is not None and _has_state(upload.timeline, state.name))):
             seen["state"] = {"name": state.name, "on": None if on is None else format_time(on)}
-        if first_on := _first_state_on(before.timeline, upload.timeline):
-            seen["first_state_on"] = format_time(first_on)
+        if first_on := _first_on(before, upload):
+            seen["first_on"] = format_time(first_on)
         if active_on is not None and upload.last_updated_on is None:
             seen["active_on"] = format_time(active_on)
     stored = {"source": CONTRACT_VERSION, "project": default_project, "line": fields, "seen": seen}
@@ -188,12 +188,15 @@ def _has_state(timeline: Timeline, name: str) -> bool:
     return state is not None and state.name == name and state.certainty is not Certainty.REPORTED
 
 
-def _first_state_on(before: Timeline, after: Timeline) -> datetime | None:
-    """When an upload was first in a state of its own, if it was in another one before; None if it was not, or is in none."""
-    earlier, state = before.own_state, after.own_state
-    if earlier is None or state is None:
+def _first_on(before: Upload, after: Upload) -> datetime | None:
+    """The first time known of an upload that is or was in a state of its own; None if it never was, or if its line shows it.
+
+    Such a state is no event: without this time the upload would begin anew with each, and when it reaches a stage.
+    """
+    if before.earlier_on is None and before.timeline.own_state is None and after.timeline.own_state is None:
         return None
-    return earlier.first_on or (None if earlier.name == state.name else earlier.on)
+    on = min(before.first_known_on or before.read_on, before.read_on)
+    return on if after.first_known_on is None or on < after.first_known_on else None
 
 
 def _active_on(before: Upload, after: Upload) -> datetime | None:
@@ -223,9 +226,7 @@ def _with_seen(upload: Upload, seen: Mapping[str, Any]) -> Upload:
     timeline = replace(timeline, events=tuple(sorted(events.values(), key=lambda event: event.stage.rank)))
     if state is not None and state.on is not None and _has_state(timeline, state.name):
         timeline = replace(timeline, unknown_state=state)
-    if (first_on := parse_time(seen.get("first_state_on"))) and timeline.own_state is not None:
-        timeline = replace(timeline, unknown_state=replace(timeline.own_state, first_on=first_on))
-    upload = replace(upload, timeline=timeline)
+    upload = replace(upload, timeline=timeline, earlier_on=parse_time(seen.get("first_on")))
     active_on = parse_time(seen.get("active_on"))
     return upload if active_on is None else replace(upload, last_updated_on=active_on)
 

@@ -124,13 +124,11 @@ class UnknownState(Struct, frozen=True):
         name: the service's own name for it, not sanitized; `unknown` if it has none.
         on: since when; None if unknown.
         certainty: how `on` is known; if it is observed, the state began then at the latest.
-        first_on: when an upload of a source was first in such a state, if it had others before this one; None otherwise.
     """
 
     name: str
     on: datetime | None = None
     certainty: Certainty = Certainty.REPORTED
-    first_on: datetime | None = None
 
 
 class Timeline(Struct, frozen=True):

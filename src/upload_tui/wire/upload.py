@@ -96,6 +96,7 @@ class Upload(Struct, frozen=True, kw_only=True):
         read_on: when the response was read, by the reader's clock.
         origin: where it is listed.
         says_final_chunks: the line of its source has `final_chunks`; see `has_final_chunks`.
+        earlier_on: the first time that earlier lines of its source had of it, if it is or was in a state of its own; None otherwise.
     """
 
     id: str
@@ -118,11 +119,19 @@ class Upload(Struct, frozen=True, kw_only=True):
     read_on: datetime
     origin: Origin = Origin.SERVICE
     says_final_chunks: bool = False
+    earlier_on: datetime | None = None
 
     @property
     def stage(self) -> Stage:
         """The current stage."""
         return self.timeline.stage
+
+    @property
+    def first_known_on(self) -> datetime | None:
+        """The first time known of it: of a stage, of a state of its own, or of earlier lines; None if there is none."""
+        state_on = None if self.timeline.own_state is None else self.timeline.own_state.on
+        times = (self.earlier_on, state_on, *(event.best_time for event in self.timeline))
+        return min((on for on in times if on is not None), default=None)
 
     @property
     def chunk_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """What successive reports with `--since last` show, while the uploads of the service keep changing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from tests.unit.sources.scripted_source import SourceHarness
 
+from upload_tui.monitor.changes import StageReached
 from upload_tui.monitor.model import Detail
-from upload_tui.monitor.queries.query import Query
+from upload_tui.monitor.queries.query import Query, TimeTerm, Where
 from upload_tui.monitor.since import LastVisit, read_last_visit, save_last_visit, uploads_since, visit_of_uploads
 from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+from upload_tui.wire import format_time
 
 pytestmark = pytest.mark.slow
 
@@ -102,22 +104,87 @@ def test_what_one_report_leaves_out_is_not_new_in_the_next() -> None:
     session.close()
 
 
-@pytest.mark.parametrize("states", [["held"] * 3, ["copying 1", "copying 2", "copying 3"], ["held", "freed", "held"]])
+def at(minutes: float) -> str:
+    return format_time(NOW + timedelta(minutes=minutes))
+
+
+OWN_STATES: Mapping[str, Sequence[dict[str, Any]]] = {
+    "the same state": [{"stage": "held"}] * 3,
+    "other states": [{"stage": "copying 1"}, {"stage": "copying 2"}, {"stage": "copying 3"}],
+    "a state again": [{"stage": "held"}, {"stage": "freed"}, {"stage": "held"}],
+    "states with times": [{"stage": one, "on": at(minute)} for minute, one in enumerate(("held", "freed", "lost"), 1)],
+    "a time later": [{"stage": "held"}, {"stage": "held", "on": at(1)}, {"stage": "freed", "on": at(3)}],
+    "a wrong time": [{"stage": "held"}, {"stage": "held", "on": at(900)}, {"stage": "freed"}],
+    "initiated": [{"stage": "queued"}, {"stage": "initiated"}, {"stage": "initiated"}],
+    "no stage": [{"stage": "queued"}, {}, {}],
+    "completed": [{"stage": "queued"}, {"stage": "completed", "on": at(2)}, {"stage": "verified", "on": at(3)}],
+    "completed at an unknown time": [{"stage": "queued"}, {"stage": "initiated"}, {"stage": "completed"}],
+    "failed": [{"stage": "held"}, {"stage": "error", "on": at(2)}, {"stage": "held"}],
+    "after the end": [{"stage": "verified"}, {"stage": "archived"}, {"stage": "archived"}],
+    "after a reported end": [{"stage": "verified", "on": at(1)}, {"stage": "archived"}, {"stage": "on tape"}],
+    "out of the archive": [
+        {"stage": "archived"},
+        {"stage": "verified", "on": at(2)},
+        {"stage": "verified", "on": at(3)},
+    ],
+    "between stages": [{"stage": "completed", "on": at(1)}, {"stage": "held"}, {"stage": "verified", "on": at(3)}],
+}
+
+
+@pytest.mark.parametrize("lines", OWN_STATES.values(), ids=OWN_STATES.keys())
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["one session", "a session for each listing"])
-async def test_an_upload_in_states_of_its_source_is_new_once(states: list[str], is_restarted: bool) -> None:
-    """When it was first listed, however often the source changes its state afterwards."""
+async def test_an_upload_in_states_of_its_source_is_new_once(
+    lines: Sequence[dict[str, Any]], is_restarted: bool
+) -> None:
+    """When it was first listed, however often the source changes its state afterwards, and whatever it reaches."""
     clock = FrozenClock()
     harness = SourceHarness(clock=clock)
     await harness.print({"other": {}})
-    for number, state in enumerate(states):
+    for number, line in enumerate(lines):
         clock.advance(60)
         if is_restarted:
             harness.new_session()
-        await harness.print({"other": {}, "a": {"stage": state, "size": number}})
-    detail = harness.picture.detail("a")
-    assert detail is not None
-    for minutes, new in ((0.5, ["a"]), (1, ["a"]), (1.5, []), (2.5, []), (3.5, [])):
-        assert uploads_since([detail], LastVisit(NOW + timedelta(minutes=minutes))).new == new
+        await harness.print({"other": {}, "a": {"size": number, **line}})
+        detail = harness.picture.detail("a")
+        assert detail is not None
+        for minutes in (0.5, 1, 1.5, 2.5, 3.5):
+            since, new = NOW + timedelta(minutes=minutes), ["a"] if minutes <= 1 else []
+            assert uploads_since([detail], LastVisit(since)).new == new
+            rows = harness.picture.window(Query(where=Where(tree=TimeTerm(None, since))), 0, 9).rows
+            assert [row.id for row in rows] == new
+    harness.store.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ({"stage": "initiated", "on": at(2)}, at(2)),
+        ({"stage": "completed", "on": at(-5)}, at(-5)),
+        ({"stage": "held", "on": at(-5)}, at(-5)),
+        ({"stage": "completed", "initiated_on": at(-5)}, at(-5)),
+    ],
+)
+async def test_an_upload_began_when_its_source_reports_that(line: dict[str, Any], first: str) -> None:
+    """The reported initiation, else the earliest time, although it was listed before or only later."""
+    harness = SourceHarness(clock=(clock := FrozenClock()))
+    for fields in ({"stage": "queued"}, {"stage": "queued", "size": 1}, line):
+        clock.advance(60)
+        await harness.print({"a": fields})
+    [row] = harness.picture.window(Query(), 0, 9).rows
+    assert row.first_event_on is not None
+    assert format_time(row.first_event_on) == first
+    harness.store.close()
+
+
+async def test_the_age_of_a_stage_does_not_begin_in_an_earlier_state() -> None:
+    """An upload that was queued for an hour is not stuck when it is initiated, although nothing says when that was."""
+    harness = SourceHarness(clock=(clock := FrozenClock()))
+    for stage in ("queued", "queued", "initiated"):
+        clock.advance(3600)
+        await harness.print({"a": {"stage": stage}})
+    [row] = harness.picture.window(Query(), 0, 9).rows
+    assert row.stage_since == clock.now()
+    assert [change.after for change in harness.changes if isinstance(change, StageReached)] == [Stage.INITIATED]
     harness.store.close()
 
 

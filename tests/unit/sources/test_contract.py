@@ -73,7 +73,9 @@ def test_lines_are_read_as_before_or_the_version_of_stored_ones_is_raised() -> N
         if isinstance(one, UploadLine)
     ]
     digest = sha256(b"\n".join(map(msgspec.json.encode, uploads))).hexdigest()[:16]
-    assert {CONTRACT_VERSION: digest} == {9: "1a2fb0a7b6f2f790"}, "raise CONTRACT_VERSION if a line is read differently"
+    assert {CONTRACT_VERSION: digest} == {10: "7f9788425fc80faf"}, (
+        "raise CONTRACT_VERSION if a line is read differently"
+    )
 
 
 @given(st.binary(max_size=200))

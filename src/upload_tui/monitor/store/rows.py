@@ -14,6 +14,7 @@ from upload_tui.monitor.model import Acknowledgement
 from upload_tui.monitor.store.partitions import READ_MS
 from upload_tui.monitor.store.schema import UNKNOWN, decompress_page, folded_text
 from upload_tui.status import (
+    Ability,
     Anomaly,
     AnomalyName,
     Certainty,
@@ -189,6 +190,7 @@ def row_values(
     """The values of `WRITE_COLUMNS` for an upload; `project` and `partition` are row numbers."""
     timeline, current = upload.timeline, upload.timeline.current
     times_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
+    times_ms[Stage.INITIATED] = to_ms(_initiated_on(upload))
     stage, unknown = upload.stage, timeline.unknown_state
     message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms = times_ms[stage] if stage.is_final else None
@@ -212,6 +214,15 @@ def row_values(
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), folded_text(upload.name, upload.id, message),
         upload.content_type, _encode_anomaly(most_serious(anomalies)), None, None,
     )  # fmt: skip
+
+
+def _initiated_on(upload: "Upload") -> datetime | None:
+    """When it was initiated; if that is unknown of one that was in a state of its source's own, the first time known of it."""
+    event = upload.timeline.event(Stage.INITIATED)
+    is_in_own_state = upload.timeline.own_state is not None and upload.origin.has(Ability.OWN_STATES)
+    if (event is None or event.on is None) and (is_in_own_state or upload.earlier_on is not None):
+        return upload.first_known_on
+    return event.best_time if event else None
 
 
 def _certainty(timeline: Timeline, stage: Stage) -> Certainty:
