@@ -237,6 +237,29 @@ async def test_bytes_that_are_being_received_count_and_are_not_purged() -> None:
         assert _memory(caller).held_bytes == 6
 
 
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["chunks", "whole file"])
+async def test_a_client_that_sends_slowly_keeps_its_bytes_for_a_minute(is_chunked: bool) -> None:
+    """It is heard of while it sends, although it reported nothing meanwhile."""
+    async with _serving(budget_bytes=0) as caller:
+        fields = {"name": "a", "content_type": "b", "size": 4, "chunked": is_chunked}
+        target = (await caller.call("POST", f"/projects/{caller.project_id}/uploads", json=fields)).json()
+        upload_id = target["id"]
+        if is_chunked:
+            report = {"number": 1, "size": 4, "hash": {"value": md5(FILE[0]), "algorithm": "md5"}}
+            target = {"signed_url": (await caller.call("PUT", f"/uploads/{upload_id}/chunks", json=report)).json()}
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield FILE[0][:2]
+            await _turn(caller, 120)
+            yield FILE[0][2:]
+
+        assert (await caller.http.put(target["signed_url"]["url"], content=slow())).status_code == 201
+        await _turn(caller, 55)
+        assert not await _is_purged(caller, upload_id)
+        await _turn(caller, 20)
+        assert await _is_purged(caller, upload_id)
+
+
 @pytest.mark.parametrize("call", ["chunks", "complete", "bytes"])
 async def test_a_client_whose_bytes_were_purged_has_to_begin_again(call: str) -> None:
     async with _serving(budget_bytes=0) as caller:

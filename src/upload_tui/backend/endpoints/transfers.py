@@ -262,13 +262,16 @@ class BlobEndpoints:
         return await self._store(call.request, self._context.upload(call.id), WHOLE_FILE)
 
     async def _store(self, request: Request, record: UploadRecord, number: int) -> Response:
-        storage, uploads = self._context.storage, self._context.database.uploads
+        storage, uploads, clock = self._context.storage, self._context.database.uploads, self._context.clock
         if not uploads.is_open(record.id):
             raise self._context.closed_upload(record.id)
         if storage.memory is not None and record.size_bytes > (limit := storage.memory.limit_bytes):
             raise invalid_fields(size=f"File size is currently not supported - maximum size is {limit}")
         try:
-            await storage.put((record.id, number), self._with_room(request), lambda: uploads.is_open(record.id))
+            # The bytes may have taken long: with them the client is heard of again, so that they are not purged at once.
+            await storage.put(
+                (record.id, number), self._with_room(request), lambda: uploads.touch(record.id, clock.now())
+            )
         except ClientDisconnect:
             return Response(status_code=400)
         except ChunkRejectedError:

@@ -196,14 +196,18 @@ class Uploads:
 
     # Reports of clients
 
+    def touch(self, upload_id: str, on: datetime) -> bool:
+        """Note that a client has reported or sent something. Returns False if the upload is completed or purged."""
+        touched = self._db.execute(
+            f"UPDATE uploads SET updated_ms = max(?, updated_ms) WHERE id = ? AND {_OPEN}",
+            (to_milliseconds(on), upload_id),
+        )
+        return touched.rowcount == 1
+
     def put_chunk(self, upload_id: str, chunk: ChunkRecord, on: datetime) -> bool:
         """Insert or replace a chunk. Returns False if the upload is completed or purged."""
         with transaction(self._db):
-            touched = self._db.execute(
-                f"UPDATE uploads SET updated_ms = max(?, updated_ms) WHERE id = ? AND {_OPEN}",
-                (to_milliseconds(on), upload_id),
-            )
-            if touched.rowcount == 0:
+            if not self.touch(upload_id, on):
                 return False
             values = (upload_id, chunk.number, chunk.size_bytes, chunk.algorithm, chunk.digest)
             self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", values)
