@@ -1,7 +1,7 @@
 """Stored bytes: unavailable is not missing, and what is served is what was verified."""
 
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from tests.contract.calls import FILE, NUMBERED, Caller, md5, serving
 from upload_tui.backend.endpoints.transfers import ByteRange, parse_range
 from upload_tui.backend.storage import BlobKey, BlobStat, ChunkRejectedError, FolderStorage, MemoryStorage, Storage
+from upload_tui.errors import UsageError
 from upload_tui.wire import SIZE_DIFFERS
 
 CONTENT = b"".join(FILE)
@@ -51,6 +52,10 @@ def _bring_back(folder: Path) -> None:
     folder.with_name("away").rename(folder)
 
 
+def _files(folder: Path) -> Sequence[Path]:
+    return sorted(folder.rglob("*"))
+
+
 ABSENCES = pytest.mark.parametrize("take_away", [_move_away, _put_an_empty_folder, _put_a_file])
 
 
@@ -69,6 +74,40 @@ async def test_an_absent_storage_is_no_integrity_error(
         caller.clock.advance(1)
         await caller.service.worker.verify_next()
         assert (await caller.status(upload_id))["verified_on"]
+
+
+@ABSENCES
+async def test_a_service_does_not_start_without_the_storage_of_its_uploads(
+    tmp_path: Path, take_away: Callable[[Path], None]
+) -> None:
+    async with _serving(tmp_path) as caller:
+        pending, begun = await caller.upload(NUMBERED), await caller.initiate()
+        await caller.send_chunk(begun, 1, FILE[0])
+    take_away(tmp_path / "bytes")
+    left = _files(tmp_path)
+    for storage in (tmp_path / "bytes", None):
+        with pytest.raises(UsageError) as refused:
+            Caller(storage=storage, database=tmp_path / "records.db")
+        assert "--storage" in str(refused.value.hint)
+    assert _files(tmp_path) == left  # nothing that makes the wrong folder look like the storage
+    _bring_back(tmp_path / "bytes")
+    async with _serving(tmp_path) as caller:
+        await caller.service.worker.verify_next()
+        assert (await caller.status(pending))["verified_on"]
+        for number, content in NUMBERED[1:]:
+            await caller.send_chunk(begun, number, content)
+        await caller.complete(begun, md5(CONTENT))
+        await caller.service.worker.verify_next()
+        assert (await caller.status(begun))["verified_on"]
+
+
+async def test_uploads_of_which_no_bytes_were_kept_need_no_storage(tmp_path: Path) -> None:
+    """They end in error; a service that begins with a folder keeps the bytes of later ones."""
+    async with serving(database=tmp_path / "records.db") as caller:
+        lost = await caller.upload(NUMBERED)
+    async with _serving(tmp_path) as caller:
+        await caller.service.worker.verify_next()
+        assert "never stored" in (await caller.status(lost))["error_message"]
 
 
 @ABSENCES

@@ -263,7 +263,7 @@ async def test_a_kill_during_verification_is_no_attempt(tmp_path: Path) -> None:
     async with serving(clock=clock, database=file, storage=tmp_path / "bytes") as caller:
         upload_id = await caller.upload(NUMBERED)
     for _ in range(8):
-        service = EmbeddedService(clock=clock, database=file)
+        service = EmbeddedService(clock=clock, database=file, storage=tmp_path / "bytes")
         assert service.database.queue.claim(clock.now(), LEASE) is not None
         service.database.close()  # as a kill leaves it: the job is claimed
     async with serving(clock=clock, database=file, storage=tmp_path / "bytes") as caller:

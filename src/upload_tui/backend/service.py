@@ -24,6 +24,7 @@ from upload_tui.backend.store.database import UPLOADS_IN_MEMORY, Database
 from upload_tui.backend.store.records import FinishedUpload, ProjectRecord
 from upload_tui.backend.worker import VerificationWorker
 from upload_tui.clock import Clock, SystemClock
+from upload_tui.errors import UsageError
 from upload_tui.wire import API_PATH, StatusShape
 
 __all__ = ["IN_PROCESS_URL", "EmbeddedService", "ServiceOptions"]
@@ -91,7 +92,7 @@ class EmbeddedService:
         with self.database.starting():
             secret = options.get("secret") or self.database.secret(token_bytes(32))
             self._authority = TokenAuthority(secret, self.clock)
-            self.storage = FaultyStorage(_create_storage(options), self.faults)
+            self.storage = FaultyStorage(_create_storage(options, self.database), self.faults)
             self.worker = self._create_worker(options.get("verifications_at_once", 1), options.get("executor"))
             self._context = self._create_context(options)
             self.app = self._create_app(status_shape, options)
@@ -204,13 +205,23 @@ class EmbeddedService:
         return project
 
 
-def _create_storage(options: ServiceOptions) -> Storage:
+def _create_storage(options: ServiceOptions, database: Database) -> Storage:
+    """Create the storage. Another one than that of the database's uploads would make errors of those that are not verified yet.
+
+    Raises:
+        UsageError: the folder is not that storage, or cannot be created.
+    """
     folder = options.get("storage")
-    return (
-        MemoryStorage(limit_bytes=options.get("memory_bytes", MEMORY_LIMIT_BYTES))
-        if folder is None
-        else FolderStorage(folder)
-    )
+    if folder is not None:
+        storage = FolderStorage(folder, must_exist=database.has_folder)
+        database.set_has_folder()
+        return storage
+    if database.has_folder:
+        raise UsageError(
+            f"The bytes of the uploads in the database {options.get('database')} are in a folder",
+            "Give that folder as --storage, or choose another --db.",
+        )
+    return MemoryStorage(limit_bytes=options.get("memory_bytes", MEMORY_LIMIT_BYTES))
 
 
 def _report_end(worker: asyncio.Task[None]) -> None:

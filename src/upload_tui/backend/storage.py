@@ -200,17 +200,20 @@ class FolderStorage:
 
     Args:
         folder: created if missing. Incomplete files of an earlier process are removed.
+        must_exist: whether it has the bytes of an earlier process, so that it is only used with its mark.
 
     Raises:
-        UsageError: the folder cannot be created.
+        UsageError: the folder is not there, or cannot be created.
     """
 
     memory = None
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, must_exist: bool = False) -> None:
         self._folder = folder
         self._incoming = folder / ".incoming"
         self._names = count()
+        if must_exist:
+            _check_mark(folder)
         shutil.rmtree(self._incoming, ignore_errors=True)
         try:
             make_private_folder(folder)
@@ -294,6 +297,21 @@ class FolderStorage:
     def _path(self, key: BlobKey) -> Path:
         upload_id, number = key
         return self._folder / str(UUID(upload_id)) / str(int(number))
+
+
+def _check_mark(folder: Path) -> None:
+    """Check that a folder has been the storage before.
+
+    Raises:
+        UsageError: it has not, or it cannot be read.
+    """
+    try:
+        (folder / _MARK).stat()
+    except OSError as error:
+        raise UsageError(
+            f"{folder} is not the storage that the database was used with: {_MARK} in it cannot be read: {error.strerror}",
+            "Mount its disk, choose the right --storage, or begin with another --db.",
+        ) from error
 
 
 @contextmanager

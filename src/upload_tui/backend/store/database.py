@@ -103,7 +103,10 @@ CREATE INDEX versions_of_upload ON versions (upload_id);
 """
 """Purged uploads. `claim` counts claims, `attempts` only unfinished ones; the index covers the search for due jobs."""
 
-MIGRATIONS = (_INITIAL, _TREE, _WORKER)
+_STORAGE = "CREATE TABLE folder_storage (only INTEGER PRIMARY KEY CHECK (only = 1));"
+"""Has a row once the bytes of the uploads are in a folder."""
+
+MIGRATIONS = (_INITIAL, _TREE, _WORKER, _STORAGE)
 
 
 def _check_owner(db: sqlite3.Connection) -> None:
@@ -206,6 +209,15 @@ class Database:
         tables = ("projects", "uploads", "nodes", "versions")
         counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
         return sum(self._db.execute(f"SELECT {counts}").fetchone())
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether the bytes of the uploads are in a folder; otherwise an earlier process kept them in memory, or there are none."""
+        return self._db.execute("SELECT 1 FROM folder_storage").fetchone() is not None
+
+    def set_has_folder(self) -> None:
+        """Note that the bytes of the uploads are in a folder."""
+        self._db.execute("INSERT OR IGNORE INTO folder_storage VALUES (1)")
 
     def secret(self, default: bytes) -> bytes:
         """Return the database's secret; store `default` as the secret of a new one."""
