@@ -135,6 +135,25 @@ def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledS
     check()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("Range", "bytes=1-3", 206), ("Range", "bytes=99-", 416), ("If-Match", '"another"', 412), ("If-None-Match", "*", 304),
+        ("If-Range", '"another"', 200),
+    ],
+)  # fmt: skip
+def test_what_a_download_answers_to_a_header_conforms_to_the_schema(
+    name: str, value: str, status: int, filled: FilledService
+) -> None:
+    operation = schemathesis.openapi.from_url(f"{filled.server.url}{OPENAPI_PATH}")["/storage/{id}"]["GET"]
+    case = operation.Case(path_parameters={"id": ""}, headers={name: value})
+    use_signed_url(case, filled.targets["GET /storage/{id}"])
+    response = case.call()
+    assert response.status_code == status
+    case.validate_response(response, checks=CHECKS)
+    assert name in {parameter.name for parameter in operation.headers}
+
+
 def check_valid_request(operation: schemathesis.APIOperation[Any, Any, Any, Any], filled: FilledService) -> None:
     """Make one valid request: it succeeds and its response conforms to the schema."""
     name, path = f"{operation.method.upper()} {operation.path}", operation.path

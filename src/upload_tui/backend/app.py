@@ -35,7 +35,7 @@ from upload_tui.backend.endpoints.endpoint import (
 )
 from upload_tui.backend.endpoints.operations import OperationEndpoints
 from upload_tui.backend.endpoints.projects import FileEndpoints, FolderEndpoints, ProjectEndpoints
-from upload_tui.backend.endpoints.transfers import DOWNLOAD_HEADERS, BlobEndpoints
+from upload_tui.backend.endpoints.transfers import CONDITION_HEADERS, DOWNLOAD_HEADERS, BlobEndpoints
 from upload_tui.backend.endpoints.uploads import UploadEndpoints
 from upload_tui.backend.request_models import Paging, read_body, read_query
 from upload_tui.backend.schemas import ErrorSchema, ParameterErrorSchema
@@ -151,6 +151,13 @@ _BINARY_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "fo
 _FORM_HINT = "Form fields are accepted as well, nested ones in brackets: `hash[value]=…`."
 """A second media type for the same body breaks common generators of clients, so it is only mentioned."""
 _ERROR_REFERENCE = {"$ref": "#/components/responses/Error"}
+_DOWNLOAD_RESPONSES = {
+    "206": {"description": HTTPStatus(206).phrase, "content": _BINARY_CONTENT},
+    "304": {"description": HTTPStatus(304).phrase},
+    "412": _ERROR_REFERENCE,
+    "416": _ERROR_REFERENCE,
+}
+"""What a download answers to its conditional headers."""
 
 
 def openapi_document(endpoints: Sequence[Endpoint], server_url: str) -> Mapping[str, Any]:
@@ -223,6 +230,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
         "parameters": list(_parameters(endpoint, schemas)),
         "responses": {
             str(endpoint.status): _success_response(endpoint, schemas),
+            **(_DOWNLOAD_RESPONSES if endpoint.response_model is bytes else {}),
             **{str(status): _ERROR_REFERENCE for status in sorted(_error_statuses(endpoint))},
         },
     }
@@ -257,14 +265,11 @@ def _parameters(endpoint: Endpoint, schemas: _Schemas) -> Iterator[Mapping[str, 
             yield {"name": name, "in": "query", "required": False, "schema": schema}
     if endpoint.has_status:
         schema = {"type": "string", "enum": [str(design) for design in StatusShape]}
-        description = "the shape of `status` in this response"
-        yield {
-            "name": STATUS_SHAPE_HEADER,
-            "in": "header",
-            "description": description,
-            "required": False,
-            "schema": schema,
-        }
+        shape = {"name": STATUS_SHAPE_HEADER, "description": "the shape of `status` in this response", "schema": schema}
+        yield {**shape, "in": "header", "required": False}
+    if endpoint.response_model is bytes:
+        for name in CONDITION_HEADERS:
+            yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}}
 
 
 def _success_response(endpoint: Endpoint, schemas: _Schemas) -> Mapping[str, Any]:
@@ -381,9 +386,7 @@ class OriginMiddleware(CORSMiddleware):
         return json_response(error.body, error.status, headers)
 
 
-_REQUEST_HEADERS = (
-    "Authorization", "Content-Type", "Range", "If-Range", "If-Match", "If-None-Match", STATUS_SHAPE_HEADER,
-)  # fmt: skip
+_REQUEST_HEADERS = ("Authorization", "Content-Type", *CONDITION_HEADERS, STATUS_SHAPE_HEADER)
 
 
 def normalize_path(path: str) -> str:

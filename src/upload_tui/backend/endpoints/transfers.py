@@ -29,6 +29,7 @@ from upload_tui.backend.verification import WHOLE_FILE, Hashes, part_numbers
 __all__ = [
     "BlobEndpoints",
     "ByteRange",
+    "CONDITION_HEADERS",
     "DOWNLOAD_HEADERS",
     "DownloadResponse",
     "StoredBlob",
@@ -41,6 +42,9 @@ _logger = logging.getLogger(__name__)
 
 DOWNLOAD_HEADERS = ("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag")
 """The headers of a download."""
+
+CONDITION_HEADERS = ("Range", "If-Range", "If-Match", "If-None-Match")
+"""The headers of a request for a download, all optional."""
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII | re.IGNORECASE)
 
