@@ -19,7 +19,7 @@ from upload_tui.monitor.model import Detail, Row
 from upload_tui.monitor.queries.query import UNKNOWN_STAGE, Query, SortKey, StageTerm, State, StateTerm, Where
 from upload_tui.status import Ability, Origin, Stage
 from upload_tui.text import age_text
-from upload_tui.wire import format_time, parse_time
+from upload_tui.wire import Upload, format_time, parse_time
 
 if TYPE_CHECKING:
     from upload_tui.monitor.picture import Picture
@@ -188,7 +188,7 @@ def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
     timeline = detail.upload.timeline
     has_history = Origin.of(detail.row.service).has(Ability.STAGE_HISTORY)
     if stage is Stage.INITIATED and not has_history:
-        return _is_listed_since(detail, since)
+        return _is_listed_since(detail.upload, since)
     event = timeline.event(stage)
     if event is None:
         return False
@@ -196,11 +196,14 @@ def _is_reached_since(detail: Detail, stage: Stage, since: datetime) -> bool:
     return bool(event.is_since(since) if first_observed is None else first_observed >= since)
 
 
-def _is_listed_since(detail: Detail, since: datetime) -> bool:
-    """Whether an upload without a history is new since a time: the first time known of it is."""
-    first, on = next(iter(detail.upload.timeline), None), detail.row.first_event_on
-    is_again = first is not None and first.on is None and first.earliest is not None  # a stage that was reached again
-    return on is not None and on >= since and not (is_again and detail.upload.earlier_on is None)
+def _is_listed_since(upload: Upload, since: datetime) -> bool:
+    """Whether an upload without a history is new since a time: its initiation is, or else the first time known of it."""
+    first = next(iter(upload.timeline), None)
+    if first is not None and first.on is None and first.earliest is not None and upload.earlier_on is None:
+        return False  # a stage that was reached again
+    is_reported = first is not None and first.stage is Stage.INITIATED and first.on is not None
+    on = first.on if first is not None and is_reported else upload.first_known_on
+    return on is not None and on >= since
 
 
 def counts_since(picture: "Picture", last_visit: LastVisit) -> CountsSince:

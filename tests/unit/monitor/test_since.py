@@ -127,6 +127,7 @@ OWN_STATES: Mapping[str, Sequence[dict[str, Any]]] = {
         {"stage": "verified", "on": at(2)},
         {"stage": "verified", "on": at(3)},
     ],
+    "an error after the end": [{"stage": "verified"}, {"stage": "error"}, {"stage": "error", "error_message": "bad"}],
     "between stages": [{"stage": "completed", "on": at(1)}, {"stage": "held"}, {"stage": "verified", "on": at(3)}],
 }
 

@@ -190,10 +190,10 @@ def row_values(
     """The values of `WRITE_COLUMNS` for an upload; `project` and `partition` are row numbers."""
     timeline, current = upload.timeline, upload.timeline.current
     times_ms = {stage: to_ms(event.best_time) if (event := timeline.event(stage)) else None for stage in Stage}
-    times_ms[Stage.INITIATED] = to_ms(_initiated_on(upload))
     stage, unknown = upload.stage, timeline.unknown_state
     message = timeline.error_message or "" if unknown is None else unknown.name
-    ended_ms = times_ms[stage] if stage.is_final else None
+    ended_ms, since_ms = times_ms[stage] if stage.is_final else None, to_ms(timeline.since)
+    times_ms[Stage.INITIATED] = _initiated_ms(upload, times_ms[Stage.COMPLETED], ended_ms, since_ms)
     certainty = current.certainty if current else Certainty.OBSERVED
     if timeline.own_state is not None:
         certainty = timeline.own_state.certainty
@@ -206,7 +206,7 @@ def row_values(
         upload_bucket = verify_bucket = None
     return (
         upload.id, project, partition, upload.name, _or_unknown(upload.size_bytes), stage_rank(upload),
-        _or_unknown(to_ms(timeline.since)), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
+        _or_unknown(since_ms), str(certainty), _or_unknown(times_ms[Stage.INITIATED]), times_ms[Stage.COMPLETED],
         ended_ms, to_ms(upload.last_updated_on), upload.chunk_count,
         upload.chunk_bytes if upload.has_received_bytes else None, message, normalize_cause(message) if stage is Stage.ERROR else "",
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
@@ -216,13 +216,13 @@ def row_values(
     )  # fmt: skip
 
 
-def _initiated_on(upload: "Upload") -> datetime | None:
-    """When it was initiated; if that is unknown of one that was in a state of its source's own, the first time known of it."""
-    event = upload.timeline.event(Stage.INITIATED)
-    is_in_own_state = upload.timeline.own_state is not None and upload.origin.has(Ability.OWN_STATES)
-    if (event is None or event.on is None) and (is_in_own_state or upload.earlier_on is not None):
-        return upload.first_known_on
-    return event.best_time if event else None
+def _initiated_ms(upload: "Upload", *others_ms: int | None) -> int | None:
+    """When it was initiated; if a source does not report that, the first time known of it if that is before the other times."""
+    event, first_ms = upload.timeline.event(Stage.INITIATED), to_ms(upload.first_known_on)
+    initiated_ms = to_ms(event.best_time) if event else None
+    if upload.origin.has(Ability.STAGE_HISTORY) or first_ms is None or (event is not None and event.on is not None):
+        return initiated_ms
+    return first_ms if all(ms is None or first_ms < ms for ms in (initiated_ms, *others_ms)) else initiated_ms
 
 
 def _certainty(timeline: Timeline, stage: Stage) -> Certainty:
