@@ -208,14 +208,14 @@ def transitions_between(
 ) -> tuple[tuple[Transition, ...], tuple[Anomaly, ...]]:
     """Compare two readings of one upload.
 
-    An upload that is in an earlier stage than before has reached that stage again. If the stage has the time that is already known,
-    the answer is an older one instead, or takes the later stage back.
+    An upload that is in an earlier stage than before has reached that stage again; so has one of a source that was in a state of its
+    own. If the stage has the time that is already known, the answer is an older one instead, or takes the later stage back.
 
     Args:
         before: the older reading; None if there is none, so that every stage is new.
         after: the newer reading.
         may_end_again: whether an upload that has ended can be sent again. If the final stage that it was in is reported with a later
-            time, it has then reached that stage again, and no later time of any stage contradicts what was known.
+            time, it has then reached that stage again. Then, and after a state of its own, no later time contradicts what was known.
 
     Returns:
         Each newly reached stage, in order, including those passed between the readings; and the anomalies of the comparison:
@@ -231,7 +231,9 @@ def transitions_between(
         if event.stage not in known or not has_moved:
             stage = event.stage
     states = (before.unknown_state if before else None, after.unknown_state)
+    has_left_state = may_end_again and states[0] is not None and states[1] is None
     is_again = has_moved and stage is not after.stage and states == (None, None)
+    is_again = is_again or (has_left_state and after.current not in [step.event for step in steps])
     if is_again and after.current is not None and not _is_known(after.current, before):
         steps.append(Transition(stage, after.current))
     if before is None:
@@ -239,7 +241,7 @@ def transitions_between(
     has_ended_again = may_end_again and states == (None, None) and _has_ended_again(before, after)
     if has_ended_again and after.current is not None:
         steps.append(Transition(after.stage, after.current))
-    return tuple(steps), tuple(_contradictions(before, after, may_be_later=has_ended_again))
+    return tuple(steps), tuple(_contradictions(before, after, may_be_later=has_ended_again or has_left_state))
 
 
 def _has_ended_again(before: Timeline, after: Timeline) -> bool:

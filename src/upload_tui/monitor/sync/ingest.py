@@ -137,6 +137,8 @@ def _keep_known_event(before: Upload, after: Upload) -> Upload:
     state = before.timeline.own_state
     if state is not None:
         after = _with_observed_state(after, state)
+    if _has_left_state(before, after):
+        return after
     known, current = before.timeline.current, after.timeline.current
     if known is None or current is None or known.stage is not current.stage or known.best_time is None:
         return after
@@ -146,6 +148,11 @@ def _keep_known_event(before: Upload, after: Upload) -> Upload:
         known.on is None and current.on is not None and known.latest is not None and current.on <= known.latest
     )
     return after if is_narrower else _replace_last_event(after, known)
+
+
+def _has_left_state(before: Upload, after: Upload) -> bool:
+    """Whether an upload was in a state of its own and now is in a stage, which may have begun after any earlier reading."""
+    return before.timeline.own_state is not None and after.timeline.own_state is None
 
 
 def _bound_passed_events(upload: Upload, known: Mapping[Stage, datetime | None]) -> Upload:
@@ -180,7 +187,7 @@ def compare(
         after: the newer one.
         service: the URL of the service.
     """
-    if before is not None and after.stage is not before.stage:
+    if before is not None and (after.stage is not before.stage or _has_left_state(before, after)):
         # If our clock was set back, the earlier reading is no bound.
         earliest = before.read_on if before.read_on <= after.read_on else None
     after = _with_earliest(after, earliest)

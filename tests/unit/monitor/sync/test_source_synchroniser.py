@@ -544,6 +544,49 @@ async def test_a_change_says_that_an_upload_is_in_another_state_whatever_that_is
             assert matches_change(parse_query(query).tree, change, row, harness.clock.now()) == is_found
 
 
+@pytest.mark.parametrize("own", [{"stage": "held"}, {"stage": "held", "on": LATER}], ids=str)
+@pytest.mark.parametrize("first_on", [{}, {"on": ON}], ids=str)
+@pytest.mark.parametrize("first", ["initiated", "completed", "verified", "error", "queued"])
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("is_new_session", [True, False], ids=["new sessions", "one session"])
+async def test_a_stage_after_a_state_of_its_own_is_reached_then(
+    first: str, first_on: dict[str, str], own: dict[str, str], stage: Stage, *, is_new_session: bool
+) -> None:
+    """Also the one that the upload was in before: it did not wait in it meanwhile, and a later time contradicts nothing."""
+    harness = SourceHarness(clock=(clock := FrozenClock()))
+    await harness.print({"b": {}})
+    for line in ({"stage": first, **first_on}, own, {"stage": stage}, {"stage": stage, "size": 1}):
+        clock.advance(3600)
+        if is_new_session:
+            harness.new_session()
+        await harness.print({"a": line, "b": {}})
+        if line == {"stage": stage}:
+            left_on, changes = clock.now(), harness.changes.copy()
+    row = harness.picture.row("a")
+    assert row is not None
+    assert (row.stage, row.stage_since, row.since_certainty) == (stage, left_on, Certainty.OBSERVED)
+    assert [one.after for one in changes if isinstance(one, StageReached)][-1] is stage
+    assert sum(isinstance(one, StageReached) for one in harness.changes) == sum(
+        isinstance(one, StageReached) for one in changes
+    )
+
+
+@pytest.mark.parametrize("stage", Stage)
+async def test_a_time_after_a_state_of_its_own_says_whether_the_stage_is_reached_again(stage: Stage) -> None:
+    """The same time is that of before; a later one is no anomaly."""
+    harness = SourceHarness()
+    await harness.print({"b": {}})
+    for line, expected in (
+        ({"stage": stage, "on": ON}, ["UploadSeen a", "StageReached a"]),
+        ({"stage": "held"}, ["OwnStateReached a"]),
+        ({"stage": stage, "on": ON}, []),
+        ({"stage": "held", "size": 1}, ["OwnStateReached a"]),
+        ({"stage": stage, "on": LATER}, ["StageReached a"]),
+    ):
+        await harness.print({"a": line, "b": {}})
+        assert [one for one in harness.take_changes() if not (stage.is_final and "Anomaly" in one)] == expected
+
+
 @pytest.mark.parametrize(
     ("since", "on", "certainty"), [({"on": ON}, ON, Certainty.REPORTED), ({}, None, Certainty.OBSERVED)], ids=str
 )
