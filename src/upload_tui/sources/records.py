@@ -160,7 +160,7 @@ def _omitted_events(known: Iterable[Event], after: Timeline) -> list[Event]:
     """The known events before the present stage that a line leaves out, and the reported ones of stages whose time it leaves out."""
     named = {event.stage: event for event in after.events}
     highest = max((stage.rank for stage in named), default=0)
-    limit = Stage.VERIFIED.rank if after.unknown_state is not None else highest
+    limit = Stage.VERIFIED.rank if after.own_state is not None else highest
     return [
         event
         for event in known

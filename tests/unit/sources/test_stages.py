@@ -176,6 +176,19 @@ def test_a_reported_time_stays_while_the_stage_is_the_same(timed: dict[str, Any]
         assert one.timeline.events == first.timeline.events
 
 
+@pytest.mark.parametrize("on", [{}, {"on": LATER}], ids=str)
+@pytest.mark.parametrize("stage", [*map(str, Stage), "quarantined"])
+@pytest.mark.parametrize("before", TIMED_LINES, ids=str)
+def test_an_upload_that_ended_has_the_stages_that_it_had_while_it_went_on(
+    before: dict[str, Any], stage: str, on: dict[str, str]
+) -> None:
+    """Not those of an earlier try, which would be later than the one that it ended in."""
+    first = read(None, **before)
+    ended, goes_on = (read(first, stage=stage, **on, **more) for more in ({"ended": True}, {}))
+    assert ended.timeline.events == goes_on.timeline.events
+    assert read(ended, stage=stage, **on, ended=True, size=5).timeline.events == goes_on.timeline.events
+
+
 @pytest.mark.parametrize("stage", [*map(str, Stage), "quarantined"])
 def test_a_reported_time_in_the_future_does_not_stay(stage: str) -> None:
     upload = read(read(None, stage=stage, on="2999-01-01T00:00:00Z"), stage=stage)
