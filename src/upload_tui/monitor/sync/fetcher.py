@@ -7,6 +7,7 @@ the broken rows are left out; those are retried in later rounds.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -130,10 +131,9 @@ class PageFetcher:
             local_ms: the local time.
             clock_offset_ms: the offset as known at that time; None uses the present one.
         """
-        clock_offset_ms = (
-            self.clock_offset_ms if clock_offset_ms is None else min(clock_offset_ms, self.clock_offset_ms)
-        )
-        return local_ms + clock_offset_ms, self.local_ms() + self.clock_offset_ms + _CLOCK_TOLERANCE_MS
+        present_ms = self.clock_offset_ms
+        offset_ms = present_ms if clock_offset_ms is None else min(clock_offset_ms, present_ms)
+        return local_ms + offset_ms, self.local_ms() + present_ms + _CLOCK_TOLERANCE_MS
 
     async def fetch_page(self, number: int, per_page: int) -> UploadPage:
         """Fetch a page (from 1); rows that cannot be read are among its `unreadable`.
@@ -223,11 +223,9 @@ class PageFetcher:
     async def _is_service_up(self) -> bool:
         """Whether the service returns any upload; a few are tried, as the newest may be the broken ones."""
         for number in _PROBED_UPLOADS:
-            try:
+            with suppress(ServiceError):
                 await self._request_page(number, 1)
-            except ServiceError:
-                continue
-            return True
+                return True
         return False
 
     # Pages

@@ -56,6 +56,106 @@ class _PageNumbers(Struct):
         return self.next - 1
 
 
+class _PageSequence:
+    """The pages of a service that reports no total, or a wrong one, read one after the other.
+
+    Args:
+        pages: fetches and records the pages.
+    """
+
+    def __init__(self, pages: ScanRecorder) -> None:
+        self._pages = pages
+        self._fetcher = pages.fetcher
+        self.repeats_pages = False
+        """Whether the service returned the same uploads for two pages, so that others are hidden."""
+
+    async def follow(self, page: UploadPage) -> bool:
+        """Read page after page of a service that reports no total, or a wrong one; True if no page leaves a gap after the last."""
+        is_joined, was_repeated = True, False
+        while (number := page.next_page or self._number_after_last(page)) is not None:
+            following = await self._fetch_following(page, number)
+            is_repeated = _ids(following) == _ids(page)
+            if is_repeated and (was_repeated or not page.readings):
+                # The end, or a service that ignores the page number.
+                is_same_throughout = page.page == 2 and bool(page.readings)
+                self.repeats_pages = is_same_throughout and await self._has_smaller_pages(len(page.readings))
+                break
+            if is_repeated:  # if just as many uploads have arrived, the next page goes on
+                page, was_repeated = following, True
+                continue
+            was_repeated = False
+            await self._pages.record_parsed(following)
+            joined = await self._close_gap(page, following)
+            is_joined &= joined is not None
+            page = joined or following
+        return is_joined
+
+    def _number_after_last(self, page: UploadPage) -> int | None:
+        """The page after the one that the service names as the last, if only that proves it.
+
+        It was full, the total is wrong, or neither a total nor another page says how many uploads a full page has.
+        """
+        has_unknown_size = page.page == 1 and page.total is None
+        is_doubtful = self._fetcher.has_wrong_total or has_unknown_size or page.row_count >= page.per_page
+        return page.page + 1 if page.row_count and is_doubtful else None
+
+    async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
+        """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
+        largest, count = self._fetcher.largest_page, page.row_count
+        if isinstance(page, JoinedPage) and count > largest:
+            return await self._fetch_after_joined(page)
+        if page.page == 1 and count:
+            self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
+        is_after_last = page.next_page is None
+        fetch = self._fetcher.fetch_page_after_last if is_after_last else self._fetcher.fetch_following_page
+        following = await fetch(number, self._fetcher.largest_page)
+        if not following.row_count:
+            self._fetcher.largest_page = largest
+        return following
+
+    async def _fetch_after_joined(self, page: JoinedPage) -> UploadPage:
+        """Fetch the rows after a page that was joined from several pages of the service."""
+        end = (page.page - 1) * page.per_page + page.row_count
+        if page.next_page is None:
+            following = await self._fetcher.fetch_page_after_last(end + 1, 1)
+            if not following.row_count:
+                return following
+        return await self._fetcher.fetch_following_page(
+            end // self._fetcher.largest_page + 1, self._fetcher.largest_page
+        )
+
+    async def _has_smaller_pages(self, count: int) -> bool:
+        """Whether the service returns fewer uploads when fewer are requested; otherwise each page lists all there are."""
+        return count > 1 and len((await self._fetcher.fetch_page(1, count // 2)).readings) < count
+
+    async def _close_gap(self, page: UploadPage, following: UploadPage) -> UploadPage | None:
+        """Read two pages again until no row is between them; return the second one, None if a gap may remain.
+
+        A deleted upload moves the first row of the following page to the end of this one, after this one was read.
+        """
+        row, largest = (following.page - 1) * self._fetcher.largest_page, self._fetcher.largest_page
+        # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence.
+        size = next((size for size in range(2, largest + 1) if row % size), 1)
+        for _ in range(self._pages.store.limits.scan_passes):
+            if set(_ids(page)[-1:]) & set(_ids(following)):
+                return following
+            edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
+            if _joins(edge, page, following):
+                return following
+            page, before = await self._fetch_again(page), page
+            await self._pages.record_again(page, before)
+            if not (edge.readings or edge.unreadable):  # the list ends before it now
+                return following
+            following, before = await self._fetcher.fetch_following_page(following.page, largest), following
+            await self._pages.record_again(following, before)
+        return None
+
+    async def _fetch_again(self, page: UploadPage) -> UploadPage:
+        if isinstance(page, JoinedPage):
+            return await self._fetcher.fetch_in_pieces((page.page - 1) * page.per_page, page.per_page)
+        return await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
+
+
 class FullScan:
     """The full scan of one project.
 
@@ -73,10 +173,14 @@ class FullScan:
         self._unread = RemainingRows()
         self._has_read_every_row = False
         self._turn = asyncio.Lock()
+        self._sequence = _PageSequence(pages)
         self.total: int | None = None
         """The service's total that belongs to the known uploads; None if it reports none."""
-        self.repeats_pages = False
+
+    @property
+    def repeats_pages(self) -> bool:
         """Whether the service, which reports no total, returned the same uploads for two pages, so that others are hidden."""
+        return self._sequence.repeats_pages
 
     @property
     def unreadable_count(self) -> int:
@@ -126,7 +230,7 @@ class FullScan:
         async with self._pages.bulk_mode(total or 0) if is_bulk else nullcontext():
             newest = await self._pages.record(first)
             if total is None:
-                return not isinstance(first, UploadPage) or await self._follow_pages(first)
+                return not isinstance(first, UploadPage) or await self._sequence.follow(first)
             self._has_read_every_row = isinstance(first, RawPage)
             await self._read_numbered_pages(size, total)
         if self._fetcher.has_wrong_total:
@@ -195,92 +299,6 @@ class FullScan:
         """Whether the last page read was a full one, so that only the next one proves that the service's total is right."""
         row_count = self._pages.read_count + self._pages.unreadable_count
         return row_count >= (numbers.next - 1) * numbers.per_page > 0
-
-    async def _follow_pages(self, page: UploadPage) -> bool:
-        """Read page after page of a service that reports no total, or a wrong one; True if no page leaves a gap after the last."""
-        is_joined, was_repeated = True, False
-        while (number := page.next_page or self._number_after_last(page)) is not None:
-            following = await self._fetch_following(page, number)
-            is_repeated = _ids(following) == _ids(page)
-            if is_repeated and (was_repeated or not page.readings):
-                # The end, or a service that ignores the page number.
-                is_same_throughout = page.page == 2 and bool(page.readings)
-                self.repeats_pages = is_same_throughout and await self._has_smaller_pages(len(page.readings))
-                break
-            if is_repeated:  # if just as many uploads have arrived, the next page goes on
-                page, was_repeated = following, True
-                continue
-            was_repeated = False
-            await self._pages.record_parsed(following)
-            joined = await self._close_gap(page, following)
-            is_joined &= joined is not None
-            page = joined or following
-        return is_joined
-
-    def _number_after_last(self, page: UploadPage) -> int | None:
-        """The page after the one that the service names as the last, if only that proves it.
-
-        It was full, the total is wrong, or neither a total nor another page says how many uploads a full page has.
-        """
-        has_unknown_size = page.page == 1 and page.total is None
-        is_doubtful = self._fetcher.has_wrong_total or has_unknown_size or page.row_count >= page.per_page
-        return page.page + 1 if page.row_count and is_doubtful else None
-
-    async def _fetch_following(self, page: UploadPage, number: int) -> UploadPage:
-        """Fetch the page after this one. If it has any rows, the first page was a full one, and its size is the service's limit."""
-        largest, count = self._fetcher.largest_page, page.row_count
-        if isinstance(page, JoinedPage) and count > largest:
-            return await self._fetch_after_joined(page)
-        if page.page == 1 and count:
-            self._fetcher.largest_page = min(largest, count)  # also if the next page must be fetched in pieces
-        is_after_last = page.next_page is None
-        fetch = self._fetcher.fetch_page_after_last if is_after_last else self._fetcher.fetch_following_page
-        following = await fetch(number, self._fetcher.largest_page)
-        if not following.row_count:
-            self._fetcher.largest_page = largest
-        return following
-
-    async def _fetch_after_joined(self, page: JoinedPage) -> UploadPage:
-        """Fetch the rows after a page that was joined from several pages of the service."""
-        end = (page.page - 1) * page.per_page + page.row_count
-        if page.next_page is None:
-            following = await self._fetcher.fetch_page_after_last(end + 1, 1)
-            if not following.row_count:
-                return following
-        return await self._fetcher.fetch_following_page(
-            end // self._fetcher.largest_page + 1, self._fetcher.largest_page
-        )
-
-    async def _has_smaller_pages(self, count: int) -> bool:
-        """Whether the service returns fewer uploads when fewer are requested; otherwise each page lists all there are."""
-        return count > 1 and len((await self._fetcher.fetch_page(1, count // 2)).readings) < count
-
-    async def _close_gap(self, page: UploadPage, following: UploadPage) -> UploadPage | None:
-        """Read two pages again until no row is between them; return the second one, None if a gap may remain.
-
-        A deleted upload moves the first row of the following page to the end of this one, after this one was read.
-        """
-        row, largest = (following.page - 1) * self._fetcher.largest_page, self._fetcher.largest_page
-        # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence.
-        size = next((size for size in range(2, largest + 1) if row % size), 1)
-        for _ in range(self._store.limits.scan_passes):
-            if set(_ids(page)[-1:]) & set(_ids(following)):
-                return following
-            edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
-            if _joins(edge, page, following):
-                return following
-            page, before = await self._fetch_again(page), page
-            await self._pages.record_again(page, before)
-            if not (edge.readings or edge.unreadable):  # the list ends before it now
-                return following
-            following, before = await self._fetcher.fetch_following_page(following.page, largest), following
-            await self._pages.record_again(following, before)
-        return None
-
-    async def _fetch_again(self, page: UploadPage) -> UploadPage:
-        if isinstance(page, JoinedPage):
-            return await self._fetcher.fetch_in_pieces((page.page - 1) * page.per_page, page.per_page)
-        return await self._fetcher.fetch_page(page.page, self._fetcher.largest_page)
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
         """Read the uploads that arrived during the pass; True if the new total is the old one plus the arrivals.
