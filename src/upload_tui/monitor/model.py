@@ -230,6 +230,7 @@ class Row(Struct, frozen=True, kw_only=True):
         stage_since, since_certainty: when the present stage began, and how that is known.
         is_least_age: the stage may have begun long before `stage_since`, when it was first observed.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
+        first_event_on: when it was initiated; if unknown, the first time known of it: it was initiated before. None without any.
         chunk_count, chunk_bytes: of the chunks received so far; None if the upload is not chunked.
         anomaly: the most serious one of `anomaly_count`; None if there is none, or if it is not known.
         lateness: of a pending upload that is not gone; one that is acknowledged is neither overdue nor stuck.
@@ -255,6 +256,7 @@ class Row(Struct, frozen=True, kw_only=True):
     initiated_on: datetime | None = None
     completed_on: datetime | None = None
     ended_on: datetime | None = None
+    first_event_on: datetime | None = None
     chunk_count: int | None = None
     chunk_bytes: int | None = None
     error_message: str = ""
@@ -279,11 +281,6 @@ class Row(Struct, frozen=True, kw_only=True):
     def key(self) -> UploadKey:
         """The upload's key."""
         return UploadKey(self.id, self.service)
-
-    @property
-    def first_event_on(self) -> datetime | None:
-        """When it was initiated; if unknown, the time of the first stage that has one: it was initiated before. None without any."""
-        return self.initiated_on or self.completed_on or self.ended_on or self.stage_since
 
     @property
     def is_acknowledged(self) -> bool:

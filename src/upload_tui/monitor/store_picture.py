@@ -352,35 +352,15 @@ def _with_trouble(
 
 def _row(stored: StoredUpload, service: str, lateness: Lateness, *, is_stale: bool, is_current: bool) -> Row:
     return Row(
-        id=stored.id,
-        name=stored.name,
-        project_id=stored.project_id,
-        project_name=stored.project_name,
-        service=service,
-        size_bytes=stored.size_bytes,
-        stage=stored.stage,
-        unknown_state=stored.unknown_state,
-        stage_since=stored.since,
-        since_certainty=stored.certainty,
-        is_least_age=stored.is_least_age,
-        initiated_on=stored.initiated_on,
-        completed_on=stored.completed_on,
-        ended_on=stored.ended_on,
-        chunk_count=stored.chunk_count,
-        chunk_bytes=stored.chunk_bytes,
-        error_message=stored.error_message,
-        lateness=lateness,
-        anomaly_count=stored.anomaly_count,
-        is_contradictory=stored.is_contradictory,
-        is_purged=stored.is_purged,
-        is_gone=stored.is_gone,
-        is_stale=is_stale,
-        is_current=is_current,
-        read_on=stored.read_on,
-        uploader=stored.uploader,
-        storage_provider=stored.storage_provider,
-        content_type=stored.content_type,
-    )
+        id=stored.id, name=stored.name, project_id=stored.project_id, project_name=stored.project_name, service=service,
+        size_bytes=stored.size_bytes, stage=stored.stage, unknown_state=stored.unknown_state, stage_since=stored.since,
+        since_certainty=stored.certainty, is_least_age=stored.is_least_age, initiated_on=stored.initiated_on,
+        completed_on=stored.completed_on, ended_on=stored.ended_on, first_event_on=stored.first_event_on,
+        chunk_count=stored.chunk_count, chunk_bytes=stored.chunk_bytes, error_message=stored.error_message, lateness=lateness,
+        anomaly_count=stored.anomaly_count, is_contradictory=stored.is_contradictory, is_purged=stored.is_purged,
+        is_gone=stored.is_gone, is_stale=is_stale, is_current=is_current, read_on=stored.read_on, uploader=stored.uploader,
+        storage_provider=stored.storage_provider, content_type=stored.content_type,
+    )  # fmt: skip
 
 
 def _window(rows: tuple[Row, ...], offset: int, found: FoundRows, revision: int) -> Window:

@@ -177,6 +177,23 @@ async def test_an_upload_began_when_its_source_reports_that(line: dict[str, Any]
     harness.store.close()
 
 
+@pytest.mark.parametrize(
+    ("stages", "arrivals"),
+    [(["queued"], 0), (["queued", "completed"], 0), (["verified", "archived"], 0), (["queued", "initiated"], 1)],
+    ids=str,
+)
+async def test_the_first_time_known_of_an_upload_is_no_arrival_in_initiated(stages: list[str], arrivals: int) -> None:
+    harness = SourceHarness(clock=(clock := FrozenClock()))
+    for stage in stages:
+        clock.advance(60)
+        await harness.print({"a": {"stage": stage}})
+    clock.advance(60)
+    assert sum(harness.picture.funnel()[Stage.INITIATED].recent) == arrivals
+    [row] = harness.picture.window(Query(), 0, 9).rows
+    assert (row.initiated_on is not None) == bool(arrivals)
+    harness.store.close()
+
+
 async def test_the_age_of_a_stage_does_not_begin_in_an_earlier_state() -> None:
     """An upload that was queued for an hour is not stuck when it is initiated, although nothing says when that was."""
     harness = SourceHarness(clock=(clock := FrozenClock()))

@@ -54,13 +54,13 @@ WRITE_COLUMNS = (
     "id", "project", "partition", "name", "size_bytes", "stage", "since_ms", "certainty", "initiated_ms", "completed_ms", "ended_ms",
     "activity_ms", "chunk_count", "chunk_bytes", "error_message", "cause", "storage_provider", "uploader", "anomaly_count",
     "noticed_anomalies", "is_purged", "is_gone", "is_stale", "read_ms", "earliest_ms", "upload_bucket", "verify_bucket",
-    "is_contradictory", "folded", "content_type", "anomaly", "page", "place",
+    "is_contradictory", "folded", "content_type", "anomaly", "first_known_ms", "page", "place",
 )  # fmt: skip
 """The columns that are written, in the order of `row_values`."""
 
 BULK_CONSTANTS = {
     "anomaly": "''", "anomaly_count": "0", "noticed_anomalies": "''", "is_gone": "0", "is_stale": "0", "earliest_ms": "NULL",
-    "is_contradictory": "0",
+    "is_contradictory": "0", "first_known_ms": "NULL",
 }  # fmt: skip
 """The values, in SQL, of columns that are the same in all rows that are inserted in bulk: each value that is bound takes time."""
 BULK_COLUMNS = tuple(
@@ -80,7 +80,7 @@ READ_COLUMNS = (
     "initiated_ms", "completed_ms", "ended_ms", "activity_ms", "chunk_count", "chunk_bytes", "error_message", "anomaly_count",
     "noticed_anomalies", "is_purged", "is_gone", "is_stale", READ_MS, "earliest_ms", "is_contradictory", "acknowledged_stage",
     "acknowledged_until_ms", "acknowledgement", "uploader", "storage_provider", "content_type",
-    "anomaly",
+    "anomaly", "first_event_ms",
 )  # fmt: skip
 """The columns of `uploads JOIN projects USING (project)` that are read, in the order of `parse_row`."""
 
@@ -107,6 +107,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
         earliest: the earliest possible time of the last event, if the service does not report its time.
         acknowledgement: the user has acknowledged what is wrong with it in its present stage; it may be over.
         unknown_state: the service's own name for a state that is not in the design; empty if the state is a stage.
+        first_event_on: as in `Row`.
     """
 
     number: int
@@ -139,6 +140,7 @@ class StoredUpload(Struct, frozen=True, kw_only=True):
     content_type: str = ""
     unknown_state: str = ""
     anomaly: Anomaly | None = None
+    first_event_on: datetime | None = None
 
     @property
     def is_least_age(self) -> bool:
@@ -193,7 +195,7 @@ def row_values(
     stage, unknown = upload.stage, timeline.unknown_state
     message = timeline.error_message or "" if unknown is None else unknown.name
     ended_ms, since_ms = times_ms[stage] if stage.is_final else None, to_ms(timeline.since)
-    times_ms[Stage.INITIATED] = _initiated_ms(upload, times_ms[Stage.COMPLETED], ended_ms, since_ms)
+    first_ms = _first_known_ms(upload, times_ms[Stage.INITIATED], times_ms[Stage.COMPLETED], ended_ms, since_ms)
     certainty = current.certainty if current else Certainty.OBSERVED
     if timeline.own_state is not None:
         certainty = timeline.own_state.certainty
@@ -212,17 +214,17 @@ def row_values(
         upload.storage_provider, upload.uploader, len(anomalies), _encode_anomalies(noticed),
         timeline.is_purged, False, False, to_ms(upload.read_on), to_ms(earliest),
         upload_bucket, verify_bucket, is_contradictory(stage, anomalies), folded_text(upload.name, upload.id, message),
-        upload.content_type, _encode_anomaly(most_serious(anomalies)), None, None,
+        upload.content_type, _encode_anomaly(most_serious(anomalies)), first_ms, None, None,
     )  # fmt: skip
 
 
-def _initiated_ms(upload: "Upload", *others_ms: int | None) -> int | None:
-    """When it was initiated; if a source does not report that, the first time known of it if that is before the other times."""
+def _first_known_ms(upload: "Upload", *times_ms: int | None) -> int | None:
+    """The first time known of an upload of a source, if that is before all times that are stored and it reports no initiation."""
     event, first_ms = upload.timeline.event(Stage.INITIATED), to_ms(upload.first_known_on)
-    initiated_ms = to_ms(event.best_time) if event else None
-    if upload.origin.has(Ability.STAGE_HISTORY) or first_ms is None or (event is not None and event.on is not None):
-        return initiated_ms
-    return first_ms if all(ms is None or first_ms < ms for ms in (initiated_ms, *others_ms)) else initiated_ms
+    is_reported = upload.origin.has(Ability.STAGE_HISTORY) or (event is not None and event.on is not None)
+    if is_reported or first_ms is None or any(ms is not None and ms <= first_ms for ms in times_ms):
+        return None
+    return first_ms
 
 
 def _certainty(timeline: Timeline, stage: Stage) -> Certainty:
@@ -253,7 +255,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         number, upload_id, project_id, project_name, name, size_bytes, stage, since, certainty, initiated, completed, ended, activity,
         chunk_count, chunk_bytes, error_message, anomaly_count, noticed, is_purged, is_gone, is_stale, read, earliest, contradictory,
         acknowledged_stage, acknowledged_until, note, uploader, storage_provider, content_type,
-        anomaly,
+        anomaly, first_event,
     ) = row  # fmt: skip
     return StoredUpload(
         number=number, id=upload_id, project_id=project_id, project_name=project_name, name=name,
@@ -267,6 +269,7 @@ def parse_row(row: Sequence[Any]) -> StoredUpload:
         acknowledgement=Acknowledgement(note, from_ms(acknowledged_until)) if acknowledged_stage == stage else None,
         storage_provider=storage_provider, content_type=content_type,
         unknown_state=error_message if stage == UNKNOWN_STATE_RANK else "", anomaly=_decode_anomaly(anomaly),
+        first_event_on=from_ms(first_event),
     )  # fmt: skip
 
 

@@ -83,9 +83,7 @@ def parse_stored_entry(entry: Any, stored: StoredUpload) -> Upload | None:
     except (ValueError, InvalidResponseError):
         return None
     upload = restore_known_event(upload, stored.earliest, stored.since, stored.certainty)
-    # Of an upload that was in a state of its own, what is stored may be earlier than its initiation.
-    initiated_on = stored.initiated_on if upload.earlier_on is None else None
-    return _bound_passed_events(upload, {Stage.INITIATED: initiated_on, Stage.COMPLETED: stored.completed_on})
+    return _bound_passed_events(upload, {Stage.INITIATED: stored.initiated_on, Stage.COMPLETED: stored.completed_on})
 
 
 def restore_known_event(

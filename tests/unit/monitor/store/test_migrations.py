@@ -29,16 +29,18 @@ from upload_tui.wire import Upload
 DIGESTS = (
     "e3b0c44298fc", "022fcbbf48e3", "b23c0fcf204f", "935abafdbede", "29b565df994e", "605f940b65c7", "8aefe225b2ff",
     "aa612b1565df", "8ec354169571", "5a0dab34e816", "dd919aab89bf", "f91e50928788", "d6dced7db5a6", "4046aa003a12",
+    "87e49d896516",
 )  # fmt: skip
 """Of each migration, whatever its white space."""
 
 VERSIONS = range(2, len(MIGRATIONS))
 """Those with data; those of version 1 are fetched again."""
+LAST_WITH_OLD_NAMES = 13
 LEASES = [None, "1", "[5, 0.0]", "[5, now]"]
 """No bulk load; one of a version without leases; one that was given up; one that goes on."""
 DROPPED_IN_BULK = (
     "sql NOT NULL AND type IN ('index', 'trigger') "
-    "AND name NOT IN ('by_initiated', 'by_begun', 'by_trouble', 'by_acknowledged')"
+    "AND name NOT IN ('by_initiated', 'by_begun', 'by_first_event', 'by_trouble', 'by_acknowledged')"
 )
 
 NONE_STUCK = StuckThresholds(NOW, NOW)
@@ -76,14 +78,19 @@ def old_file(file: Path, version: int, lease: str | None) -> None:
     with closing(sqlite3.connect(file)) as old:
         migrate(old, MIGRATIONS[:version])
         if lease is not None:
-            old.execute("INSERT INTO facts VALUES ('bulk', ?)", (lease.replace("now", str(time.time())),))
+            if (
+                version > LAST_WITH_OLD_NAMES
+            ):  # a program of such a version can go on with its load: this one was given up
+                old.execute("INSERT INTO bulk_lease VALUES (5, 0)")
+            else:
+                old.execute("INSERT INTO facts VALUES ('bulk', ?)", (lease.replace("now", str(time.time())),))
             for kind, name in old.execute(f"SELECT type, name FROM sqlite_master WHERE {DROPPED_IN_BULK}").fetchall():
                 old.execute(f"DROP {kind} {name}")
         body = json.dumps(PAGE).encode()
         old.execute("INSERT INTO pages VALUES (1, ?)", (compress_page(body) if version > 2 else body,))
         old.execute("INSERT INTO projects VALUES (1, 'p-1', 'Genome'), (2, 'p-0', 'Proteome')")
         for number, upload in enumerate(UPLOADS):
-            insert_old_row(old, number, upload, has_triggers=lease is None)
+            insert_old_row(old, number, upload, old_names(version), has_triggers=lease is None)
         if version > 3:
             log = "told (teller" if version < 8 else "change_log (writer"
             change = (5, "p-1", "UploadGone", encode(GONE_CHANGE).decode())
@@ -91,24 +98,37 @@ def old_file(file: Path, version: int, lease: str | None) -> None:
         old.commit()
 
 
-def insert_old_row(old: sqlite3.Connection, number: int, upload: Upload, *, has_triggers: bool) -> None:
+def old_names(version: int) -> Mapping[str, str]:
+    """The names that a version had for tables and columns that have others now."""
+    old = {"partitions": "cells", "partition": "cell", "raw_json": "words", "upload_count": "uploads"}
+    return old if version <= LAST_WITH_OLD_NAMES else {name: name for name in old}
+
+
+def insert_old_row(
+    old: sqlite3.Connection, number: int, upload: Upload, names: Mapping[str, str], *, has_triggers: bool
+) -> None:
     """Insert an upload, with those of its values that the table has columns for."""
     project, partition = 2 - number % 2, number % 4 + 1
     noticed = NOTICED if number == 7 else ()
     named = dict(zip(WRITE_COLUMNS, row_values(upload, project, partition, noticed, NOW), strict=True))
     place = (1, number) if number < len(PAGE["results"]) else (None, None)
-    old_names = {"number": number + 1, "cell": partition, "noticed": named["noticed_anomalies"]}
+    others = {"number": number + 1, "cell": partition, "noticed": named["noticed_anomalies"]}
     acknowledged = {"acknowledged_stage": named["stage"], "acknowledgement": "known"} if number == 3 else {}
-    values = {**named, **old_names, **acknowledged, "page": place[0], "place": place[1]}
+    values = {**named, **others, **acknowledged, "page": place[0], "place": place[1]}
     columns = [row[1] for row in old.execute("PRAGMA table_info(uploads)") if row[1] in values]
-    old.execute("INSERT OR IGNORE INTO cells (cell, project, stage, is_gone) VALUES (?, ?, ?, 0)",
-        (partition, project, named["stage"]))  # fmt: skip
+    old.execute(
+        f"INSERT OR IGNORE INTO {names['partitions']} ({names['partition']}, project, stage, is_gone) VALUES (?, ?, ?, 0)",
+        (partition, project, named["stage"]),
+    )
     marks = ", ".join("?" * len(columns))
     old.execute(f"INSERT INTO uploads ({', '.join(columns)}) VALUES ({marks})", [values[one] for one in columns])
     if not has_triggers:
-        old.execute("UPDATE cells SET uploads = uploads + 1 WHERE cell = ?", (partition,))
+        count = names["upload_count"]
+        old.execute(
+            f"UPDATE {names['partitions']} SET {count} = {count} + 1 WHERE {names['partition']} = ?", (partition,)
+        )
     if place[0] is None:
-        old.execute("INSERT INTO words VALUES (?, ?)", (number + 1, json.dumps(raw_json(number))))
+        old.execute(f"INSERT INTO {names['raw_json']} VALUES (?, ?)", (number + 1, json.dumps(raw_json(number))))
 
 
 def schema(store: Store) -> Mapping[str, Sequence[str]]:

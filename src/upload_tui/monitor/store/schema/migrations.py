@@ -281,6 +281,18 @@ MIGRATIONS: tuple[str, ...] = (
     """
     + "".join(f"CREATE INDEX {name} ON {INDEXES[name]};" for name in _INDEX_NAMES.values())
     + "".join(f"CREATE TRIGGER {name} {what};" for name, what in TRIGGERS.items()),
+    # An upload of a source can be known before the first stage that has a time, in a state of its own.
+    f"""
+    DROP INDEX IF EXISTS by_first_event;
+    DROP INDEX IF EXISTS by_partition_first_event;
+    ALTER TABLE uploads DROP COLUMN first_event_ms;
+    ALTER TABLE uploads ADD COLUMN first_known_ms INTEGER;
+    ALTER TABLE uploads ADD COLUMN first_event_ms INTEGER GENERATED ALWAYS AS (coalesce(
+        first_known_ms, CASE WHEN initiated_ms > {UNKNOWN} THEN initiated_ms END, completed_ms, ended_ms, since_ms
+    )) VIRTUAL;
+    CREATE INDEX by_first_event ON uploads (first_event_ms);
+    CREATE INDEX by_partition_first_event ON {INDEXES["by_partition_first_event"]};
+    """,
 )
 
 
