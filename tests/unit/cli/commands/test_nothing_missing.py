@@ -448,6 +448,28 @@ def test_projects_that_are_not_listed_are_missing(
     assert len(result.records) == len({one for ids, _ in pages for one in ids.split()})
 
 
+@pytest.mark.parametrize(
+    ("names", "listed", "code"),
+    [
+        ("", "p-0 P-1 p-1", 0),
+        ("p-0", "p-0", 0),
+        ("Alpha", "p-0 p-1", 0),
+        ("P-1", "P-1", 0),
+        ("P-0", "p-0", 0),
+        ("nowhere", "", 5),
+        ("nowhere Beta p-1", "P-1 p-1", 5),
+    ],
+)
+def test_a_named_project_is_listed_or_reported(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, names: str, listed: str, code: int
+) -> None:
+    service = VirtualService([Project("p-0", "Alpha"), Project("P-1", "Beta"), Project("p-1", "Alpha")])
+    options = [word for name in names.split() for word in ("--project", name)]
+    result = run_virtually(capfd, tmp_path, service, "projects", *options)
+    assert ([record["id"] for record in result.records], result.code) == (listed.split(), code)
+    assert ("nowhere" in result.err) == ("nowhere" in names)
+
+
 @pytest.mark.parametrize("hidden", [(), ("X-Total",), ("X-Next-Page",)], ids=str)
 @pytest.mark.parametrize("refuses", [False, True])
 @pytest.mark.parametrize(("total", "last_page"), [(8, 2), (5, 1), (10, 2), (5, None)])
