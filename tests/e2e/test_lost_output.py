@@ -69,6 +69,9 @@ CASES = (
     Case("list --project nowhere", 5, prints=False),
     Case("show {verified}"),
     Case("show nowhere", 5, prints=False),
+    Case("show {verified} nowhere", 5),
+    Case("projects --project {project} --project nowhere", 5),
+    Case("tail {verified} {failed} --since 1d", 1),
     Case("tail --since 1d --count 1"),
     Case("tail --since 1d", runs_on=True),
     Case("wait {verified} --interval 0.05s"),
@@ -128,6 +131,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str
         yield {
             "url": served.url,
             "token": server.token,
+            "project": server.project_id,
             "verified": verified,
             "failed": failed,
             "pending": served.begin(),

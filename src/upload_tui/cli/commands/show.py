@@ -12,6 +12,7 @@ from upload_tui.cli.exit_codes import exit_code
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
+from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import ENDED_STATE, Certainty, Stage
@@ -26,6 +27,7 @@ _PATHS = ("chunk_list", "hashes", "raw", "raw.*")
 @click.argument("upload_ids", nargs=-1, required=True, metavar="ID...")
 @service_options
 @output_option
+@continues_without_output
 def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> int:
     """Show uploads."""
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload, full_upload_record

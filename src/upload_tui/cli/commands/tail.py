@@ -16,6 +16,7 @@ from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
 from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import COUNT, Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
+from upload_tui.cli.support.streams import ignore_lost_output
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import ServiceError
 from upload_tui.settings import Flags, ServiceSettings
@@ -185,7 +186,8 @@ def _past_changes(picture: "Picture", options: _Options) -> "Iterator[StageReach
 async def _follow(
     access: Access, settings: ServiceSettings, store: "Store", options: _Options, printer: Printer
 ) -> int:
-    """Print the changes of single uploads until each has ended; return the exit code."""
+    """Print the changes of single uploads until each has ended; return the exit code, which is a verdict on them."""
+    ignore_lost_output()
     changes: list[Change] = []
     printer.print_header()
     access.limit_requests()

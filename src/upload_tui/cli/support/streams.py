@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "OutputLostError",
     "continues_without_output",
+    "ignore_lost_output",
     "set_output_deadline",
     "guarded_streams",
     "is_output_written",
@@ -146,7 +147,7 @@ def guarded_streams(is_ending: Callable[[], bool]) -> Iterator[None]:
     try:
         yield
     finally:
-        _ignore_lost_output()
+        ignore_lost_output()
         for stream, original in zip((sys.stdin, sys.stdout, sys.stderr), saved, strict=True):
             if stream is not original:
                 stream.close()
@@ -187,13 +188,14 @@ def continues_without_output(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def go_on(*arguments: Any, **options: Any) -> Any:
-        _ignore_lost_output()
+        ignore_lost_output()
         return command(*arguments, **options)
 
     return go_on
 
 
-def _ignore_lost_output() -> None:
+def ignore_lost_output() -> None:
+    """Let the running command continue when standard output cannot be written."""
     if (file := _standard_output()) is not None:
         file.is_required = False
 
