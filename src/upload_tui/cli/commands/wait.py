@@ -5,8 +5,9 @@ It stops waiting for a stage that an upload can no longer reach.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -131,7 +132,8 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(Store()))
         try:
-            async with asyncio.timeout_at(deadline):
+            reading = partial(_echo_reading, started)
+            async with asyncio.timeout_at(deadline), _heartbeat(options.heartbeat_seconds, reading):
                 access = await stack.enter_async_context(open_access(settings))
                 if options.interval_seconds is None:
                     access.limit_requests()
@@ -144,6 +146,10 @@ async def _wait(settings: ServiceSettings, options: _Options, printer: Printer) 
         with progress_bar(len(waiter.outcomes)) as bar:
             loop = _WaitLoop(waiter, options, printer, picture, bar, started, settings)
             return await loop.run(deadline, _schedule(access, options)) or code
+
+
+def _echo_reading(started: float) -> None:
+    echo_message(f"still reading the uploads after {_elapsed_text(started)}.")
 
 
 def _elapsed_text(started: float) -> str:
@@ -209,7 +215,7 @@ class _WaitLoop(Struct):
         """Poll to the end, or until a time of the event loop; return the exit code."""
         self.printer.print_header()
         try:
-            async with asyncio.timeout_at(deadline), _heartbeat(self):
+            async with asyncio.timeout_at(deadline), _heartbeat(self.options.heartbeat_seconds, self.print_heartbeat):
                 await self._run_rounds(schedule)
         except TimeoutError:
             await self._poll_if_stopped(deadline)
@@ -297,10 +303,9 @@ class _WaitLoop(Struct):
 
 
 @asynccontextmanager
-async def _heartbeat(loop: _WaitLoop) -> AsyncIterator[None]:
-    """Print a line at the interval of `--heartbeat` inside the context."""
-    seconds = loop.options.heartbeat_seconds
-    task = None if seconds is None else asyncio.create_task(_print_heartbeats(loop, seconds), name="heartbeat")
+async def _heartbeat(seconds: float | None, print_line: Callable[[], None]) -> AsyncIterator[None]:
+    """Print a line at the interval of `--heartbeat` inside the context; None for no line."""
+    task = None if seconds is None else asyncio.create_task(_print_heartbeats(seconds, print_line), name="heartbeat")
     try:
         yield
     finally:
@@ -309,7 +314,7 @@ async def _heartbeat(loop: _WaitLoop) -> AsyncIterator[None]:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def _print_heartbeats(loop: _WaitLoop, seconds: float) -> None:
+async def _print_heartbeats(seconds: float, print_line: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        loop.print_heartbeat()
+        print_line()

@@ -58,6 +58,18 @@ def test_the_worst_outcome_decides(wait: Wait, ids: str, code: int, ended: dict[
     assert ("nowhere" in result.err) == ("nowhere" in ids)
 
 
+def test_the_heartbeat_begins_before_the_uploads_are_known(wait: Wait) -> None:
+    def restore(service: VirtualService) -> None:
+        service.outage = None
+
+    words = ("--project", "Genome", "--heartbeat", "2s", "--timeout", "30s")
+    result = wait(*words, uploads=(SLOW,), outage=(503, MAINTENANCE), changes={5: restore})
+    beats = [line for line in result.err.splitlines() if " after " in line]
+    assert beats[0] == "upload-tui: still reading the uploads after 2s."
+    assert beats[-2].startswith("upload-tui: 1 of 1 still pending (slow) after ")
+    assert beats[-1].startswith("upload-tui: timed out after 30s; ")
+
+
 @pytest.mark.parametrize("has_ended", [True, False])
 def test_a_wait_that_was_stopped_over_its_deadline_looks_once_more(wait: Wait, has_ended: bool) -> None:
     """As by SIGSTOP and SIGCONT. One more look is bounded, so a timeout stays one."""
