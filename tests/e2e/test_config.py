@@ -69,12 +69,12 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: Key) -
         ('commands.page = { command = ["{name}"] }', "commands.page: the program has a field"),
         (
             'commands.page = { command = ["say"], confirm = "yes" }',
-            "invalid commands.page.confirm: it must be true or false",
+            "invalid commands.page.confirm (it must be true or false)",
         ),
-        ("animations = 1", "invalid animations: it must be true or false"),
+        ("animations = 1", "invalid animations (it must be true or false)"),
         ('on_change = { "is:marked" = "say" }', "on_change.is:marked: is:marked matches no changes"),
         ('on_change = { "stage:foo" = ["say", "a b"] }', "on_change.stage:foo: query: "),
-        ('on_change = { "stage:error" = 3 }', "invalid on_change: it must be a text in quotation marks."),
+        ('on_change = { "stage:error" = 3 }', "invalid on_change (it must be a text in quotation marks)."),
     ],
 )
 def test_show_and_doctor_say_what_watch_would_refuse(settings_file: Path, setting: str, message: str) -> None:

@@ -176,11 +176,11 @@ def test_a_setting_is_added_in_one_place() -> None:
         {"setting": "nap", "value": 7.0, "from": "UPLOAD_TUI_NAP"},
         {"setting": "nap", "value": 9.0, "from": "command line"},
     ]
-    assert "--nap: invalid nap" in wrong
+    assert "--nap has an invalid nap" in wrong
     assert "## how long to rest, in seconds\n# nap = 5\n" in Path(template.strip()).read_text()
     entry = json.loads(schema)["$defs"]["Profile"]["properties"]["nap"]
     assert (entry["description"], entry["type"]) == ("how long to rest, in seconds", "number")
-    assert "UPLOAD_TUI_NAP: invalid nap" in result.err
+    assert "UPLOAD_TUI_NAP has an invalid nap" in result.err
 
 
 def test_keys_are_described_as_in_the_help() -> None:

@@ -250,12 +250,15 @@ def _validation_error(error: ValidationError, source: str, text: str = "") -> Se
         known = list(_known_keys(names, is_file=bool(text)))
         hint = did_you_mean(names[-1], known, otherwise=f"Known keys: {', '.join(known)}.")
         return SettingsError(f"{where}: unknown key {key}", hint)
-    reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return SettingsError(f"{where}: invalid {key}: {reason}", "Correct the value, or remove the key.")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be", 1)
+    reason = _REASONS.get(problem["type"], message)
+    # Without a colon after the name of a secret: what follows one is hidden.
+    return SettingsError(f"{where} has an invalid {key} ({reason})", "Correct the value, or remove the key.")
 
 
 _REASONS: Mapping[str, str] = {
     "string_type": "it must be a text in quotation marks",
+    "path_type": "it must be a text in quotation marks",
     "tuple_type": "it must be a list, such as ['a', 'b']",
     "dict_type": "it must be a table",
     "model_type": "it must be a table",

@@ -21,8 +21,9 @@ from upload_tui.settings import (
     read_settings,
     settings_schema,
 )
-from upload_tui.settings.keys import VARIABLES
-from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_file
+from upload_tui.settings.keys import KEYS, VARIABLES, Key
+from upload_tui.settings.profiles import Profile, read_ddsclient, read_settings_file, validate_values
+from upload_tui.text import sanitize_line
 
 URL = "https://dds.test"
 SECRETS = ("token", "agent_key", "user_key")
@@ -129,18 +130,28 @@ def test_an_invalid_value_is_reported_with_file_line_and_key(tmp_path: Path, key
     file.write_text(f"# a comment\n\n[profiles.{value}]\n{key} = {{ {value} = {{}} }}\n")
     with pytest.raises(SettingsError) as caught:
         read_settings_file(file)
-    assert f"{file}, line 4: invalid {key}" in caught.value.title
+    assert f"{file}, line 4 has an invalid {key} (" in caught.value.title
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.name)
+def test_nothing_of_an_error_about_a_value_is_hidden(key: Key) -> None:
+    """Even if the name of the setting or of its variable is that of a secret."""
+    for source in filter(None, ("config.toml, line 3", key.variable_name, key.flag)):
+        with pytest.raises(SettingsError) as caught:
+            validate_values({key.name: [[3]]}, source)
+        title = caught.value.title
+        assert (sanitize_line(title), key.name in title, "Input" in title, "<" in title) == (title, True, False, False)
 
 
 @pytest.mark.parametrize("heading", ["[{table}.night]", "[profiles.a.{table}.night]"])
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_a_mistake_in_a_table_is_reported_with_line_and_key(tmp_path: Path, heading: str, table: str) -> None:
     file = tmp_path / "config.toml"
-    for key, message in (("ky", "unknown key {table}.night.ky"), ("key", "invalid {table}.night.key: ")):
+    for key, message in (("ky", ": unknown key {table}.night.ky"), ("key", " has an invalid {table}.night.key (")):
         file.write_text(f"{heading.format(table=table)}\n{key} = 1\n{VALID[table]}")
         with pytest.raises(SettingsError) as caught:
             read_settings_file(file)
-        assert f"{file}, line 2: {message.format(table=table)}" in caught.value.title
+        assert f"{file}, line 2{message.format(table=table)}" in caught.value.title
     file.write_text(f"{heading.format(table=table)}\nky = 1\n{VALID[table]}")
     with pytest.raises(SettingsError, match="unknown key") as caught:
         read_settings_file(file)
