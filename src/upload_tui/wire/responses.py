@@ -287,7 +287,7 @@ def _next_page(
     total = _header_number(headers, "x-total")
     next_page = _header_number(headers, "x-next-page") or 0
     if next_page > page:
-        return next_page
+        return page + 1  # also if a later one is named: what is on those between would be missing
     if total is not None:
         is_full_to_total = (
             "x-next-page" not in headers and count >= per_page

@@ -319,9 +319,11 @@ def test_an_unreadable_entry_does_not_hide_the_others() -> None:
         ({"x-next-page": ""}, None),
         ({"x-next-page": "3"}, 3),
         ({"x-next-page": "1"}, None),
+        ({"x-next-page": "4"}, 3),
+        ({"x-next-page": "999999999999", "x-total": "9"}, 3),
         ({"x-per-page": "25"}, None),
     ],
-    ids=["no-headers", "last", "another", "backwards", "smaller-page-size"],
+    ids=["no-headers", "last", "another", "backwards", "a-page-left-out", "a-page-far-away", "smaller-page-size"],
 )
 def test_the_next_page_follows_from_the_headers(headers: dict[str, str], next_page: int | None) -> None:
     page = build_upload_page(parse_upload_entries([an_upload("a")], read_on=NOW), headers, page=2, per_page=1)

@@ -448,6 +448,24 @@ def test_projects_that_are_not_listed_are_missing(
     assert len(result.records) == len({one for ids, _ in pages for one in ids.split()})
 
 
+@pytest.mark.parametrize("named", ["1", "3", "99"])
+def test_no_page_is_left_out_if_another_is_named_as_the_next(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, named: str
+) -> None:
+    """By a service that reports nothing else."""
+
+    class Service(VirtualService):
+        def _answer(self, request: httpx.Request) -> httpx.Response:
+            response = super()._answer(request)
+            if request.url.path.endswith("/uploads"):
+                return httpx.Response(200, content=response.content, headers={"X-Next-Page": named})
+            return response
+
+    uploads = [an_upload(f"{number}.bin") for number in range(18)]
+    result = run_virtually(capfd, tmp_path, Service([Project("p-0", "Alpha", uploads)]), "list")
+    assert (result.code, len(result.records)) == (0, 18)
+
+
 @pytest.mark.parametrize(
     ("names", "listed", "code"),
     [
