@@ -663,6 +663,29 @@ async def test_the_title_of_names_is_whole_also_if_all_names_are_short(size: tup
         assert "Name" in "".join(segment.text for segment in table.render_line(0)).split()
 
 
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)], ids=str)
+@pytest.mark.parametrize(
+    ("keys", "name"), [(("W",), "e-stuck"), (("E",), "d-error"), (("F", "enter"), "d-error")], ids=["W", "E", "F"]
+)
+async def test_from_the_activity_enter_opens_the_upload_that_a_key_went_to(
+    keys: tuple[str, ...], name: str, size: tuple[int, int]
+) -> None:
+    async with opened(mixed(), size) as (pilot, session, table):
+        session.publish(an_upload("last-change", initiated=1))
+        await settled(pilot)
+        pilot.app.screen.query_one(ChangeLogView).focus()
+        await pilot.press(*keys)
+        await settled(pilot)
+        assert table.region.area
+        assert selected(table) == name
+        await pilot.press("enter")
+        await settled(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, UploadScreen)
+        assert screen.detail is not None
+        assert screen.detail.upload.name == name
+
+
 @pytest.mark.parametrize("is_live", [True, False], ids=["live", "offline"])
 @pytest.mark.parametrize("keys", [(), ("d",), ("t", "d"), ("F",), ("enter",), ("2", "tab")], ids="-".join)
 async def test_a_time_in_the_future_has_no_age_and_no_least_age(keys: tuple[str, ...], is_live: bool) -> None:

@@ -232,7 +232,7 @@ class QueryScreen(SearchScreen):
             sort=query.sort,
             descending=query.descending,
         )
-        self.query_one(UploadTable).select(group.last_id, group.last_service)
+        self._go_to(UploadKey(group.last_id, group.last_service))
 
     # Sort order
 
@@ -318,4 +318,11 @@ class QueryScreen(SearchScreen):
         if key is None:
             self.notify(none_text, timeout=2)
         else:
-            table.select(*key)
+            self._go_to(key)
+
+    def _go_to(self, key: UploadKey) -> None:
+        """Select an upload in the table, which takes the focus from the change log: Enter opens this upload then."""
+        table = self.query_one(UploadTable)
+        table.select(*key)
+        if self.query_one(ChangeLogView).has_focus:
+            table.focus()
