@@ -67,6 +67,8 @@ async def test_own_themes_come_first_and_the_chosen_one_is_saved() -> None:
     async with opened(mixed(), themes=[own], save_theme=saved.append) as (pilot, _, _):
         pilot.app.search_themes()
         await until(pilot, lambda: len(lines(pilot)) > len(THEMES) + 1)
+        box = pilot.app.screen.query_one("#--container")
+        assert (box.border_title, box.border_subtitle) == ("Themes", "Enter choose, Esc close")
         assert set(lines(pilot)[: len(THEMES) + 1]) == {"zebra", *(theme.name for theme in THEMES)}
         assert "dracula" in lines(pilot)
         await choose(pilot, "zebra", lambda line: line == "zebra")

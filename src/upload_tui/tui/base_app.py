@@ -274,9 +274,9 @@ class BaseApp(NotificationApp, ExportApp, KeyQueueApp):
 
     def search_themes(self) -> None:
         """Open the palette with the themes."""
-        from upload_tui.tui.command_palette import Palette, ThemeCommands
+        from upload_tui.tui.command_palette import ThemeCommands, ThemePalette
 
-        self.push_screen(Palette(providers=[ThemeCommands], placeholder="Search for themes"))
+        self.push_screen(ThemePalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     @on(ThemeChosen)
     def change_theme(self, message: ThemeChosen) -> None:

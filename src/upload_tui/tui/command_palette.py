@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.binding import Binding
 from textual.command import CommandInput, CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
@@ -22,7 +22,15 @@ from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar
 
-__all__ = ["ActionCommands", "Palette", "ThemeCommands", "action_commands", "action_ids", "bindings_by_owner"]
+__all__ = [
+    "ActionCommands",
+    "Palette",
+    "ThemeCommands",
+    "ThemePalette",
+    "action_commands",
+    "action_ids",
+    "bindings_by_owner",
+]
 
 _CLASSES: tuple[type[DOMNode], ...] = (
     UploadScreen,
@@ -65,16 +73,23 @@ def action_commands(screen: Screen[object]) -> Iterable[tuple[str, str, Callable
 class Palette(CommandPalette):
     """Textual's command palette in the frame of the other dialogs."""
 
+    FRAME_TEXTS: ClassVar[tuple[str, str]] = "Commands", "Enter run, Esc close"
+
     def on_mount(self) -> None:
         """Add the title; without animations, nothing blinks."""
         self.query_one(CommandInput).cursor_blink = self.app.animation_level != "none"
         box = self.query_one("#--container")
-        box.border_title = "Commands"
-        box.border_subtitle = "Enter run, Esc close"
+        box.border_title, box.border_subtitle = self.FRAME_TEXTS
 
     def _action_command_list(self, action: str) -> None:
         if self.query_one(CommandList).scrollable_content_region:  # Textual's list has no lines before it is laid out
             super()._action_command_list(action)
+
+
+class ThemePalette(Palette):
+    """The palette with the themes."""
+
+    FRAME_TEXTS = "Themes", "Enter choose, Esc close"
 
 
 class ActionCommands(SystemCommandsProvider):
