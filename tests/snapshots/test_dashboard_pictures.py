@@ -131,7 +131,7 @@ def started_offline() -> InMemorySession:
 
 
 def frozen() -> InMemorySession:
-    return lost(ConnectionState.RETRYING, 7, Cause("No answer for 5s"))
+    return lost(ConnectionState.RETRYING, 7, Cause("No answer in 5s"))
 
 
 def not_allowed() -> InMemorySession:

@@ -27,6 +27,7 @@ __all__ = [
     "merge_layers",
     "profile_layer",
     "profile_names",
+    "uses_other_service",
     "without_foreign_credentials",
 ]
 
@@ -165,8 +166,8 @@ def flag_layer(flags: Flags) -> Layer:
     return Layer(COMMAND_LINE, parsed)
 
 
-def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> list[Layer]:
-    """Drop the credentials and projects of a profile if another service takes precedence over its own.
+def uses_other_service(layers: Sequence[Layer], profile: Layer, *, requires_own_url: bool) -> bool:
+    """Whether another service takes precedence over that of the profile.
 
     A profile without a URL may be used with any service, unless `requires_own_url`: that is for the published client's
     file, which is used without being chosen.
@@ -174,10 +175,12 @@ def without_foreign_credentials(layers: Sequence[Layer], profile: Layer, *, requ
     chosen = next((layer for layer in reversed(layers) if {"url", "command"} & layer.values.keys()), profile)
     url, own_url = chosen.values.get("url"), profile.values.get("url")
     has_other_source = chosen is not profile and ("command" in chosen.values or "command" in profile.values)
-    if not has_other_source and (
-        url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
-    ):
-        return list(layers)
+    is_own = url is None or (own_url is None and not requires_own_url) or (own_url and _origin(url) == _origin(own_url))
+    return has_other_source or not is_own
+
+
+def without_foreign_credentials(layers: Sequence[Layer], profile: Layer) -> list[Layer]:
+    """Drop the credentials and projects of a profile, and its address of an upload's page: they are for its own service."""
     safe = {
         key: value for key, value in profile.values.items() if key not in CREDENTIAL_KEYS | {"projects", "upload_url"}
     }

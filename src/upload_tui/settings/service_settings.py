@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,7 @@ from upload_tui.settings.layers import (
     merge_layers,
     profile_layer,
     profile_names,
+    uses_other_service,
     without_foreign_credentials,
 )
 
@@ -80,6 +81,7 @@ class ServiceSettings:
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
         ca_bundle: trusted certificates; None means the default ones.
         profile: the name of the profile in use; empty if there is none.
+        is_other_service: whether another service takes precedence over that of the profile.
         values: all values that are set, by key, in the form that they have in the settings file.
         sources: where each value comes from, by key.
         warnings: what should be fixed although it does no harm yet.
@@ -114,6 +116,7 @@ class ServiceSettings:
     alert_repeat_seconds: float = DEFAULTS["alert_repeat"]
     ca_bundle: Path | None = None
     profile: str = ""
+    is_other_service: bool = False
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
     sources: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -121,9 +124,14 @@ class ServiceSettings:
     @property
     def title(self) -> str:
         """The name on screen: the profile, else the host of the service, or the name of the source's program or script."""
-        if self.profile or self.command:
-            return self.profile or program_name(self.command)
+        if name := self.profile_of_service or (self.command and program_name(self.command)):
+            return name
         return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @property
+    def profile_of_service(self) -> str:
+        """The profile, if the service is its own; empty otherwise."""
+        return "" if self.is_other_service else self.profile
 
 
 def read_settings(
@@ -144,7 +152,9 @@ def read_settings(
     profile, layer = profile_layer(chosen, paths)
     layers = [DEFAULT_LAYER, layer, *environment_layers(environment), flag_layer(flags)]
     is_ddsclient_unasked = profile == DDSCLIENT_PROFILE and not chosen
-    values, sources = merge_layers(without_foreign_credentials(layers, layer, requires_own_url=is_ddsclient_unasked))
+    if is_other := uses_other_service(layers, layer, requires_own_url=is_ddsclient_unasked):
+        layers = without_foreign_credentials(layers, layer)
+    values, sources = merge_layers(layers)
     if values.get("command"):
         _check_command(values, sources, environment)
     elif values.get("url"):
@@ -152,7 +162,7 @@ def read_settings(
     elif needs_service:
         raise _no_service_error(profile, profile_names(paths.settings_file))
     warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
-    return _build_settings(values, sources, profile, warnings)
+    return replace(_build_settings(values, sources, profile, warnings), is_other_service=is_other)
 
 
 def _no_service_error(profile: str, names: Sequence[str]) -> SettingsError:

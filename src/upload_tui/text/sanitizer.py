@@ -2,7 +2,7 @@
 
 import json
 import unicodedata
-from itertools import groupby
+from itertools import groupby, islice
 
 from upload_tui.lazy import lazy_pattern
 from upload_tui.redaction import is_invisible, is_zero_width, redact_registered, redact_text
@@ -12,6 +12,7 @@ __all__ = ["csv_cell", "escape_invisible", "name_or_id", "sanitize", "sanitize_l
 _MAX_CHARACTERS = 2000
 """Longer texts are cut: no screen shows more, and the full text can still be copied."""
 _MAX_LINE_CHARACTERS = 500
+_MAX_MARKS = 2
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors are dropped: terminals agree on the width of separate emoji, not of joined ones."""
 _REPLACEMENT = "\ufffd"
@@ -22,8 +23,8 @@ _FORMULA = lazy_pattern("(^|;)(?=\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 def sanitize(text: str, max_characters: int | None = _MAX_CHARACTERS) -> str:
     """Replace everything that a terminal could interpret or that is invisible, one character each, and hide the secrets in use.
 
-    Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks only the
-    first is kept. `max_characters` of None cuts nothing.
+    Control characters become control pictures (`␛`), invisible and directional ones `�`. Of consecutive combining marks two
+    are kept, as many as Thai and Hebrew need. `max_characters` of None cuts nothing.
     """
     text = redact_registered(text)[:max_characters]
     if text.isascii() and text.isprintable():
@@ -88,5 +89,5 @@ def _limit_combining_marks(text: str) -> list[str]:
         if not is_mark:
             kept.extend(group)
         elif kept:
-            kept.append(next(group))
+            kept.extend(islice(group, _MAX_MARKS))
     return kept

@@ -223,6 +223,25 @@ def test_credentials_of_a_profile_are_not_used_for_another_service(read: Reader)
     assert read(text, url=f"{URL}/api/v1").token == "t"
 
 
+@pytest.mark.parametrize(
+    ("own", "variables", "flags", "title"),
+    [
+        ("url = 'https://dds.test'", {}, {}, "lab"),
+        ("url = 'https://dds.test'", {"UPLOAD_TUI_URL": "https://dds.test/"}, {}, "lab"),
+        ("url = 'https://dds.test'", {"UPLOAD_TUI_URL": "https://other.test"}, {}, "other.test"),
+        ("url = 'https://dds.test'", {}, {"url": "https://other.test"}, "other.test"),
+        ("url = 'https://dds.test'", {}, {"command": ["/bin/printer"]}, "printer"),
+        ("command = ['printer']", {}, {}, "lab"),
+        ("command = ['printer']", {"UPLOAD_TUI_URL": "https://other.test"}, {}, "other.test"),
+        ("refresh = 5", {"UPLOAD_TUI_URL": "https://other.test"}, {}, "lab"),
+    ],
+)
+def test_a_profile_names_only_its_own_service(
+    read: Reader, own: str, variables: dict[str, str], flags: dict[str, Any], title: str
+) -> None:
+    assert read(f"[profiles.lab]\n{own}\n", variables, **flags).title == title
+
+
 def test_credentials_of_different_sources_are_not_mixed(read: Reader, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     text = f'[profiles.a]\nurl = "{URL}"\nagent_key = "a"\nuser_key = "u"\n'

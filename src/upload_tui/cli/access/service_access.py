@@ -59,7 +59,7 @@ class ServiceAccess:
         self._settings = settings
         self._client = client
         self.service = client.root
-        self.title = settings.profile or client.root
+        self.title = settings.profile_of_service or client.root
         self.clock = client.clock
         self.request_listeners = client.request_listeners
 

@@ -92,7 +92,7 @@ class ConnectionTracker:
         publish: called with each new state.
         jitter: returns a random number from 0 to 1, to spread retries.
         read_on: when an earlier session last read the picture; None if none did.
-        stall_cause: the cause of a round that does not end; called with ` for 5s`, or with an empty text while offline: the
+        stall_cause: the cause of a round that does not end; called with ` in 5s`, or with an empty text while offline: the
             state has the duration then.
     """
 
@@ -254,11 +254,14 @@ class ConnectionTracker:
                 self._is_slow = self._is_round_slow = True
                 self._enter(ConnectionState.SLOW)
             return
+        self._failing_since = self._failing_since or answered_on
         if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
-            self._enter(ConnectionState.RETRYING, stall=self._stall_cause(f" for {age_text(limit_seconds)}"))
+            self._enter(ConnectionState.RETRYING, stall=self._stall_cause(f" in {age_text(limit_seconds)}"))
         else:
-            since = self._failing_since or answered_on
-            self._enter(ConnectionState.OFFLINE, stall=self._stall_cause(""), since=since)
+            self._failures = max(
+                self._failures, _TRIES_UNTIL_OFFLINE
+            )  # offline until it answers, also if the round fails
+            self._enter(ConnectionState.OFFLINE, stall=self._stall_cause(""), since=self._failing_since)
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Enter the paused state, or leave it; the picture is old then until a round succeeds."""

@@ -205,7 +205,7 @@ class SourceSession:
 
 
 def _stall_cause(watched: WatchedSource, has_lines: Callable[[], bool]) -> Callable[[str], Cause]:
-    """Why a listing that does not end counts as missed: `no more lines for 5s`, and `timeout after 30s`."""
+    """Why a listing that does not end counts as missed: `no more lines in 5s`, and `timeout after 30s`."""
     limit = "" if watched.timeout_seconds is None else f"timeout after {span_text(watched.timeout_seconds)}"
     return lambda duration: Cause(f"no {'more ' if has_lines() else ''}lines{duration}", details=limit)
 

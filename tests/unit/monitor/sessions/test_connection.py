@@ -82,6 +82,29 @@ def test_offline_begins_at_the_first_failure() -> None:
     assert tracker.current.since == NOW
 
 
+@pytest.mark.parametrize("stalled_seconds", [12, 40])
+def test_a_round_without_an_answer_that_fails_goes_on_where_it_was(stalled_seconds: int) -> None:
+    clock = FrozenClock()
+    tracker = ConnectionTracker(clock, lambda _: None)
+    tracker.synced(NOW)
+    states = []
+    for _ in range(3):
+        began_on = clock.now()
+        for _ in range(stalled_seconds):
+            clock.advance(1)
+            tracker.note_stall(began_on, began_on, 10)
+            states.append(tracker.current)
+        tracker.failed(UnreachableError("no"))
+        states.append(tracker.current)
+    order = ["live", "slow", "retrying", "offline"]
+    ranks = [order.index(connection.state.value) for connection in states]
+    assert ranks == sorted(ranks)
+    assert {connection.since for connection in states if connection.state is ConnectionState.OFFLINE} == {NOW}
+    tracker.synced(clock.now())
+    tracker.failed(UnreachableError("no"))
+    assert tracker.current.state is ConnectionState.RETRYING
+
+
 @pytest.mark.parametrize(
     ("error", "status", "state"),
     [

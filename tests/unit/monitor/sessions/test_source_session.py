@@ -168,7 +168,7 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
     states = states_of(_SlowSource(10 * usual, *[usual] * 6, 100_000), 1000)
     assert [state for state, _, _ in states] == ["catching up", "live", "slow", "retrying", "offline"]
     assert [seconds for _, seconds, _ in states[2:]] == pytest.approx([slow, missed, offline], abs=1)
-    lines = [f"no lines{text}, timeout after 30s" for text in (f" for {age_text(missed)}", "")]
+    lines = [f"no lines{text}, timeout after 30s" for text in (f" in {age_text(missed)}", "")]
     overruns = [overrun_text(seconds, 15) for seconds in (10 * usual, usual)]
     assert [reason for _, _, reason in states] == ["", *overruns, *lines]
 
@@ -176,7 +176,7 @@ def test_a_listing_that_hangs_is_slow_then_late_by_its_usual_time(
 @pytest.mark.parametrize(("printed", "what"), [((), "no lines"), (lines_of({"b": {}}), "no more lines")])
 def test_the_reason_says_whether_a_listing_that_hangs_has_lines(printed: Sequence[bytes], what: str) -> None:
     reasons = [reason for _, _, reason in states_of(_SlowSource(1, 100_000, printed=printed), 300) if reason]
-    assert reasons == [f"{what} for 5s, timeout after 30s", f"{what}, timeout after 30s"]
+    assert reasons == [f"{what} in 5s, timeout after 30s", f"{what}, timeout after 30s"]
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(14, ""), (41, "listing 41s, every 15s wanted")])
