@@ -60,9 +60,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what the quick profile does not run."""
     if not config.getoption("--quick"):
         return
+    for item in items:
+        _limit_examples(getattr(item, "obj", None))
     kept = _cells_of_each_test([item for item in items if item.get_closest_marker("slow") is None])
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
+
+
+def _limit_examples(test: object) -> None:
+    """Generate no more examples than the quick profile says, also if the test has a number of its own."""
+    own = getattr(test, "_hypothesis_internal_use_settings", None)
+    if own is not None and own.max_examples > _QUICK_EXAMPLES:
+        vars(test)["_hypothesis_internal_use_settings"] = hypothesis.settings(own, max_examples=_QUICK_EXAMPLES)
 
 
 def _cells_of_each_test(items: Sequence[pytest.Item]) -> set[pytest.Item]:

@@ -92,13 +92,13 @@ def selected(table: UploadTable) -> str:
     return row.name if row else ""
 
 
-async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
-    """Run the dashboard until a condition is true."""
+async def until(pilot: Pilot[int], condition: Callable[[], bool], what: str = "the condition") -> None:
+    """Run the dashboard until a condition is true; `what` names it."""
     for _ in range(_MAX_STEPS):
         if condition():
             return
         await pilot.pause(0.02)
-    raise AssertionError("the condition did not become true")
+    raise AssertionError(f"{what} did not become true")
 
 
 def toasts(pilot: Pilot[int]) -> list[str]:

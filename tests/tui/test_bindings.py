@@ -2,7 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pytest
@@ -134,6 +136,13 @@ EFFECTS: dict[str, tuple[str, Effect]] = {
     "ctrl+p": ("", opens(CommandPalette)),
 }
 
+# Escape and `g` end what these do.
+ON_ONE_DASHBOARD = (
+    ("j", "down", "k", "up", "n", "N", "g", "home", "G", "end", "pagedown", "pageup", "ctrl+d", "ctrl+u", "E", "W"),
+    ("exclamation_mark", *map(str, range(1, 10)), "slash", "m"),
+    ("enter", "a", "w", "h", "F", "l", "p", "T", "v", "c", "e", "x", "question_mark", "ctrl+p"),
+)
+
 
 def classes_with_keys() -> Iterator[type[DOMNode]]:
     """Every screen and widget class, so that a new dialog cannot be forgotten."""
@@ -158,17 +167,22 @@ def test_a_binding_has_a_description_a_tooltip_and_an_id() -> None:
         assert binding.id, owner
 
 
-@pytest.mark.parametrize("key", EFFECTS)
-async def test_a_key_has_its_effect_on_the_dashboard(key: str) -> None:
-    before, has_effect = EFFECTS[key]
+@pytest.mark.parametrize(
+    "keys", [*ON_ONE_DASHBOARD, *([key] for key in EFFECTS if key not in chain(*ON_ONE_DASHBOARD))], ids=" ".join
+)
+async def test_a_key_has_its_effect_on_the_dashboard(keys: Sequence[str]) -> None:
     controls = FakeControls()
     async with opened(mixed(), controls=controls) as (pilot, session, table):
         context = Context(pilot, session, table, controls)
-        await pilot.press(*[before] if before in EFFECTS else before)
-        await pilot.pause()
-        assert not has_effect(context)
-        await pilot.press(key)
-        await until(pilot, lambda: has_effect(context))
+        for number, key in enumerate(keys):
+            if number:  # back to the start
+                await pilot.press("escape", "g")
+            before, has_effect = EFFECTS[key]
+            await pilot.press(*[before] if before in EFFECTS else before)
+            await pilot.pause()
+            assert not has_effect(context), key
+            await pilot.press(key)
+            await until(pilot, partial(has_effect, context), f"the effect of {key}")
 
 
 def test_every_key_of_the_dashboard_has_a_tested_effect() -> None:

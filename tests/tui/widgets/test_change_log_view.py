@@ -60,30 +60,26 @@ def name_under_cursor(log: ChangeLogView) -> str:
     return next(word for word in line.text.split() if word.startswith("up-"))
 
 
-@pytest.mark.parametrize(
-    ("keys", "name"),
-    [
-        ([], "up-099"),
-        (["k"], "up-098"),
-        (["up", "up", "j"], "up-098"),
-        (["down"], "up-099"),
-        (["N", "N", "n"], "up-098"),
-        (["g"], "up-000"),
-        (["home", "down"], "up-001"),
-        (["g", "G"], "up-099"),
-        (["home", "end"], "up-099"),
-        (["g", "pagedown"], "up-{page:03d}"),
-        (["g", "pagedown", "pagedown", "pageup"], "up-{page:03d}"),
-        (["g", "ctrl+d"], "up-{half:03d}"),
-        (["g", "ctrl+d", "ctrl+d", "ctrl+u"], "up-{half:03d}"),
-    ],
-    ids=str,
-)
-async def test_keys_move_the_cursor(keys: list[str], name: str) -> None:
+async def test_keys_move_the_cursor() -> None:
     async with opened_log(100) as (pilot, _, log):
-        await pilot.press(*keys)
         page = log.size.height - 1
-        assert name_under_cursor(log) == name.format(page=page, half=page // 2)
+        assert name_under_cursor(log) == "up-099"
+        for keys, number in (
+            (["k"], 98),
+            (["up", "up", "j"], 98),
+            (["down"], 99),
+            (["N", "N", "n"], 98),
+            (["g"], 0),
+            (["home", "down"], 1),
+            (["g", "G"], 99),
+            (["home", "end"], 99),
+            (["g", "pagedown"], page),
+            (["g", "pagedown", "pagedown", "pageup"], page),
+            (["g", "ctrl+d"], page // 2),
+            (["g", "ctrl+d", "ctrl+d", "ctrl+u"], page // 2),
+        ):
+            await pilot.press("G", *keys)
+            assert name_under_cursor(log) == f"up-{number:03d}", keys
 
 
 async def test_the_cursor_follows_the_newest_change_only_from_the_last_line() -> None:

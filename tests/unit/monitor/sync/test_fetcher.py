@@ -55,16 +55,17 @@ async def test_all_others_are_known_when_one_upload_breaks_its_page_in_the_full_
     response: str, is_bulk: bool
 ) -> None:
     """In bulk, with one response of each kind: an error, no page, and none at all."""
-    service = a_service(2300)
+    service = a_service(1150)
+    service.largest_page = 500
     service.broken_response = BROKEN_RESPONSES[response]
-    broken = service.uploads[1500]
+    broken = service.uploads[750]
     service.unreadable_ids = {broken.id}
     limits = Limits(bulk_threshold=100 if is_bulk else 10**6, worker_threshold=10**6)
     harness = SyncHarness(service, Store(limits=limits))
     await harness.synchroniser.sync()
     assert harness.is_fully_scanned
     assert {upload.name for upload in service.uploads} - harness.names() == {broken.name}
-    assert harness.synchroniser.notice == "1 of 2,300 uploads cannot be read"
+    assert harness.synchroniser.notice == "1 of 1,150 uploads cannot be read"
     assert service.requests < 40
     service.start_upload()
     service.requests = 0
