@@ -164,25 +164,27 @@ async def test_next_late_goes_to_the_overdue_as_well() -> None:
         assert toasts(pilot) == ["No overdue or stuck uploads."]
 
 
-@pytest.mark.parametrize("key", ColumnKey, ids=str)
-async def test_a_click_on_any_title_sorts_and_another_reverses(key: ColumnKey) -> None:
+async def test_a_click_on_any_title_sorts_and_another_reverses() -> None:
     session = InMemorySession(two_projects(), projects=PROJECTS)
-    options = DisplayOptions(zone=UTC, columns=(ColumnSpec(key, 20), ColumnSpec(ColumnKey.NAME)))
-    if key is ColumnKey.NAME:
-        options = DisplayOptions(zone=UTC, columns=(ColumnSpec(key, 20),))
-    app = dashboard(session, preferences=Preferences(display_options=options))
+    app = dashboard(session)
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         table, screen = app.screen.query_one(TitledTable), app.screen
         assert isinstance(screen, DashboardScreen)
-        before = screen.rows_query
-        await pilot.click(table, offset=(4, 1))
-        once = screen.rows_query
-        await pilot.click(table, offset=(4, 1))
-        assert once.sort is table.columns[0].sort
-        assert screen.rows_query.descending is not once.descending
-        assert once != before
-        assert table.rows_query is screen.rows_query
+        for key in ColumnKey:
+            shown = dict.fromkeys((key, ColumnKey.NAME))
+            columns = tuple(ColumnSpec(one, 20 if one is key else None) for one in shown)
+            screen.display_options = DisplayOptions(zone=UTC, columns=columns)
+            await pilot.pause()
+            assert table.columns[0].key is key
+            before = screen.rows_query
+            await pilot.click(table, offset=(4, 1))
+            once = screen.rows_query
+            await pilot.click(table, offset=(4, 1))
+            assert once.sort is table.columns[0].sort, key
+            assert screen.rows_query.descending is not once.descending, key
+            assert once != before, key
+            assert table.rows_query is screen.rows_query
     session.close()
 
 
@@ -222,30 +224,32 @@ async def test_columns_that_do_not_fit_are_named_on_the_border() -> None:
         assert "no room" in str(pilot.app.screen.query_one("#columns").get_option_at_index(3).prompt)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("width", [50, 60, 80, 120])
 @pytest.mark.parametrize(("uploads", "columns"), [([], ()), ([], ("name", "id", "note")), (mixed(), ())])
 async def test_no_column_is_named_that_was_not_chosen_or_while_there_are_no_rows(
-    uploads: list[dict[str, Any]], columns: tuple[str, ...], width: int
+    uploads: list[dict[str, Any]], columns: tuple[str, ...]
 ) -> None:
-    async with opened(uploads, size=(width, 24)) as (pilot, _, table):
+    async with opened(uploads, size=(50, 24)) as (pilot, _, table):
         screen = pilot.app.screen
         assert isinstance(screen, DashboardScreen)
         screen.display_options = DisplayOptions(zone=UTC, columns=parse_columns(columns))
-        await pilot.pause()
-        assert str(table.border_subtitle) == ""
-        assert width > 50 or table.left_out
-
-
-@pytest.mark.parametrize("width", [60, 80, 120, 200])
-async def test_the_project_is_no_column_while_all_rows_have_the_same(width: int) -> None:
-    uploads = [an_upload(f"{name}.bin", project=(name, f"The {name} project")) for name in ("one", "two", "three")]
-    async with opened(uploads, (width, 24)) as (pilot, _, table):
-        table.several_projects = True
-        shown = {}
-        for ids in ((), ("one",), ("one", "two"), ("two",), ()):
-            screen = pilot.app.screen
-            assert isinstance(screen, DashboardScreen)
-            screen.rows_query = replace(screen.rows_query, project_ids=frozenset(ids))
+        for width in (50, 60, 80, 120):
+            await pilot.resize_terminal(width, 24)
             await pilot.pause()
-            shown[ids] = ColumnKey.PROJECT in {column.key for column in table.columns}
-        assert shown == {(): True, ("one",): False, ("one", "two"): True, ("two",): False}
+            assert str(table.border_subtitle) == "", width
+            assert width > 50 or table.left_out
+
+
+async def test_the_project_is_no_column_while_all_rows_have_the_same() -> None:
+    uploads = [an_upload(f"{name}.bin", project=(name, f"The {name} project")) for name in ("one", "two", "three")]
+    async with opened(uploads, (60, 24)) as (pilot, _, table):
+        table.several_projects = True
+        screen = pilot.app.screen
+        assert isinstance(screen, DashboardScreen)
+        for width in (60, 80, 120, 200):
+            await pilot.resize_terminal(width, 24)
+            shown = {}
+            for ids in ((), ("one",), ("one", "two"), ("two",), ()):
+                screen.rows_query = replace(screen.rows_query, project_ids=frozenset(ids))
+                await pilot.pause()
+                shown[ids] = ColumnKey.PROJECT in {column.key for column in table.columns}
+            assert shown == {(): True, ("one",): False, ("one", "two"): True, ("two",): False}, width
