@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,9 +44,14 @@ class FilledService:
 
     server: UploadServer
     http: httpx.Client
+    session: requests.Session
     ids: Mapping[str, Sequence[str]]
     bodies: Mapping[str, Mapping[str, Any]]
     targets: Mapping[str, str]
+
+    def call(self, case: schemathesis.Case[Any]) -> Any:
+        """Send a request, over the connection of the one before, and return the response."""
+        return case.call(self.server.url, self.session, headers=dict(self.http.headers))
 
     def ids_for(self, path: str, name: str) -> Sequence[str]:
         kind = path.split("/")[3] if path.startswith("/api/v1/") else "uploads"
@@ -62,11 +68,20 @@ def operations() -> list[Any]:
     return parameters
 
 
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    """The document of the service, for all operations; each service has the same."""
+    with UploadServer() as server:
+        return schemathesis.openapi.from_url(f"{server.url}{OPENAPI_PATH}")
+
+
 @pytest.fixture
 def filled() -> Iterator[FilledService]:
     with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as http:
         ids = populate(server, http)
-        yield FilledService(server, http, ids, valid_bodies(server, ids, CONTENT), signed_targets(server, http, ids))
+        bodies, targets = valid_bodies(server, ids, CONTENT), signed_targets(server, http, ids)
+        with requests.Session() as session:
+            yield FilledService(server, http, session, ids, bodies, targets)
 
 
 def signed_targets(server: UploadServer, http: httpx.Client, ids: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
@@ -118,8 +133,7 @@ def upload(server: UploadServer, http: httpx.Client, call: Any, content: bytes |
 
 
 @pytest.mark.parametrize(("method", "path"), operations())
-def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledService) -> None:
-    schema = schemathesis.openapi.from_url(f"{filled.server.url}{OPENAPI_PATH}")
+def test_responses_conform_to_the_schema(method: str, path: str, schema: Any, filled: FilledService) -> None:
     operation = schema[path][method]
     valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
 
@@ -128,7 +142,7 @@ def test_responses_conform_to_the_schema(method: str, path: str, filled: FilledS
     def check(case: schemathesis.Case[Any], data: st.DataObject) -> None:
         if data.draw(st.booleans(), "existing ids"):
             use_existing(case, data, filled)
-        response = case.call(headers=dict(filled.http.headers))
+        response = filled.call(case)
         case.validate_response(response, checks=CHECKS)
 
     check_valid_request(operation, filled)  # before generated requests delete anything
@@ -161,7 +175,7 @@ def check_valid_request(operation: schemathesis.APIOperation[Any, Any, Any, Any]
     case = operation.Case(path_parameters=ids, body=dict(filled.bodies.get(name, {})), media_type="application/json")
     if name in filled.targets:
         use_signed_url(case, filled.targets[name])
-    response = case.call(headers=dict(filled.http.headers))
+    response = filled.call(case)
     assert response.status_code < 300, response.content
     case.validate_response(response, checks=CHECKS)
 
