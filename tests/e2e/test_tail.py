@@ -114,7 +114,7 @@ def test_recovered_connection_goes_to_standard_error() -> None:
     page = Response({"results": [an_upload("a", id="u-1", project=("p-1", "Genome"))]})
     answers = {
         "/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})],
-        "/projects/p-1/uploads": [page, page, *[Response({"error": 503, "reason": "maintenance"}, 503)] * 3, page],
+        "/projects/p-1/uploads": [page, page, *[Response({"error": 503, "reason": "maintenance"}, 503)] * 5, page],
     }
     with scripted_service(answers) as service, started("tail", environment={**service.environment, **QUICK}) as process:
         assert process.stderr is not None
