@@ -51,7 +51,7 @@ def _enters(state: ConnectionState) -> Condition:
 
 MARKS: Mapping[str, tuple[Any, str, Condition]] = {
     "pass of a full scan repeated": (full_scan.FullScan, "_run_pass", _no_result),
-    "gap between two pages closed": (full_scan.FullScan, "_close_gap", _always),
+    "gap between two pages closed": (full_scan._PageSequence, "_close_gap", _always),
     "rows read past the end": (full_scan.FullScan, "_read_past_end", _always),
     "page read in pieces": (fetcher.PageFetcher, "fetch_in_pieces", _always),
     "asked whether the service is up": (fetcher.PageFetcher, "_is_service_up", _always),

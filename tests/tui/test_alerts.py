@@ -360,3 +360,12 @@ def is_fitted(pilot: Pilot[int], height: int) -> bool:
     return (
         regions == [height] and len(lines) == height and lines[-1].endswith("…") and widest <= pilot.app.size.width - 3
     )
+
+
+async def test_a_notification_of_an_app_that_ends_is_dropped() -> None:
+    async with opened(mixed()) as (pilot, _, _):
+        app = pilot.app
+        assert isinstance(app, UploadApp)
+    app.notify("Late")
+    app._show_notification()  # as the event loop does while the app closes its screens
+    assert not toasts(pilot)

@@ -123,8 +123,8 @@ class NotificationApp(App[int]):
         self.call_later(self._show_notification)
 
     def _show_notification(self) -> None:
-        if self._notification is None or self._fitted_to is not None:  # another one came at once
-            return
+        if self._notification is None or self._fitted_to is not None or not self.is_running:
+            return  # another one came at once, or the app is ending
         message, options = self._notification
         self.clear_notifications()
         for screen in self.screen_stack:
