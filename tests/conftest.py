@@ -98,9 +98,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_left_out and config.getoption("--quick") else None
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """More than the cores, as most tests wait for a program; in the quick profile only for moments, until a screen is idle."""
-    return (os.cpu_count() or 1) + (1 if config.getoption("--quick") else _MORE_WORKERS)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than the cores, as most tests wait for a program, or for moments until a screen is idle."""
+    return (os.cpu_count() or 1) + _MORE_WORKERS
 
 
 def pytest_configure(config: pytest.Config) -> None:
