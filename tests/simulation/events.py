@@ -110,6 +110,11 @@ def _fail_source(simulation: Simulation, rng: Random) -> None:
         _during(simulation, simulation.world.source, rng.choice(("cut", "failed")), rng.choice((3, 10, 40)))
 
 
+def _change_later(simulation: Simulation, seconds: float, change: Callable[[Random], None], rng: Random) -> None:
+    """Change what is listed after a while, unless the run is over then."""
+    simulation.loop.call_later(seconds, lambda: None if simulation.world.is_over else change(rng))
+
+
 def _damage_source(simulation: Simulation, rng: Random) -> None:
     """One of its lines cannot be read, and may not name its upload either; or it prints a whole listing of nothing once.
 
@@ -120,7 +125,7 @@ def _damage_source(simulation: Simulation, rng: Random) -> None:
         seconds = rng.choice((3, 10, 40))
         _during(simulation, source, rng.choice(("damaged", "damaged", "empty")), seconds)
         if rng.random() < 0.5:
-            simulation.loop.call_later(seconds, source.delete, rng)
+            _change_later(simulation, seconds, source.delete, rng)
 
 
 def _unreadable(simulation: Simulation, rng: Random) -> None:
@@ -266,7 +271,7 @@ def _list_again(simulation: Simulation, rng: Random) -> None:
     place, seconds = _place(simulation, rng), rng.choice((1.0, 10.0, 20.0))
     for _ in range(rng.choice((1, 1, 3))):
         place.delete(rng)
-        simulation.loop.call_later(seconds, place.list_again, rng)
+        _change_later(simulation, seconds, place.list_again, rng)
 
 
 def _scan_anew(simulation: Simulation, rng: Random) -> None:

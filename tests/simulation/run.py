@@ -230,6 +230,7 @@ def _recover(
 
 
 def _end_faults(world: World, loop: asyncio.AbstractEventLoop) -> None:
+    world.is_over = True
     world.disk.is_failing = False  # that of the chunks ends by itself, perhaps when no client is there any more
     world.disk.victim = None
     for place in world.places():

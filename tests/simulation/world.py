@@ -36,6 +36,8 @@ class World:
         self.recordings: list[Recorded] = []
         self.deletions = 0
         """How often the user has deleted the stores."""
+        self.is_over = False
+        """Whether nothing happens any more: what is shown must become what is listed."""
         self.on_change: list[Callable[[Watcher, Change], None]] = []
         if options.has_embedded:
             number = len(self.hosts) - 1
