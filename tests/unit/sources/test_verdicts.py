@@ -90,7 +90,6 @@ async def listed_verdict(harness: SourceHarness) -> object:
 
 
 @given(st.lists(PRINTED, min_size=1, max_size=3), st.integers(1, 4), st.booleans())
-@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @example([([upload("a"), b'{"type": "end", "uploads": 2}', upload("b")], Listing())], 1, False)
 @example([([b'{"type": "end", "uploads": 1}', upload("b"), upload("c")], Listing())], 3, False)

@@ -39,9 +39,8 @@ def command(output: str | None, *, flags: Flags) -> int:
     printer.print_records({"id": project.id, "name": project.name} for project in shown)
     if notice:
         echo_message(f"{notice}.")
-    missing = (
-        [] if settings.command else [name for name, ones in found.items() if not ones]
-    )  # a source has reported them
+    # A source has already reported those that it lacks.
+    missing = [] if settings.command else [name for name, ones in found.items() if not ones]
     for name in missing:
         echo_message(f"no project with the id or name {name} at {settings.url}.")
     return exit_code(is_missing=bool(missing)) or code

@@ -165,9 +165,8 @@ def _save_visits(settings: ServiceSettings, reported: _ReportedUploads) -> None:
     for project, details in reported.by_project():
         file = _report_file(settings, project)
         visit = visit_of_uploads(details, reported.as_of, read_last_visit(file))
-        moved = {
-            upload_id for upload_id, home in projects.items() if home != project.id
-        }  # in the files of their new projects
+        # Those that have moved are in the files of their new projects.
+        moved = {upload_id for upload_id, home in projects.items() if home != project.id}
         stages = {upload_id: stage for upload_id, stage in (visit.stages or {}).items() if upload_id not in moved}
         save_last_visit(file, replace(visit, stages=stages, overdue_ids=visit.overdue_ids - moved))
 

@@ -38,7 +38,7 @@ _FAILURE_BUDGET = 40
 _TIMEOUT_COST = 8
 """How many failed requests a timeout counts as, because it takes much longer."""
 _PROBED_UPLOADS = (1, 2, 4, 8)
-"""Places in the list of uploads that tell a service which fails from one that cannot return some uploads."""
+"""Places in the list of uploads that are requested to find out whether the service fails, or only some uploads."""
 _MAX_REPEATS = 3
 """How often rows that move are fetched again; more would let a busy service get many times the requests."""
 _CLOCK_TOLERANCE_MS = 5000

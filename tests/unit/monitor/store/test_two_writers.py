@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +81,6 @@ def check(stores: Iterable[Store], file: Path) -> None:
             assert query not in ORDERS or sorted(names) == ids
 
 
-@pytest.mark.slow
 @settings(max_examples=40)
 @given(changes=st.lists(st.tuples(st.booleans(), WRITES), min_size=1, max_size=4))
 def test_each_upload_is_in_one_row_after_every_write_of_either_process(
