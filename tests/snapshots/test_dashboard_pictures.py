@@ -100,7 +100,7 @@ def lost(
 
 
 def retrying() -> InMemorySession:
-    return lost(ConnectionState.RETRYING, 9, Cause("No response in time"), retry_in_seconds=8)
+    return lost(ConnectionState.RETRYING, 9, Cause("No answer in time"), retry_in_seconds=8)
 
 
 def offline() -> InMemorySession:

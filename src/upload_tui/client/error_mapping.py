@@ -59,7 +59,7 @@ def translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _error_at(url, UnreachableError, Cause("No response in time"), _CHECK_NETWORK) from error
+        raise _error_at(url, UnreachableError, Cause("No answer in time"), _CHECK_NETWORK) from error
     except httpx.ConnectError as error:
         raise _connection_error(url, error) from error
     except httpx.ProxyError as error:

@@ -65,7 +65,7 @@ LOST_CONNECTIONS = [kind for kind in OF_NETWORK if kind is not httpx.ConnectErro
 @pytest.mark.parametrize(
     ("failure", "cause"),
     [
-        *((kind(""), Cause("No response in time")) for kind in httpx.TimeoutException.__subclasses__()),
+        *((kind(""), Cause("No answer in time")) for kind in httpx.TimeoutException.__subclasses__()),
         (connect_error(ssl.SSLCertVerificationError()), Cause("Certificate not trusted")),
         (connect_error(socket.gaierror()), Cause("Unknown host")),
         (httpx.ConnectError("no route"), Cause("Cannot connect")),
