@@ -3,12 +3,13 @@
 Uploads that arrive or are deleted during the scan shift the pages. An arriving upload moves others to later pages: they are read
 twice, or missed if the later page was answered first; such gaps are read at the end. A deleted upload moves others to earlier pages
 that may have been read already: they are missed. So the totals and the newest upload are compared before and after a pass; if any
-upload was deleted, or fewer are known than the service counts, all pages are read again. If the service reports no total, or
-one that contradicts its pages, each page must follow the previous one without a gap. After a last page that is full one more is read:
-only that proves it.
+upload was deleted, or fewer are known than the service counts, all pages are read again. If that happens again, or if the service
+reports no total or one that contradicts its pages, pages are read in turn: each must follow the previous one without a gap. After a
+last page that is full one more is read: only that proves it.
 """
 
 import asyncio
+from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from itertools import pairwise
 
@@ -27,6 +28,10 @@ _DELETED = Cause("Uploads were deleted during the scan", details="some may be mi
 _CATCH_UP_PER_PAGE = 20
 _GAP_PER_PAGE = 100
 _MAX_NEW_GAPS = 20
+_PASSES_AT_ONCE = 2
+"""Passes that read several pages at a time. If uploads were deleted during each of them, pages are read in turn."""
+_MAX_PAGES_IN_TURN = 100
+"""More pages are read several at a time in each pass: in turn they take twice as many requests, one after the other."""
 _YIELD_SECONDS = 0.001
 """A pause before each page, one after the other: a service in this process answers without waiting, so nothing else would run until
 the last page."""
@@ -133,22 +138,37 @@ class _PageSequence:
 
         A deleted upload moves the first row of the following page to the end of this one, after this one was read.
         """
-        row, largest = (following.page - 1) * self._fetcher.largest_page, self._fetcher.largest_page
-        # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence.
+        row, largest = self._row_after(page, following), self._fetcher.largest_page
+        # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence: the following
+        # page must then be the same before and after it.
         size = next((size for size in range(2, largest + 1) if row % size), 1)
+        before = {*_ids(page)}
         for _ in range(self._pages.store.limits.scan_passes):
-            if set(_ids(page)[-1:]) & set(_ids(following)):
+            if before & {*_ids(following)}:
                 return following
             edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
-            if _joins(edge, page, following):
+            is_joined = _joins(edge, before, page, following)
+            if is_joined and size > 1:
                 return following
-            page, before = await self._fetch_again(page), page
-            await self._pages.record_again(page, before)
-            if not (edge.readings or edge.unreadable):  # the list ends before it now
+            if not is_joined:
+                page, earlier = await self._fetch_again(page), page
+                await self._pages.record_again(page, earlier)
+                is_connected = bool(before & {*_ids(page)})  # otherwise rows may be missing above it
+                full = earlier.row_count if page.page == 1 else largest
+                if is_connected and not edge.row_count and page.row_count < full:  # the list ends before it now
+                    return following
+                before |= {*_ids(page)} if is_connected else set()
+            following, earlier = await self._fetcher.fetch_following_page(following.page, largest), following
+            await self._pages.record_again(following, earlier)
+            if is_joined and _ids(following) == _ids(earlier):
                 return following
-            following, before = await self._fetcher.fetch_following_page(following.page, largest), following
-            await self._pages.record_again(following, before)
         return None
+
+    def _row_after(self, page: UploadPage, following: UploadPage) -> int:
+        """The row (from 0) after this page, where the following one begins."""
+        size = page.per_page if isinstance(page, JoinedPage) else self._fetcher.largest_page
+        end = (page.page - 1) * size + page.row_count
+        return (following.page - 1) * self._fetcher.largest_page if following.row_count else end
 
     async def _fetch_again(self, page: UploadPage) -> UploadPage:
         if isinstance(page, JoinedPage):
@@ -172,6 +192,8 @@ class FullScan:
         self._clock_offset_ms = 0
         self._unread = RemainingRows()
         self._has_read_every_row = False
+        self._has_read_in_turn = False
+        self._page_count = 0
         self._turn = asyncio.Lock()
         self._sequence = _PageSequence(pages)
         self.total: int | None = None
@@ -197,17 +219,19 @@ class FullScan:
         for number in range(self._store.limits.scan_passes):
             started_ms = self._fetcher.local_ms()
             had_total = not self._fetcher.has_wrong_total
-            is_quiet = await self._run_pass()
+            is_complete = await self._run_pass(in_turn=number >= _PASSES_AT_ONCE)
             # Uploads that were known before and are on no page any more.
             unread = self._order.unread(self._fetcher.service_time_range(started_ms, self._clock_offset_ms))
             await self._recorder.refetch(sorted({*unread, *self._pages.possibly_outdated}))
             if had_total and self._fetcher.has_wrong_total:
                 continue  # read page after page instead
             missing = self._missing_count()
-            # In a single pass, an upload deleted after it was read may hide one that was missed.
-            if (missing == 0 and (is_quiet or number)) or (is_quiet and missing in {None, missing_before}):
+            if is_complete and (self._has_read_in_turn or missing in {0, None, missing_before}):
                 return
-            missing_before = missing if is_quiet else None
+            # An upload deleted after it was read may hide one that was missed, but of so many pages hardly twice the same one.
+            if number and missing == 0 and self._page_count > _MAX_PAGES_IN_TURN:
+                return
+            missing_before = missing if is_complete else None
         title = f"Uploads were deleted while {self._fetcher.client.root} was scanned; some may be missing"
         raise ServerError(title, "Try again later.", cause=_DELETED)
 
@@ -217,8 +241,12 @@ class FullScan:
             return 0
         return None if self.total is None else max(0, self.total - self._order.count() - self._pages.unreadable_count)
 
-    async def _run_pass(self) -> bool:
-        """Read all pages once; True if no upload can have been missed."""
+    async def _run_pass(self, *, in_turn: bool) -> bool:
+        """Read all pages once; True if no upload can have been missed.
+
+        Args:
+            in_turn: read page after page, unless there are too many.
+        """
         self._pages.begin_pass()
         self._has_read_every_row = False
         first = await self._first_page()
@@ -226,16 +254,19 @@ class FullScan:
         self.total = total = first.total
         size = first.per_page if isinstance(first, UploadPage) else first.reported_per_page or MAX_PER_PAGE
         self._fetcher.largest_page = min(size, self._fetcher.largest_page)
-        is_bulk = total is not None and total >= self._store.limits.bulk_threshold and self._store.can_bulk_load
-        async with self._pages.bulk_mode(total or 0) if is_bulk else nullcontext():
+        self._page_count = -(-(total or 0) // self._fetcher.largest_page)
+        self._has_read_in_turn = total is None or (in_turn and self._page_count <= _MAX_PAGES_IN_TURN)
+        if self._has_read_in_turn and isinstance(first, RawPage):
+            first = await self._pages.parse(first)
+        is_bulk = (total or 0) >= self._store.limits.bulk_threshold and self._store.can_bulk_load
+        async with self._pages.bulk_mode(total or 0) if is_bulk and not self._has_read_in_turn else nullcontext():
             newest = await self._pages.record(first)
-            if total is None:
-                return not isinstance(first, UploadPage) or await self._sequence.follow(first)
+            if self._has_read_in_turn and isinstance(first, UploadPage):
+                is_joined = await self._sequence.follow(first)
+                return is_joined and (total is None or await self._catch_up(newest, total))
             self._has_read_every_row = isinstance(first, RawPage)
-            await self._read_numbered_pages(size, total)
-        if self._fetcher.has_wrong_total:
-            return False
-        return await self._catch_up(newest, total)
+            await self._read_numbered_pages(size, total or 0)
+        return not self._fetcher.has_wrong_total and await self._catch_up(newest, total or 0)
 
     async def _first_page(self) -> RawPage | UploadPage:
         """The first page; unparsed if its headers have the total and the page size."""
@@ -301,7 +332,9 @@ class FullScan:
         return row_count >= (numbers.next - 1) * numbers.per_page > 0
 
     async def _catch_up(self, newest: str | None, total: int) -> bool:
-        """Read the uploads that arrived during the pass; True if the new total is the old one plus the arrivals.
+        """Read the uploads that arrived during the pass; True if no upload can have been missed.
+
+        After a pass in turn they must be on one page, otherwise the new total must be the old one plus the arrivals.
 
         Args:
             newest: the id of the first upload when the pass began; None if there was none.
@@ -318,6 +351,8 @@ class FullScan:
             has_known = bool(self._store.known(ids) - caught)
             await self._pages.record_parsed(page)
             unreadable += len(page.unreadable)
+            if self._has_read_in_turn and number == 1 and (newest in ids or has_known or page.next_page is None):
+                return True
             if newest in ids:
                 # The arrivals are above the newest upload of before; some of them may be unreadable.
                 arrived = (page.total or 0) - total
@@ -333,16 +368,24 @@ def _ids(page: UploadPage) -> list[str]:
     return [reading.upload.id for reading in page.readings]
 
 
-def _joins(edge: UploadPage, page: UploadPage, following: UploadPage) -> bool:
+def _joins(edge: UploadPage, before: AbstractSet[str], page: UploadPage, following: UploadPage) -> bool:
     """Whether rows read from both sides of two pages show that no row is between them.
 
     A row of one page alone is no proof: uploads may have arrived or been deleted before and after the pages were read.
+
+    Args:
+        edge: the rows.
+        before: the ids of the first page, as often as it was read.
+        page: the first page.
+        following: the second page.
     """
     if edge.unreadable:  # such a row has no id: if neither page has one, it is of an upload that both lack
         return bool(page.unreadable or following.unreadable)
-    ids, before, after = _ids(edge), {*_ids(page)}, {*_ids(following)}
+    ids, after = _ids(edge), {*_ids(following)}
+    if edge.per_page == 1:
+        return bool(ids) and ids == _ids(page)[-1:]
     if len(ids) < 2 or not after:
         # The list ends there, unless a full page was read since: that has a row after the end.
-        is_end = bool(after) or edge.row_count < edge.per_page or edge.per_page == 1
+        is_end = bool(after) or edge.row_count < edge.per_page
         return is_end and bool(ids) and ids[-1] in before
     return any(first in before and second in after for first, second in pairwise(ids))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import combinations, combinations_with_replacement, pairwise
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -121,6 +122,50 @@ async def test_none_is_missing_when_one_is_deleted_and_others_arrive_between_pag
         harness = SyncHarness(service)
         await harness.synchroniser.sync()
         assert names <= harness.names(), (first, second)
+
+
+def change_often(service: ShiftingService, rng: Random, *, is_exchange: bool) -> set[str]:
+    """Let uploads arrive and be deleted before pages are answered; return the names of those that stay, which become fewer.
+
+    Args:
+        service: the service.
+        rng: draws what happens.
+        is_exchange: one is deleted and one arrives by turns, so that totals hardly show it; otherwise one or two of either.
+    """
+    kept, changes = {upload.name for upload in service.uploads}, rng.randrange(10, 60)
+    rate, count = rng.choice((0.3, 0.6, 1.0)), 0
+
+    def delete() -> None:
+        if service.uploads:
+            kept.discard(service.uploads.pop(rng.choice((0, rng.randrange(len(service.uploads))))).name)
+
+    def change() -> None:
+        nonlocal count
+        count += 1
+        for _ in range(1 if is_exchange else rng.randrange(1, 3)):
+            (delete if (count % 2 if is_exchange else rng.random() < 0.5) else service.start_upload)()
+
+    before_pages(service, lambda _: count < changes and rng.random() < rate, change)
+    return kept
+
+
+MISSED_ONE = (183, 472, 526, 780, 820, 840, 863, 880, 1173, 2320)
+"""Seeds with which an upload was missed once."""
+
+
+@pytest.mark.parametrize("is_exchange", [False, True], ids=["mixed", "exchange"])
+@pytest.mark.parametrize("headers", [HEADERS, frozenset()], ids=["all", "none"])
+async def test_none_is_missing_whatever_arrives_and_is_deleted_between_pages(
+    headers: frozenset[str], is_exchange: bool
+) -> None:
+    for seed in (*range(12), *MISSED_ONE):
+        rng = Random(seed)
+        service = a_service(rng.randrange(2, 20), rng.choice((5, 7)), headers)
+        service.is_ordered = rng.random() < 0.5
+        kept = change_often(service, rng, is_exchange=is_exchange)
+        harness = SyncHarness(service)
+        await harness.synchroniser.sync()
+        assert kept <= harness.names(), (seed, kept - harness.names())
 
 
 @pytest.mark.parametrize("largest_page", [5, 100])
