@@ -4,7 +4,7 @@ What exists in a new store is no change, so what a pending upload has reached si
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from upload_tui.monitor.store.store import Entry, Store
 from upload_tui.monitor.sync.ingest import compare, parse_stored
 from upload_tui.wire import Upload, UploadReading
 
-__all__ = ["PendingCopies"]
+__all__ = ["Copies", "PendingCopies"]
 
 
 _BATCH_IDS = 100
@@ -29,6 +29,10 @@ class _Copy(Struct, frozen=True):
 
     def parse(self) -> Upload | None:
         return parse_stored(self.raw, self.stored)
+
+
+Copies = Mapping[str, _Copy | None]
+"""Copies of uploads by their ids; None for one that is not pending, or gone."""
 
 
 class PendingCopies:
@@ -70,9 +74,13 @@ class PendingCopies:
         """Open a transaction of the store; what it commits is copied."""
         with self._store.transaction():
             yield
-            found = {upload_id: self._read(upload_id) for upload_id in self._noted}
+            copies = self.read(self._noted)
         self._noted.clear()
-        for upload_id, copy in found.items():
+        self.replace(copies)
+
+    def replace(self, copies: Copies) -> None:
+        """Take these in place of the copies that there are of these uploads."""
+        for upload_id, copy in copies.items():
             self._copies.pop(upload_id, None)
             if copy is not None:
                 self._copies[upload_id] = copy
@@ -88,8 +96,11 @@ class PendingCopies:
                 self._noted.update(upload_ids[start : start + _BATCH_IDS])
             await asyncio.sleep(0)
 
+    def read(self, upload_ids: Iterable[str]) -> Copies:
+        """Copies of uploads as they are stored."""
+        return {upload_id: self._read(upload_id) for upload_id in upload_ids}
+
     def _read(self, upload_id: str) -> _Copy | None:
-        """A copy of an upload; None if it is not pending, or gone."""
         stored = self._store.get(upload_id)
         if stored is None or stored.is_gone or stored.stage.is_final:
             return None

@@ -7,7 +7,7 @@ from datetime import datetime
 from upload_tui.errors import StorageResetError
 from upload_tui.monitor.changes import Change, UploadChange, UploadSeen
 from upload_tui.monitor.store.store import Store
-from upload_tui.monitor.sync.pending_copies import PendingCopies
+from upload_tui.monitor.sync.pending_copies import Copies, PendingCopies
 
 __all__ = ["RoundChanges", "sort_by_event_time"]
 
@@ -69,15 +69,22 @@ class RoundChanges:
     def collect_others(self) -> bool:
         """Add new changes of other processes, which come before those found here; True if there are any.
 
-        They are published also if the transaction in which they are read is rolled back.
+        They are published also if the transaction in which they are read is rolled back; so their uploads are copied at once.
         """
-        count, last = len(self.found), self._last_seen_number
+        if self._store.change_log.last_number() == self._last_seen_number:
+            return False
+        changes, copies, self._last_seen_number = self._store.db.read_at_once(self._read_others)
+        self.copies.replace(copies)
+        self.found.extend(changes)
+        return bool(changes)
+
+    def _read_others(self) -> tuple[Sequence[UploadChange], Copies, int]:
+        """The new changes of other processes, copies of their uploads, and the number of the log's last entry."""
+        changes, last = list[UploadChange](), self._last_seen_number
         for project_id in self._project_ids():
-            changes, last = self._store.change_log.by_others(self._last_seen_number, project_id)
-            self.found.extend(changes)
-            self.copies.note(changes)
-        self._last_seen_number = last
-        return len(self.found) > count
+            others, last = self._store.change_log.by_others(self._last_seen_number, project_id)
+            changes.extend(others)
+        return changes, self.copies.read(change.upload.id for change in changes), last
 
     def publish(self) -> Sequence[UploadChange]:
         """Publish the changes found since the last call, and return them."""

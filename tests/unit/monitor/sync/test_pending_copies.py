@@ -1,6 +1,7 @@
 """What pending uploads reach while their store is lost is published."""
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.unit.sources.scripted_source import SourceHarness
 
 from upload_tui.errors import StorageResetError
 from upload_tui.monitor import StageReached, UploadChange
-from upload_tui.monitor.store.store import Limits, Store
+from upload_tui.monitor.store.store import Entry, Limits, Store
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
 
@@ -129,6 +130,36 @@ async def test_what_another_process_has_found_in_the_new_store_is_published_too(
     await second.synchroniser.sync()
     await second.synchroniser.sync()
     assert changes_of(first) == changes_of(second) == MEANWHILE[meanwhile][1]
+    for harness in (first, second):
+        harness.store.close()
+
+
+@pytest.mark.parametrize("meanwhile", ["completed", "over", "deleted"])
+async def test_what_another_process_has_found_before_the_store_was_lost_is_published_once(
+    meanwhile: str, tmp_path: Path
+) -> None:
+    """The transaction in which it is read is lost with the store."""
+    service = a_service()
+    first, second = (SyncHarness(service, Store(tmp_path / "store.db")) for _ in range(2))
+    for harness in (first, second):
+        await harness.synchroniser.sync()
+    let_happen(service, service.uploads[0], meanwhile)
+    await first.synchroniser.sync()
+    put, lost = second.store.put, [second.store]
+
+    def lose_once(uploads: Iterable[Entry]) -> None:
+        if lost:
+            lose(lost.pop())
+            raise StorageResetError("")
+        put(uploads)
+
+    service.start_upload()  # it is stored, after what the other process has found was read
+    second.store.put = lose_once  # type: ignore[method-assign]
+    for _ in range(3):
+        with suppress(StorageResetError):
+            await second.synchroniser.sync()
+    assert not lost
+    assert changes_of(second) == MEANWHILE[meanwhile][1]
     for harness in (first, second):
         harness.store.close()
 
