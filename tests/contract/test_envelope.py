@@ -26,7 +26,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 def endpoints() -> list[Any]:
     service = UploadService()
     found = all_endpoints(service.embedded._context)
-    service.close()
+    service.embedded.database.close()
     return [pytest.param(one, id=f"{one.method} {one.path}") for one in found]
 
 
@@ -134,7 +134,7 @@ async def test_internal_error_is_a_500_without_details(
     ids=["digits", "negative", "long-id", "root", "control", "patch", "trace"],
 )
 def test_unknown_paths_and_methods_get_the_envelope(server: UploadServer, method: str, path: str, status: int) -> None:
-    check_envelope(httpx.request(method, server.url + path, headers={"Authorization": server.token}), status)
+    check_envelope(httpx.request(method, server.url + path, headers=server.headers), status)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_405_lists_all_methods_of_a_path() -> None:
 @pytest.mark.parametrize("authority", ["", "http://127.0.0.1:1", "HTTPS://another.example"])
 def test_every_form_of_a_target_is_accepted(server: UploadServer, authority: str, path: str) -> None:
     first, _, _ = exchange(
-        server, f"GET {authority}{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {server.token}\r\n\r\n"
+        server, f"GET {authority}{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {server.headers['Authorization']}\r\n\r\n"
     )
     assert first == "HTTP/1.1 200 OK"
 
@@ -172,7 +172,7 @@ def test_every_form_of_a_target_is_accepted(server: UploadServer, authority: str
 def test_signatures_are_checked_for_the_path_that_the_server_has(server: UploadServer, host: str) -> None:
     fields = {"name": "a", "content_type": "b", "size": 4, "chunked": False}
     created = httpx.post(
-        f"{server.api_url}/projects/{server.project_id}/uploads", json=fields, headers={"Authorization": server.token}
+        f"{server.api_url}/projects/{server.project_id}/uploads", json=fields, headers=server.headers
     ).json()
     target, other = created["signed_url"]["url"], f"/storage/{UNKNOWN}"
     stored = f"PUT {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\n\r\nsome"

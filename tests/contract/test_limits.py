@@ -20,7 +20,7 @@ def server() -> Iterator[UploadServer]:
 
 @pytest.fixture
 def http(server: UploadServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.api_url, headers={"Authorization": server.token}) as http:
+    with httpx.Client(base_url=server.api_url, headers=server.headers) as http:
         yield http
 
 

@@ -64,7 +64,7 @@ def operations() -> list[Any]:
         pytest.param(endpoint.method, endpoint.path.replace(":int", ""), id=f"{endpoint.method} {endpoint.path}")
         for endpoint in all_endpoints(service.embedded._context)
     ]
-    service.close()
+    service.embedded.database.close()
     return parameters
 
 
@@ -77,7 +77,7 @@ def schema() -> Any:
 
 @pytest.fixture
 def filled() -> Iterator[FilledService]:
-    with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as http:
+    with UploadServer() as server, httpx.Client(headers=server.headers) as http:
         ids = populate(server, http)
         bodies, targets = valid_bodies(server, ids, CONTENT), signed_targets(server, http, ids)
         with requests.Session() as session:

@@ -40,7 +40,7 @@ class Call:
 def changing_endpoints() -> list[Any]:
     service = UploadService()
     endpoints = [one for one in all_endpoints(service.embedded._context) if one.method != "GET"]
-    service.close()
+    service.embedded.database.close()
     return [pytest.param(one, id=f"{one.method} {one.path}") for one in endpoints]
 
 

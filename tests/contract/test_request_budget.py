@@ -34,7 +34,7 @@ async def test_quiet_projects_are_read_in_time_beside_those_with_pending_uploads
 def test_a_meter_counts_requests_and_bytes() -> None:
     with UploadServer() as server:
         meter = Meter(server.url)
-        with httpx.Client(base_url=meter.start(), headers={"Authorization": server.token}) as http:
+        with httpx.Client(base_url=meter.start(), headers=server.headers) as http:
             lengths = [len(http.get("/api/v1/projects").raise_for_status().content) for _ in range(3)]
     assert meter.requests == 3
     assert sum(lengths) < meter.count_bytes < sum(lengths) + 5000

@@ -30,7 +30,9 @@ ALLOWED = {0, 2, 3, 4, 5, 124}
 @pytest.fixture(scope="module")
 def service() -> Iterator[Mapping[str, str]]:
     with UploadServer() as server:
-        served = Served({"url": server.url, "token": server.token, "project": {"id": server.project_id}})
+        served = Served(
+            {"url": server.url, "token": server.headers["Authorization"], "project": {"id": server.project_id}}
+        )
         served.finish(served.begin())
         yield served.environment
 

@@ -126,11 +126,11 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str
     (folder / "wrong").write_text("wrong")
     with UploadServer() as server:
         project = {"id": server.project_id}
-        served = Served({"url": server.url, "token": server.token, "project": project})
+        served = Served({"url": server.url, "token": server.headers["Authorization"], "project": project})
         verified, failed = served.finish(served.begin()), served.finish(served.begin(), is_corrupt=True)
         yield {
             "url": served.url,
-            "token": server.token,
+            "token": server.headers["Authorization"],
             "project": server.project_id,
             "verified": verified,
             "failed": failed,

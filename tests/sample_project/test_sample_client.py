@@ -18,7 +18,7 @@ CONTENT = bytes(range(256)) * 10
 
 @pytest.fixture
 def http(upload_server: UploadServer) -> Any:
-    with httpx.Client(base_url=upload_server.api_url, headers={"Authorization": upload_server.token}) as client:
+    with httpx.Client(base_url=upload_server.api_url, headers=upload_server.headers) as client:
         yield client
 
 
@@ -57,7 +57,7 @@ def test_curl_can_upload(upload_server_url: str, upload_server: UploadServer) ->
         ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    token, as_json = f"Authorization: {upload_server.token}", "Content-Type: application/json"
+    token, as_json = f"Authorization: {upload_server.headers['Authorization']}", "Content-Type: application/json"
     api = f"{upload_server_url}/api/v1"
     digest = {"value": hashlib.md5(b"hello").hexdigest(), "algorithm": "md5"}
 

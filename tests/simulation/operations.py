@@ -441,7 +441,7 @@ class _entered:  # noqa: N801  # a context manager
 
     async def __aexit__(self, *_: object) -> None:
         await self.caller.http.aclose()
-        self.caller.close()
+        self.caller.embedded.database.close()
 
 
 STATEMENT_OPERATIONS: Mapping[str, Operation] = {

@@ -31,7 +31,7 @@ def upload_service(upload_clock: "FrozenClock") -> "Iterator[UploadService]":
 
     service = UploadService(clock=upload_clock)
     yield service
-    service.close()
+    service.embedded.database.close()
 
 
 @pytest.fixture

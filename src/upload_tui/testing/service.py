@@ -73,10 +73,6 @@ class UploadService:
         await self.http.aclose()
         await self.embedded.stop()
 
-    def close(self) -> None:
-        """Delete the data of a service that was not entered with `async with`; such a service cannot run its worker."""
-        self.embedded.database.close()
-
     # Credentials
 
     @property
@@ -239,7 +235,7 @@ class UploadServer:
 
     >>> import httpx
     >>> from upload_tui.testing import UploadServer
-    >>> with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as client:
+    >>> with UploadServer() as server, httpx.Client(headers=server.headers) as client:
     ...     response = client.get(f"{server.api_url}/projects/{server.project_id}/uploads")
     >>> response.json()
     {'results': []}
@@ -304,9 +300,9 @@ class UploadServer:
         return self._embedded.api_url
 
     @property
-    def token(self) -> str:
-        """A new token for the header `Authorization`, valid for two hours."""
-        return self._embedded.new_token()
+    def headers(self) -> dict[str, str]:
+        """Headers of an authorised request: a new token, valid for two hours."""
+        return {"Authorization": self._embedded.new_token()}
 
     @property
     def agent_key(self) -> str:
@@ -328,7 +324,7 @@ class UploadServer:
         """The environment variables with which `upload-tui` uses this service."""
         return {
             "UPLOAD_TUI_URL": self.url,
-            "UPLOAD_TUI_TOKEN": self.token,
+            "UPLOAD_TUI_TOKEN": self._embedded.new_token(),
             "UPLOAD_TUI_PROJECT": self.project_id,
         }
 

@@ -48,6 +48,7 @@ class _BaseSession:
         self.projects = tuple(ProjectRef(*project) for project in projects)
         self.changes = ChangeBroadcaster()
         self.is_watched = True
+        self.refresh_count = 0
 
     def close(self) -> None:
         """Discard the picture."""
@@ -56,6 +57,10 @@ class _BaseSession:
     def connection(self) -> Connection:
         """The current connection."""
         return self._freshness.connection
+
+    def refresh(self) -> None:
+        """Count the call in `refresh_count`."""
+        self.refresh_count += 1
 
     def set_watched(self, *, is_watched: bool) -> None:
         """Store it in `is_watched`, for the test to read."""
@@ -104,7 +109,6 @@ class InMemorySession(_BaseSession):
     ) -> None:
         clock = clock or FrozenClock()
         super().__init__(clock, title, projects, _connection_in(ConnectionState.LIVE, clock))
-        self.refresh_count = 0
         self.picture = InMemoryPicture(
             uploads,
             clock=self.clock,
@@ -128,10 +132,6 @@ class InMemorySession(_BaseSession):
         """Wait until cancelled."""
         await asyncio.Event().wait()
 
-    def refresh(self) -> None:
-        """Count the call in `refresh_count`."""
-        self.refresh_count += 1
-
     def set_paused(self, *, is_paused: bool) -> None:
         """Set the connection to paused or to live."""
         state = ConnectionState.PAUSED if is_paused else ConnectionState.LIVE
@@ -150,6 +150,9 @@ class ManualSession(_BaseSession):
         service: the service; the session uses its clock.
         title: shown in the header.
         stuck_after_seconds: the age from which a pending upload is stuck.
+
+    Attributes:
+        refresh_count: how many times `refresh` was called.
 
     >>> import asyncio
     >>> from upload_tui.testing import UploadService, ManualSession
@@ -211,14 +214,15 @@ class ManualSession(_BaseSession):
             self._refresh_requested.clear()
 
     def refresh(self) -> None:
-        """Make `run` poll."""
+        """Make `run` poll, and count the call in `refresh_count`."""
+        super().refresh()
         self._refresh_requested.set()
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Set the connection to paused, or end the pause and make `run` poll."""
         self._tracker.set_paused(is_paused=is_paused)
         if not is_paused:
-            self.refresh()
+            self._refresh_requested.set()
 
 
 def replay_of(file: Path | str, *, until: float | None = None) -> ReplaySession:

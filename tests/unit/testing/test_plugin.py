@@ -77,7 +77,7 @@ def test_the_service_is_not_created_for_another_source(
 
 def test_the_server_responds_at_its_url(upload_server_url: str, upload_server: UploadServer) -> None:
     assert httpx.get(f"{upload_server_url}/api/v1/projects").status_code == 401
-    headers = {"Authorization": upload_server.token}
+    headers = upload_server.headers
     assert httpx.get(f"{upload_server_url}/api/v1/projects", headers=headers).status_code == 200
 
 

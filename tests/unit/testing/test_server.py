@@ -23,7 +23,7 @@ def test_the_port_is_closed_after_the_server_stops() -> None:
 def test_the_worker_and_the_faults_of_a_server_can_be_controlled() -> None:
     with (
         UploadServer() as server,
-        httpx.Client(base_url=server.api_url, headers={"Authorization": server.token}) as client,
+        httpx.Client(base_url=server.api_url, headers=server.headers) as client,
     ):
         server.pause_worker()
         assert server.verify_next() is None
@@ -36,12 +36,12 @@ def test_the_worker_and_the_faults_of_a_server_can_be_controlled() -> None:
 
 def test_a_server_that_is_not_running_is_an_error() -> None:
     with pytest.raises(UploadTuiError, match="not running"):
-        _ = UploadServer().token
+        _ = UploadServer().headers
 
 
 def test_a_response_over_a_socket_is_not_delayed() -> None:
     """Header and body are sent separately: without TCP_NODELAY each response takes 40 ms."""
-    with UploadServer() as server, httpx.Client(headers={"Authorization": server.token}) as client:
+    with UploadServer() as server, httpx.Client(headers=server.headers) as client:
         seconds = [
             client.get(f"{server.api_url}/projects").raise_for_status().elapsed.total_seconds() for _ in range(20)
         ]
