@@ -27,8 +27,8 @@ from textual.dom import DOMNode
 _FOLDER = Path(__file__).parent
 _QUICK_FOLDERS = ("architecture", "unit", "tui")
 _QUICK_EXAMPLES = 5  # of a test: sets of parameters, and generated examples of each
-_QUICK_EXAMPLES_WITH_SCREEN = 2  # each opens a dashboard
-_MORE_WORKERS = 4
+_QUICK_EXAMPLES_WITH_SCREEN = 1  # each opens a dashboard
+_MORE_WORKERS = 3
 
 _INHERITED = {"PATH", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START", "TEXTUAL_SNAPSHOT_TEMPDIR"}
 _INHERITED_PREFIXES = ("PYTEST_", "PIP_", "SSL_CERT_")
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quick",
         action="store_true",
         help=f"only the fast tests of {', '.join(_QUICK_FOLDERS)}, each with at most {_QUICK_EXAMPLES} sets of parameters "
-        f"(of tui, {_QUICK_EXAMPLES_WITH_SCREEN}) and as many generated examples",
+        f"and as many generated examples; in tui with {_QUICK_EXAMPLES_WITH_SCREEN} set",
     )
 
 
@@ -81,7 +81,7 @@ def _cells_of_each_test(items: Sequence[pytest.Item]) -> set[pytest.Item]:
         cells = list(group)
         has_screen = cells[0].path.is_relative_to(_FOLDER / "tui")
         limit = _QUICK_EXAMPLES_WITH_SCREEN if has_screen else _QUICK_EXAMPLES
-        step = max(1.0, (len(cells) - 1) / (limit - 1))
+        step = max(1.0, (len(cells) - 1) / max(1, limit - 1))
         kept.update(cells[round(number * step)] for number in range(min(len(cells), limit)))
     return kept
 
