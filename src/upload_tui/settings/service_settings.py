@@ -15,7 +15,14 @@ from upload_tui.files import expand_home, failure_reason, is_readable_by_others,
 from upload_tui.lazy import lazy_pattern
 from upload_tui.processes import program_name
 from upload_tui.redaction import register_secrets
-from upload_tui.settings.keys import DEFAULTS, ENV_PREFIX, PER_SERVICE_KEYS, PROFILE_VARIABLE, VARIABLES
+from upload_tui.settings.keys import (
+    CREDENTIAL_KEYS,
+    DEFAULTS,
+    ENV_PREFIX,
+    PER_SERVICE_KEYS,
+    PROFILE_VARIABLE,
+    VARIABLES,
+)
 from upload_tui.settings.layers import (
     DDSCLIENT_PROFILE,
     DEFAULT_LAYER,
@@ -159,6 +166,7 @@ def read_settings(
         _check_command(values, sources, environment)
     elif values.get("url"):
         _check_url(values["url"], sources["url"], insecure_http=flags.insecure_http)
+        _check_keys(values, sources)
     elif needs_service:
         raise _no_service_error(profile, profile_names(paths.settings_file))
     warnings = (*_permission_warnings(paths, layer, values.get("token_file")), *_unknown_variable_warnings(environment))
@@ -277,6 +285,15 @@ def _check_command(values: Mapping[str, Any], sources: Mapping[str, str], enviro
         raise SettingsError(
             f"{sources['command']}: the command of a source runs upload-tui with the source itself",
             "Give that upload-tui the --url or the --profile of a service.",
+        )
+
+
+def _check_keys(values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    given = [key for key in CREDENTIAL_KEYS if values.get(key)]
+    if given in (["agent_key"], ["user_key"]):
+        (missing,) = {"agent_key", "user_key"}.difference(given)
+        raise SettingsError(
+            f"{sources[given[0]]}: {given[0]} without {missing}", "Set both: they are exchanged for a token together."
         )
 
 

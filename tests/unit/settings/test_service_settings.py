@@ -105,7 +105,8 @@ def test_the_last_source_takes_precedence(sources: set[str]) -> None:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_secret_is_not_in_the_repr(read: Reader, secret: str) -> None:
-    found = read(f'[profiles.a]\nurl = "{URL}"\n{secret} = "s3cret"\n')
+    other = {"agent_key": 'user_key = "k"\n', "user_key": 'agent_key = "k"\n'}.get(secret, "")
+    found = read(f'[profiles.a]\nurl = "{URL}"\n{secret} = "s3cret"\n{other}')
     assert getattr(found, secret) == "s3cret"
     assert "s3cret" not in repr(found)
 
@@ -214,6 +215,18 @@ def test_keys_of_the_published_client_are_not_used_for_another_service(read: Rea
     paths.ddsclient_file.write_text("agent_key: a1\nuser_key: u1\n")
     assert read(url="https://elsewhere.test").agent_key == ""
     assert read(url="https://elsewhere.test", profile="ddsclient").agent_key == "a1"
+
+
+@pytest.mark.parametrize(("key", "missing"), [("agent_key", "user_key"), ("user_key", "agent_key")])
+@pytest.mark.parametrize("source", ["profile", "variable"])
+def test_one_of_two_keys_is_an_error_unless_there_is_a_token(read: Reader, key: str, missing: str, source: str) -> None:
+    of_profile = f"{key} = 'k1'\n" if source == "profile" else ""
+    text = f"[profiles.a]\nurl = '{URL}'\n{of_profile}"
+    environment = {f"UPLOAD_TUI_{key.upper()}": "k1"} if source == "variable" else {}
+    with pytest.raises(SettingsError, match=f"{key} without {missing}") as error:
+        read(text, environment, "a")
+    assert "k1" not in str(error.value)
+    assert read(text, {**environment, "UPLOAD_TUI_TOKEN": "t1"}, "a").token == "t1"
 
 
 def test_credentials_of_a_profile_are_not_used_for_another_service(read: Reader) -> None:
@@ -374,7 +387,8 @@ def test_every_variable_sets_its_key(read: Reader, tmp_path: Path, variable: str
     (tmp_path / "token").write_text("t")
     value = tomllib.loads(f"value = {key.example}")["value"] if key.example else "x"
     text = str(tmp_path / "token") if key.name == "token_file" else ",".join(value) if key.is_list else str(value)
-    found = read(environment={"UPLOAD_TUI_URL": URL, variable: text})
+    keys = dict.fromkeys(("UPLOAD_TUI_AGENT_KEY", "UPLOAD_TUI_USER_KEY"), "k") if variable.endswith("_KEY") else {}
+    found = read(environment={"UPLOAD_TUI_URL": URL, **keys, variable: text})
     assert found.sources[key.name] == variable
 
 
