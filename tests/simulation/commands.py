@@ -98,7 +98,6 @@ def run_command(world: World, capture: Capture, host: Host, arguments: tuple[str
     # What is listed again has an old place, where only a pass over all pages finds it, and a command reads what is new.
     before = {upload.id: upload.stage for upload in host.uploads if upload.listed_again < 0}
     home, served, answers_all = world.folder / f"home-{host.number}", CommandWorld(host), _answers_all(world, host)
-    may_miss = world.options.has_tiny_pages and host.is_exchanging
 
     class ObservedWaiter(UploadWaiter):
         def __init__(
@@ -116,7 +115,7 @@ def run_command(world: World, capture: Capture, host: Host, arguments: tuple[str
     # The embedded service logs to the same standard error.
     assert result.code in {EXIT_OK, EXIT_FAILED_UPLOAD} or "\nupload-tui: " in f"\n{result.err}", result
     if arguments[0] == "wait":
-        _check_wait(before, served.wait, result, answers_all=answers_all, may_miss=may_miss)
+        _check_wait(before, served.wait, result, answers_all=answers_all)
     else:
         _check_reading(host, arguments, before, result, answers_all=answers_all)
 
@@ -132,13 +131,10 @@ def _stages(host: Host) -> Mapping[str, Stage]:
     return {upload.id: upload.stage for upload in host.uploads}
 
 
-def _check_wait(
-    before: Mapping[str, Stage], wait: _Wait | None, result: Result, *, answers_all: bool, may_miss: bool
-) -> None:
+def _check_wait(before: Mapping[str, Stage], wait: _Wait | None, result: Result, *, answers_all: bool) -> None:
     """Check that `wait` waits for what is pending when it reads the projects, and that its exit code is that of these uploads.
 
-    A failed one comes before one that is gone, that before one that could not be read at first, and that before a timeout. With
-    `may_miss` an upload may have been missed.
+    A failed one comes before one that is gone, that before one that could not be read at first, and that before a timeout.
     """
     if wait is None:  # the projects could not be read
         assert not answers_all, f"nothing fails, and exit code {result.code}: {result.err}"
@@ -148,7 +144,7 @@ def _check_wait(
     assert not over, f"wait waits for {over}, which were over before it began"
     has_unread = "cannot be read" in result.err or ": not read: " in result.err  # uploads, or all of a project
     assert not (answers_all and has_unread), result.err
-    if not (has_unread or may_miss):
+    if not has_unread:
         pending = {one for one, stage in wait.stages.items() if one in before and not stage.is_final}
         assert pending <= {*wait.upload_ids}, f"wait does not wait for {pending - {*wait.upload_ids}}"
     expected = EXIT_UNREACHABLE if has_unread and wait.code == EXIT_OK else wait.code

@@ -455,11 +455,16 @@ ACTIONS: Mapping[str, Action] = {
 """What happens at each event."""
 
 
+_SMALLEST_PAGE = 3
+
+
 def draw_options(seed: int) -> Options:
     """Draw the options of a run, and the weights of its events; some events are off."""
     rng = Random(f"{seed} options")
     options = _draw_options(rng)
-    return replace(options, largest_page=7) if options.hides_total and options.has_tiny_pages else options
+    # Pages of three rows do not show, without a total, that nothing is between two of them.
+    is_too_small = options.hides_total and options.largest_page == _SMALLEST_PAGE
+    return replace(options, largest_page=7) if is_too_small else options
 
 
 def _draw_options(rng: Random) -> Options:
@@ -468,7 +473,7 @@ def _draw_options(rng: Random) -> Options:
         shapes=shapes,
         has_source=rng.random() < 0.4,
         has_embedded=rng.random() < 0.4,
-        largest_page=rng.choice((3, 7, 20, 1000)),
+        largest_page=rng.choice((_SMALLEST_PAGE, 7, 20, 1000)),
         uploads=rng.choice((0, 3, 12, 25)),
         watchers=rng.choice((1, 1, 2)),
         minutes=rng.choice((1, 1, 2)),

@@ -13,9 +13,6 @@ __all__ = ["Options", "Trace"]
 _CLOCK = VirtualClock()
 
 
-_TINY_PAGE = 3
-
-
 class Options(Struct, frozen=True):
     """What a seed draws for a whole run.
 
@@ -56,11 +53,6 @@ class Options(Struct, frozen=True):
             f"{' without totals' if self.hides_total else ''}; {self.uploads} uploads; {self.watchers} watchers; "
             f"{self.event_count} events in {self.minutes} minutes; broken for good: {self.broken}; off: {off}"
         )
-
-    @property
-    def has_tiny_pages(self) -> bool:
-        """Whether pages are so small that they do not show whether a row is between two of them in a list that changes."""
-        return self.largest_page <= _TINY_PAGE
 
     @property
     def limits(self) -> Limits:

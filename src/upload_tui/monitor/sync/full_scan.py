@@ -142,9 +142,9 @@ class _PageSequence:
         # A page of this size has the rows on both sides. If the service has none so large, one row is weaker evidence: the following
         # page must then be the same before and after it.
         size = next((size for size in range(2, largest + 1) if row % size), 1)
-        before = {*_ids(page)}
+        before, is_connected = {*_ids(page)}, True
         for _ in range(self._pages.store.limits.scan_passes):
-            if before & {*_ids(following)}:
+            if before & {*_ids(following)} or (is_connected and _only_grows(page, following)):
                 return following
             edge = await self._fetcher.fetch_following_page((row - 1) // size + 1, size)
             is_joined = _joins(edge, before, page, following)
@@ -334,7 +334,7 @@ class FullScan:
     async def _catch_up(self, newest: str | None, total: int) -> bool:
         """Read the uploads that arrived during the pass; True if no upload can have been missed.
 
-        After a pass in turn they must be on one page, otherwise the new total must be the old one plus the arrivals.
+        After a pass that was not in turn, the new total must also be the old one plus the arrivals.
 
         Args:
             newest: the id of the first upload when the pass began; None if there was none.
@@ -342,30 +342,37 @@ class FullScan:
         """
         caught: set[str] = set()
         number, per_page, unreadable = 1, min(_CATCH_UP_PER_PAGE, self._fetcher.largest_page), 0
+        before, only_grows = None, True
         while True:
             page = await self._fetcher.fetch_page(number, per_page)
             ids = _ids(page)
             if number == 1:  # what arrives during the next pages is left to the next round
                 self.total = page.total
+            only_grows = before is None or (only_grows and _only_grows(before, page))
             # Uploads that arrive during the catch-up move the ones just read to the next page.
             has_known = bool(self._store.known(ids) - caught)
             await self._pages.record_parsed(page)
             unreadable += len(page.unreadable)
-            if self._has_read_in_turn and number == 1 and (newest in ids or has_known or page.next_page is None):
-                return True
             if newest in ids:
                 # The arrivals are above the newest upload of before; some of them may be unreadable.
-                arrived = (page.total or 0) - total
-                return 0 <= arrived - (number - 1) * page.per_page - ids.index(newest) <= unreadable
+                others = (page.total or 0) - total - (number - 1) * page.per_page - ids.index(newest)
+                return only_grows and (self._has_read_in_turn or 0 <= others <= unreadable)
             if has_known or page.next_page is None:
-                return newest is None and not ids  # otherwise the newest upload was deleted
+                # Without arrivals from the list's first upload on, the newest upload was deleted.
+                return only_grows and (self._has_read_in_turn or (newest is None and not ids))
             caught.update(ids)
             largest = self._fetcher.largest_page
-            number, per_page = (1, largest) if per_page < largest else (page.next_page, per_page)
+            number, per_page, before = (1, largest, None) if per_page < largest else (page.next_page, per_page, page)
 
 
 def _ids(page: UploadPage) -> list[str]:
     return [reading.upload.id for reading in page.readings]
+
+
+def _only_grows(page: UploadPage, following: UploadPage) -> bool:
+    """Whether the total shows that no row moved to an earlier page between two: arriving uploads are the first of the list."""
+    is_single = not isinstance(page, JoinedPage)  # the total of a joined one is that of one of its pieces
+    return is_single and page.total is not None and following.total is not None and following.total >= page.total
 
 
 def _joins(edge: UploadPage, before: AbstractSet[str], page: UploadPage, following: UploadPage) -> bool:

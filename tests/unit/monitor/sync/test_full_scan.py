@@ -10,7 +10,7 @@ from random import Random
 import httpx
 import pytest
 from tests.unit.monitor.shifting_service import HEADERS, ShiftingService
-from tests.unit.monitor.sync.harness import SyncHarness
+from tests.unit.monitor.sync.harness import SyncHarness, gaps
 
 from upload_tui.errors import ServerError
 from upload_tui.monitor.changes import UploadGone, UploadSeen
@@ -106,7 +106,9 @@ async def test_none_is_missing_when_two_are_deleted_between_pages_of_an_unknown_
         assert {upload.name for upload in service.uploads} <= harness.names(), (first, second)
 
 
-@pytest.mark.parametrize(("uploads", "largest_page", "arrivals"), [(13, 5, 1), (13, 7, 2), (15, 7, 1)])
+@pytest.mark.parametrize(
+    ("uploads", "largest_page", "arrivals"), [(13, 5, 1), (13, 7, 2), (15, 7, 1), (6, 2, 1), (8, 3, 1), (15, 4, 1)]
+)
 async def test_none_is_missing_when_one_is_deleted_and_others_arrive_between_pages_of_an_unknown_number(
     uploads: int, largest_page: int, arrivals: int
 ) -> None:
@@ -122,6 +124,42 @@ async def test_none_is_missing_when_one_is_deleted_and_others_arrive_between_pag
         harness = SyncHarness(service)
         await harness.synchroniser.sync()
         assert names <= harness.names(), (first, second)
+
+
+async def test_none_is_missing_when_one_is_deleted_and_then_as_many_as_two_pages_have() -> None:
+    """A page that is read again to close a gap has then other rows, and those above it were moved past."""
+    for first, second in combinations(range(2, 9), 2):
+        service = a_service(40, 5, frozenset())
+        kept = {upload.name for upload in service.uploads[10:]}
+
+        def delete(count: int, service: ShiftingService = service) -> None:
+            del service.uploads[:count]
+
+        before_pages(service, {first, second}.__contains__, in_turn(partial(delete, 1), partial(delete, 9)))
+        harness = SyncHarness(service)
+        await harness.synchroniser.sync()
+        assert kept <= harness.names(), (first, second)
+
+
+@pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset()], ids=["size", "none"])
+async def test_none_is_missing_when_the_list_grows_again_after_its_end_was_read(headers: frozenset[str]) -> None:
+    """Two of six are deleted after a page of five was read, and two arrive before it is read again."""
+    for uploads in (5, 6, 7):
+        for moment in range(2, 7):
+            service = a_service(uploads, 5, headers)
+            kept = {upload.name for upload in service.uploads[2:]}
+
+            def delete(service: ShiftingService = service) -> None:
+                del service.uploads[:2]
+
+            def arrive(service: ShiftingService = service) -> None:
+                service.start_upload()
+                service.start_upload()
+
+            before_pages(service, {2, moment + 1}.__contains__, in_turn(delete, arrive))
+            harness = SyncHarness(service)
+            await harness.synchroniser.sync()
+            assert kept <= harness.names(), (uploads, moment)
 
 
 def change_often(service: ShiftingService, rng: Random, *, is_exchange: bool) -> set[str]:
@@ -281,6 +319,49 @@ async def test_the_scan_is_not_complete_when_some_were_deleted_in_the_last_pass(
     remove_before(service, lambda number: False)
     await harness.synchroniser.sync()
     assert harness.picture() == harness.expected()
+
+
+async def test_the_scan_is_not_complete_when_no_page_joins_the_one_before_it() -> None:
+    service = a_service(0, 5)
+
+    def shift(request: httpx.Request) -> None:
+        """As many are deleted as a page has; before each pass many arrive."""
+        del service.uploads[:5]
+        for _ in range(100 if request.url.params.get("per_page") == "1000" else 0):
+            service.start_upload()
+
+    service.before_response = shift
+    harness = SyncHarness(service)
+    with pytest.raises(ServerError, match="Uploads were deleted while"):
+        await harness.synchroniser.sync()
+    assert not harness.is_fully_scanned
+
+
+async def test_none_is_missing_among_many_that_arrive_during_the_last_pass_though_one_of_them_is_deleted() -> None:
+    for moment in range(22, 38):
+        for later in (1, 2, 3):
+            service = a_service(30, 5)
+            delete = partial(service.uploads.pop, 0)
+
+            def arrive(service: ShiftingService = service) -> None:
+                for _ in range(12):
+                    service.start_upload()
+
+            # The first two repeat the pass.
+            before_pages(service, {3, 11, moment, moment + later}.__contains__, in_turn(delete, delete, arrive, delete))
+            harness = SyncHarness(service)
+            await harness.synchroniser.sync()
+            assert gaps(harness) == [], (moment, later)
+
+
+async def test_pages_of_a_long_list_are_not_read_in_turn_though_some_are_deleted_in_each_pass() -> None:
+    service = a_service(306, 3)
+    names = {upload.name for upload in service.uploads[8:]}
+    remove_before(service, lambda number: number % 40 == 0)
+    harness = SyncHarness(service)
+    await harness.synchroniser.sync()
+    assert names <= harness.names()
+    assert service.requests < 2.5 * 306 / 3
 
 
 async def test_the_scan_is_complete_when_the_service_counts_more_than_it_lists() -> None:
