@@ -326,8 +326,8 @@ class Scanned(Checker):
                 if is_first and (is_known_whole or session.is_complete):
                     listed = [one.id for one in place.uploads if one.stage_at(watcher.began) is not None]
                     watcher.first_shown[url] = first = shown_uploads(session)
-                    doubtful = place.was_unreadable if isinstance(place, Host) else ()
-                    watcher.known_before |= {one for one in listed if one in first and not first[one][1]} - {*doubtful}
+                    doubtful = {*(place.was_unreadable if isinstance(place, Host) else ()), *_unpublished(session)}
+                    watcher.known_before |= {one for one in listed if one in first and not first[one][1]} - doubtful
                     missing = (
                         set(self._to_know(place, watcher)) - store.known(listed) if isinstance(place, Host) else None
                     )
@@ -338,6 +338,12 @@ class Scanned(Checker):
         for upload in host.uploads:
             if upload.stage_at(watcher.began) is not None and upload.listed_again < 0:
                 yield upload.id
+
+
+def _unpublished(session: LiveSession | SourceSession) -> Iterator[str]:
+    """Uploads that a round has read whose changes are published at its end; a session of several projects may be live before."""
+    for poller in session._pollers if isinstance(session, LiveSession) else ():
+        yield from (change.upload.id for change in poller._synchroniser._recorder.changes.found)
 
 
 class Progress(Checker):
