@@ -31,7 +31,7 @@ _MAX_NEW_GAPS = 20
 _PASSES_AT_ONCE = 2
 """Passes that read several pages at a time. If uploads were deleted during each of them, pages are read in turn."""
 _MAX_PAGES_IN_TURN = 100
-"""More pages are read several at a time in each pass: in turn they take twice as many requests, one after the other."""
+"""A longer list is read several pages at a time in each pass: in turn, each request would wait for the one before."""
 _YIELD_SECONDS = 0.001
 """A pause before each page, one after the other: a service in this process answers without waiting, so nothing else would run until
 the last page."""
@@ -193,7 +193,6 @@ class FullScan:
         self._unread = RemainingRows()
         self._has_read_every_row = False
         self._has_read_in_turn = False
-        self._page_count = 0
         self._turn = asyncio.Lock()
         self._sequence = _PageSequence(pages)
         self.total: int | None = None
@@ -228,7 +227,7 @@ class FullScan:
             missing = self._missing_count()
             if is_complete and (self._has_read_in_turn or missing in {0, None, missing_before}):
                 return
-            # An upload deleted after it was read may hide one that was missed, but of so many pages hardly twice the same one.
+            # An upload deleted after it was read may hide one that was missed, but in a long list hardly twice the same one.
             if number and missing == 0 and self._page_count > _MAX_PAGES_IN_TURN:
                 return
             missing_before = missing if is_complete else None
@@ -240,6 +239,10 @@ class FullScan:
         if self._has_read_every_row:
             return 0
         return None if self.total is None else max(0, self.total - self._order.count() - self._pages.unreadable_count)
+
+    @property
+    def _page_count(self) -> int:
+        return -(-(self.total or 0) // self._fetcher.largest_page)
 
     async def _run_pass(self, *, in_turn: bool) -> bool:
         """Read all pages once; True if no upload can have been missed.
@@ -254,7 +257,6 @@ class FullScan:
         self.total = total = first.total
         size = first.per_page if isinstance(first, UploadPage) else first.reported_per_page or MAX_PER_PAGE
         self._fetcher.largest_page = min(size, self._fetcher.largest_page)
-        self._page_count = -(-(total or 0) // self._fetcher.largest_page)
         self._has_read_in_turn = total is None or (in_turn and self._page_count <= _MAX_PAGES_IN_TURN)
         if self._has_read_in_turn and isinstance(first, RawPage):
             first = await self._pages.parse(first)

@@ -143,7 +143,7 @@ async def test_none_is_missing_when_one_is_deleted_and_then_as_many_as_two_pages
 
 @pytest.mark.parametrize("headers", [HEADERS - {"X-Total"}, frozenset()], ids=["size", "none"])
 async def test_none_is_missing_when_the_list_grows_again_after_its_end_was_read(headers: frozenset[str]) -> None:
-    """Two of six are deleted after a page of five was read, and two arrive before it is read again."""
+    """Two are deleted after a page of five was read, and two arrive before it is read again."""
     for uploads in (5, 6, 7):
         for moment in range(2, 7):
             service = a_service(uploads, 5, headers)
