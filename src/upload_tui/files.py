@@ -7,10 +7,11 @@ none can be created.
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_cache_path, user_config_path, user_log_path, user_state_path
 
@@ -29,6 +30,7 @@ __all__ = [
     "parse_json",
     "parse_toml",
     "private_opener",
+    "read_interruptibly",
     "read_text",
     "restrict_to_owner",
     "state_folder",
@@ -36,6 +38,8 @@ __all__ = [
     "write_hint",
     "write_private_file",
 ]
+
+Content = TypeVar("Content")
 
 APP_NAME = "upload-tui"
 _NO_FOLDER = Path(os.devnull)
@@ -98,6 +102,7 @@ def log_folder() -> Path:
     return _folder(user_log_path)
 
 
+_SIGNAL_CHECK_SECONDS = 0.1
 _MAX_BYTES = 4_000_000
 """More than any file of settings, certificates or choices has."""
 
@@ -111,11 +116,52 @@ def read_text(file: Path) -> str:
     """
     if "\0" in str(file):
         raise OSError(errno.EINVAL, "the path contains a null character", str(file))
-    with file.open("rb") as opened:
-        content = opened.read(_MAX_BYTES + 1)
+    content = read_interruptibly(file, _read_start)
     if len(content) > _MAX_BYTES:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(file))
     return content.decode("utf-8-sig")
+
+
+def _read_start(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_MAX_BYTES + 1)
+
+
+def read_interruptibly(file: Path, read: Callable[[Path], Content]) -> Content:
+    """Read a file so that a signal ends the reading.
+
+    A pipe or a terminal may have nothing to read for long. Python would not notice a signal that arrives just before the main
+    thread begins to wait in the system, so another thread waits there.
+
+    Args:
+        file: the file.
+        read: opens it, reads it and returns what it has read; raises its errors.
+    """
+    if not _can_wait(file):
+        return read(file)
+    from concurrent.futures import Future, wait  # here, because most commands read no pipe
+    from threading import Thread
+
+    result = Future[Content]()
+
+    def run() -> None:
+        try:
+            result.set_result(read(file))
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
+            result.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    while not wait([result], _SIGNAL_CHECK_SECONDS).done:
+        pass
+    return result.result()
+
+
+def _can_wait(file: Path) -> bool:
+    try:
+        mode = file.stat().st_mode
+    except (OSError, ValueError):  # which `read` raises again
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def is_utf8(text: str) -> bool:

@@ -37,7 +37,7 @@ _SHUTIL = {"bz2", "lzma", "random", "shutil", "tempfile"}
 _ALWAYS = """
     addresses clock errors files lazy processes redaction
     cli.group cli.support.dashboard cli.support.environment cli.support.error_reporting cli.support.options cli.support.output
-    cli.support.preferences cli.support.streams cli.support.user_commands cli.support.visits
+    cli.support.preferences cli.support.signals cli.support.streams cli.support.user_commands cli.support.visits
     settings.keys settings.layers settings.service_settings
     status.abilities status.anomalies status.timeline
     text.causes text.folding text.quantities text.sanitizer

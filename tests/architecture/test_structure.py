@@ -259,7 +259,7 @@ def test_commands_run_event_loops_only_where_signals_end_them() -> None:
     running = {
         module.name for module in MODULES if ".cli." in module.name and any(one in module.source for one in calls)
     }
-    assert running == {"upload_tui.cli.support.error_reporting", "upload_tui.cli.access.credentials"}
+    assert running == {"upload_tui.cli.support.signals", "upload_tui.cli.access.credentials"}
 
 
 def test_the_readme_has_the_commands_that_are_run_from_it() -> None:

@@ -230,7 +230,7 @@ def test_a_signal_during_the_start_decides_on_the_exit_code(moment: str, number:
 
 _INTERRUPTED_TEXT = """
 import sys
-from upload_tui.cli.support.error_reporting import TerminationSignals
+from upload_tui.cli.support.signals import TerminationSignals
 signals = TerminationSignals()
 try:
     exec("signals.handle(15, None)")  # as in the middle of the definition of a named tuple

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import DebugLog, TerminationSignals, run_reported, termination_signals
+from upload_tui.cli.support.error_reporting import DebugLog, run_reported
+from upload_tui.cli.support.signals import TerminationSignals, termination_signals
 from upload_tui.cli.support.streams import guarded_streams
 from upload_tui.errors import EXIT_CODES, EXIT_INTERRUPTED
 

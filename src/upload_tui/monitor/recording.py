@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from upload_tui.client import RequestOutcome
 from upload_tui.errors import StorageError
-from upload_tui.files import failure_reason, parse_json, private_opener, write_hint
+from upload_tui.files import failure_reason, parse_json, private_opener, read_interruptibly, write_hint
 from upload_tui.monitor.changes import (
     Change,
     ConnectionChanged,
@@ -293,7 +293,7 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
         StorageError: the file cannot be read, or is not a recording.
     """
     try:
-        lines = list(_parse_lines(file))
+        lines = read_interruptibly(file, _parse_lines)
     except (OSError, ValueError) as error:
         reason = failure_reason(error)
         raise StorageError(f"{file} cannot be read as a recording: {reason}", _RECORD_HINT) from error
@@ -309,14 +309,16 @@ def read_recording(file: Path) -> tuple[RecordingHeader, Sequence[RecordingLine]
         raise StorageError(f"{file} is a damaged recording", "Its first line is incomplete.") from error
 
 
-def _parse_lines(file: Path) -> Iterator[Mapping[str, Any]]:
+def _parse_lines(file: Path) -> Sequence[Mapping[str, Any]]:
+    parsed = list[Mapping[str, Any]]()
     for line in _read_lines(file):
         try:
             fields = parse_json(line)
         except ValueError:
             continue  # the writer was interrupted
         if isinstance(fields, dict):
-            yield fields
+            parsed.append(fields)
+    return parsed
 
 
 def _read_lines(file: Path) -> Iterator[str]:

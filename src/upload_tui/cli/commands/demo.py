@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from upload_tui.backend import DEFAULT_SCENARIO
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
 from upload_tui.cli.support.scenarios import (
@@ -26,6 +25,7 @@ from upload_tui.cli.support.scenarios import (
     scenario_options,
     start_faults,
 )
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.visits import visit_key
 from upload_tui.clock import PacedClock, ShiftedClock, SystemClock
 from upload_tui.errors import EXIT_OK

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from upload_tui.cli.access.service import client_for, find_projects, trusted_certificates
 from upload_tui.cli.support.environment import CheckState, Finding, cache_finding, terminal_findings
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import service_options, settings_from, settings_paths
 from upload_tui.cli.support.output import Printer, output_option
 from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.clock import SystemClock
 from upload_tui.errors import EXIT_OK, UploadTuiError

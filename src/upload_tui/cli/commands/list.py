@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from upload_tui.cli.access.access import read_uploads
 from upload_tui.cli.access.readings import ProjectUploads, decides_on_verdict
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import COUNT, Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.settings import Flags, ServiceSettings

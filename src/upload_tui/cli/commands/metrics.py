@@ -13,9 +13,9 @@ import click
 from upload_tui.cli.access.access import deferred_session
 from upload_tui.cli.access.outages import ConnectionReporter
 from upload_tui.cli.access.service import service_of
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.listener import open_listener
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
+from upload_tui.cli.support.signals import run_async
 from upload_tui.errors import EXIT_OK
 from upload_tui.settings import Flags, ServiceSettings
 

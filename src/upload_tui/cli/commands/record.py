@@ -8,9 +8,9 @@ import click
 from upload_tui.cli.access.access import open_access
 from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retrying
 from upload_tui.cli.access.service import run_alongside
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, effective_settings, service_options
 from upload_tui.cli.support.output import command_text, echo_message
+from upload_tui.cli.support.signals import run_async
 from upload_tui.errors import EXIT_OK, ServiceError
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.text import plural

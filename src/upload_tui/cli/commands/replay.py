@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import FilePath, NumberRange, effective_display_settings
 from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.visits import visit_key
 from upload_tui.errors import UsageError
 from upload_tui.text import parse_duration, parse_moment

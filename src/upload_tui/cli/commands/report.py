@@ -12,9 +12,9 @@ from msgspec.structs import asdict, replace
 from upload_tui.cli.access.access import read_uploads
 from upload_tui.cli.access.readings import ProjectReading, ProjectUploads
 from upload_tui.cli.access.service import service_of
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output, is_output_written
 from upload_tui.cli.support.tables import local_time
 from upload_tui.cli.support.visits import last_visit_file, visit_key

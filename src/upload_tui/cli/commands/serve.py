@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import click
 from msgspec import Struct
 
-from upload_tui.cli.support.error_reporting import run_until_signal
 from upload_tui.cli.support.listener import open_listener
 from upload_tui.cli.support.options import FilePath, NumberRange
 from upload_tui.cli.support.scenarios import (
@@ -30,6 +29,7 @@ from upload_tui.cli.support.scenarios import (
     scenario_options,
     start_faults,
 )
+from upload_tui.cli.support.signals import run_until_signal
 
 if TYPE_CHECKING:
     from upload_tui.backend import EmbeddedService

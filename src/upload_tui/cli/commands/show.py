@@ -9,9 +9,9 @@ import click
 from upload_tui.cli.access.access import open_access
 from upload_tui.cli.access.readings import FetchedUploads
 from upload_tui.cli.exit_codes import exit_code
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, service_options
 from upload_tui.cli.support.output import Printer, Record, echo_message, output_option
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.settings import Flags, ServiceSettings

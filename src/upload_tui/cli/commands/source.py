@@ -8,9 +8,9 @@ import click
 from msgspec import Struct
 
 from upload_tui.cli.exit_codes import exit_code
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import parse_seconds
 from upload_tui.cli.support.output import Printer, echo_err, echo_message, output_option
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import ServiceError
 from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS

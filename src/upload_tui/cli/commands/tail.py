@@ -13,9 +13,9 @@ from upload_tui.cli.access.outages import ConnectionReporter, lost_error, retryi
 from upload_tui.cli.access.service import echo_failure_hint, run_alongside, store_picture
 from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import COUNT, Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import ignore_lost_output
 from upload_tui.cli.support.tables import change_columns
 from upload_tui.errors import ServiceError

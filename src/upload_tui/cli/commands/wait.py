@@ -17,7 +17,6 @@ from upload_tui.cli.access.access import Access, open_access
 from upload_tui.cli.access.service import echo_failure_hint, store_picture
 from upload_tui.cli.access.waits import ended_detail, missed_ids, rounds
 from upload_tui.cli.exit_codes import exit_code, exit_code_of_outcomes
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import effective_settings, parse_seconds, service_options, where_option
 from upload_tui.cli.support.output import (
     Printer,
@@ -26,6 +25,7 @@ from upload_tui.cli.support.output import (
     output_option,
     progress_bar,
 )
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output, set_output_deadline
 from upload_tui.cli.support.tables import upload_columns
 from upload_tui.errors import (

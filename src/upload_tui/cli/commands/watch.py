@@ -9,9 +9,9 @@ import click
 from upload_tui.cli.access.access import deferred_session
 from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.dashboard import require_terminal, run_dashboard
-from upload_tui.cli.support.error_reporting import run_async
 from upload_tui.cli.support.options import multi_service_options, settings_for_profiles
 from upload_tui.cli.support.preferences import dashboard_preferences
+from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.user_commands import failure_hook
 from upload_tui.cli.support.visits import record_visit, visit_key
 from upload_tui.settings import Flags, ServiceSettings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from upload_tui.cli.support.error_reporting import current_signals, run_async
 from upload_tui.cli.support.preferences import save_state
+from upload_tui.cli.support.signals import current_signals, run_async
 from upload_tui.cli.support.visits import VisitKey
 from upload_tui.errors import EXIT_OK, StorageError, UsageError
 from upload_tui.files import failure_reason
