@@ -26,7 +26,7 @@ _COMMANDS = {
     "tail": "Print each stage change until interrupted.",
     "wait": "Wait until uploads are verified or in error.",
     "projects": "List the projects that the account can see.",
-    "report": "Print statistics: stages, latencies, stuck and failed uploads.",
+    "report": "Print statistics: stages, latencies, uploads in trouble, failures by cause.",
     "metrics": "Serve metrics of the uploads to Prometheus.",
     "doctor": "Check settings, credentials, connection, clock and terminal.",
     "record": "Record every change in a file.",

@@ -25,7 +25,7 @@ class InMemoryPicture(StorePicture):
         uploads: upload resources as the service returns them (`GET /uploads/{id}`, or the results of a list), in any status shape.
         clock: for ages.
         service: the service's URL.
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        stuck_after_seconds: the age from which a pending upload is stuck, unless similar uploads are much faster or take longer.
         freshness: how current the uploads are; None if they always are.
         store: where to keep them; a new one if None.
 

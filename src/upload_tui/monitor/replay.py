@@ -103,12 +103,12 @@ class ReplaySession:
         self._clock.set_rate(0.0 if self._is_paused else speed)
 
     def slower(self) -> None:
-        """Set the next lower speed."""
-        self.set_speed(max((speed for speed in _SPEEDS if speed < self._speed), default=_SPEEDS[0]))
+        """Set the next lower speed; the lowest does not stop."""
+        self.set_speed(max((speed for speed in _SPEEDS if speed < self._speed), default=self._speed))
 
     def faster(self) -> None:
         """Set the next higher speed."""
-        self.set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=_SPEEDS[-1]))
+        self.set_speed(min((speed for speed in _SPEEDS if speed > self._speed), default=self._speed))
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Pause or resume the playback."""

@@ -148,7 +148,7 @@ KEYS = (
     ),
     Key(
         "stuck_after",
-        "age at which a pending upload is stuck, in seconds; less if similar uploads are much faster",
+        "age at which a pending upload is stuck, in seconds; less if similar uploads are much faster, more if they take longer",
         "900",
         kind="seconds",
         default=900.0,
@@ -228,7 +228,7 @@ KEYS = (
     ),
     Key(
         "alerts",
-        "how to alert when uploads fail, besides a notification on the screen: bell, desktop",
+        "how to alert when uploads fail, become stuck or are not whole, besides a notification on the screen: bell, desktop",
         '["bell", "desktop"]',
         kind="list",
         choices=("bell", "desktop"),

@@ -71,7 +71,8 @@ class ServiceSettings:
         token_keyring: the user name of the token in the keyring.
         refresh_seconds: the shortest time between two updates.
         requests_per_minute: the most requests to the service in a minute.
-        stuck_after_seconds: the age at which a pending upload is stuck; less if similar uploads are much faster.
+        stuck_after_seconds: the age at which a pending upload is stuck; less if similar uploads are much faster, more if
+            they take longer.
         failures_for_seconds: how long a failed upload counts as trouble.
         zone: of displayed times; None means the local zone.
         theme: empty means the default theme.
@@ -84,7 +85,7 @@ class ServiceSettings:
         upload_url: the address of an upload's page, with fields in it; empty if there is none.
         on_error: a command to run when an upload fails.
         on_change: commands to run when uploads change, by the query of the changes.
-        alerts: how to alert when uploads fail: `bell`, `desktop`.
+        alerts: how to alert when uploads fail, become stuck or are not whole: `bell`, `desktop`.
         alert_repeat_seconds: the shortest time between two alerts for the same cause.
         ca_bundle: trusted certificates; None means the default ones.
         profile: the name of the profile in use; empty if there is none.

@@ -64,8 +64,8 @@ _PRINTED_FIELDS = (
 )  # fmt: skip
 
 LINE_FIELDS = (
-    LineField("id", {"type": ["string", "integer"]}, "needed; the same in every run"),
-    LineField("name", _TEXT, "needed"),
+    LineField("id", {"type": ["string", "integer"]}, "required; the same in every run"),
+    LineField("name", _TEXT, "required"),
     LineField("project", {"type": ["string", "object", "null"]}, 'a name, or {"id": …, "name": …}'),
     LineField("size", _COUNT, "bytes that the client will send; leave it out if that is not known"),
     LineField("stage", {"type": ["string", "null"]}, f"{', '.join(Stage)}, or a state of your own; with `on`"),
@@ -163,12 +163,13 @@ def contract_lines() -> Iterator[str]:
     yield "UPLOAD_TUI_SOURCE_VERSION=1 and UPLOAD_TUI_SOURCE_RUN, by which its processes are found."
     yield "Standard error is shown if it fails. After 30 s (`timeout`) the command gets SIGTERM, and 5 s"
     yield "later SIGKILL, together with all processes that it started, on Linux even those in a session of"
-    yield "their own. Time in which its lines wait for upload-tui is not counted, up to 20 times as long,"
-    yield "nor time in which upload-tui itself was stopped. It is not started again while it runs."
+    yield "their own. Time in which its lines wait for upload-tui does not count, but after 20 times the"
+    yield "timeout it is ended anyway. Time in which upload-tui was stopped does not count either. The command"
+    yield "is not started again while it runs."
     yield ""
     yield f"A line cannot be read if it is longer than {MAX_LINE_BYTES:,} bytes, has one of these fields twice,"
     yield f"or objects and lists in more than {MAX_DEPTH} levels; nor can two lines with the same id that differ."
-    yield "Unknown fields may repeat. After two end lines with other numbers, the listing is partial."
+    yield "Unknown fields may repeat. After two end lines with different numbers, the listing is partial."
 
 
 def _field_lines() -> Iterator[str]:
@@ -176,8 +177,9 @@ def _field_lines() -> Iterator[str]:
     for field in LINE_FIELDS:
         if not field.is_listed:
             yield f"  {field.name:<15} {field.meaning}"
-    yield "`stage`, else `current`, is the stage: a later one of another field is of an earlier try, and"
-    yield "an anomaly unless its time is earlier. Such a stage never ends an upload."
+    yield "`stage` (without it, `current`) is the present stage. If another field names a later stage, that"
+    yield "belongs to an earlier try and never ends the upload; it is an anomaly unless its time is before that"
+    yield "of the present stage."
     yield "Of two fields that mean the same and differ (`size` and `size_bytes`, `chunks` and"
     yield "`received_bytes`, `on` and `stage_since`) none counts. A `stage` that cannot be read leaves the"
     yield "known one. A time that cannot be read reaches no stage; the stage that `stage` names has then"

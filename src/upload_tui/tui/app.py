@@ -187,7 +187,9 @@ class UploadApp(CommandApp):
             yield SystemCommand(title, description, partial(self.call_later, run))
         if self._last_visit is not None:
             yield SystemCommand(
-                "Since your last visit", "Count new, verified, failed and newly overdue uploads", self._show_summary
+                "Since your last visit",
+                "Count what failed, got stuck or overdue, is new, verified or gone",
+                self._show_summary,
             )
         yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
 

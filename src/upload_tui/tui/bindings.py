@@ -183,7 +183,9 @@ APP_KEYS = (
     ),
     _key("u", "start_upload", "New", "Start a new upload", "demo.upload", footer_key="u"),
     _key("x", "start_fault", "Fault", "Inject a fault (menu)", "demo.fault", footer_key="x"),
-    _key("left_square_bracket", "slower", "Slower", "Slow down, then stop", "demo.slower", footer_key="["),
+    _key(
+        "left_square_bracket", "slower", "Slower", "Slow down; a demo stops in the end", "demo.slower", footer_key="["
+    ),
     _key("right_square_bracket", "faster", "Faster", "Speed up", "demo.faster", footer_key="]"),
     _key("full_stop", "step", "Step", "One step forward", "demo.step", footer_key="."),
     _key("o", "run_command('open')", "Open page", "Open the upload's page (upload_url of the profile)", "open.page"),

@@ -149,7 +149,7 @@ class Preferences(Struct, frozen=True):
         stylesheets: the user's own stylesheets; they override the built-in ones.
         keymap: keys by binding id, several separated by commas.
         export_folder: where exports are saved; None means the platform's downloads folder.
-        alerts: how to alert when uploads fail.
+        alerts: how to alert when uploads fail, become stuck or are not whole.
         service_alerts: the same of each service, if there are several.
         save_columns: saves the columns that the user chose for a kind of view; None does not save them.
         save_theme: saves the theme that the user chose for the next time; None does not save it.
@@ -206,7 +206,7 @@ class PlaybackControls(Protocol):
         ...
 
     def slower(self) -> None:
-        """Go to the next lower speed; the lowest is 0, which stops."""
+        """Go to the next lower speed. The lowest of a demo is 0, which stops it."""
         ...
 
     def faster(self) -> None:
@@ -214,7 +214,7 @@ class PlaybackControls(Protocol):
         ...
 
     def step(self) -> None:
-        """Go one step forward, also while stopped: a second of a demo, a line of a recording."""
+        """Go one step forward, also while stopped: a second of a demo, the time of the next line of a recording."""
         ...
 
 
@@ -231,7 +231,7 @@ class SeekControls(PlaybackControls, Protocol):
         ...
 
     def step_back(self) -> None:
-        """Go back to the line of the recording before the present position."""
+        """Go back to the time of the last line before the present position."""
         ...
 
 

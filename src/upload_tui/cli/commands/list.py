@@ -51,7 +51,10 @@ class _Criteria(Struct, frozen=True):
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option("--since", type=parse_since, metavar="TIME", help="Only uploads initiated since then: 2h, 3d, or a time.")
 @click.option(
-    "--search", default="", metavar="TEXT", help="Only uploads whose name, id or error message contains this."
+    "--search",
+    default="",
+    metavar="TEXT",
+    help="Only uploads whose name, id or error message contains this, or whose stage begins with it (four letters or more).",
 )
 @where_option
 @click.option(

@@ -41,8 +41,8 @@ def _parse_address(_: click.Context, __: click.Parameter, text: str) -> tuple[st
 
 
 @click.command(
-    help="Keep a picture of the uploads current and serve it: /metrics for Prometheus, /healthz says whether it is current. "
-    "A service that cannot be reached is retried until it answers."
+    help="Keep reading the uploads and serve their metrics: /metrics for Prometheus; /healthz answers 200 while they are current, "
+    "else 503. A service that cannot be reached is retried until it answers."
 )
 @click.option(
     "--listen",

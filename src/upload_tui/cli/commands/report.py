@@ -56,7 +56,7 @@ def _parse_since(text: str) -> str | Since:
     return _LAST if text == _LAST else parse_since(text)
 
 
-@click.command(help="Print statistics: uploads by stage, latencies, stuck uploads, failures by cause.")
+@click.command(help="Print statistics: uploads by stage, latencies, uploads in trouble, failures by cause.")
 @service_options
 @click.option(
     "--since",

@@ -56,7 +56,8 @@ class _Options(Struct, frozen=True):
 
 @click.command(
     help="Print one line per stage change until interrupted; changes of the past only with --since. With IDs, follow these uploads "
-    "until each is verified or in error, and exit with 0 if all are verified, 1 if one failed, 5 if one does not exist."
+    "until each is verified or in error, and exit with 0 if all are verified, 1 if one failed or is not whole, 3 if one cannot be "
+    "read, 5 if one does not exist."
 )
 @click.argument("upload_ids", nargs=-1, metavar="[ID]...")
 @service_options

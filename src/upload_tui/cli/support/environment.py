@@ -68,8 +68,8 @@ def cache_finding() -> Finding:
     folder = cache_folder()
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     if problem := _store_problem(existing):
-        message = f"{folder} cannot be written ({sanitize_line(problem)})"
-        return Finding("storage", CheckState.WARNING, message, "Nothing is cached between sessions")
+        message = f"{folder} cannot be written ({sanitize_line(problem)}); nothing is cached between sessions"
+        return Finding("storage", CheckState.WARNING, message, "Check its permissions and the free space")
     return Finding("storage", CheckState.OK, str(folder))
 
 

@@ -243,7 +243,7 @@ class TroubleLimits(Struct, frozen=True):
     """The settings of a user that decide on trouble.
 
     Attributes:
-        stuck_after_seconds: the age from which a pending upload is stuck, while no baseline is known.
+        stuck_after_seconds: the age from which a pending upload is stuck, unless similar uploads are much faster or take longer.
         failures_for_seconds: how long a failure counts as recent, and so as trouble.
     """
 
