@@ -34,7 +34,7 @@ signed URL. Text from a service is sanitized where it is printed, not here.
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 __all__ = [
     "AuthError",
@@ -75,8 +75,11 @@ __all__ = [
     "UploadTuiError",
     "UsageError",
     "did_you_mean",
+    "first_of_group",
     "signal_exit_code",
 ]
+
+AnyError = TypeVar("AnyError", bound=BaseException)
 
 EXIT_OK = 0
 EXIT_FAILED_UPLOAD = 1
@@ -223,8 +226,7 @@ class InternalError(UploadTuiError):
     @classmethod
     def from_exception(cls, cause: BaseException) -> Self:
         """Wrap an unexpected exception; of a group, its first."""
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
+        cause = first_of_group(cause) if isinstance(cause, BaseExceptionGroup) else cause
         error = cls(
             f"Internal error in upload-tui ({type(cause).__name__})", "Please report it, with the output of --debug."
         )
@@ -317,6 +319,12 @@ class SourceConfigError(SourceError):
     exit_code = EXIT_USAGE
     is_transient = False
     is_partial = False
+
+
+def first_of_group(errors: BaseExceptionGroup[AnyError]) -> AnyError:
+    """The first error of a group, which may be in groups inside it."""
+    first = errors.exceptions[0]
+    return first_of_group(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def did_you_mean(name: str, known: Iterable[str], *, otherwise: str = "") -> str:

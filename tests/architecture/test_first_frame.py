@@ -47,7 +47,7 @@ _ALWAYS = """
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
     tui.alerts tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.key_queue tui.playback_app
     tui.preferences tui.upload_commands
-    tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.places
+    tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.project_names
     tui.appearance.theme
     tui.screens.dashboard tui.screens.query_screen tui.screens.session_screen tui.screens.views
     tui.widgets.activity_pane tui.widgets.alarm_bar tui.widgets.cached_lines tui.widgets.change_text

@@ -36,7 +36,7 @@ from upload_tui.monitor import (
     write_metrics,
 )
 from upload_tui.monitor.queries.parser import parse_query
-from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds, WaitThresholds
 from upload_tui.sources import LineBatch, LineReceiver, Listing, ListingVerdict
 from upload_tui.status import Stage
 from upload_tui.testing import FrozenClock
@@ -45,7 +45,7 @@ from upload_tui.wire import parse_upload_reading
 __all__ = ["BENCHMARKS"]
 
 ROOT = Path(__file__).parents[2]
-LATE = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+LATE = WaitThresholds(NEWEST - timedelta(seconds=900), NEWEST)
 STUCK = TroubleThresholds(LATE, NEWEST - timedelta(days=1), LATE, NEWEST)
 
 

@@ -11,7 +11,7 @@ from tests.benchmarks.stream_service import CHANGES_PER_UPLOAD, Stream
 from tests.benchmarks.uploads import PROJECT
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.monitor import Change, Query, Store, Synchroniser, UploadChange
-from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds, WaitThresholds
 from upload_tui.status import Stage
 
 __all__ = ["BENCHMARKS"]
@@ -74,7 +74,7 @@ async def _round(synchroniser: Synchroniser) -> float:
 
 def _stuck() -> TroubleThresholds:
     now = datetime.now(UTC)
-    late = StuckThresholds(now - timedelta(seconds=900), now)
+    late = WaitThresholds(now - timedelta(seconds=900), now)
     return TroubleThresholds(late, now - timedelta(days=1), late, now)
 
 

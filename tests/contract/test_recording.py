@@ -40,7 +40,7 @@ from upload_tui.monitor import (
     replay,
 )
 from upload_tui.monitor.queries.parser import parse_query
-from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
+from upload_tui.monitor.store.database import DEFAULT_LIMITS, Limits
 from upload_tui.monitor.store.schema import compress_page
 from upload_tui.status import Certainty, Stage, UnknownState
 from upload_tui.testing import NOW, FrozenClock, an_upload, dashboard
@@ -52,7 +52,7 @@ CHUNKS = tuple(enumerate(FILE, 1))
 
 
 @asynccontextmanager
-async def recording(caller: Caller, file: Path, limits: Limits = STANDARD_LIMITS) -> AsyncIterator[LiveSession]:
+async def recording(caller: Caller, file: Path, limits: Limits = DEFAULT_LIMITS) -> AsyncIterator[LiveSession]:
     account = caller.service.account
     project = ProjectRef(caller.service.project.id, caller.service.project.name)
     header = RecordingHeader(caller.clock.now(), caller.service.base_url, "demo", (project,), 900)

@@ -15,7 +15,7 @@ from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 
-CHECKS = ["settings", "proxy", "name", "port", "tls", "credentials", "clock"]
+CHECKS = ["settings", "proxy", "dns", "port", "tls", "credentials", "clock"]
 PROJECTS = {"/projects": [Response({"results": [{"id": "p-1", "name": "Genome"}]})]}
 REFUSAL = Response({"error": 401, "code": "not_provided", "reason": "invalid api_token", "suggestion": "login"}, 401)
 
@@ -90,7 +90,7 @@ def test_settings_file_that_others_can_read_is_a_warning(home: Path) -> None:
 
 def test_unknown_host_fails() -> None:
     result = run("doctor", "--url", "https://no-such-host.invalid")
-    assert_only_failure(result, "name", code=3, message="no-such-host.invalid", hint="typos")
+    assert_only_failure(result, "dns", code=3, message="no-such-host.invalid", hint="typos")
 
 
 def test_refused_connection_fails() -> None:

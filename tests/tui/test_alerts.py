@@ -38,12 +38,12 @@ def failed(*names: str, message: str = SIZE_DIFFERS) -> list[StageReached]:
 def test_a_cause_is_alerted_once_within_the_quiet_time() -> None:
     alerts = Alerts(AlertSettings(quiet_seconds=60))
     alerts.add(failed("one.bin"))
-    assert [alert.text for alert in alerts.due(NOW)] == ["one.bin failed: wrong size"]
+    assert [alert.text for alert in alerts.pop_due(NOW)] == ["one.bin failed: wrong size"]
     alerts.add(failed("two.bin", "three.bin"))
     alerts.add(failed("four.bin", message=CHUNK_HASH_DIFFERS))
-    assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=59))] == ["four.bin failed: bad chunk hash"]
-    assert [alert.text for alert in alerts.due(NOW + timedelta(seconds=60))] == ["2 uploads failed: wrong size"]
-    assert alerts.due(NOW + timedelta(seconds=500)) == []
+    assert [alert.text for alert in alerts.pop_due(NOW + timedelta(seconds=59))] == ["four.bin failed: bad chunk hash"]
+    assert [alert.text for alert in alerts.pop_due(NOW + timedelta(seconds=60))] == ["2 uploads failed: wrong size"]
+    assert alerts.pop_due(NOW + timedelta(seconds=500)) == []
 
 
 def test_an_upload_that_fails_again_is_counted_once_with_its_last_cause() -> None:
@@ -59,7 +59,7 @@ def test_each_service_has_its_own_quiet_time_and_alerts() -> None:
     )
     both = [replace(one, upload=replace(one.upload, service=service)) for one in failed("one") for service in "ab"]
     alerts.add(both)
-    due = alerts.due(NOW)
+    due = alerts.pop_due(NOW)
     assert [[one.upload.service for one in alert.failures] for alert in due] == [["a"], ["b"]]
     sent = [alerts.settings_for(alert) for alert in due]
     assert [(one.bell, one.desktop) for one in sent] == [(True, False), (False, True)]
@@ -69,7 +69,7 @@ def test_every_failure_is_alerted_without_a_quiet_time() -> None:
     alerts = Alerts(AlertSettings(quiet_seconds=0))
     for name in ("one.bin", "two.bin"):
         alerts.add(failed(name))
-        assert [alert.text for alert in alerts.due(NOW)] == [f"{name} failed: wrong size"]
+        assert [alert.text for alert in alerts.pop_due(NOW)] == [f"{name} failed: wrong size"]
 
 
 def test_a_notification_has_no_control_characters_of_a_name() -> None:
@@ -82,7 +82,7 @@ def test_a_notification_has_no_control_characters_of_a_name() -> None:
 def _due(changes: Sequence[StageReached]) -> list[str]:
     alerts = Alerts(AlertSettings())
     alerts.add(changes)
-    return [alert.text for alert in alerts.due(NOW)]
+    return [alert.text for alert in alerts.pop_due(NOW)]
 
 
 async def test_failures_are_counted_notified_and_passed_to_the_hook() -> None:
@@ -128,9 +128,9 @@ def test_however_often_uploads_fail_notifications_cover_the_keys_for_a_fifth_of_
     ]
     for second in range(seconds):
         alerts.add([next(failures[second % 3])])
-        alerts.due(NOW + timedelta(seconds=second))
-        notifications.add(alerts.found(), 1000.0 + second)
-        if due := notifications.due(1000.0 + second):
+        alerts.pop_due(NOW + timedelta(seconds=second))
+        notifications.add(alerts.pop_found(), 1000.0 + second)
+        if due := notifications.pop_due(1000.0 + second):
             shown.append(alerts_text(due))
             covered |= set(range(second, second + _SHOWN))
     assert len(covered) <= seconds * _SHOWN / _PAUSE
@@ -146,18 +146,18 @@ def test_a_notification_has_what_was_just_found_the_most_serious_first() -> None
     half, *waiting = session.picture.window(Query(sort=SortKey.TROUBLE), 0, 4).rows
     notifications = AlertNotifications(_PAUSE, _RECENT)
     notifications.add([Alert(trouble=Trouble.STUCK, rows=(waiting[0],)), Alert(tuple(failed("one.bin")))], 0)
-    assert alerts_text(notifications.due(0)) == "one.bin failed: wrong size · a.bin stuck"
+    assert alerts_text(notifications.pop_due(0)) == "one.bin failed: wrong size · a.bin stuck"
     notifications.add([Alert(tuple(failed("long ago.bin")))], _PAUSE - _RECENT - 1)
     recent = [Alert(trouble=Trouble.STUCK, rows=(waiting[1],), others=4), Alert(tuple(failed("two.bin")))]
     notifications.add(recent, _PAUSE - _RECENT)
-    assert notifications.due(_PAUSE - 1) == ()
+    assert notifications.pop_due(_PAUSE - 1) == ()
     notifications.add([Alert(tuple(failed("three.bin", "four.bin", message=CHUNK_HASH_DIFFERS)))], _PAUSE - 1)
     kinds = [(Trouble.STUCK, waiting[2]), (Trouble.CONTRADICTORY, half)]
     notifications.add([Alert(trouble=trouble, rows=(row,)) for trouble, row in kinds], _PAUSE)
-    assert alerts_text(notifications.due(_PAUSE)) == (
+    assert alerts_text(notifications.pop_due(_PAUSE)) == (
         "half.bin verified but not whole · 3 uploads failed: 2 bad chunk hash, 1 wrong size · 6 uploads newly stuck"
     )
-    assert notifications.due(1000) == ()
+    assert notifications.pop_due(1000) == ()
     session.close()
 
 
@@ -167,9 +167,9 @@ def test_failures_within_seconds_are_not_shown_as_new_when_their_alert_is_due() 
     for second in range(200):
         if second < 7:
             alerts.add(failed(f"{second}.bin"))
-        sent += [f"{second} s: {alert.text}" for alert in alerts.due(NOW + timedelta(seconds=second))]
-        notifications.add(alerts.found(), second)
-        shown += [f"{second} s: {alerts_text(due)}"] if (due := notifications.due(second)) else []
+        sent += [f"{second} s: {alert.text}" for alert in alerts.pop_due(NOW + timedelta(seconds=second))]
+        notifications.add(alerts.pop_found(), second)
+        shown += [f"{second} s: {alerts_text(due)}"] if (due := notifications.pop_due(second)) else []
     assert shown == ["0 s: 0.bin failed: wrong size"]
     assert sent == ["0 s: 0.bin failed: wrong size", "60 s: 6 uploads failed: wrong size"]
 
@@ -190,14 +190,14 @@ def test_what_becomes_stuck_or_contradictory_is_alerted_and_what_was_is_not() ->
     )
     alerts = Alerts(AlertSettings())
     alerts.compare(session.picture)
-    assert alerts.due(NOW) == []
+    assert alerts.pop_due(NOW) == []
     session.picture.update(
         an_upload("new.bin", initiated=9000, completed=8000),
         an_upload("half.bin", initiated=60, completed=50, verified=40, chunks=(1, 3)),
     )
     for _ in range(2):
         alerts.compare(session.picture)
-    due = alerts.due(NOW)
+    due = alerts.pop_due(NOW)
     assert [(alert.text, alert.is_failure) for alert in due] == [
         ("half.bin verified but not whole", True),
         ("new.bin stuck", False),
@@ -214,10 +214,10 @@ def test_a_stale_upload_is_alerted_once_it_is_current_again() -> None:
     session.picture.update(upload)
     session.picture.mark(upload["id"], stale=True)
     alerts.compare(session.picture)
-    assert alerts.due(NOW) == []
+    assert alerts.pop_due(NOW) == []
     session.picture.mark(upload["id"], stale=False)
     alerts.compare(session.picture)
-    assert [alert.text for alert in alerts.due(NOW)] == ["new.bin stuck"]
+    assert [alert.text for alert in alerts.pop_due(NOW)] == ["new.bin stuck"]
     session.close()
 
 
@@ -247,7 +247,7 @@ class Wrong:
     def alerted(self) -> list[str]:
         """The alerts of a comparison."""
         self.alerts.compare(self.picture)
-        return [alert.text for alert in self.alerts.due(self.picture.clock.now())]
+        return [alert.text for alert in self.alerts.pop_due(self.picture.clock.now())]
 
 
 @pytest.mark.parametrize(("kind", "word"), [("stuck", "stuck"), ("contradictory", "verified but not whole")])

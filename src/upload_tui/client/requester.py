@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from statistics import median_low
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import httpx
 import stamina
@@ -24,6 +24,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
     UploadTuiError,
+    first_of_group,
 )
 from upload_tui.redaction import redact_registered_json
 from upload_tui.wire import parse_body
@@ -289,14 +290,7 @@ async def gather_all(coroutines: Iterable[Coroutine[Any, Any, Result]]) -> list[
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except* UploadTuiError as errors:
-        failure = _first_error(errors)  # raised below: Python before 3.11.4 puts into a group what is raised here
+        failure = first_of_group(errors)  # raised below: Python before 3.11.4 puts into a group what is raised here
     if failure is not None:
         raise failure
     return [task.result() for task in tasks]
-
-
-def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return cast("UploadTuiError", error)

@@ -13,7 +13,7 @@ from upload_tui.lazy import lazy_names
 if TYPE_CHECKING:
     from upload_tui.monitor.analysis.statistics import LatencyHistogram, statistics_of
     from upload_tui.monitor.analysis.trouble import (
-        DEFAULT_LIMITS,
+        DEFAULT_TROUBLE_LIMITS,
         MAX_RETRIES,
         TROUBLE_WORDS,
         TroubleLimits,
@@ -133,7 +133,7 @@ __all__ = [
     "Acknowledgement",
     "CHANGE_FIELDS",
     "CHANGE_PATHS",
-    "DEFAULT_LIMITS",
+    "DEFAULT_TROUBLE_LIMITS",
     "EVERYTHING",
     "FIELDS",
     "Expression",
@@ -256,7 +256,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "analysis.statistics": "LatencyHistogram statistics_of",
-        "analysis.trouble": "DEFAULT_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
+        "analysis.trouble": "DEFAULT_TROUBLE_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (
             "AnomalyNoticed Change CommandEnded CHANGE_FIELDS CHANGE_PATHS change_record ConnectionChanged flat_change flat_upload "
             "full_upload_record OwnStateReached PictureChanged Rewound StageReached SyncProgressed UPLOAD_FIELDS UPLOAD_PATHS "

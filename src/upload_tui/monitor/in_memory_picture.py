@@ -5,7 +5,7 @@ from typing import Any
 
 from upload_tui.clock import Clock, SystemClock
 from upload_tui.monitor.analysis.trouble import (
-    DEFAULT_LIMITS,
+    DEFAULT_TROUBLE_LIMITS,
     TroubleLimits,
 )
 from upload_tui.monitor.changes import Change
@@ -42,7 +42,7 @@ class InMemoryPicture(StorePicture):
         *,
         clock: Clock | None = None,
         service: str = "",
-        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
+        stuck_after_seconds: float = DEFAULT_TROUBLE_LIMITS.stuck_after_seconds,
         freshness: Freshness | None = None,
         store: Store | None = None,
     ) -> None:

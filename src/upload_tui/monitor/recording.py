@@ -38,7 +38,7 @@ from upload_tui.monitor.changes import (
 from upload_tui.monitor.masking import RecordingMask
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.bulk import BulkLoad, SnapshotInfo
-from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
+from upload_tui.monitor.store.database import DEFAULT_LIMITS, Limits
 from upload_tui.monitor.store.rows import from_ms
 from upload_tui.monitor.store.store import Entry, Store
 from upload_tui.status import Certainty
@@ -242,7 +242,7 @@ class RecordingStore(Store):
         limits: see `Store`.
     """
 
-    def __init__(self, writer: RecordingWriter, limits: Limits = STANDARD_LIMITS) -> None:
+    def __init__(self, writer: RecordingWriter, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
         self._writer = writer
         if writer.is_masked:  # each upload has a line of its own, which can be masked

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram
 from upload_tui.monitor.analysis.trouble import (
-    DEFAULT_LIMITS,
+    DEFAULT_TROUBLE_LIMITS,
     NEVER,
     Baselines,
     TroubleLimits,
@@ -84,7 +84,7 @@ class StorePicture:
         store: Store,
         clock: Clock,
         service: str,
-        limits: TroubleLimits = DEFAULT_LIMITS,
+        limits: TroubleLimits = DEFAULT_TROUBLE_LIMITS,
         project_ids: frozenset[str] = frozenset(),
         freshness: Freshness | None = None,
         title: str = "",

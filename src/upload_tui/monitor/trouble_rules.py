@@ -9,7 +9,7 @@ from upload_tui.clock import Clock
 from upload_tui.monitor.analysis.trouble import Baseline, Baselines, TroubleLimits, overdue_seconds, stuck_seconds
 from upload_tui.monitor.model import StageSummary, Trouble
 from upload_tui.monitor.store.aggregates import StoreAggregates
-from upload_tui.monitor.store.conditions import StuckThreshold, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds, WaitThreshold, WaitThresholds
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Stage
 
@@ -64,30 +64,30 @@ class TroubleRules:
         if (now, behind_ms, baselines) != self._thresholds_key:
             self._thresholds_key = (now, behind_ms, baselines)
             self._thresholds = TroubleThresholds(
-                self._late_since(overdue_seconds, now, behind_ms),
+                self._waiting_since_before(overdue_seconds, now, behind_ms),
                 self._limits.failed_since(now),
-                self._late_since(stuck_seconds, now, behind_ms),
+                self._waiting_since_before(stuck_seconds, now, behind_ms),
                 now,
             )
         assert self._thresholds is not None  # noqa: S101  # it has a key
         return self._thresholds
 
-    def _late_since(
+    def _waiting_since_before(
         self,
         limit_seconds: Callable[[Baseline | None, float], float],
         now: datetime,
         behind_ms: tuple[tuple[str, int], ...],
-    ) -> StuckThresholds:
+    ) -> WaitThresholds:
         stuck_after_seconds = self._limits.stuck_after_seconds
 
         def before(baseline: Baseline | None) -> datetime:
             return now - timedelta(seconds=limit_seconds(baseline, stuck_after_seconds))
 
         specific = tuple(
-            StuckThreshold(project_id, min_bytes, below_bytes, before(baseline))
+            WaitThreshold(project_id, min_bytes, below_bytes, before(baseline))
             for project_id, min_bytes, below_bytes, baseline in self.baselines().specific()
         )
-        return StuckThresholds(before(None), before(None), specific, behind_ms)
+        return WaitThresholds(before(None), before(None), specific, behind_ms)
 
 
 def stage_summaries(
@@ -116,7 +116,8 @@ def _late_counts(aggregates: StoreAggregates, stage: Stage, thresholds: TroubleT
         return {"overdue": idle, "stuck": idle}
     if stage is Stage.COMPLETED:
         overdue, stuck = (
-            aggregates.count_completed_before(before, thresholds.now) for before in (thresholds.late, thresholds.stuck)
+            aggregates.count_completed_before(before, thresholds.now)
+            for before in (thresholds.overdue, thresholds.stuck)
         )
         return {"overdue": overdue, "stuck": stuck}
     return {}

@@ -12,7 +12,7 @@ from typing import Any
 from upload_tui.client import Credentials, ServiceClient
 from upload_tui.errors import ServiceError
 from upload_tui.monitor import (
-    DEFAULT_LIMITS,
+    DEFAULT_TROUBLE_LIMITS,
     ChangeBroadcaster,
     Connection,
     ConnectionChanged,
@@ -104,7 +104,7 @@ class InMemorySession(_BaseSession):
         clock: FrozenClock | None = None,
         title: str = "example.org",
         projects: Sequence[tuple[str, str]] = (("p-1", "Genome"),),
-        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
+        stuck_after_seconds: float = DEFAULT_TROUBLE_LIMITS.stuck_after_seconds,
         service: str = "https://example.org",
     ) -> None:
         clock = clock or FrozenClock()
@@ -174,7 +174,7 @@ class ManualSession(_BaseSession):
         service: UploadService,
         *,
         title: str = "example.org",
-        stuck_after_seconds: float = DEFAULT_LIMITS.stuck_after_seconds,
+        stuck_after_seconds: float = DEFAULT_TROUBLE_LIMITS.stuck_after_seconds,
     ) -> None:
         clock, projects = service.clock, [(service.project_id, service.project_name)]
         connection = Connection(state=ConnectionState.CONNECTING, since=clock.now())

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         compared_size_text,
         duration_text,
         event_text,
+        names_text,
         overrun_text,
         parse_date,
         parse_duration,
@@ -66,6 +67,7 @@ __all__ = [
     "fold",
     "is_folded_by_case_alone",
     "name_or_id",
+    "names_text",
     "overrun_text",
     "parse_date",
     "parse_duration",
@@ -90,9 +92,9 @@ __getattr__, __dir__ = lazy_names(
         "causes": "SHORT_CAUSES anomaly_texts cause_with_short cause_words detailed_short_cause failed_chunks short_cause",
         "folding": "find_folded fold is_folded_by_case_alone",
         "quantities": (
-            "MOMENT_EXAMPLES age_text clock_text compared_size_text duration_text event_text overrun_text parse_date "
-            "parse_duration parse_moment parse_size percent_text plural received_text short_clock_text size_text span_text "
-            "sparkline_text"
+            "MOMENT_EXAMPLES age_text clock_text compared_size_text duration_text event_text names_text overrun_text "
+            "parse_date parse_duration parse_moment parse_size percent_text plural received_text short_clock_text size_text "
+            "span_text sparkline_text"
         ),
         "sanitizer": "csv_cell escape_invisible name_or_id sanitize sanitize_line sanitize_text",
     },

@@ -20,6 +20,7 @@ __all__ = [
     "parse_moment",
     "parse_size",
     "percent_text",
+    "names_text",
     "plural",
     "received_text",
     "short_clock_text",
@@ -37,6 +38,12 @@ _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 def plural(count: int, noun: str) -> str:
     """`1 chunk`, `3 chunks`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def names_text(names: Sequence[str], limit: int, separator: str = ", ") -> str:
+    """The first names, and how many more there are: `a, b and 3 more`."""
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return separator.join(names[:limit]) + more
 
 
 def size_text(size_bytes: int | None) -> str:

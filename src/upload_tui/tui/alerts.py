@@ -187,13 +187,13 @@ class Alerts(Struct):
         oldest = min((row.stage_since or _NEVER for row in rows), default=None)
         self._compared[trouble] = _Compared(ids | known if is_cut else ids, total, oldest if is_cut else None)
 
-    def found(self) -> Sequence[Alert]:
-        """Return what was found since the last call, whether its alert is due or not."""
+    def pop_found(self) -> Sequence[Alert]:
+        """Remove what was found since the last call, whether its alert is due or not, and return it."""
         found, self._found = self._found, []
         return found
 
-    def due(self, now: datetime) -> list[Alert]:
-        """Return the alerts that are due, and remove them."""
+    def pop_due(self, now: datetime) -> list[Alert]:
+        """Remove the alerts that are due, and return them."""
         self._alerted_on = {cause: on for cause, on in self._alerted_on.items() if now - on < self._quiet_time(cause)}
         waiting: list[Trouble | tuple[str, str]] = [*self._waiting_rows, *self._waiting]
         due = [cause for cause in waiting if cause not in self._alerted_on]
@@ -230,8 +230,8 @@ class AlertNotifications(Struct):
         """Add what was found at a monotonic time."""
         self._found.extend((at, alert) for alert in found)
 
-    def due(self, at: float) -> Sequence[Alert]:
-        """Return the alerts of the notification that is due, and remove them; empty if none is. `at` is a monotonic time."""
+    def pop_due(self, at: float) -> Sequence[Alert]:
+        """Remove the alerts of the notification that is due, and return them; empty if none is. `at` is a monotonic time."""
         self._found = [(found_at, alert) for found_at, alert in self._found if at - found_at <= self.recent_seconds]
         if not self._found or (self._shown_at is not None and at - self._shown_at < self.pause_seconds):
             return ()

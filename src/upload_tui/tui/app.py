@@ -14,7 +14,7 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker
 
-from upload_tui.errors import InternalError, UploadTuiError
+from upload_tui.errors import InternalError, UploadTuiError, first_of_group
 from upload_tui.monitor import LastVisit, Rewound, Session, counts_since
 from upload_tui.tui.alerts import AlertNotifications, Alerts, alerts_text, desktop_notification
 from upload_tui.tui.base_app import size_classes
@@ -118,7 +118,7 @@ class UploadApp(CommandApp):
         try:
             await self._bridge.run()
         except* UploadTuiError as errors:
-            self.failure = _first_error(errors)
+            self.failure = first_of_group(errors)
         except* Exception as errors:  # noqa: BLE001  # no caller is left to handle it
             self.failure = InternalError.from_exception(errors)
         if self.failure is not None:
@@ -161,11 +161,11 @@ class UploadApp(CommandApp):
         if connection.is_live or connection.is_partly_live:
             self._alerts.compare(self.session.picture)
         at = time.monotonic()
-        self._alert_notifications.add(self._alerts.found(), at)
-        if due := self._alert_notifications.due(at):
+        self._alert_notifications.add(self._alerts.pop_found(), at)
+        if due := self._alert_notifications.pop_due(at):
             severity: SeverityLevel = "error" if any(alert.is_failure for alert in due) else "warning"
             self.notify(alerts_text(due), severity=severity, timeout=_ALERT_SHOWN_SECONDS, markup=False)
-        for alert in self._alerts.due(self.session.picture.clock.now()):
+        for alert in self._alerts.pop_due(self.session.picture.clock.now()):
             settings = self._alerts.settings_for(alert)
             if settings.bell:
                 self.bell()
@@ -192,8 +192,3 @@ class UploadApp(CommandApp):
                 self._show_summary,
             )
         yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
-
-
-def _first_error(errors: BaseExceptionGroup[UploadTuiError]) -> UploadTuiError:
-    first = errors.exceptions[0]
-    return _first_error(first) if isinstance(first, BaseExceptionGroup) else first

@@ -317,9 +317,9 @@ class BaseApp(NotificationApp, ExportApp, KeyQueueApp):
         else:
             self.exit(0)
 
-    def action_quit_with_picture(self) -> None:
+    def action_quit_with_screen(self) -> None:
         """Quit, and leave what the screen shows in the terminal."""
-        self.exit(0, message=_picture_of(self.screen, self.get_line_filters()))
+        self.exit(0, message=_segments_of(self.screen, self.get_line_filters()))
 
     def action_copy_selection(self) -> None:
         """Copy the selected text."""
@@ -330,7 +330,7 @@ class BaseApp(NotificationApp, ExportApp, KeyQueueApp):
             self.notify("Press q to quit.", timeout=3)
 
 
-def _picture_of(screen: Screen[Any], filters: Sequence[LineFilter]) -> Segments:
+def _segments_of(screen: Screen[Any], filters: Sequence[LineFilter]) -> Segments:
     """What a screen shows, for Rich."""
     lines = screen._compositor.render_strips(screen.size)  # noqa: SLF001  # Textual has no other way to read a screen
     for line_filter in filters:

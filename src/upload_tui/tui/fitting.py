@@ -24,6 +24,7 @@ __all__ = [
     "HangingLines",
     "TitlePart",
     "distinct_name",
+    "first_that_fits",
     "fit_to_width",
     "hanging_lines",
     "join_parts",
@@ -54,6 +55,11 @@ def truncate_middle(text: str, width: int, ellipsis: str = "…") -> str:
     tail = _last_cells(text, min(room // 2, max(room // 3, 10)))
     head = _first_cells(text, room - cell_len(tail))
     return head.rstrip(_ELLIPSIS) + ellipsis + tail.lstrip(_ELLIPSIS)
+
+
+def first_that_fits(texts: Sequence[str], width: int, otherwise: str | None = None) -> str:
+    """The first text of at most `width` cells; if there is none, `otherwise`, or the last text if that is None."""
+    return next((text for text in texts if cell_len(text) <= width), texts[-1] if otherwise is None else otherwise)
 
 
 def truncate_at_word(text: str, width: int, ellipsis: str = "…") -> str:

@@ -13,11 +13,11 @@ import psutil
 from tests.benchmarks.uploads import NEWEST
 from upload_tui.monitor import Query, SortKey, Store
 from upload_tui.monitor.queries.parser import parse_query
-from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.conditions import TroubleThresholds, WaitThresholds
 
 
 def main(file: Path) -> None:
-    late = StuckThresholds(NEWEST - timedelta(seconds=900), NEWEST)
+    late = WaitThresholds(NEWEST - timedelta(seconds=900), NEWEST)
     stuck = TroubleThresholds(late, NEWEST - timedelta(days=1), late, NEWEST)
     began = time.perf_counter()
     store = Store(file)

@@ -151,7 +151,7 @@ async def test_a_chosen_cause_is_a_filter_with_its_storage_and_uploader_in_the_t
         assert table.total == 5
 
 
-async def test_next_late_goes_to_the_overdue_as_well() -> None:
+async def test_next_stuck_goes_to_the_overdue_as_well() -> None:
     history = [an_upload(f"past-{n}", initiated=400 + n, completed=300 + n, verified=298 + n) for n in range(10)]
     late = [an_upload("overdue", initiated=60, completed=30), an_upload("stuck", initiated=9000, completed=8000)]
     async with opened([*history, *late]) as (pilot, _, table):

@@ -106,7 +106,7 @@ async def test_a_reset_of_the_columns_is_saved_as_no_choice(size: tuple[int, int
         assert table.columns == before
 
 
-async def test_quitting_can_leave_the_picture() -> None:
+async def test_quitting_can_leave_the_screen() -> None:
     async with opened(mixed()) as (pilot, _, _):
         await pilot.press("Q")
         await pilot.pause()

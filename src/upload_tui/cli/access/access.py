@@ -93,7 +93,7 @@ class Access(Protocol):
         """
         ...
 
-    async def read(self, store: "Store", *, is_verdict: bool) -> "ProjectUploads":
+    async def read(self, store: "Store", *, accepts_cached: bool) -> "ProjectUploads":
         """Read the projects of the settings once, see `read_uploads`."""
         ...
 
@@ -154,12 +154,12 @@ async def open_access(settings: ServiceSettings) -> AsyncIterator[Access]:
 
 
 @asynccontextmanager
-async def read_uploads(settings: ServiceSettings, *, is_verdict: bool = False) -> "AsyncIterator[ProjectUploads]":
+async def read_uploads(settings: ServiceSettings, *, accepts_cached: bool = True) -> "AsyncIterator[ProjectUploads]":
     """Read the projects of the settings once; report each one that cannot be read.
 
     Args:
         settings: the service and the projects.
-        is_verdict: whether the exit code is a verdict on the uploads, which the cache of an earlier session cannot give.
+        accepts_cached: whether the exit code is 0 if there are only uploads from the cache of an earlier session.
 
     Raises:
         ServiceError: nothing can be shown of any project.
@@ -170,7 +170,7 @@ async def read_uploads(settings: ServiceSettings, *, is_verdict: bool = False) -
     store = open_store(settings)
     try:
         async with open_access(settings) as access:
-            uploads = await access.read(store, is_verdict=is_verdict)
+            uploads = await access.read(store, accepts_cached=accepts_cached)
             with keeping_data(store):
                 yield uploads
     finally:

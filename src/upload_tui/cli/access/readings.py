@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FetchedUploads",
-    "ProjectReading",
+    "ProjectResult",
     "ProjectUploads",
     "combined_error",
     "decides_on_verdict",
     "fetch_readings",
     "keeping_data",
-    "print_readings",
+    "print_results",
     "read_or_cached",
     "read_until_kept",
     "read_when_ready",
@@ -58,7 +58,7 @@ _MAX_NAMED = 3
 """At most this many projects are named in the title of an error."""
 
 
-class ProjectReading(Struct, frozen=True):
+class ProjectResult(Struct, frozen=True):
     """The result of reading one project in one round.
 
     Attributes:
@@ -95,7 +95,7 @@ class ProjectUploads(Struct, frozen=True):
     """
 
     picture: "StorePicture"
-    readings: Sequence[ProjectReading]
+    readings: Sequence[ProjectResult]
     service_exit_code: int
 
     @property
@@ -172,9 +172,7 @@ async def read_until_kept(store: "Store", read: Callable[[], Coroutine[Any, Any,
     return await read()
 
 
-async def read_or_cached(
-    client: "ServiceClient", store: "Store", settings: ServiceSettings
-) -> Sequence[ProjectReading]:
+async def read_or_cached(client: "ServiceClient", store: "Store", settings: ServiceSettings) -> Sequence[ProjectResult]:
     """Read the projects of the settings; offline, those that are cached."""
     try:
         projects, unknown = await resolve_projects(client, settings.projects)
@@ -191,7 +189,7 @@ async def read_or_cached(
 
 async def resolve_projects(
     client: "ServiceClient", names: Sequence[str]
-) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
+) -> "tuple[Sequence[ProjectRef], Sequence[ProjectResult]]":
     """Find projects as `find_projects` does; return those found, and a reading of each that was not, or that cannot be read.
 
     Raises:
@@ -201,49 +199,49 @@ async def resolve_projects(
 
     if not names:
         projects, notice = await find_projects(client, ())
-        return projects, [ProjectReading(ProjectRef(""), notice=notice)] if notice else []
+        return projects, [ProjectResult(ProjectRef(""), notice=notice)] if notice else []
     listed, found, missing = await client.projects(), [], []
     for name in names:
         try:
             project = client.select_project(listed, name)
             found.append(ProjectRef(project.id, project.name))
         except NotFoundError as error:
-            missing.append(ProjectReading(ProjectRef(name), error))
+            missing.append(ProjectResult(ProjectRef(name), error))
     return list(dict.fromkeys(found)), missing
 
 
 async def _read_projects(
     client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
-) -> Sequence[ProjectReading]:
+) -> Sequence[ProjectResult]:
     """Run one round of each project, all at the same time: one that fails or hangs does not hide the others."""
     return await asyncio.gather(*(_read_project(client, store, project) for project in projects))
 
 
-async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectReading:
+async def _read_project(client: "ServiceClient", store: "Store", project: "ProjectRef") -> ProjectResult:
     synchroniser = _new_synchroniser(client, store, project)
     try:
         await run_round(synchroniser.sync)
     except ServiceError as error:
         return _failed_reading(synchroniser, error)
     is_complete = not synchroniser.unreadable_notice
-    return ProjectReading(project, notice=synchroniser.notice, is_complete=is_complete, is_shown=True)
+    return ProjectResult(project, notice=synchroniser.notice, is_complete=is_complete, is_shown=True)
 
 
-def _failed_reading(synchroniser: "Synchroniser", error: ServiceError) -> ProjectReading:
+def _failed_reading(synchroniser: "Synchroniser", error: ServiceError) -> ProjectResult:
     """The reading of a project that was not read: offline, what is known of it is shown; without access, nothing is."""
-    project, read_on, known = synchroniser.project, synchroniser.previous_read_on, synchroniser.order.count()
+    project, read_on, known = synchroniser.project, synchroniser.previous_read_on, synchroniser.known.count()
     if not isinstance(error, OFFLINE_ERRORS):
-        return ProjectReading(project, error)
+        return ProjectResult(project, error)
     if read_on is None and not known:
-        return ProjectReading(project, error, "nothing of it is cached")
+        return ProjectResult(project, error, "nothing of it is cached")
     shown = f"showing {plural(known, 'upload')} read before"
     if read_on is None:
-        return ProjectReading(project, error, shown, is_shown=True)
+        return ProjectResult(project, error, shown, is_shown=True)
     notice = "; ".join(filter(None, (f"{shown}, at {read_on:%Y-%m-%d %H:%M:%SZ}", synchroniser.unreadable_notice)))
-    return ProjectReading(project, error, notice, is_shown=True, is_cached=not synchroniser.unreadable_notice)
+    return ProjectResult(project, error, notice, is_shown=True, is_cached=not synchroniser.unreadable_notice)
 
 
-def print_readings(readings: Sequence[ProjectReading]) -> int:
+def print_results(readings: Sequence[ProjectResult]) -> int:
     """Report on standard error what is wrong with each project; return the exit code of the first that is not complete.
 
     If all failed for the same reason, the service is offline, which is one line.
@@ -258,7 +256,7 @@ def print_readings(readings: Sequence[ProjectReading]) -> int:
     return exit_code(error=None if first is None else first.error, is_incomplete=first is not None)
 
 
-def combined_error(readings: Sequence[ProjectReading]) -> ServiceError:
+def combined_error(readings: Sequence[ProjectResult]) -> ServiceError:
     """The error of projects of which nothing can be shown: that of the first one, with a title that names some of them."""
     failed = [(reading.project.name or reading.project.id, reading.error) for reading in readings if reading.error]
     error, titles = failed[0][1], [failed[0][1].title]
@@ -286,7 +284,7 @@ async def run_round(sync: Callable[[], Awaitable[object]]) -> None:
 
 def _cached_or_unknown(
     store: "Store", names: Sequence[str], error: ServiceError
-) -> "tuple[Sequence[ProjectRef], Sequence[ProjectReading]]":
+) -> "tuple[Sequence[ProjectRef], Sequence[ProjectResult]]":
     """The cached ones of the named projects, or all, and a reading of each named one that is not cached."""
     from upload_tui.monitor import ProjectRef
 
@@ -294,7 +292,7 @@ def _cached_or_unknown(
     if not cached:
         raise error
     unknown = [
-        ProjectReading(ProjectRef(name), error, "nothing of it is cached")
+        ProjectResult(ProjectRef(name), error, "nothing of it is cached")
         for name in names
         if not cached_projects(store, [name])
     ]
@@ -303,9 +301,9 @@ def _cached_or_unknown(
 
 async def read_when_ready(
     client: "ServiceClient", store: "Store", projects: "Sequence[ProjectRef]"
-) -> "Sequence[ProjectReading]":
+) -> "Sequence[ProjectResult]":
     """Read each project once; transient errors, and lost connections of a service that has answered, are ridden out."""
-    retries, done, left = Retries(), list[ProjectReading](), projects
+    retries, done, left = Retries(), list[ProjectResult](), projects
     while True:
         readings = await _read_projects(client, store, left)
         passing = [reading for reading in readings if _may_pass(reading.error)]

@@ -10,7 +10,7 @@ from upload_tui.cli.access.readings import (
     ProjectUploads,
     combined_error,
     fetch_readings,
-    print_readings,
+    print_results,
     read_or_cached,
     read_until_kept,
     read_when_ready,
@@ -96,7 +96,7 @@ class ServiceAccess:
             session.notice = found.notice
         return session
 
-    async def read(self, store: "Store", *, is_verdict: bool) -> ProjectUploads:
+    async def read(self, store: "Store", *, accepts_cached: bool) -> ProjectUploads:
         """Run one round of each project; offline, show those that are cached."""
         from upload_tui.monitor import CachedFreshness
 
@@ -106,8 +106,8 @@ class ServiceAccess:
         freshness = CachedFreshness(self.clock.now()) if is_offline else None
         report_replacement(store)
         picture = store_picture(self._settings, store, self.clock, freshness=freshness)
-        code = print_readings(readings)
-        is_accepted = not is_verdict and all(reading.is_cached for reading in readings)
+        code = print_results(readings)
+        is_accepted = accepts_cached and all(reading.is_cached for reading in readings)
         of_projects = [reading for reading in readings if reading.project.id]
         return ProjectUploads(picture, of_projects, EXIT_OK if is_accepted else code)
 
@@ -137,7 +137,7 @@ class ServiceAccess:
         if not any(reading.is_shown for reading in readings):
             raise combined_error(readings)
         shown = frozenset(reading.project.id for reading in readings if reading.is_shown)
-        return [upload.id for upload in store.unfinished(shown)], print_readings(readings)
+        return [upload.id for upload in store.unfinished(shown)], print_results(readings)
 
     def waiter(
         self,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from upload_tui.cli.access.outages import retrying
 from upload_tui.cli.access.readings import (
     FetchedUploads,
-    ProjectReading,
+    ProjectResult,
     ProjectUploads,
     combined_error,
-    print_readings,
+    print_results,
     read_until_kept,
     run_round,
 )
@@ -128,7 +128,7 @@ class SourceAccess:
         watched = self._watched(has_all_projects=has_all_projects)
         return SourceSynchroniser(watched, store, self.clock, publish, lambda *_: None)
 
-    async def read(self, store: "Store", *, is_verdict: bool) -> ProjectUploads:
+    async def read(self, store: "Store", *, accepts_cached: bool) -> ProjectUploads:
         """List the source once. A listing that failed is reported, and what is known is shown."""
         return await read_until_kept(store, lambda: self._read(store))
 
@@ -136,7 +136,7 @@ class SourceAccess:
         from upload_tui.monitor import CachedFreshness, ProjectRef
 
         settings, synchroniser = self._settings, self._synchroniser(store)
-        freshness, failure, missing = None, None, list[ProjectReading]()
+        freshness, failure, missing = None, None, list[ProjectResult]()
         try:
             await run_round(synchroniser.sync)
             if synchroniser.unreadable_notice:
@@ -155,7 +155,7 @@ class SourceAccess:
         vanished = [failure or errors.get(project.id) or errors.get(project.name) for project in projects]
         is_complete = failure is None and not synchroniser.unreadable_notice
         readings = [
-            ProjectReading(project, error, is_complete=is_complete, is_shown=True)
+            ProjectResult(project, error, is_complete=is_complete, is_shown=True)
             for project, error in zip(projects, vanished, strict=True)
         ]
         known = {name for project in projects for name in (project.id, project.name)}
@@ -227,7 +227,7 @@ class SourceAccess:
         return [one for one in changes if not watched or watched & {one.upload.project_id, one.upload.project_name}]
 
 
-def _report_missing_projects(synchroniser: "SourceSynchroniser") -> Sequence[ProjectReading]:
+def _report_missing_projects(synchroniser: "SourceSynchroniser") -> Sequence[ProjectResult]:
     """Report each project of the settings that the whole listing lacks; return a reading of each.
 
     Raises:
@@ -236,10 +236,10 @@ def _report_missing_projects(synchroniser: "SourceSynchroniser") -> Sequence[Pro
     from upload_tui.monitor import ProjectRef
 
     missing = synchroniser.missing_projects()
-    readings = [ProjectReading(ProjectRef(name), error) for name, error in missing.items()]
+    readings = [ProjectResult(ProjectRef(name), error) for name, error in missing.items()]
     if readings and not synchroniser.scope.projects:
         raise combined_error(readings)
-    print_readings(readings)
+    print_results(readings)
     return readings
 
 
@@ -268,14 +268,9 @@ async def source_finding(settings: ServiceSettings) -> Finding:
 
 
 def _summary(inspection: "Inspection") -> str:
-    from upload_tui.text import plural
+    from upload_tui.text import names_text, plural
 
     lines = f"{plural(inspection.tally.readable_count, 'upload')} on {plural(inspection.line_count, 'line')}"
     unreadable = f", {inspection.tally.unreadable_count:,} unreadable" if inspection.tally.unreadable_count else ""
-    unset = f"; never set: {_names(inspection.unset_fields)}" if inspection.tally.keys else ""
+    unset = f"; never set: {names_text(inspection.unset_fields, _MAX_NAMES)}" if inspection.tally.keys else ""
     return f"{lines}{unreadable} in {inspection.listing.seconds:.1f}s{unset}"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(names[:_MAX_NAMES]) + more

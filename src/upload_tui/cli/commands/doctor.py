@@ -29,7 +29,7 @@ __all__ = ["command"]
 
 _MAX_SKEW_SECONDS = 2
 _EXPIRY_WARNING = timedelta(days=14)
-_LABELS = {"name": "DNS", "tls": "TLS", "storage": "cache"}
+_LABELS = {"dns": "DNS", "tls": "TLS"}
 """The labels of checks in the table, where they are not the names that scripts get."""
 
 _Check = Callable[[], Awaitable[Finding]]
@@ -156,7 +156,7 @@ class _ServiceChecks(Struct):
     def checks(self) -> Iterator[tuple[str, _Check]]:
         """The name and the function of each check, in order."""
         yield "proxy", self.check_proxy
-        yield "name", self.check_name
+        yield "dns", self.check_dns
         yield "port", self.check_port
         yield "tls", self.check_tls
         yield "credentials", self.check_credentials
@@ -170,7 +170,7 @@ class _ServiceChecks(Struct):
         message = f"{self.proxy.address} ({self.proxy.source})" if self.proxy else "none"
         return Finding("proxy", CheckState.OK, message)
 
-    async def check_name(self) -> Finding:
+    async def check_dns(self) -> Finding:
         """Resolve the host name."""
         from upload_tui.client import resolve
 
@@ -178,7 +178,7 @@ class _ServiceChecks(Struct):
         addresses = await resolve(host)
         is_address = addresses == (host.host,)
         message = "not needed (IP address)" if is_address else f"{host.host} is {', '.join(addresses)}"
-        return Finding("name", CheckState.OK, message)
+        return Finding("dns", CheckState.OK, message)
 
     async def check_port(self) -> Finding:
         """Open a connection."""

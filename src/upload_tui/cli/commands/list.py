@@ -89,7 +89,7 @@ def command(
     from upload_tui.monitor import UPLOAD_FIELDS, UPLOAD_PATHS, flat_upload
 
     printer = Printer(output, (), flat_upload, UPLOAD_FIELDS, UPLOAD_PATHS)
-    return run_async(_list(settings, criteria, since, printer, reverse=reverse, is_verdict=fail_on_error))
+    return run_async(_list(settings, criteria, since, printer, reverse=reverse, fail_on_error=fail_on_error))
 
 
 async def _list(
@@ -99,12 +99,12 @@ async def _list(
     printer: Printer,
     *,
     reverse: bool,
-    is_verdict: bool,
+    fail_on_error: bool,
 ) -> int:
     """Print the matching uploads; return the exit code."""
     from upload_tui.monitor import upload_record
 
-    async with read_uploads(settings, is_verdict=is_verdict) as uploads:
+    async with read_uploads(settings, accepts_cached=not fail_on_error) as uploads:
         criteria = replace(criteria, since=since and since.at(uploads.picture.clock.now()))
         query = _query(uploads, criteria)
         if reverse:
@@ -115,7 +115,7 @@ async def _list(
         found = islice(_found(uploads, query, criteria), criteria.limit)  # each upload has to be parsed
         while batch := list(islice(found, _BATCH_UPLOADS)):
             records += map(upload_record, batch)
-            decisive += filter(decides_on_verdict, batch) if is_verdict else ()
+            decisive += filter(decides_on_verdict, batch) if fail_on_error else ()
             if printer.is_stream:
                 printer.print_records(records)
                 records.clear()
@@ -125,7 +125,7 @@ async def _list(
             undated = replace(query, where=replace(query.where, tree=_tree(criteria, *_undated(criteria.since))))
             if count := sum(1 for _ in _found(uploads, undated, criteria)):
                 echo_message(f"{plural(count, 'upload')} left out: not known whether initiated since then.")
-    return uploads.print_verdict(settings, decisive) if is_verdict else uploads.service_exit_code
+    return uploads.print_verdict(settings, decisive) if fail_on_error else uploads.service_exit_code
 
 
 def _found(uploads: ProjectUploads, query: "Query", criteria: _Criteria) -> "Iterator[Detail]":

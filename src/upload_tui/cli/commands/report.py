@@ -10,7 +10,7 @@ from msgspec import Struct, to_builtins
 from msgspec.structs import asdict, replace
 
 from upload_tui.cli.access.access import read_uploads
-from upload_tui.cli.access.readings import ProjectReading, ProjectUploads
+from upload_tui.cli.access.readings import ProjectResult, ProjectUploads
 from upload_tui.cli.access.service import service_of
 from upload_tui.cli.support.options import Since, effective_settings, parse_since, service_options, where_option
 from upload_tui.cli.support.output import Printer, echo_message, output_option
@@ -83,7 +83,7 @@ def command(
         raise UsageError("Both --prometheus and --output are given", "Metrics have one format: leave out --output")
     settings = effective_settings(flags)
     printer = Printer(output, (), _csv_row, paths=_PATHS)
-    reported = run_async(_read(settings, where, is_verdict=fail_on_error))
+    reported = run_async(_read(settings, where, accepts_cached=not fail_on_error))
     record = _record(reported, _changes_since(settings, reported, since), where.text)
     if prometheus:
         click.echo(_metrics_text(reported), nl=False)
@@ -98,10 +98,10 @@ def command(
     return code
 
 
-async def _read(settings: ServiceSettings, where: "Where", *, is_verdict: bool) -> _ReportedUploads:
+async def _read(settings: ServiceSettings, where: "Where", *, accepts_cached: bool) -> _ReportedUploads:
     from upload_tui.monitor import Query
 
-    async with read_uploads(settings, is_verdict=is_verdict) as uploads:
+    async with read_uploads(settings, accepts_cached=accepts_cached) as uploads:
         details = list(uploads.details(Query(where=where, project_ids=uploads.project_ids)))
         as_of, now = uploads.picture.as_of(), uploads.picture.clock.now()
         service = settings.url or service_of(settings)
@@ -193,7 +193,7 @@ def _record(reported: _ReportedUploads, changes: Mapping[str, Any] | None, where
     }
 
 
-def _project_record(reading: ProjectReading) -> Mapping[str, Any]:
+def _project_record(reading: ProjectResult) -> Mapping[str, Any]:
     """A project that was asked for; `error` says why it was not read, None if it was."""
     error = reading.error.title if reading.error else None
     return {"id": reading.project.id, "name": reading.project.name, "error": error}
@@ -226,7 +226,7 @@ def _csv_row(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[str]:
     from upload_tui.monitor import TROUBLE_WORDS
-    from upload_tui.text import cause_with_short, duration_text, plural, sanitize
+    from upload_tui.text import cause_with_short, duration_text, names_text, plural, sanitize
 
     names = ", ".join(project["name"] or project["id"] for project in record["projects"])
     matching = f" that match {record['where']}" if record["where"] else ""
@@ -243,8 +243,7 @@ def _report_lines(record: Mapping[str, Any], zone: tzinfo | None) -> Iterator[st
         yield f"{latency['after']} to {latency['before']}: {times}  ({plural(latency['samples'], 'sample')})"
     for trouble, ids in record["trouble"].items():
         if ids:
-            more = f" and {len(ids) - _MAX_SHOWN:,} more" if len(ids) > _MAX_SHOWN else ""
-            yield f"{TROUBLE_WORDS[trouble]} ({len(ids):,}): {sanitize(' '.join(ids[:_MAX_SHOWN]))}{more}"
+            yield f"{TROUBLE_WORDS[trouble]} ({len(ids):,}): {sanitize(names_text(ids, _MAX_SHOWN, ' '))}"
     for cause in record["causes"][:_MAX_SHOWN]:
         yield sanitize(f"cause ({cause['count']:,}): {cause_with_short(cause['cause'])}")
     if len(record["causes"]) > _MAX_SHOWN:

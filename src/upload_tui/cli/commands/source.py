@@ -14,7 +14,7 @@ from upload_tui.cli.support.signals import run_async
 from upload_tui.cli.support.streams import continues_without_output
 from upload_tui.errors import ServiceError
 from upload_tui.settings import DEFAULTS, SOURCE_REFRESH_SECONDS
-from upload_tui.text import overrun_text, plural, sanitize, sanitize_line
+from upload_tui.text import names_text, overrun_text, plural, sanitize, sanitize_line
 
 if TYPE_CHECKING:
     from upload_tui.sources import Inspection, ListingDifference
@@ -176,7 +176,7 @@ def _names(names: Sequence[str]) -> str:
 def _difference_lines(difference: "ListingDifference") -> Iterator[str]:
     parts = {"new": difference.new, "gone": difference.gone, "changed": difference.changed}
     for word, ids in parts.items():
-        shown = f": {_names([one[:60] for one in ids[:_MAX_IDS]])}{' …' if len(ids) > _MAX_IDS else ''}" if ids else ""
+        shown = f": {sanitize(names_text([one[:60] for one in ids], _MAX_IDS))}" if ids else ""
         yield f"between the runs, {word}: {len(ids):,}{shown}"
 
 

@@ -69,8 +69,8 @@ def cache_finding() -> Finding:
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     if problem := _store_problem(existing):
         message = f"{folder} cannot be written ({sanitize_line(problem)}); nothing is cached between sessions"
-        return Finding("storage", CheckState.WARNING, message, "Check its permissions and the free space")
-    return Finding("storage", CheckState.OK, str(folder))
+        return Finding("cache", CheckState.WARNING, message, "Check its permissions and the free space")
+    return Finding("cache", CheckState.OK, str(folder))
 
 
 def _store_problem(folder: Path) -> str:

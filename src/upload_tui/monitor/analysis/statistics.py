@@ -15,7 +15,7 @@ from upload_tui.monitor.model import Detail, Trouble
 from upload_tui.status import Stage, contradicts_itself
 
 __all__ = [
-    "Cause",
+    "CauseCount",
     "Latency",
     "LatencyBucket",
     "LatencyHistogram",
@@ -171,7 +171,7 @@ class Latency(Struct, frozen=True, rename={"from_stage": "after", "to_stage": "b
     p99_seconds: float
 
 
-class Cause(Struct, frozen=True):
+class CauseCount(Struct, frozen=True):
     """An error message without its variable parts, and the number of uploads that failed with it."""
 
     cause: str
@@ -192,7 +192,7 @@ class Statistics(Struct, frozen=True):
 
     counts: Mapping[Stage, int]
     latencies: Sequence[Latency]
-    causes: Sequence[Cause]
+    causes: Sequence[CauseCount]
     overdue_ids: Sequence[str]
     stuck_ids: Sequence[str]
     trouble_ids: Mapping[Trouble, Sequence[str]]
@@ -217,7 +217,7 @@ def statistics_of(details: Iterable[Detail]) -> Statistics:
     return Statistics(
         counts={stage: counts[stage] for stage in Stage},
         latencies=_latencies(details),
-        causes=[Cause(cause, count) for cause, count in causes.most_common()],
+        causes=[CauseCount(cause, count) for cause, count in causes.most_common()],
         overdue_ids=[detail.upload.id for detail in details if detail.row.trouble in {Trouble.STUCK, Trouble.OVERDUE}],
         stuck_ids=[detail.upload.id for detail in details if detail.row.trouble is Trouble.STUCK],
         trouble_ids={

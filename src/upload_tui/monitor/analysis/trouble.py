@@ -26,7 +26,7 @@ __all__ = [
     "NEVER",
     "Baseline",
     "Baselines",
-    "DEFAULT_LIMITS",
+    "DEFAULT_TROUBLE_LIMITS",
     "MAX_RETRIES",
     "RetryEstimate",
     "SIZE_LIMITS_BYTES",
@@ -255,7 +255,7 @@ class TroubleLimits(Struct, frozen=True):
         return now - timedelta(seconds=_in_milliseconds(self.failures_for_seconds))
 
 
-DEFAULT_LIMITS = TroubleLimits()
+DEFAULT_TROUBLE_LIMITS = TroubleLimits()
 
 
 def has_failed(row: Row) -> bool:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from upload_tui.client import ServiceClient
 from upload_tui.errors import BusyStorageError, NotFoundError, ServiceError
-from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
+from upload_tui.monitor.analysis.trouble import DEFAULT_TROUBLE_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker, worst_connection
@@ -62,7 +62,7 @@ class LiveSession:
         *,
         title: str = "",
         schedule: Schedule | None = None,
-        limits: TroubleLimits = DEFAULT_LIMITS,
+        limits: TroubleLimits = DEFAULT_TROUBLE_LIMITS,
         changes: ChangeBroadcaster | None = None,
     ) -> None:
         self.title = title

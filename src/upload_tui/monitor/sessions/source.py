@@ -11,7 +11,7 @@ from statistics import median
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, Cause, ServiceError, SourceConfigError
-from upload_tui.monitor.analysis.trouble import DEFAULT_LIMITS, TroubleLimits
+from upload_tui.monitor.analysis.trouble import DEFAULT_TROUBLE_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import ConnectionChanged, PictureChanged, SyncProgressed
 from upload_tui.monitor.model import Connection, ProjectRef
 from upload_tui.monitor.sessions.connection import ConnectionTracker
@@ -64,7 +64,7 @@ class SourceSession:
         clock: Clock,
         *,
         schedule: Schedule,
-        limits: TroubleLimits = DEFAULT_LIMITS,
+        limits: TroubleLimits = DEFAULT_TROUBLE_LIMITS,
         changes: ChangeBroadcaster | None = None,
         ends_on_refusal: bool = False,
     ) -> None:

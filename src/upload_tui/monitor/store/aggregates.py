@@ -21,11 +21,11 @@ from upload_tui.monitor.analysis.worker_health import (
 from upload_tui.monitor.model import CauseGroup, StageSummary
 from upload_tui.monitor.store.conditions import (
     Condition,
-    StuckThresholds,
+    WaitThresholds,
     acknowledged_condition,
     failed_condition,
     idle_condition,
-    stuck_condition,
+    waited_condition,
 )
 from upload_tui.monitor.store.partitions import READ_MS, Partition, partition_list
 from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, from_ms, to_ms
@@ -139,13 +139,13 @@ class StoreAggregates:
 
     # Trouble: uploads that are acknowledged as of `now` do not count
 
-    def count_idle_initiated(self, thresholds: StuckThresholds, now: datetime) -> int:
+    def count_idle_initiated(self, thresholds: WaitThresholds, now: datetime) -> int:
         """The number of initiated uploads without activity since their threshold."""
         return self._count(Stage.INITIATED, idle_condition(thresholds), now)
 
-    def count_completed_before(self, thresholds: StuckThresholds, now: datetime) -> int:
+    def count_completed_before(self, thresholds: WaitThresholds, now: datetime) -> int:
         """The number of completed uploads that have waited since before their threshold."""
-        return self._count(Stage.COMPLETED, stuck_condition(thresholds), now)
+        return self._count(Stage.COMPLETED, waited_condition(thresholds), now)
 
     def count_failed(self, since: datetime, now: datetime) -> Mapping[str, int]:
         """The number of uploads that failed since then, or at an unknown time, by cause; the most frequent first."""

@@ -39,13 +39,13 @@ from upload_tui.status import Certainty, Stage
 __all__ = [
     "Condition",
     "Conditions",
-    "StuckThreshold",
-    "StuckThresholds",
+    "WaitThreshold",
+    "WaitThresholds",
     "TroubleThresholds",
     "acknowledged_condition",
     "failed_condition",
     "idle_condition",
-    "stuck_condition",
+    "waited_condition",
 ]
 
 Condition = tuple[str, tuple[object, ...]]
@@ -55,8 +55,8 @@ _RANKS: Mapping[str, int] = {**{str(stage): stage.rank for stage in Stage}, UNKN
 _FOREVER = 2**62
 
 
-class StuckThreshold(Struct, frozen=True):
-    """Completed uploads of one project (None: any) and size look stuck if they have been completed since before `before`.
+class WaitThreshold(Struct, frozen=True):
+    """Completed uploads of one project (None: any) and size have waited too long if they were completed before `before`.
 
     Sizes are from `min_bytes` (inclusive) to `below_bytes` (exclusive).
     """
@@ -67,8 +67,8 @@ class StuckThreshold(Struct, frozen=True):
     before: datetime
 
 
-class StuckThresholds(Struct, frozen=True):
-    """The times before which pending uploads look stuck.
+class WaitThresholds(Struct, frozen=True):
+    """The times before which pending uploads have waited too long: are overdue, or stuck.
 
     Attributes:
         initiated: for the last activity of an initiated upload.
@@ -79,7 +79,7 @@ class StuckThresholds(Struct, frozen=True):
 
     initiated: datetime
     completed: datetime
-    specific: tuple[StuckThreshold, ...] = ()
+    specific: tuple[WaitThreshold, ...] = ()
     behind_ms: tuple[tuple[str, int], ...] = ()
 
 
@@ -87,15 +87,15 @@ class TroubleThresholds(Struct, frozen=True):
     """The times that decide on trouble, all as of `now`.
 
     Attributes:
-        late: before which pending uploads are late: overdue, or stuck.
+        overdue: before which pending uploads are overdue, or stuck.
         failed_since: from when on failures are recent.
         stuck: before which pending uploads are stuck.
         now: in whole seconds.
     """
 
-    late: StuckThresholds
+    overdue: WaitThresholds
     failed_since: datetime
-    stuck: StuckThresholds
+    stuck: WaitThresholds
     now: datetime
 
 
@@ -107,7 +107,7 @@ def acknowledged_condition(now: datetime) -> Condition:
     return f"(acknowledged_stage IS stage AND ifnull(acknowledged_until_ms, {_FOREVER}) > ?)", (to_ms(now),)
 
 
-def stuck_condition(thresholds: StuckThresholds) -> Condition:
+def waited_condition(thresholds: WaitThresholds) -> Condition:
     """The condition that a completed upload has waited since before its threshold."""
     cases: list[str] = []
     values: list[object] = []
@@ -126,7 +126,7 @@ def stuck_condition(thresholds: StuckThresholds) -> Condition:
     return f"(+since_ms > {UNKNOWN} AND {since} < {before})", (*more, *values)
 
 
-def idle_condition(thresholds: StuckThresholds) -> Condition:
+def idle_condition(thresholds: WaitThresholds) -> Condition:
     """The condition that nothing has happened to an initiated upload since its threshold."""
     # As `StoredUpload.idle_since`.
     is_bound = f"certainty = '{Certainty.OBSERVED}' AND activity_ms IS NOT NULL"
@@ -136,7 +136,7 @@ def idle_condition(thresholds: StuckThresholds) -> Condition:
     return f"({last} > {UNKNOWN} AND {shifted} < ?)", (*values, to_ms(thresholds.initiated))
 
 
-def _shifted(time_ms: str, thresholds: StuckThresholds) -> Condition:
+def _shifted(time_ms: str, thresholds: WaitThresholds) -> Condition:
     """A time of an upload, later by as much as its project is behind."""
     if not thresholds.behind_ms:
         return time_ms, ()
@@ -152,17 +152,18 @@ def failed_condition(since: datetime) -> Condition:
 _CONTRADICTORY: Condition = (f"(+is_contradictory = 1 AND +stage = {Stage.VERIFIED.rank})", ())
 
 
-def _late_condition(thresholds: StuckThresholds) -> Condition:
+def _pending_too_long(thresholds: WaitThresholds) -> Condition:
+    """The condition that a pending upload has waited since before its threshold."""
     return _any(
         _all((f"+stage = {Stage.INITIATED.rank}", ()), idle_condition(thresholds)),
-        _all((f"+stage = {Stage.COMPLETED.rank}", ()), stuck_condition(thresholds)),
+        _all((f"+stage = {Stage.COMPLETED.rank}", ()), waited_condition(thresholds)),
     )
 
 
 def _trouble_condition(thresholds: TroubleThresholds) -> Condition:
     """The condition that an upload that counts is in trouble: `analysis.trouble.trouble_of` in SQL."""
     failed = _all((f"+stage = {Stage.ERROR.rank}", ()), failed_condition(thresholds.failed_since))
-    return _any(_CONTRADICTORY, _late_condition(thresholds.late), failed)
+    return _any(_CONTRADICTORY, _pending_too_long(thresholds.overdue), failed)
 
 
 # Terms
@@ -317,9 +318,9 @@ class Conditions:
                 ranks = "0, 1" if state is State.PENDING else "3"
                 return f"(+stage IN ({ranks}) AND is_gone = 0)", ()
             case State.STUCK:
-                wrong = _late_condition(thresholds.stuck)
+                wrong = _pending_too_long(thresholds.stuck)
             case State.OVERDUE:
-                wrong = _late_condition(thresholds.late)
+                wrong = _pending_too_long(thresholds.overdue)
             case State.CONTRADICTORY:
                 wrong = _CONTRADICTORY
             case State.TROUBLE:

@@ -30,7 +30,7 @@ from upload_tui.monitor.changes import (
 from upload_tui.monitor.store.recovery import open_database, replacement_for, storage_error
 from upload_tui.monitor.store.schema import new_owner
 
-__all__ = ["STANDARD_LIMITS", "ChangeLog", "Database", "Limits", "ResultRows"]
+__all__ = ["DEFAULT_LIMITS", "ChangeLog", "Database", "Limits", "ResultRows"]
 
 _T = TypeVar("_T")
 
@@ -82,7 +82,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     busy_seconds: float = 5.0
 
 
-STANDARD_LIMITS = Limits()
+DEFAULT_LIMITS = Limits()
 
 
 class ResultRows(list[Any]):
@@ -108,7 +108,7 @@ class Database:
         limits: of the store.
     """
 
-    def __init__(self, file: Path | None, on_replaced: Callable[[], None], limits: Limits = STANDARD_LIMITS) -> None:
+    def __init__(self, file: Path | None, on_replaced: Callable[[], None], limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self._current = open_database(file, limits.busy_seconds)
         self._on_replaced = on_replaced

@@ -18,8 +18,8 @@ from upload_tui.monitor.model import Acknowledgement, ProjectRef
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.acknowledgements import AcknowledgementBackup
 from upload_tui.monitor.store.bulk import BulkLoad, can_snapshot
-from upload_tui.monitor.store.conditions import StuckThresholds, TroubleThresholds
-from upload_tui.monitor.store.database import STANDARD_LIMITS, ChangeLog, Database, Limits
+from upload_tui.monitor.store.conditions import TroubleThresholds, WaitThresholds
+from upload_tui.monitor.store.database import DEFAULT_LIMITS, ChangeLog, Database, Limits
 from upload_tui.monitor.store.partitions import READ_MS, Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery
 from upload_tui.monitor.store.row_finder import FoundRows, RowFinder
@@ -40,7 +40,7 @@ from upload_tui.status import FINAL_STAGES, Anomaly, Stage
 if TYPE_CHECKING:
     from upload_tui.wire import Upload
 
-__all__ = ["Entry", "Limits", "QueryResult", "Store", "StoredUpload", "StuckThresholds", "TroubleThresholds"]
+__all__ = ["Entry", "Limits", "QueryResult", "Store", "StoredUpload", "WaitThresholds", "TroubleThresholds"]
 
 _SELECT = f"SELECT {', '.join(READ_COLUMNS)} FROM uploads JOIN projects USING (project)"
 _UPSERT = (
@@ -95,7 +95,7 @@ class Store:
         self,
         file: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        limits: Limits = STANDARD_LIMITS,
+        limits: Limits = DEFAULT_LIMITS,
         acknowledgements: Path | None = None,
     ) -> None:
         self._db = Database(file, self._handle_replaced, limits)
@@ -138,7 +138,7 @@ class Store:
 
     @property
     def db(self) -> Database:
-        """The database, for `StoreAggregates` and `ProjectUploads`, and why it is not in its file."""
+        """The database, for `StoreAggregates` and `KnownUploads`, and why it is not in its file."""
         return self._db
 
     @property

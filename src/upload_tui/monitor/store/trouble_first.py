@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from upload_tui.monitor.model import Trouble
 from upload_tui.monitor.queries.query import Query, SortKey
-from upload_tui.monitor.store.conditions import TroubleThresholds, stuck_condition
+from upload_tui.monitor.store.conditions import TroubleThresholds, waited_condition
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.partitions import PartitionTable, partition_list
 from upload_tui.monitor.store.query import StoreQuery, store_query
@@ -103,7 +103,7 @@ class TroubleFirst:
         self, query: Query, in_trouble: StoreQuery, thresholds: TroubleThresholds, revision: int, limit: int | None
     ) -> _Listed:
         """The list of a query, made again if the store or the time has changed it."""
-        values = (*in_trouble.values, *_stuck_condition(thresholds)[1])
+        values = (*in_trouble.values, *_stuck_waits(thresholds)[1])
         known, now = self._cache.pop(query, None), self._monotonic()
         if known is None or self._is_due(known, revision, values, now):
             selects = [*_selects(in_trouble, thresholds)]
@@ -144,7 +144,7 @@ class TroubleFirst:
 
 def _selects(query: StoreQuery, thresholds: TroubleThresholds) -> Iterator[_Select]:
     """The SELECTs of a query for rows in trouble: what waits longest first, what ended last first."""
-    stuck, stuck_values = _stuck_condition(thresholds)
+    stuck, stuck_values = _stuck_waits(thresholds)
     late = f"CASE WHEN {stuck} THEN {_WEIGHTS[Trouble.STUCK]} ELSE {_WEIGHTS[Trouble.OVERDUE]} END"
     contradictory, idle, failed = (
         str(_WEIGHTS[trouble]) for trouble in (Trouble.CONTRADICTORY, Trouble.STUCK, Trouble.FAILED)
@@ -166,8 +166,8 @@ def _selects(query: StoreQuery, thresholds: TroubleThresholds) -> Iterator[_Sele
             yield _Select(weight, weight_values, where, (*values, *query.values), order, stage.is_final)
 
 
-def _stuck_condition(thresholds: TroubleThresholds) -> tuple[str, tuple[object, ...]]:
-    return stuck_condition(thresholds.stuck)
+def _stuck_waits(thresholds: TroubleThresholds) -> tuple[str, tuple[object, ...]]:
+    return waited_condition(thresholds.stuck)
 
 
 def _without(query: StoreQuery, numbers: tuple[int, ...]) -> StoreQuery:

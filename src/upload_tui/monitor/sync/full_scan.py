@@ -19,7 +19,7 @@ from upload_tui.client import gather_all
 from upload_tui.errors import Cause, ServerError
 from upload_tui.monitor.sync.fetcher import MAX_CONCURRENT_REQUESTS, MAX_PER_PAGE, JoinedPage
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
-from upload_tui.monitor.sync.state import ProjectUploads, RemainingRows
+from upload_tui.monitor.sync.state import KnownUploads, RemainingRows
 from upload_tui.wire import RawPage, UploadPage
 
 __all__ = ["FullScan"]
@@ -188,7 +188,7 @@ class FullScan:
         self._fetcher = pages.fetcher
         self._recorder = pages.recorder
         self._store = pages.store
-        self._order = ProjectUploads(pages.store, pages.state.project_id)
+        self._known = KnownUploads(pages.store, pages.state.project_id)
         self._clock_offset_ms = 0
         self._unread = RemainingRows()
         self._has_read_every_row = False
@@ -220,7 +220,7 @@ class FullScan:
             had_total = not self._fetcher.has_wrong_total
             is_complete = await self._run_pass(in_turn=number >= _PASSES_AT_ONCE)
             # Uploads that were known before and are on no page any more.
-            unread = self._order.unread(self._fetcher.service_time_range(started_ms, self._clock_offset_ms))
+            unread = self._known.unread(self._fetcher.service_time_range(started_ms, self._clock_offset_ms))
             await self._recorder.refetch(sorted({*unread, *self._pages.possibly_outdated}))
             if had_total and self._fetcher.has_wrong_total:
                 continue  # read page after page instead
@@ -238,7 +238,7 @@ class FullScan:
         """How many readable uploads the service counts beyond the known ones; None if it reports no total."""
         if self._has_read_every_row:
             return 0
-        return None if self.total is None else max(0, self.total - self._order.count() - self._pages.unreadable_count)
+        return None if self.total is None else max(0, self.total - self._known.count() - self._pages.unreadable_count)
 
     @property
     def _page_count(self) -> int:

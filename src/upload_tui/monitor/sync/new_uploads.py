@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectUploads, SyncState
+from upload_tui.monitor.sync.state import KnownUploads, SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["NewUploads"]
@@ -19,14 +19,14 @@ class NewUploads:
 
     Args:
         state: the project's stored facts.
-        order: the project's uploads in the store.
+        known: the project's uploads in the store.
         fetcher: fetches pages.
         recorder: writes readings to the store.
     """
 
-    def __init__(self, state: SyncState, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
+    def __init__(self, state: SyncState, known: KnownUploads, fetcher: PageFetcher, recorder: ChangeRecorder) -> None:
         self._state = state
-        self._order = order
+        self._known = known
         self._fetcher = fetcher
         self._recorder = recorder
         self.total: int | None = None
@@ -41,7 +41,7 @@ class NewUploads:
             per_page: the size of the first page; if all its uploads are new, the largest page is read instead.
         """
         stored = self._state.last_known_number
-        last_known = self._order.last_number() if stored is None else stored
+        last_known = self._known.last_number() if stored is None else stored
         read_ids, pages, changed = set[str](), list[UploadPage](), False
         number, total, repeats = 1, None, _RepeatedPages()
         while True:
@@ -52,7 +52,7 @@ class NewUploads:
             if number == 1:  # uploads that arrive during the next pages are counted in the next round
                 self.total, self.unreadable_count = page.total, 0
             self.unreadable_count += len(page.unreadable)
-            if page.next_page is None or self._order.was_known(ids, last_known) or repeats.is_endless(ids, page.total):
+            if page.next_page is None or self._known.was_known(ids, last_known) or repeats.is_endless(ids, page.total):
                 break
             if number == 1 and per_page < self._fetcher.largest_page:
                 pages.clear()

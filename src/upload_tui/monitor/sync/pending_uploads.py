@@ -11,7 +11,7 @@ from msgspec import Struct
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectUploads
+from upload_tui.monitor.sync.state import KnownUploads
 
 __all__ = ["PagePlan", "PendingUploads", "plan_pages"]
 
@@ -28,24 +28,24 @@ class PendingUploads:
 
     Args:
         store: what is known.
-        order: the project's uploads in the store.
+        known: the project's uploads in the store.
         fetcher: fetches pages.
         recorder: writes readings to the store.
         project_id: the project.
     """
 
     def __init__(
-        self, store: Store, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
+        self, store: Store, known: KnownUploads, fetcher: PageFetcher, recorder: ChangeRecorder, project_id: str
     ) -> None:
         self._store = store
-        self._order = order
+        self._known = known
         self._fetcher = fetcher
         self._recorder = recorder
         self._project_ids = frozenset({project_id})
 
     def first_page_size(self) -> int:
         """The size of the first page: large enough for pending uploads among the newest, if that is cheaper than single requests."""
-        positions = [0, *self._order.positions([upload.id for upload in self._store.unfinished(self._project_ids)])]
+        positions = [0, *self._known.positions([upload.id for upload in self._store.unfinished(self._project_ids)])]
         plan = plan_pages(positions, self._fetcher.largest_page)
         return plan.per_page if 1 in plan.pages else _PER_PAGE
 
@@ -62,7 +62,7 @@ class PendingUploads:
         changed = False
         for _ in range(_MAX_PAGES):
             arrived = self._arrived_count(difference)
-            positions = [position + arrived for position in self._order.positions(sorted(wanted))]
+            positions = [position + arrived for position in self._known.positions(sorted(wanted))]
             plan = plan_pages(positions, self._fetcher.largest_page)
             if not plan.pages:
                 break
@@ -77,7 +77,7 @@ class PendingUploads:
     def _arrived_count(self, difference: int) -> int:
         """Uploads that arrived since the new ones were read; all others have moved down by as many positions."""
         total = self._fetcher.total
-        return 0 if total is None else max(0, total - self._order.count() - difference)
+        return 0 if total is None else max(0, total - self._known.count() - difference)
 
 
 class PagePlan(Struct, frozen=True):

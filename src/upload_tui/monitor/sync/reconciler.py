@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.recorder import ChangeRecorder
-from upload_tui.monitor.sync.state import ProjectUploads, SyncState
+from upload_tui.monitor.sync.state import KnownUploads, SyncState
 from upload_tui.wire import UploadPage
 
 __all__ = ["Reconciler"]
@@ -23,16 +23,16 @@ class Reconciler:
     Args:
         store: what is known.
         state: the project's stored facts.
-        order: the project's uploads in the store.
+        known: the project's uploads in the store.
         fetcher: fetches pages.
         recorder: writes readings to the store.
     """
 
     def __init__(
-        self, store: Store, state: SyncState, order: ProjectUploads, fetcher: PageFetcher, recorder: ChangeRecorder
+        self, store: Store, state: SyncState, known: KnownUploads, fetcher: PageFetcher, recorder: ChangeRecorder
     ) -> None:
         self._store = store
-        self._order = order
+        self._known = known
         self._fetcher = fetcher
         self._recorder = recorder
         self._state = state
@@ -55,7 +55,7 @@ class Reconciler:
             is_idle: nothing else changed in this round, so a larger page may be fetched.
             is_frugal: skip most of the steps while the service's total agrees with ours.
         """
-        has_mismatch = total is not None and total - self._order.count() != self.difference
+        has_mismatch = total is not None and total - self._known.count() != self.difference
         self._skipped += 1
         if is_frugal and not has_mismatch and self._skipped < _FRUGAL_ROUNDS_PER_STEP:
             return False
@@ -91,11 +91,11 @@ class Reconciler:
 
     def accept_difference(self, total: int) -> None:
         """Accept what still differs after all pages were checked: it cannot be read or is not listed, and is not searched again."""
-        self._position.difference = max(total - self._order.count(), -self._unlisted_count)
+        self._position.difference = max(total - self._known.count(), -self._unlisted_count)
         self._state.reconciler = self._position
 
     def _per_page(self, *, has_mismatch: bool, is_idle: bool) -> int:
-        known, steps = self._order.count(), self._store.limits.idle_steps
+        known, steps = self._known.count(), self._store.limits.idle_steps
         idle_size = next((size for size in _IDLE_PER_PAGE if size * steps >= known), _IDLE_PER_PAGE[-1])
         wanted = self._fetcher.largest_page if has_mismatch else idle_size if is_idle else _PER_PAGE
         return min(wanted, self._fetcher.largest_page)
@@ -103,11 +103,11 @@ class Reconciler:
     async def _check_missing(self, page: UploadPage) -> bool:
         """Fetch known uploads that belong on this page and were not read since the comparison began; True if anything changed."""
         is_last = page.next_page is None
-        low_ms = None if is_last else self._order.oldest_ms([reading.upload.id for reading in page.readings])
+        low_ms = None if is_last else self._known.oldest_ms([reading.upload.id for reading in page.readings])
         if low_ms is None and not is_last:
             return False
         read_ms = self._fetcher.service_time_range(self._position.began_ms)
-        missing = self._order.unread(read_ms, low_ms, self._position.edge_ms)[: self._store.limits.single_requests]
+        missing = self._known.unread(read_ms, low_ms, self._position.edge_ms)[: self._store.limits.single_requests]
         self._position.edge_ms = low_ms
         changed = await self._recorder.refetch(missing)
         self._unlisted_count += sum(1 for one in missing if (stored := self._store.get(one)) and not stored.is_gone)

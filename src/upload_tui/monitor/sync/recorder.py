@@ -11,7 +11,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import CLOCKS_DIFFER, ingest
 from upload_tui.monitor.sync.round_changes import RoundChanges
-from upload_tui.monitor.sync.state import ClockCheck, ProjectUploads, SyncState
+from upload_tui.monitor.sync.state import ClockCheck, KnownUploads, SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import Upload, UploadPage, UploadReading
 
@@ -23,7 +23,7 @@ class ChangeRecorder:
 
     Args:
         store: where readings are written.
-        order: the project's uploads in the store.
+        known: the project's uploads in the store.
         fetcher: fetches single uploads.
         project_id: the project.
         publish: called with each change of an upload at the end of a round, in the order of events.
@@ -35,13 +35,13 @@ class ChangeRecorder:
     def __init__(
         self,
         store: Store,
-        order: ProjectUploads,
+        known: KnownUploads,
         fetcher: PageFetcher,
         project_id: str,
         publish: Callable[[Change], None],
     ) -> None:
         self._store = store
-        self._order = order
+        self._known = known
         self._fetcher = fetcher
         self._project_id = project_id
         self._state = SyncState(store, project_id)
@@ -72,7 +72,7 @@ class ChangeRecorder:
 
     async def record_page(self, page: UploadPage) -> bool:
         """Record the known uploads of a page; True if anything changed. New uploads are left to `NewUploads`."""
-        newest = self._order.newest_on()
+        newest = self._known.newest_on()
         known = self._store.known([reading.upload.id for reading in page.readings])
         unknown = [one for one in page.readings if one.upload.id not in known]
         new = [one for one in unknown if _is_after(one.upload, newest)]
@@ -80,7 +80,7 @@ class ChangeRecorder:
         may_be_new = any(one not in new and not _is_before(one.upload, newest) for one in unknown)
         if may_be_new and self._state.last_known_number is None:
             with self.changes.transaction():
-                self._state.last_known_number = self._order.last_number()
+                self._state.last_known_number = self._known.last_number()
         return await self.record_readings([one for one in page.readings if one not in new])
 
     async def record_readings(self, readings: Sequence[UploadReading]) -> bool:

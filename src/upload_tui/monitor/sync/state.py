@@ -20,7 +20,7 @@ from upload_tui.monitor.store.store import Store
 from upload_tui.status import Certainty
 from upload_tui.text import age_text
 
-__all__ = ["ClockCheck", "ProjectUploads", "ReconcilerState", "RemainingRows", "Rows", "SyncState", "UnreadableRows"]
+__all__ = ["ClockCheck", "KnownUploads", "ReconcilerState", "RemainingRows", "Rows", "SyncState", "UnreadableRows"]
 
 Value = TypeVar("Value")
 
@@ -161,8 +161,8 @@ class ClockCheck:
 _NEWEST_PER_ID = 4
 
 
-class ProjectUploads:
-    """The uploads of one project, except those that are gone.
+class KnownUploads:
+    """The known uploads of one project, except those that are gone.
 
     Args:
         store: the store.

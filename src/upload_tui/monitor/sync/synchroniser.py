@@ -21,7 +21,7 @@ from upload_tui.monitor.sync.pending_uploads import PendingUploads
 from upload_tui.monitor.sync.reconciler import Reconciler
 from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.sync.scan_recorder import ScanRecorder
-from upload_tui.monitor.sync.state import ProjectUploads, SyncState
+from upload_tui.monitor.sync.state import KnownUploads, SyncState
 from upload_tui.text import plural
 
 __all__ = ["Synchroniser"]
@@ -38,7 +38,7 @@ class Synchroniser:
         on_progress: called in a full scan with the number of uploads read and the service's total (None if it reports none).
 
     Attributes:
-        order: the known uploads of the project in the service's order.
+        known: the known uploads of the project in the service's order.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class Synchroniser:
         on_progress: Callable[[int, int | None], None],
     ) -> None:
         self._store = store
-        self.order = ProjectUploads(store, project.id)
+        self.known = KnownUploads(store, project.id)
         self.project = project
         self._on_progress = on_progress
         self._listed_total: int | None = None
         self._state = SyncState(store, project.id)
         self._fetcher = PageFetcher(client, self._state)
-        self._recorder = ChangeRecorder(store, self.order, self._fetcher, project.id, publish)
-        self._new_uploads = NewUploads(self._state, self.order, self._fetcher, self._recorder)
-        self._pending_uploads = PendingUploads(store, self.order, self._fetcher, self._recorder, project.id)
-        self._reconciler = Reconciler(store, self._state, self.order, self._fetcher, self._recorder)
+        self._recorder = ChangeRecorder(store, self.known, self._fetcher, project.id, publish)
+        self._new_uploads = NewUploads(self._state, self.known, self._fetcher, self._recorder)
+        self._pending_uploads = PendingUploads(store, self.known, self._fetcher, self._recorder, project.id)
+        self._reconciler = Reconciler(store, self._state, self.known, self._fetcher, self._recorder)
 
     @property
     def notice(self) -> str:
@@ -112,7 +112,7 @@ class Synchroniser:
         else:
             # Uploads that arrive or are deleted later in the round are left to the next one.
             latest = self._listed_total if self._fetcher.total is None else self._fetcher.total
-            unlisted = min(self._listed_total, latest) - self.order.count()
+            unlisted = min(self._listed_total, latest) - self.known.count()
         return max(max(unlisted, 0) + stale, unreadable)
 
     async def sync(self, *, is_frugal: bool = False) -> bool:
@@ -151,7 +151,7 @@ class Synchroniser:
     async def _refresh(self, *, is_frugal: bool) -> bool:
         already_read, changed = await self._new_uploads.read(self._pending_uploads.first_page_size())
         self._listed_total = self._new_uploads.total
-        seen_count = self.order.count() + self._state.unreadable_count
+        seen_count = self.known.count() + self._state.unreadable_count
         if self._state.has_wrong_total and self._fetcher.agreeing_total == seen_count:
             self._state.has_wrong_total = False
         changed |= await self._pending_uploads.refresh(already_read, self._reconciler.difference)

@@ -302,7 +302,7 @@ class QueryScreen(SearchScreen):
         """Go to the next upload in trouble that failed or contradicts itself."""
         self._go_to_next(FINAL_STAGES, "Nothing failed or contradictory.")
 
-    def action_next_late(self) -> None:
+    def action_next_stuck(self) -> None:
         """Go to the next overdue or stuck upload."""
         self._go_to_next(PENDING_STAGES, "No overdue or stuck uploads.")
 

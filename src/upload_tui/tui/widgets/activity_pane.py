@@ -33,7 +33,7 @@ from upload_tui.monitor import (
 from upload_tui.status import Stage
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.places import places_of
+from upload_tui.tui.appearance.project_names import project_names_of
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
 from upload_tui.tui.fitting import truncate_at_word
 from upload_tui.tui.widgets.cached_lines import CursorLines
@@ -279,7 +279,7 @@ class ChangeLogView(CursorLines, can_focus=True):
         has_cursor = number == self._cursor and self.has_focus
         background = "changes--cursor" if has_cursor else ""
         bar = (self.display_options.glyphs.cursor, "changes--bar") if has_cursor else (" ", "")
-        change, places = self._shown_changes[number], places_of(self.projects)
+        change, places = self._shown_changes[number], project_names_of(self.projects)
         pieces = change_pieces(change, self.now, self.display_options, width - 1, places)
         segments = [Segment(text, self.style_on(name, background)) for text, name in (bar, *pieces)]
         return Strip(segments).adjust_cell_length(width, self.style_on("", background))

@@ -1,7 +1,7 @@
 """The alarm line: everything that is wrong, in the order of the table; hidden while all is well."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
@@ -16,7 +16,7 @@ from upload_tui.monitor import TROUBLE_WORDS, Connection, ConnectionState, Funne
 from upload_tui.text import age_text, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import MAX_CAUSES, causes_text, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import MAX_CAUSES, causes_text, first_that_fits, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.pending_text import pending_age_text
 from upload_tui.tui.widgets.status_bar import others_text, state_word
@@ -160,7 +160,7 @@ def _notice_alarm(notice: Notice, glyphs: Glyphs) -> _Alarm:
         case NoticeKind.WORKER_DOWN:
             facts = [f" {glyphs.dot} {fact}" for fact in (text, short)]
             states = f"{glyphs.warning} {title}WORKER DOWN", f"{glyphs.warning} WORKER DOWN"
-            return _Alarm(_Level.WAITS, states, lambda room, _: _first_that_fits(facts, room))
+            return _Alarm(_Level.WAITS, states, lambda room, _: first_that_fits(facts, room, ""))
         case NoticeKind.NOT_CACHED:
             return _named_note([f"{title}not cached", "not cached"], [f": {short}"], glyphs)
         case NoticeKind.SILENCE:
@@ -187,10 +187,6 @@ def _retry_text(connection: Connection, now: datetime) -> str:
 
 def _cells(texts: Sequence[str], dot: str) -> int:
     return cell_len(dot.join(filter(None, texts)))
-
-
-def _first_that_fits(texts: Iterable[str], room: int) -> str:
-    return next((text for text in texts if cell_len(text) <= room), "")
 
 
 def _longest(text: Callable[[int], str], cells: range, room: int) -> str:
@@ -274,7 +270,7 @@ def _outage_text(cause: str, retry: str, between: str, glyphs: Glyphs, room: int
     if retry and cause_cells >= _WHOLE_CELLS:
         wholes.insert(0, f"{text(cause)} {glyphs.dot} {retry}")
     cells = range(_MIN_CAUSE_CELLS, cause_cells + 1)
-    return _first_that_fits(wholes, room) or _longest(
+    return first_that_fits(wholes, room, "") or _longest(
         lambda cells: text(truncate_at_word(cause, cells, glyphs.ellipsis)), cells, room
     )
 
@@ -287,7 +283,7 @@ def _note(sign: str, texts: Sequence[str], glyphs: Glyphs) -> _Alarm:
         if cause_cells < _WHOLE_CELLS:
             return ""
         is_short = room < _MIN_NOTE_CELLS
-        return _first_that_fits(wholes, room) or (
+        return first_that_fits(wholes, room, "") or (
             "" if is_short else truncate_at_word(wholes[-1], room, glyphs.ellipsis)
         )
 
@@ -301,7 +297,7 @@ def _named_note(words: Sequence[str], causes: Sequence[str], glyphs: Glyphs) -> 
         if cause_cells < _WHOLE_CELLS:
             return ""
         cut = truncate_at_word(causes[-1], room, glyphs.ellipsis) if room >= _MIN_CAUSE_CELLS else ""
-        return _first_that_fits(causes, room) or cut
+        return first_that_fits(causes, room, "") or cut
 
     return _Alarm(_Level.NOTE, tuple(f"{glyphs.waiting} {word}" for word in words), details)
 

@@ -25,7 +25,7 @@ from upload_tui.status import Stage
 from upload_tui.text import clock_text, duration_text, name_or_id, sanitize, short_cause
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.appearance.places import Places
+from upload_tui.tui.appearance.project_names import ProjectNames
 from upload_tui.tui.fitting import detailed_cause_text, fit_to_width, truncate_at_word, truncate_middle, widest
 
 __all__ = ["CHANGE_CLASSES", "ChangeFilter", "change_pieces", "fold_changes", "unfolded"]
@@ -102,7 +102,7 @@ _MIN_NAME_CELLS = 12
 _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE = 32, 50
 """Cells that a name and a note such as `bad chunk hash` have together beside the name of a project."""
 _GAP = "  "
-_NO_PLACES = Places()
+_NO_PLACES = ProjectNames()
 _QUIET, _ERROR = "changes--quiet", "changes--error"
 
 CHANGE_CLASSES = frozenset(
@@ -112,7 +112,11 @@ CHANGE_CLASSES = frozenset(
 
 
 def change_pieces(
-    change: UploadChange, now: datetime | None, display_options: DisplayOptions, width: int, places: Places = _NO_PLACES
+    change: UploadChange,
+    now: datetime | None,
+    display_options: DisplayOptions,
+    width: int,
+    places: ProjectNames = _NO_PLACES,
 ) -> Sequence[tuple[str, str]]:
     """Texts with their component classes; together at most `width` cells. A narrow line has no label, only the sign.
 
@@ -150,7 +154,7 @@ def _folded_texts(change: UploadChange) -> tuple[Sequence[str], Sequence[str]]:
     return states, [*wrong]
 
 
-def _place_text(change: UploadChange, places: Places, room: int, glyphs: Glyphs) -> str:
+def _place_text(change: UploadChange, places: ProjectNames, room: int, glyphs: Glyphs) -> str:
     """The name of the change's project, and the blanks after it; empty if there is only one project, or no room."""
     cells = places.cells(room - len(_GAP), _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
     return places.text(change.upload, cells, glyphs.ellipsis) + _GAP if cells else ""

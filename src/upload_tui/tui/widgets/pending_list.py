@@ -10,8 +10,8 @@ from textual.reactive import reactive
 from upload_tui.monitor import ProjectRef, Row
 from upload_tui.text import name_or_id
 from upload_tui.tui.appearance.display_options import DisplayOptions
-from upload_tui.tui.appearance.places import places_of
-from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.appearance.project_names import project_names_of
+from upload_tui.tui.fitting import first_that_fits, fit_to_width, truncate_at_word, truncate_middle
 from upload_tui.tui.widgets.cached_lines import DiffedText
 from upload_tui.tui.widgets.pending_text import (
     AGE_CELLS,
@@ -84,7 +84,7 @@ class PendingList(DiffedText):
         # Names get what the reasons leave, and at least two fifths of the line if that leaves the reasons their least width.
         share = min(width * 2 // 5, max(_MIN_NAME_CELLS, width - _FIXED_CELLS - _WAIT_CELLS))
         room = width - _FIXED_CELLS - share
-        longest_reason = max(len(_first_that_fits(_reason_texts(row), room)) for row in self._shown)
+        longest_reason = max(cell_len(first_that_fits(_reason_texts(row), room)) for row in self._shown)
         limit = min(_MAX_NAME_CELLS, max(share, width - _FIXED_CELLS - longest_reason))
         names = [truncate_middle(name_or_id(row.name, row.id), limit, ellipsis) for row in self._shown]
         # The width grows in steps, so that the rest of the lines does not move with every new name.
@@ -98,12 +98,12 @@ class PendingList(DiffedText):
     def _place_cells(self) -> int:
         """The cells of a project's name; 0 if there is only one project, or no room."""
         room = self.size.width - _FIXED_CELLS - 1
-        return places_of(self.projects).cells(room, _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
+        return project_names_of(self.projects).cells(room, _LEAST_BESIDE_PLACE, _GOOD_BESIDE_PLACE)
 
     def _line(self, row: Row, name: str, place_cells: int, now: datetime) -> Content:
         is_late, ellipsis = row.lateness.is_stuck or row.lateness.is_overdue, self.display_options.glyphs.ellipsis
         age = pending_age_text(row, now)
-        place = f" {places_of(self.projects).text(row, place_cells, ellipsis)}" if place_cells else ""
+        place = f" {project_names_of(self.projects).text(row, place_cells, ellipsis)}" if place_cells else ""
         wait = self._wait_text(row, now, self.size.width - cell_len(name) - cell_len(place) - _FIXED_CELLS)
         return Content.assemble(
             (f"{self.display_options.glyphs.stages[row.stage]} ", f"$stage-{row.stage}"),
@@ -116,17 +116,13 @@ class PendingList(DiffedText):
     def _wait_text(self, row: Row, now: datetime, width: int) -> str:
         """Why the upload is pending in at most `width` cells, followed by as many details as fit completely."""
         reasons = _reason_texts(row)
-        text = _first_that_fits(reasons, width)
+        text = first_that_fits(reasons, width)
         text = truncate_at_word(text, width, self.display_options.glyphs.ellipsis)
         for detail in pending_details(row, now):
             if len(text) + 2 + len(detail) > width:
                 break
             text = f"{text}, {detail}"
         return text
-
-
-def _first_that_fits(texts: Sequence[str], width: int) -> str:
-    return next((text for text in texts if len(text) <= width), texts[-1])
 
 
 def _reason_texts(row: Row) -> Sequence[str]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from upload_tui.monitor.analysis.statistics import (
-    Cause,
+    CauseCount,
     Latency,
     LatencyHistogram,
     Statistics,
@@ -89,8 +89,8 @@ def test_latencies_are_quantiles_of_uploads_that_do_not_contradict_themselves(st
 
 
 def test_causes_are_ordered_by_the_number_of_failures(statistics: Statistics) -> None:
-    assert statistics.causes[0] == Cause("no route to host #", 3)
-    assert {*statistics.causes[1:]} == {Cause("rare", 1), Cause("no reason given", 1)}
+    assert statistics.causes[0] == CauseCount("no route to host #", 3)
+    assert {*statistics.causes[1:]} == {CauseCount("rare", 1), CauseCount("no reason given", 1)}
     reverse = InMemorySession(
         [
             an_upload("first", completed=9, error=8, message="rare"),
@@ -98,7 +98,7 @@ def test_causes_are_ordered_by_the_number_of_failures(statistics: Statistics) ->
         ]
     )
     for details in (details_of(reverse), details_of(reverse)[::-1]):
-        assert statistics_of(details).causes == [Cause("often", 3), Cause("rare", 1)]
+        assert statistics_of(details).causes == [CauseCount("often", 3), CauseCount("rare", 1)]
     reverse.close()
 
 

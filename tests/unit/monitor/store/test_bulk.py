@@ -19,14 +19,14 @@ from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import BulkLease, read_lease, write_lease
-from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, TroubleThresholds, WaitThresholds
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload, responses
 
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(WaitThresholds(NOW, NOW), NOW, WaitThresholds(NOW, NOW), NOW)
 LATER = NOW + timedelta(minutes=5)
 
 

@@ -21,7 +21,7 @@ from upload_tui.monitor.queries.query import Query
 from upload_tui.monitor.store.rows import WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS, compress_page, migrate, read_lease
 from upload_tui.monitor.store.schema.indexes import INDEXES
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Store, TroubleThresholds, WaitThresholds
 from upload_tui.status import Anomaly, AnomalyName, Event, Stage, Timeline
 from upload_tui.testing import NOW
 from upload_tui.wire import Upload
@@ -43,7 +43,7 @@ DROPPED_IN_BULK = (
     "AND name NOT IN ('by_initiated', 'by_begun', 'by_first_event', 'by_trouble', 'by_acknowledged')"
 )
 
-NONE_STUCK = StuckThresholds(NOW, NOW)
+NONE_STUCK = WaitThresholds(NOW, NOW)
 THRESHOLDS = TroubleThresholds(NONE_STUCK, NOW, NONE_STUCK, NOW)
 NOTICED = (Anomaly(AnomalyName.TIME_CHANGED, "the time of completed changed"),)
 GONE_CHANGE = UploadGone(at=NOW, upload=UploadRef("u-1", "scan 01.tiff", "p-1", "Genome"))

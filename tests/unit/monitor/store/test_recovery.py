@@ -19,7 +19,7 @@ from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.live import LiveSession
 from upload_tui.monitor.store.recovery import storage_error
 from upload_tui.monitor.store.schema import MIGRATIONS
-from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, TroubleThresholds, WaitThresholds
 from upload_tui.monitor.store_picture import StorePicture
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
@@ -27,7 +27,7 @@ from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, Upload
 
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(WaitThresholds(NOW, NOW), NOW, WaitThresholds(NOW, NOW), NOW)
 
 
 def damage(file: Path, *names: str) -> None:

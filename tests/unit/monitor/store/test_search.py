@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey, TextTerm, Where
-from upload_tui.monitor.store.store import Limits, Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, TroubleThresholds, WaitThresholds
 from upload_tui.status import Event, Stage, Timeline
 from upload_tui.text import fold
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-LATE = StuckThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
+LATE = WaitThresholds(NOON - timedelta(hours=1), NOON - timedelta(hours=1))
 STUCK = TroubleThresholds(LATE, NOON - timedelta(days=1), LATE, NOON)
 COUNT = 100
 NO_TIME = 0.0

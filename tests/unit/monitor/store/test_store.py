@@ -23,14 +23,14 @@ from upload_tui.monitor.store.aggregates import StoreAggregates
 from upload_tui.monitor.store.bulk import PartitionName, SnapshotInfo, build_snapshot
 from upload_tui.monitor.store.rows import BULK_COLUMNS, WRITE_COLUMNS, row_values
 from upload_tui.monitor.store.schema import MIGRATIONS
-from upload_tui.monitor.store.store import Limits, Store, StoredUpload, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Limits, Store, StoredUpload, TroubleThresholds, WaitThresholds
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Event, Stage, Timeline, UnknownState, is_contradictory
 from upload_tui.text import fold
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 FAILED_SINCE = NOON - timedelta(seconds=40)
-LATE = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+LATE = WaitThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
 STUCK = TroubleThresholds(LATE, FAILED_SINCE, LATE, NOON)
 
 
@@ -81,7 +81,7 @@ QUERIES = st.builds(
 
 def fits(upload: Upload, query: Query) -> bool:
     since = upload.timeline.since
-    before = {Stage.COMPLETED: STUCK.late.completed, Stage.INITIATED: STUCK.late.initiated}.get(upload.stage)
+    before = {Stage.COMPLETED: STUCK.overdue.completed, Stage.INITIATED: STUCK.overdue.initiated}.get(upload.stage)
     is_late = since is not None and before is not None and since < before
     trouble = trouble_of(
         upload.stage,

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from upload_tui.monitor.queries.parser import parse_query
 from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.database import Limits
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Store, TroubleThresholds, WaitThresholds
 from upload_tui.status import Certainty, Event, Stage, Timeline, UnknownState
 from upload_tui.wire import Upload
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-LATE = StuckThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
+LATE = WaitThresholds(NOON - timedelta(seconds=900), NOON - timedelta(seconds=60))
 THRESHOLDS = TroubleThresholds(LATE, NOON - timedelta(seconds=40), LATE, NOON)
 ORDERS = [Query(sort=sort, descending=descending) for sort in SortKey for descending in (True, False)]
 SEARCHES = [Query(where=parse_query("scan"), sort=sort) for sort in (SortKey.TROUBLE, SortKey.NAME)]

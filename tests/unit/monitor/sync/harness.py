@@ -11,7 +11,7 @@ from upload_tui.errors import ServiceError
 from upload_tui.monitor.changes import Change, StageReached
 from upload_tui.monitor.model import ProjectRef
 from upload_tui.monitor.store.rows import to_ms
-from upload_tui.monitor.store.store import Store, StuckThresholds, TroubleThresholds
+from upload_tui.monitor.store.store import Store, TroubleThresholds, WaitThresholds
 from upload_tui.monitor.sync.state import SyncState
 from upload_tui.monitor.sync.synchroniser import Synchroniser
 from upload_tui.status import Certainty, Stage
@@ -26,7 +26,7 @@ COMPARED = (
 )  # fmt: skip
 STAGES = tuple(Stage)
 PROJECT = ProjectRef("p-1", "Genome")
-STUCK = TroubleThresholds(StuckThresholds(NOW, NOW), NOW, StuckThresholds(NOW, NOW), NOW)
+STUCK = TroubleThresholds(WaitThresholds(NOW, NOW), NOW, WaitThresholds(NOW, NOW), NOW)
 
 
 class SyncHarness:

@@ -8,7 +8,7 @@ from tests.unit.monitor.shifting_service import ShiftingService, SimulatedUpload
 from tests.unit.monitor.sync.harness import SyncHarness
 
 from upload_tui.monitor.changes import UploadGone, UploadPurged
-from upload_tui.monitor.store.database import STANDARD_LIMITS, Limits
+from upload_tui.monitor.store.database import DEFAULT_LIMITS, Limits
 from upload_tui.monitor.store.store import Store
 from upload_tui.status import Stage
 from upload_tui.wire import StatusShape
@@ -25,7 +25,7 @@ def a_service(uploads: int, design: StatusShape = StatusShape.A, tie_rate: float
     return service
 
 
-async def scanned(service: ShiftingService, limits: Limits = STANDARD_LIMITS) -> SyncHarness:
+async def scanned(service: ShiftingService, limits: Limits = DEFAULT_LIMITS) -> SyncHarness:
     harness = SyncHarness(service, Store(limits=limits))
     await harness.synchroniser.sync()
     return harness

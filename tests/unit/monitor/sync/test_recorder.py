@@ -1,4 +1,4 @@
-"""Readings that arrive late, and the order of changes."""
+"""Readings that arrive late, and the known of changes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.monitor.sync.recorder import ChangeRecorder
 from upload_tui.monitor.sync.round_changes import sort_by_event_time
-from upload_tui.monitor.sync.state import ProjectUploads, SyncState
+from upload_tui.monitor.sync.state import KnownUploads, SyncState
 from upload_tui.status import Certainty, Stage
 from upload_tui.testing import NOW
 from upload_tui.wire import StatusShape, UploadReading, parse_upload_reading
@@ -33,8 +33,8 @@ async def test_an_upload_is_fetched_again_when_a_reading_arrives_that_was_reques
     assert stored is not None
     published: list[Change] = []
     fetcher = PageFetcher(harness.client, SyncState(harness.store, PROJECT.id))
-    order = ProjectUploads(harness.store, PROJECT.id)
-    recorder = ChangeRecorder(harness.store, order, fetcher, PROJECT.id, published.append)
+    known = KnownUploads(harness.store, PROJECT.id)
+    recorder = ChangeRecorder(harness.store, known, fetcher, PROJECT.id, published.append)
     service.advance(upload)
     late = parse_upload_reading(
         {**service.resource(upload), "name": "outdated"},
@@ -58,8 +58,8 @@ async def test_what_another_process_found_is_published_before_an_upload_that_is_
         await harness.synchroniser.sync()
     published: list[Change] = []
     fetcher = PageFetcher(second.client, SyncState(second.store, PROJECT.id))
-    order = ProjectUploads(second.store, PROJECT.id)
-    recorder = ChangeRecorder(second.store, order, fetcher, PROJECT.id, published.append)
+    known = KnownUploads(second.store, PROJECT.id)
+    recorder = ChangeRecorder(second.store, known, fetcher, PROJECT.id, published.append)
     service.start_upload()
     await first.synchroniser.sync()
     upload = service.uploads.pop(0)

@@ -21,15 +21,17 @@ from upload_tui.text import (
     sanitize,
     size_text,
 )
-from upload_tui.tui.appearance.columns import (
-    STAGE_WORD_WIDTH,
-    TRACK_WIDTH,
-    Column,
-    ColumnKey,
-)
+from upload_tui.tui.appearance.columns import STAGE_WORD_WIDTH, TRACK_WIDTH, Column, ColumnKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
-from upload_tui.tui.fitting import detailed_cause_text, distinct_name, fit_to_width, truncate_at_word, truncate_middle
+from upload_tui.tui.fitting import (
+    detailed_cause_text,
+    distinct_name,
+    first_that_fits,
+    fit_to_width,
+    truncate_at_word,
+    truncate_middle,
+)
 from upload_tui.tui.widgets.pending_text import (
     acknowledged_texts,
     anomaly_reasons,
@@ -221,8 +223,7 @@ def _note_pieces(
     if wrong := _acknowledged_problem(row):
         is_error, note = row.stage is Stage.ERROR, row.acknowledgement.note if row.acknowledgement else ""
         shortest = detailed_cause_text(row.error_message, width, glyphs.ellipsis) if is_error else wrong[-1]
-        text = _first_that_fits(width, *acknowledged_texts(wrong, note), shortest)
-        return ((fit_to_width(text, width), _QUIET),)
+        return ((fit_to_width(first_that_fits([*acknowledged_texts(wrong, note), shortest], width), width), _QUIET),)
     if row.stage is Stage.ERROR:
         text = detailed_cause_text(row.error_message, width, glyphs.ellipsis)
         return ((fit_to_width(text, width), _ERROR if row.trouble else _QUIET),)
@@ -234,10 +235,11 @@ def _note_pieces(
             badge = _STUCK_BADGE
         return _badge_pieces(badge, _STUCK_BADGE, _STUCK, texts, width)
     if texts := _overdue_texts(row):
-        return ((fit_to_width(_first_that_fits(width, *texts), width), _OVERDUE),)
+        return ((fit_to_width(first_that_fits(texts, width), width), _OVERDUE),)
     if texts := _anomaly_note_texts(row):
-        text = truncate_at_word(_first_that_fits(width, *texts), width, glyphs.ellipsis)
-        return ((fit_to_width(text, width), _ANOMALY),)
+        return (
+            (fit_to_width(truncate_at_word(first_that_fits(texts, width), width, glyphs.ellipsis), width), _ANOMALY),
+        )
     if row.is_purged:
         return ((fit_to_width("purged", width), _QUIET),)
     return _progress_pieces(row, glyphs, width)
@@ -321,14 +323,14 @@ def _badge_forms(badge_cells: int, texts: Sequence[str]) -> frozenset[int]:
 
 def _badge_pieces(badge: str, short: str, badge_class: str, texts: Sequence[str], width: int) -> Sequence[Piece]:
     """A badge, or its short form if the width needs it, and after it the first of the texts that fits."""
-    badge = _first_that_fits(width, badge, short, fit_to_width(short.strip(), min(width, len(short.strip()))))
+    badge = first_that_fits([badge, short], width, fit_to_width(short.strip(), width).rstrip())
     text = _text_beside(badge, texts, width)
     return ((badge, badge_class), (fit_to_width(f" {text}" if text else "", width - len(badge)), ""))
 
 
 def _text_beside(badge: str, texts: Sequence[str], width: int) -> str:
     """The first of the texts that fits beside a badge; empty if none does."""
-    return next((text for text in texts if len(badge) + 1 + cell_len(text) <= width), "")
+    return first_that_fits(texts, width - len(badge) - 1, "")
 
 
 def _contradictory_texts(row: Row) -> Sequence[str]:
@@ -350,7 +352,7 @@ def _progress_pieces(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     if row.stage is Stage.COMPLETED:
         typical, reasons = _typical_text(row), pending_reasons(row)
         texts = [*(f"{reason}, {typical}" for reason in reasons), typical] if typical else []
-        return ((fit_to_width(_first_that_fits(width, *texts, *reasons), width), ""),)
+        return ((fit_to_width(first_that_fits([*texts, *reasons], width), width), ""),)
     took = _took_text(row, glyphs)
     return ((fit_to_width(f"took {took}" if took else "", width), _QUIET),)
 
@@ -368,14 +370,10 @@ def _typical_text(row: Row) -> str:
     return "" if p50_seconds is None else f"typically {duration_text(p50_seconds)}"
 
 
-def _first_that_fits(width: int, *texts: str) -> str:
-    return next((text for text in texts if cell_len(text) <= width), texts[-1])
-
-
 def _upload_bar(row: Row, glyphs: Glyphs, width: int) -> Sequence[Piece]:
     """Share of the declared size that was received, as a bar and in percent, and the time left if there is room."""
     if row.chunk_bytes is None:
-        return ((fit_to_width(_first_that_fits(width, *pending_reasons(row)), width), ""),)
+        return ((fit_to_width(first_that_fits(pending_reasons(row), width), width), ""),)
     if not row.size_bytes:
         return ((fit_to_width(size_text(row.chunk_bytes), width), ""),)
     share = min(max(row.chunk_bytes / row.size_bytes, 0.0), 1.0)

@@ -7,10 +7,10 @@ from msgspec import Struct
 from upload_tui.monitor import UploadKey
 from upload_tui.tui.widgets.table.row_window import RowWindow
 
-__all__ = ["Place", "RowCursor"]
+__all__ = ["CursorPlace", "RowCursor"]
 
 
-class Place(Struct, frozen=True):
+class CursorPlace(Struct, frozen=True):
     """Where the cursor is before the rows change.
 
     Attributes:
@@ -60,13 +60,13 @@ class RowCursor:
         self._previous_key = self._previous_key or self.key
         self._is_query_new = True
 
-    def place(self, window: RowWindow, top: int) -> Place:
+    def place(self, window: RowWindow, top: int) -> CursorPlace:
         """Where it is in these rows, of which `top` is the first one in view."""
         is_fixed = self.keeps_place or top < window.in_trouble
-        return Place(window.keys_above(self.row), window.in_trouble, is_fixed and not self._is_query_new)
+        return CursorPlace(window.keys_above(self.row), window.in_trouble, is_fixed and not self._is_query_new)
 
     def target_row(
-        self, window: RowWindow, before: Place, rows_from_top: int | None, *, stays_on_top: bool = False
+        self, window: RowWindow, before: CursorPlace, rows_from_top: int | None, *, stays_on_top: bool = False
     ) -> int:
         """The row to move to; it may be beyond the last one.
 
@@ -96,7 +96,7 @@ class RowCursor:
         self._is_query_new = not window.is_settled  # the search may still find the upload
         return 0
 
-    def _row_after_changes(self, window: RowWindow, key: UploadKey, before: Place) -> int:
+    def _row_after_changes(self, window: RowWindow, key: UploadKey, before: CursorPlace) -> int:
         row = window.position(key)
         if row is None and not window.is_settled and self.row >= window.total:
             return 0  # the last row so far is no meaningful position while the search continues

@@ -16,7 +16,7 @@ from textual.reactive import reactive
 
 from upload_tui.monitor import Query, Row, SortKey, UploadKey
 from upload_tui.tui.widgets.cached_lines import CursorLines
-from upload_tui.tui.widgets.table.row_cursor import Place, RowCursor
+from upload_tui.tui.widgets.table.row_cursor import CursorPlace, RowCursor
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
 __all__ = ["RowList"]
@@ -125,7 +125,7 @@ class RowList(CursorLines, can_focus=True):
         """Let the cursor and the view stay at the next reload if the upload gets into trouble or out of it: the user did that."""
         self._cursor.keeps_place = True
 
-    def _place(self) -> Place:
+    def _place(self) -> CursorPlace:
         return self._cursor.place(self.window, self._top_row())
 
     def _max_in_trouble(self) -> int | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from upload_tui.monitor import Query, UploadKey, Window
-from upload_tui.tui.widgets.table.row_cursor import Place, RowCursor
+from upload_tui.tui.widgets.table.row_cursor import CursorPlace, RowCursor
 from upload_tui.tui.widgets.table.row_window import RowWindow
 
 
@@ -26,7 +26,8 @@ def update(cursor: RowCursor, rows: Rows, rows_from_top: int | None = 100, *, st
     window = RowWindow(rows)
     window.fetch(Query(), 0, 10)
     cursor.row = max(
-        0, min(cursor.target_row(window, Place(), rows_from_top, stays_on_top=stays_on_top), len(rows.letters) - 1)
+        0,
+        min(cursor.target_row(window, CursorPlace(), rows_from_top, stays_on_top=stays_on_top), len(rows.letters) - 1),
     )
     cursor.key = UploadKey(rows.letters[cursor.row]) if rows.letters else None
     return cursor.key.id if cursor.key else ""

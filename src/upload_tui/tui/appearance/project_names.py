@@ -9,10 +9,10 @@ from upload_tui.monitor import ProjectRef, Row, UploadRef, project_key
 from upload_tui.tui.appearance.columns import MIN_PLACE_WIDTH, SHORT_PLACE_WIDTH
 from upload_tui.tui.fitting import distinct_name, fit_to_width, widest
 
-__all__ = ["Places", "places_of"]
+__all__ = ["ProjectNames", "project_names_of"]
 
 
-class Places(Struct, frozen=True):
+class ProjectNames(Struct, frozen=True):
     """The names of several projects.
 
     Attributes:
@@ -41,7 +41,7 @@ class Places(Struct, frozen=True):
 
 
 @lru_cache(maxsize=4)
-def places_of(projects: tuple[ProjectRef, ...]) -> Places:
+def project_names_of(projects: tuple[ProjectRef, ...]) -> ProjectNames:
     """The names of the projects of a view."""
     names = {project.id: project.name or project.id for project in projects}
-    return Places(names, widest(names.values())) if len(names) > 1 else Places()
+    return ProjectNames(names, widest(names.values())) if len(names) > 1 else ProjectNames()

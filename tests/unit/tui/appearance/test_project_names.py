@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from upload_tui.monitor import ProjectRef, UploadRef
-from upload_tui.tui.appearance.places import places_of
+from upload_tui.tui.appearance.project_names import project_names_of
 
 _NAMES = st.lists(st.text(min_size=1, max_size=30), min_size=2, max_size=8, unique=True)
 
@@ -16,7 +16,7 @@ def refs(*names: str) -> tuple[ProjectRef, ...]:
 
 @given(names=_NAMES, room=st.integers(0, 120), least=st.integers(0, 40), more=st.integers(0, 30))
 def test_a_column_of_names_leaves_the_rest_its_least_cells(names: list[str], room: int, least: int, more: int) -> None:
-    places = places_of(refs(*names))
+    places = project_names_of(refs(*names))
     cells = places.cells(room, least, least + more)
     assert 0 <= cells <= places.longest
     assert cells == 0 or room - cells >= least
@@ -30,15 +30,15 @@ def test_a_column_of_names_leaves_the_rest_its_least_cells(names: list[str], roo
 )
 def test_shortened_names_differ_and_fill_their_cells(count: int, cells: int, start: str) -> None:
     projects = refs(*(f"{start}{n:02d}" for n in range(count)))
-    places = places_of(projects)
+    places = project_names_of(projects)
     texts = [places.text(UploadRef("1", "a", one.id, one.name), cells, "…") for one in projects]
     assert {cell_len(text) for text in texts} == {cells}
     assert len({*texts}) == count
 
 
 def test_one_project_needs_no_name_and_one_of_several_services_has_the_name_in_the_header() -> None:
-    assert places_of(refs("Genome")).cells(100, 10, 20) == 0
+    assert project_names_of(refs("Genome")).cells(100, 10, 20) == 0
     east, west = "https://east.example.org", "https://west.example.org"
-    places = places_of((ProjectRef(f"{east} p-1", "east/Genome"), ProjectRef(f"{west} p-1", "west/Genome")))
+    places = project_names_of((ProjectRef(f"{east} p-1", "east/Genome"), ProjectRef(f"{west} p-1", "west/Genome")))
     assert places.text(UploadRef("1", "a", "p-1", "Genome", west), 14, "…") == "west/Genome   "
     assert places.text(UploadRef("1", "a", "p-9", "Plates", west), 8, "…") == "Plates  "
