@@ -45,7 +45,7 @@ _ALWAYS = """
     monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.notices monitor.picture monitor.since
     monitor.queries.query
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
-    tui.alerts tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.fitting tui.key_queue tui.playback_app
+    tui.alerts tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.controls tui.fitting tui.key_queue tui.playback_app
     tui.preferences tui.upload_commands
     tui.appearance.columns tui.appearance.display_options tui.appearance.glyphs tui.appearance.project_names
     tui.appearance.theme

@@ -71,7 +71,7 @@ PASS_THROUGHS: dict[str, str] = {
     "backend.store.database:Database.close": "a resource that its owner closes",
     "client.requester:RequestGate.is_holding": "names what a locked lock means",
     "monitor.in_memory_picture:InMemoryPicture.close": "a resource that its owner closes",
-    "monitor.replay:ReplaySession.close": "a resource that its owner closes",
+    "monitor.recording.replay:ReplaySession.close": "a resource that its owner closes",
     "monitor.sessions.source:SourceSession.refresh": "the protocol `Session` has it",
     "processes:ChildProcess.close": "a resource that its owner closes",
     "testing.service:UploadService.verify_next": "the kit's users do not import the service",

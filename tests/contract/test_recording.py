@@ -37,9 +37,9 @@ from upload_tui.monitor import (
     Session,
     UploadChange,
     read_recording,
-    replay,
 )
 from upload_tui.monitor.queries.parser import parse_query
+from upload_tui.monitor.recording import replay
 from upload_tui.monitor.store.database import DEFAULT_LIMITS, Limits
 from upload_tui.monitor.store.schema import compress_page
 from upload_tui.status import Certainty, Stage, UnknownState

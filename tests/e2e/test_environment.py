@@ -209,14 +209,18 @@ def test_files_of_the_dashboard_in_each_state(
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("name", ["theme", "columns", "columns-combined"])
-def test_saved_choices_in_each_state(name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_choice_that_cannot_be_used_is_ignored(
+    name: str, state: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     STATES[state](_path(f"xdg_state_home/upload-tui/{name}")(home, monkeypatch))
     settings = read_settings(os.environ, Flags(), SettingsPaths(home / "none", home / "none"))
-    assert dashboard_preferences(settings).saved_theme == ""
+    preferences = dashboard_preferences(settings)
+    assert preferences.saved_theme == ""
+    assert preferences.display_options.view_columns == ()
 
 
 @pytest.mark.parametrize("key", ["token_file", "ca_bundle", "token_command", "on_error", "timezone", "theme"])
-def test_null_characters_in_settings(
+def test_a_null_character_in_a_setting_is_reported(
     key: str, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = os.environ["UPLOAD_TUI_URL"]
@@ -320,7 +324,7 @@ NAMES = sorted(
 
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("name", NAMES)
-def test_variables_with_each_value(
+def test_any_value_of_a_variable_is_used_or_reported(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a relative folder is made here
@@ -333,7 +337,7 @@ def test_variables_with_each_value(
 
 @pytest.mark.parametrize("value", [*VALUES.values(), "fe80::/10", "::1/128", "[::1]", "*", "http://", "ftp://x"])
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY"])
-def test_proxies_with_each_value(
+def test_any_proxy_is_used_or_reported(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -354,7 +358,7 @@ def test_proxies_with_each_value(
         "TMPDIR",
     ],
 )
-def test_variables_of_the_dashboard_with_each_value(
+def test_any_value_of_a_variable_of_the_dashboard_is_used_or_reported(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -364,9 +368,9 @@ def test_variables_of_the_dashboard_with_each_value(
 
 @pytest.mark.parametrize("name", ["TEXTUAL_DRIVER", "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_LOG"])
 def test_an_invalid_variable_of_the_dashboard_is_named(
-    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(name, "/nonexistent/x")
+    monkeypatch.setenv(name, str(tmp_path / "missing" / "x"))
     assert Outcome("watch", capfd, name).code == 2
 
 
@@ -510,7 +514,7 @@ def test_a_device_without_space(
     assert ended.value.code == code, err.getvalue()
     assert "Traceback" not in err.getvalue()
     assert "File too large" in err.getvalue() or not code
-    assert ("Nothing is cached between sessions" in out.getvalue()) == (line == "doctor")
+    assert ("nothing is cached between sessions" in out.getvalue()) == (line == "doctor")
     assert [file for file in home.rglob("*") if file.suffix in {".toml", ".jsonl", ".json", ".part"}] == []
 
 

@@ -32,7 +32,7 @@ from upload_tui.monitor import (
     change_record,
     read_recording,
 )
-from upload_tui.monitor.recording import RecordingLine
+from upload_tui.monitor.recording.file_format import RecordingLine
 from upload_tui.monitor.store.schema.pages import decompress_page
 from upload_tui.status import Stage
 from upload_tui.wire import Project, Upload, page_entries, parse_upload, parse_upload_entries

@@ -22,10 +22,11 @@ from upload_tui.tui import screens, widgets
 from upload_tui.tui.bindings import APP_KEYS, DASHBOARD_KEYS, TABLE_KEYS
 from upload_tui.tui.command_palette import bindings_by_owner
 from upload_tui.tui.screens.columns import ColumnScreen
-from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import MenuScreen, ViewMenu
 from upload_tui.tui.screens.prompts import PromptScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar

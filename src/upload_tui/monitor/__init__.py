@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         upload_record,
     )
     from upload_tui.monitor.in_memory_picture import InMemoryPicture
-    from upload_tui.monitor.masking import RecordingMask
     from upload_tui.monitor.metrics import (
         METRICS,
         ProjectFigures,
@@ -95,14 +94,15 @@ if TYPE_CHECKING:
         needs_upload,
         text_terms,
     )
-    from upload_tui.monitor.recording import (
+    from upload_tui.monitor.recording.file_format import (
         RecordingHeader,
         RecordingLine,
         RecordingStore,
         RecordingWriter,
         read_recording,
     )
-    from upload_tui.monitor.replay import ReplaySession
+    from upload_tui.monitor.recording.masking import RecordingMask
+    from upload_tui.monitor.recording.replay import ReplaySession
     from upload_tui.monitor.sessions.combined import CombinedSession
     from upload_tui.monitor.sessions.connection import ConnectionTracker
     from upload_tui.monitor.sessions.deferred import DeferredSession
@@ -263,7 +263,7 @@ __getattr__, __dir__ = lazy_names(
             "upload_record UploadChange UploadGone UploadPurged UploadRef UploadSeen"
         ),
         "in_memory_picture": "InMemoryPicture",
-        "masking": "RecordingMask",
+        "recording.masking": "RecordingMask",
         "metrics": "figures_of_uploads METRICS project_figures ProjectFigures ServiceFigures write_metrics",
         "model": (
             "Acknowledgement CauseGroup Connection ConnectionState Detail Funnel Playback "
@@ -278,8 +278,8 @@ __getattr__, __dir__ = lazy_names(
             "all_of includes_gone EVERYTHING Expression FIELDS needs_marks needs_upload Not Query SortKey State StateTerm "
             "text_terms TextTerm TimeTerm Where"
         ),
-        "recording": "read_recording RecordingHeader RecordingLine RecordingStore RecordingWriter",
-        "replay": "ReplaySession",
+        "recording.file_format": "read_recording RecordingHeader RecordingLine RecordingStore RecordingWriter",
+        "recording.replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
         "sessions.connection": "ConnectionTracker",
         "sessions.deferred": "DeferredSession",

@@ -19,17 +19,9 @@ if TYPE_CHECKING:
     from upload_tui.tui.bindings import free_key
     from upload_tui.tui.command_app import FailureHook
     from upload_tui.tui.command_palette import action_ids
+    from upload_tui.tui.controls import DemoControls, Fault, PlaybackControls
     from upload_tui.tui.fitting import fit_to_width, truncate_at_word, truncate_middle
-    from upload_tui.tui.preferences import (
-        MAX_SEARCHES,
-        DemoControls,
-        Fault,
-        PlaybackControls,
-        Preferences,
-        ScreenState,
-        TableOrder,
-        View,
-    )
+    from upload_tui.tui.preferences import MAX_SEARCHES, Preferences, ScreenState, TableOrder, View
     from upload_tui.tui.upload_commands import (
         ChangeHook,
         CommandOutput,
@@ -91,7 +83,8 @@ __getattr__, __dir__ = lazy_names(
         "command_palette": "action_ids",
         "fitting": "fit_to_width truncate_at_word truncate_middle",
         "alerts": "AlertSettings",
-        "preferences": "DemoControls Fault MAX_SEARCHES PlaybackControls Preferences ScreenState TableOrder View",
+        "controls": "DemoControls Fault PlaybackControls",
+        "preferences": "MAX_SEARCHES Preferences ScreenState TableOrder View",
         "upload_commands": "ChangeHook check_fields CommandOutput CommandResult ProgramRun UploadCommand",
     },
 )

@@ -21,7 +21,8 @@ from upload_tui.tui.base_app import size_classes
 from upload_tui.tui.bindings import APP_KEYS
 from upload_tui.tui.bridge import Bridge, ChangeBatch
 from upload_tui.tui.command_app import CommandApp, FailureHook
-from upload_tui.tui.preferences import PlaybackControls, Preferences, ScreenState
+from upload_tui.tui.controls import PlaybackControls
+from upload_tui.tui.preferences import Preferences, ScreenState
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.session_screen import LiveScreen
 

@@ -18,8 +18,9 @@ from upload_tui.monitor import (
     upload_record,
 )
 from upload_tui.text import name_or_id, plural, sanitize, sanitize_text
+from upload_tui.tui.controls import PlaybackControls
 from upload_tui.tui.playback_app import PlaybackApp
-from upload_tui.tui.preferences import PlaybackControls, Preferences
+from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.session_screen import CopyScreen
 from upload_tui.tui.upload_commands import (
     ChangeHook,

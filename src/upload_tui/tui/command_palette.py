@@ -13,11 +13,12 @@ from textual.system_commands import SystemCommandsProvider
 from upload_tui.tui.bindings import ALL_KEYS, keys_of, keys_text
 from upload_tui.tui.bridge import ThemeChosen
 from upload_tui.tui.screens.columns import ColumnScreen
-from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.history import HistoryScreen
 from upload_tui.tui.screens.menu import MenuScreen, ViewMenu
 from upload_tui.tui.screens.projects import ProjectScreen
 from upload_tui.tui.screens.prompts import PromptScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.footer import SearchBar

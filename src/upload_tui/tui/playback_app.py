@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from upload_tui.text import parse_moment
 from upload_tui.tui.base_app import BaseApp
 from upload_tui.tui.bindings import DEMO_ACTIONS, PLAYBACK_ACTIONS, REPLAY_KEYMAP, SEEK_ACTIONS
-from upload_tui.tui.preferences import PlaybackControls, Preferences, demo_controls, seek_controls
+from upload_tui.tui.controls import PlaybackControls, demo_controls, seek_controls
+from upload_tui.tui.preferences import Preferences
 
 __all__ = ["PlaybackApp"]
 

@@ -18,8 +18,9 @@ from upload_tui.monitor import Connection, ConnectionState, Query, SortKey, Wind
 from upload_tui.testing import InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import ColumnSpec, TableOrder, UploadApp, ViewKind
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.help import HelpScreen, ShapesScreen
+from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.menu import MenuScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar

@@ -13,7 +13,7 @@ from tests.tui.dashboards import mixed, opened
 from upload_tui.monitor import ProjectRef
 from upload_tui.testing import InMemorySession, an_upload, settled
 from upload_tui.tui import screens
-from upload_tui.tui.screens.menu import Dialog
+from upload_tui.tui.screens.dialog import Dialog
 from upload_tui.tui.screens.projects import ProjectScreen
 
 

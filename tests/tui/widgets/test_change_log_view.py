@@ -27,7 +27,7 @@ from upload_tui.status import Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.screens.dashboard import DashboardScreen
-from upload_tui.tui.screens.help import ShapesScreen
+from upload_tui.tui.screens.shapes import ShapesScreen
 from upload_tui.tui.screens.upload import UploadScreen
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.change_text import ChangeFilter, change_pieces

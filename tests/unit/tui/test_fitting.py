@@ -16,6 +16,7 @@ from upload_tui.tui.fitting import (
     distinct_name,
     fit_to_width,
     join_parts,
+    json_line,
     truncate_at_word,
     truncate_middle,
 )
@@ -112,3 +113,17 @@ def test_wrapped_lines_keep_their_indent_where_there_is_room(width: int, expecte
     lines = HangingLines((head, text), (Content(), Content("end")))
     assert [line.plain.rstrip() for line in lines.wrapped(width).split("\n")] == [*expected, "end"]
     assert lines.get_height(RulesMap(), width) == len(expected) + 1
+
+
+def test_a_line_of_json_has_a_colour_for_names_texts_and_values() -> None:
+    line = json_line('  "a\\"b": "text", "n": 12.5, "is": true,')
+    assert line.plain == '  "a\\"b": "text", "n": 12.5, "is": true,'
+    styles = {line.plain[span.start : span.end]: span.style for span in line.spans if span.style != "$quiet"}
+    assert styles == {
+        '"a\\"b"': "$primary",
+        '"text"': "$foreground",
+        '"n"': "$primary",
+        "12.5": "$accent",
+        '"is"': "$primary",
+        "true": "$accent",
+    }

@@ -15,10 +15,7 @@ from textual.widgets.option_list import Option
 from upload_tui.tui.appearance.columns import TITLES, ColumnKey, ColumnSpec, width_of
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import FRAME_CELLS
-from upload_tui.tui.screens.menu import (
-    DialogList,
-    OptionScreen,
-)
+from upload_tui.tui.screens.dialog import DialogList, OptionScreen
 
 __all__ = ["ColumnScreen"]
 

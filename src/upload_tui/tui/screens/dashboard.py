@@ -15,7 +15,8 @@ from textual.widget import Widget
 from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, Trouble, UploadChange, UploadKey
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
-from upload_tui.tui.preferences import PlaybackControls, Preferences
+from upload_tui.tui.controls import PlaybackControls
+from upload_tui.tui.preferences import Preferences
 from upload_tui.tui.screens.session_screen import has_data
 from upload_tui.tui.screens.views import ViewScreen
 from upload_tui.tui.widgets.activity_pane import ActivityPane, ChangeLogView

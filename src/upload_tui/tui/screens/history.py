@@ -40,7 +40,7 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.glyphs import Glyphs
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import HangingLines, truncate_middle
-from upload_tui.tui.screens.menu import UploadDialog
+from upload_tui.tui.screens.dialog import UploadDialog
 
 __all__ = ["HistoryScreen"]
 

@@ -16,7 +16,8 @@ from upload_tui.text import plural, sanitize
 from upload_tui.tui.appearance.glyphs import UNICODE
 from upload_tui.tui.bindings import key_of
 from upload_tui.tui.fitting import truncate_middle
-from upload_tui.tui.screens.menu import LiveDialog, MenuScreen
+from upload_tui.tui.screens.dialog import LiveDialog
+from upload_tui.tui.screens.menu import MenuScreen
 from upload_tui.tui.screens.session_screen import has_data
 
 __all__ = ["ProjectScreen"]

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label
 from upload_tui.monitor import Acknowledgement
 from upload_tui.text import MOMENT_EXAMPLES, parse_duration, sanitize
 from upload_tui.tui.bindings import key_of
-from upload_tui.tui.screens.menu import Dialog
+from upload_tui.tui.screens.dialog import Dialog
 
 __all__ = ["PromptScreen", "acknowledge_prompt", "parse_acknowledgement", "time_prompt"]
 

@@ -33,8 +33,8 @@ from upload_tui.text import escape_invisible, name_or_id, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import SERVICE_ACTIONS, key_of
 from upload_tui.tui.bridge import ExportReady
+from upload_tui.tui.controls import PlaybackControls, demo_controls
 from upload_tui.tui.fitting import truncate_middle
-from upload_tui.tui.preferences import PlaybackControls, demo_controls
 from upload_tui.tui.widgets.status_bar import StatusBar
 from upload_tui.wire import curl_command
 
@@ -201,7 +201,7 @@ class SessionScreen(CopyScreen):
 
     def action_shapes(self) -> None:
         """Show the status in three formats."""
-        from upload_tui.tui.screens.help import ShapesScreen
+        from upload_tui.tui.screens.shapes import ShapesScreen
 
         key = self.selected_key()
         if key and _is_of_source(self._session.picture.detail(*key)):

@@ -16,7 +16,8 @@ from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
 from upload_tui.tui.fitting import HangingLines
-from upload_tui.tui.screens.menu import DialogList, LiveDialog, OptionScreen, Result, is_current
+from upload_tui.tui.screens.dialog import DialogList, LiveDialog, OptionScreen, is_current
+from upload_tui.tui.screens.menu import Result
 from upload_tui.tui.screens.session_screen import has_data
 
 __all__ = ["FailureScreen", "LatencyScreen", "histogram_lines"]

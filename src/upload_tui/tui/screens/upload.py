@@ -16,8 +16,8 @@ from upload_tui.monitor import Change, Detail, Session, UploadKey
 from upload_tui.text import sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import COPY_KEYS, HISTORY_KEY
+from upload_tui.tui.controls import PlaybackControls
 from upload_tui.tui.fitting import json_line
-from upload_tui.tui.preferences import PlaybackControls
 from upload_tui.tui.screens.session_screen import AcknowledgeScreen
 from upload_tui.tui.widgets.footer import KeyFooter
 from upload_tui.tui.widgets.timeline_view import TimelinePane

@@ -26,6 +26,8 @@ from upload_tui.monitor import (
     StorePicture,
     WaitsFor,
     ingest,
+    parse_query,
+    text_terms,
 )
 from upload_tui.status import Anomaly, AnomalyName, Certainty, Stage, Timeline, UnknownState
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
@@ -36,7 +38,7 @@ from upload_tui.tui.appearance.glyphs import ASCII, UNICODE, Glyphs
 from upload_tui.tui.fitting import cause_text, detailed_cause_text
 from upload_tui.tui.widgets.funnel import StageCell
 from upload_tui.tui.widgets.pending_text import pending_reasons
-from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, second_line
+from upload_tui.tui.widgets.table.cells import BADGE_CLASSES, cell, highlighted, second_line
 from upload_tui.tui.widgets.table.row_painter import ColumnView, RowPainter
 from upload_tui.tui.widgets.timeline_view import timeline_lines
 from upload_tui.widgets import InMemoryPicture
@@ -540,3 +542,15 @@ def test_a_state_has_one_phrase_which_a_row_has_once(
     both = f"{note} {text_of([*second_line(row, NOW, OPTIONS, 200, 100)])}".casefold()
     for words in (phrase, "stuck", "typically"):
         assert both.count(words) <= 1
+
+
+def test_each_place_of_each_word_is_highlighted() -> None:
+    words = text_terms(parse_query('Scan "tiff" -dark').tree)
+    assert words == ["scan", "tiff"]
+    pieces = [piece for piece in highlighted("my-Scan-1.tiff", "", words) if piece[0]]
+    assert pieces == [("my-", ""), ("Scan", "uploads--match"), ("-1.", ""), ("tiff", "uploads--match")]
+    assert [*highlighted("other", "uploads--dim", ("scan",))] == [("other", "uploads--dim")]
+    street = [piece for piece in highlighted("Große Straße", "", ["strasse"]) if piece[0]]
+    assert street == [("Große ", ""), ("Straße", "uploads--match")]
+    again = [piece for piece in highlighted("scan-scan", "", ["scan"]) if piece[0]]
+    assert again == [("scan", "uploads--match"), ("-", ""), ("scan", "uploads--match")]

@@ -31,7 +31,7 @@ from upload_tui.monitor.changes import (
 )
 from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.monitor.picture import ConnectionFreshness
-from upload_tui.monitor.recording import RecordingHeader, RecordingLine
+from upload_tui.monitor.recording.file_format import RecordingHeader, RecordingLine
 from upload_tui.monitor.sessions.connection import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.bulk import can_snapshot, page_snapshot

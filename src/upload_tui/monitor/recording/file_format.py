@@ -35,8 +35,8 @@ from upload_tui.monitor.changes import (
     change_record,
     format_optional_time,
 )
-from upload_tui.monitor.masking import RecordingMask
 from upload_tui.monitor.model import ProjectRef
+from upload_tui.monitor.recording.masking import RecordingMask
 from upload_tui.monitor.store.bulk import BulkLoad, SnapshotInfo
 from upload_tui.monitor.store.database import DEFAULT_LIMITS, Limits
 from upload_tui.monitor.store.rows import from_ms

@@ -1,4 +1,4 @@
-"""Details of the screens: matches, JSON, ages in titles, empty projects, resetting columns, and the picture that quitting leaves."""
+"""What screens show: matches, the raw response, ages in titles, empty projects, columns, and what quitting leaves."""
 
 from datetime import timedelta
 
@@ -8,24 +8,12 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 
 from tests.tui.dashboards import mixed, opened, until
-from upload_tui.monitor import Connection, ConnectionState, parse_query, text_terms
+from upload_tui.monitor import Connection, ConnectionState
 from upload_tui.testing import NOW, InMemorySession, an_upload, dashboard
 from upload_tui.tui.appearance.columns import ColumnSpec
-from upload_tui.tui.fitting import json_line
 from upload_tui.tui.screens.dashboard import DashboardScreen
 from upload_tui.tui.screens.help import HelpScreen
 from upload_tui.tui.screens.upload import UploadScreen
-from upload_tui.tui.widgets.table.cells import highlighted
-
-
-def test_the_first_place_of_each_word_is_highlighted() -> None:
-    words = text_terms(parse_query('Scan "tiff" -dark').tree)
-    assert words == ["scan", "tiff"]
-    pieces = [piece for piece in highlighted("my-Scan-1.tiff", "", words) if piece[0]]
-    assert pieces == [("my-", ""), ("Scan", "uploads--match"), ("-1.", ""), ("tiff", "uploads--match")]
-    assert [*highlighted("other", "uploads--dim", ("scan",))] == [("other", "uploads--dim")]
-    street = [piece for piece in highlighted("Große Straße", "", ["strasse"]) if piece[0]]
-    assert street == [("Große ", ""), ("Straße", "uploads--match")]
 
 
 async def test_matches_are_underlined_in_the_table() -> None:
@@ -33,20 +21,6 @@ async def test_matches_are_underlined_in_the_table() -> None:
         await pilot.press("slash", *"stuck", "enter")
         segments = [segment for segment in table.render_line(1) if segment.text.strip() == "stuck"]
         assert [bool(segment.style and segment.style.underline) for segment in segments] == [True]
-
-
-def test_a_line_of_json_has_a_colour_for_names_texts_and_values() -> None:
-    line = json_line('  "a\\"b": "text", "n": 12.5, "is": true,')
-    assert line.plain == '  "a\\"b": "text", "n": 12.5, "is": true,'
-    styles = {line.plain[span.start : span.end]: span.style for span in line.spans if span.style != "$quiet"}
-    assert styles == {
-        '"a\\"b"': "$primary",
-        '"text"': "$foreground",
-        '"n"': "$primary",
-        "12.5": "$accent",
-        '"is"': "$primary",
-        "true": "$accent",
-    }
 
 
 async def test_the_raw_response_is_in_colours() -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from upload_tui.monitor import Query, RecordingHeader, RecordingMask, RecordingWriter, ReplaySession, read_recording
 from upload_tui.monitor.changes import OwnStateReached, StageReached, UploadChange, UploadRef
 from upload_tui.monitor.model import Acknowledgement, ProjectRef
-from upload_tui.monitor.recording import RecordingStore
+from upload_tui.monitor.recording.file_format import RecordingStore
 from upload_tui.monitor.sync.ingest import ingest
 from upload_tui.status import SOURCE_PREFIX, Certainty
 from upload_tui.testing import NOW, FrozenClock, an_upload
 from upload_tui.wire import StatusShape, UploadReading, parse_upload
 
-RECORDING = Path(__file__).parents[2] / "formats" / "expected" / "recording.jsonl"
+RECORDING = Path(__file__).parents[3] / "formats" / "expected" / "recording.jsonl"
 
 
 def masked(lines: Sequence[Mapping[str, Any]], file: Path) -> str:
