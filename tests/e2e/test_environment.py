@@ -216,6 +216,7 @@ def test_a_saved_choice_that_cannot_be_used_is_ignored(
     settings = read_settings(os.environ, Flags(), SettingsPaths(home / "none", home / "none"))
     preferences = dashboard_preferences(settings)
     assert preferences.saved_theme == ""
+    assert preferences.display_options is not None
     assert preferences.display_options.view_columns == ()
 
 
