@@ -95,7 +95,7 @@ async def until(session: LiveSession, condition: object) -> None:
 async def poll(session: LiveSession) -> None:
     """Run a round."""
     session.refresh()
-    await until(session, lambda: not any(poller.is_refreshing for poller in session._pollers))
+    await until(session, lambda: not any(poller.is_refreshing for poller in session._pollers.values()))
 
 
 def upload_changes(session: LiveSession) -> list[Change]:

@@ -342,7 +342,7 @@ class Scanned(Checker):
 
 def _unpublished(session: LiveSession | SourceSession) -> Iterator[str]:
     """Uploads that a round has read whose changes are published at its end; a session of several projects may be live before."""
-    for poller in session._pollers if isinstance(session, LiveSession) else ():
+    for poller in session._pollers.values() if isinstance(session, LiveSession) else ():
         yield from (change.upload.id for change in poller._synchroniser._recorder.changes.found)
 
 

@@ -93,7 +93,7 @@ class ServiceAccess:
             changes=changes,
         )
         if not self._settings.projects:  # otherwise all that are watched were found
-            session.notice = found.notice
+            session.notice, session.finds_projects = found.notice, True
         return session
 
     async def read(self, store: "Store", *, accepts_cached: bool) -> ProjectUploads:

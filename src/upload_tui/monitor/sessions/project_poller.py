@@ -49,7 +49,6 @@ class ProjectPoller:
     ) -> None:
         self._client = client
         self._fetch_queue_stats = fetch_queue_stats
-        self.project = project
         self.is_refreshing = False
         self._is_watched = True
         self._store = store
@@ -68,6 +67,16 @@ class ProjectPoller:
         self.tracker = ConnectionTracker(
             self._clock, self._publish_connection, schedule.jitter, read_on=self._synchroniser.previous_read_on
         )
+
+    @property
+    def project(self) -> ProjectRef:
+        """The project; its name may change."""
+        return self._synchroniser.project
+
+    @project.setter
+    def project(self, project: ProjectRef) -> None:
+        """Give the project another name."""
+        self._synchroniser.project = project
 
     def wake(self) -> None:
         """Run a round now."""
