@@ -102,7 +102,6 @@ def log_folder() -> Path:
     return _folder(user_log_path)
 
 
-_SIGNAL_CHECK_SECONDS = 0.1
 _MAX_BYTES = 4_000_000
 """More than any file of settings, certificates or choices has."""
 
@@ -128,10 +127,7 @@ def _read_start(file: Path) -> bytes:
 
 
 def read_interruptibly(file: Path, read: Callable[[Path], Content]) -> Content:
-    """Read a file so that a signal ends the reading.
-
-    A pipe or a terminal may have nothing to read for long. Python would not notice a signal that arrives just before the main
-    thread begins to wait in the system, so another thread waits there.
+    """Read a file so that a signal ends the reading, also if nothing comes from a pipe or a terminal.
 
     Args:
         file: the file.
@@ -139,21 +135,9 @@ def read_interruptibly(file: Path, read: Callable[[Path], Content]) -> Content:
     """
     if not _can_wait(file):
         return read(file)
-    from concurrent.futures import Future, wait  # here, because most commands read no pipe
-    from threading import Thread
+    from upload_tui.threads import call_in_thread  # here, because most commands read no pipe
 
-    result = Future[Content]()
-
-    def run() -> None:
-        try:
-            result.set_result(read(file))
-        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
-            result.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    while not wait([result], _SIGNAL_CHECK_SECONDS).done:
-        pass
-    return result.result()
+    return call_in_thread(read, file)
 
 
 def _can_wait(file: Path) -> bool:

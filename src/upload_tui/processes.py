@@ -12,7 +12,7 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -242,7 +242,6 @@ async def run_command(
     data: bytes | None = None,
     environment: Mapping[str, str] | None = None,
     keeps_last_errors: bool = False,
-    on_start: Callable[[ChildProcess], object] = lambda _: None,
 ) -> CommandEnd:
     """Run a command to its end; if its time is over or this is cancelled, its whole group is ended.
 
@@ -252,14 +251,12 @@ async def run_command(
         data: its standard input, which it may ignore; None for none.
         environment: None for that of this process.
         keeps_last_errors: keep the end of standard error, not its start.
-        on_start: called with the process when it runs.
 
     Raises:
         OSError: there is no such program, or it is not executable.
         ValueError: an argument contains a null character.
     """
     child = await ChildProcess.start(arguments, environment=environment, has_input=data is not None)
-    on_start(child)
     printed, errors = bytearray(), bytearray()
     reading = [
         asyncio.create_task(read_bounded(child.stdout, printed), name="output of a command"),

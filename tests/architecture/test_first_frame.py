@@ -35,7 +35,7 @@ _NOT_OURS = {"click", "gc", "gettext", "hashlib", "msgspec", "rich", "shlex", "t
 _SHUTIL = {"bz2", "lzma", "random", "shutil", "tempfile"}
 """Newer versions of Textual and platformdirs load these as well."""
 _ALWAYS = """
-    addresses clock errors files lazy processes redaction
+    addresses clock errors files lazy processes redaction threads
     cli.group cli.support.dashboard cli.support.environment cli.support.error_reporting cli.support.options cli.support.output
     cli.support.preferences cli.support.signals cli.support.streams cli.support.user_commands cli.support.visits
     settings.keys settings.layers settings.service_settings

@@ -254,12 +254,11 @@ def test_no_module_imports_itself() -> None:
 
 
 def test_commands_run_event_loops_only_where_signals_end_them() -> None:
-    """A token command runs in a thread, which gets no signals: the client that waits for it ends it."""
     calls = "asyncio.run(", "asyncio.Runner("
     running = {
         module.name for module in MODULES if ".cli." in module.name and any(one in module.source for one in calls)
     }
-    assert running == {"upload_tui.cli.support.signals", "upload_tui.cli.access.credentials"}
+    assert running == {"upload_tui.cli.support.signals"}
 
 
 def test_the_readme_has_the_commands_that_are_run_from_it() -> None:

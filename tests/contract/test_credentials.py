@@ -1,7 +1,7 @@
 """The token of every request: where it comes from, when it is renewed, and the errors if it cannot be."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
@@ -18,6 +18,17 @@ from upload_tui.errors import (
 from upload_tui.testing import FrozenClock, an_upload
 
 ROOT = "https://dds.test"
+
+
+def returning(token: str) -> Callable[[], Awaitable[str]]:
+    """A source that returns the same token each time."""
+
+    async def source() -> str:
+        return token
+
+    return source
+
+
 KEYS = Credentials(agent_key="a", user_key="u")
 
 
@@ -165,7 +176,7 @@ async def test_the_source_is_called_once_if_its_token_is_rejected() -> None:
     service.valid = {"second"}
     calls: list[None] = []
 
-    def source() -> str:
+    async def source() -> str:
         calls.append(None)
         return "second"
 
@@ -177,14 +188,14 @@ async def test_the_source_is_called_once_if_its_token_is_rejected() -> None:
 
 async def test_the_same_token_again_is_an_auth_error() -> None:
     service = TokenService()
-    async with service.client(Credentials("first", source=lambda: "first")) as client:
+    async with service.client(Credentials("first", source=returning("first"))) as client:
         with pytest.raises(AuthError):
             await client.upload("u-1")
     assert service.received == ["first"]
 
 
 async def test_a_failing_source_is_an_auth_error() -> None:
-    def source() -> str:
+    async def source() -> str:
         raise SettingsError("The token command failed", "Run it by hand.")
 
     service = TokenService()
@@ -238,7 +249,7 @@ def test_a_token_that_no_header_can_have_is_a_wrong_setting(token: str) -> None:
 @pytest.mark.parametrize("token", INVALID_TOKENS)
 async def test_a_token_of_a_source_that_no_header_can_have_is_an_auth_error(token: str) -> None:
     service = TokenService()
-    async with service.client(Credentials(token="old", source=lambda: token)) as client:
+    async with service.client(Credentials(token="old", source=returning(token))) as client:
         with pytest.raises(AuthError) as caught:
             await client.upload("u-1")
     assert "cret" not in caught.value.title + caught.value.hint

@@ -180,10 +180,7 @@ async def test_time_in_which_this_process_did_not_run_is_not_the_commands(monkey
     """As after SIGSTOP: the clock of the loop is an hour further when it goes on."""
     loop = asyncio.get_running_loop()
     now = loop.time
-
-    def jump_soon(_: ChildProcess) -> None:
-        loop.call_later(0.05, lambda: monkeypatch.setattr(loop, "time", lambda: now() + 3600))
-
+    loop.call_later(0.1, lambda: monkeypatch.setattr(loop, "time", lambda: now() + 3600))
     command = [sys.executable, "-I", "-c", "import time; time.sleep(0.3); print('b')"]
-    end = await run_command(command, timeout_seconds=30, on_start=jump_soon)
+    end = await run_command(command, timeout_seconds=30)
     assert (end.code, end.stdout) == (0, b"b\n")

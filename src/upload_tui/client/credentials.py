@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,13 +30,13 @@ class Credentials:
     Attributes:
         token: the first token; empty to start with an exchange of keys.
         agent_key, user_key: exchanged together for a token.
-        source: returns a token; runs in a thread. If it returns the rejected token again, there is no newer one.
+        source: returns a token. If it returns the rejected token again, there is no newer one.
     """
 
     token: str = field(default="", repr=False)
     agent_key: str = field(default="", repr=False)
     user_key: str = field(default="", repr=False)
-    source: Callable[[], str] | None = field(default=None, repr=False)
+    source: Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
 
     @property
     def has_keys(self) -> bool:
@@ -89,9 +89,9 @@ class TokenAuth(httpx.Auth):
             yield request
 
     @staticmethod
-    async def _call_source(source: Callable[[], str]) -> str:
+    async def _call_source(source: Callable[[], Awaitable[str]]) -> str:
         try:
-            return _checked(await asyncio.to_thread(source))
+            return _checked(await source())
         except UploadTuiError as error:
             cause = Cause("The token was rejected, and there is no other", details=error.title)
             raise AuthError(f"{cause.words}: {error.title}", error.hint, cause=cause) from error

@@ -78,20 +78,16 @@ async def client_for(settings: ServiceSettings) -> "AsyncIterator[ServiceClient]
     """Open a client of the service that the settings name."""
     import logging
 
-    from upload_tui.cli.access.credentials import TokenCommands, credentials_of
+    from upload_tui.cli.access.credentials import credentials_of
 
     await asyncio.to_thread(import_module, "upload_tui.client.service_client")  # a dashboard is painted meanwhile
     from upload_tui.client import ServiceClient
 
     # Without a handler of its own, the logger of retries would write each of them over the dashboard.
     logging.getLogger("stamina").addHandler(logging.NullHandler())
-    commands = TokenCommands()
-    try:
-        credentials = await asyncio.to_thread(credentials_of, settings, commands)
-        async with ServiceClient(settings.url, credentials, verify=trusted_certificates(settings)) as client:
-            yield client
-    finally:
-        commands.stop()  # the program ends when its threads do, and one may wait for a command
+    credentials = await credentials_of(settings)
+    async with ServiceClient(settings.url, credentials, verify=trusted_certificates(settings)) as client:
+        yield client
 
 
 def trusted_certificates(settings: ServiceSettings) -> "ssl.SSLContext | bool":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from upload_tui.cli.support.signals import has_received_signal
 from upload_tui.cli.support.streams import OutputLostError, output_error
 from upload_tui.errors import (
     EXIT_INTERRUPTED,
@@ -128,6 +129,8 @@ def _run(command: Callable[[], object], log: DebugLog | None) -> int:
             click.echo(err=True)
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001  # a traceback's own exit code, 1, would mean a failed upload
+        if has_received_signal():  # it may have interrupted what cannot be interrupted, such as the start of a thread
+            return EXIT_INTERRUPTED
         return _report(_unexpected(error), log)
     return result if isinstance(result, int) else EXIT_OK
 

@@ -12,8 +12,16 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from upload_tui.errors import EXIT_OK, signal_exit_code
+from upload_tui.threads import interrupted_when, run_in_thread
 
-__all__ = ["TerminationSignals", "current_signals", "run_async", "run_until_signal", "termination_signals"]
+__all__ = [
+    "TerminationSignals",
+    "current_signals",
+    "has_received_signal",
+    "run_async",
+    "run_until_signal",
+    "termination_signals",
+]
 
 if TYPE_CHECKING:
     import asyncio
@@ -106,6 +114,12 @@ def current_signals() -> TerminationSignals:
     return _current.get()
 
 
+def has_received_signal() -> bool:
+    """Whether a signal has arrived that ends the program."""
+    signals = _current.get(None)
+    return signals is not None and signals.received is not None
+
+
 @contextmanager
 def termination_signals(signals: TerminationSignals) -> Iterator[None]:
     """Handle the ending signals that are neither ignored nor handled by another; only the main thread can."""
@@ -116,7 +130,8 @@ def termination_signals(signals: TerminationSignals) -> Iterator[None]:
     for number in defaults:
         signal.signal(number, signals.handle)
     try:
-        yield
+        with interrupted_when(lambda: signals.received is not None):
+            yield
     finally:
         for number, handler in defaults.items():
             signal.signal(number, handler)
@@ -133,11 +148,13 @@ def run_async(main: Coroutine[Any, Any, Result]) -> Result:
         KeyboardInterrupt: a signal has cancelled it.
     """
     import asyncio  # here, because `--version` needs this module as well
+    import socket
 
     try:
         with closing(asyncio.Runner()) as runner:  # its own context would make the event loop at once
             with current_signals().deferring():  # an event loop that is half made prints a traceback
                 loop = runner.get_loop()
+            loop.getaddrinfo = partial(run_in_thread, socket.getaddrinfo)  # type: ignore[method-assign]
             with _woken_by_signals(loop):
                 return runner.run(_cancelled_by_signals(main))
     except asyncio.CancelledError:

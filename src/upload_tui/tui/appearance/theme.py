@@ -301,12 +301,20 @@ def check_stylesheets(paths: Sequence[Path]) -> None:
     for path in paths:
         sheet = Stylesheet(variables=variables)
         try:
-            sheet.read(path)
+            _read_sheet(sheet, path)
             sheet.parse()
         except (StylesheetParseError, TokenError) as error:
             raise SettingsError(f"{path}{_first_error(error)}", "Fix or remove it.") from error
         except StylesheetError as error:
-            raise SettingsError(f"{path} cannot be read", "Check its permissions, or remove it.") from error
+            raise SettingsError(f"{path} cannot be read", "Make it a file that can be read, or remove it.") from error
+
+
+def _read_sheet(sheet: "Stylesheet", path: Path) -> None:
+    from textual.css.errors import StylesheetError
+
+    if not path.is_file():  # Textual reads it again later, which a pipe does not allow
+        raise StylesheetError
+    sheet.read(path)
 
 
 def _first_error(error: "StylesheetParseError | TokenError") -> str:
