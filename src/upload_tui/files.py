@@ -192,6 +192,8 @@ def write_hint(error: OSError) -> str:
     """What to do when a file cannot be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "Free some space."
+    if error.errno == errno.EFBIG:
+        return "Raise the limit of a file's size (ulimit -f)."
     return "Check the folder." if error.errno in {errno.ENOENT, errno.ENOTDIR} else "Check its permissions."
 
 

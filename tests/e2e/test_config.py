@@ -74,6 +74,7 @@ def test_show_has_every_setting(settings_file: Path, tmp_path: Path, key: Key) -
         ("animations = 1", "invalid animations (it must be true or false)"),
         ('on_change = { "is:marked" = "say" }', "on_change.is:marked: is:marked matches no changes"),
         ('on_change = { "stage:foo" = ["say", "a b"] }', "on_change.stage:foo: query: "),
+        ('upload_url = "https://ada:s3cret@x.test/{id}"', "invalid upload_url (it contains a user or a password)"),
         ('on_change = { "stage:error" = 3 }', "invalid on_change (it must be a text in quotation marks)."),
     ],
 )
@@ -82,6 +83,7 @@ def test_show_and_doctor_say_what_watch_would_refuse(settings_file: Path, settin
     shown = run("config", "show")
     assert shown.code == 2
     assert message in shown.err
+    assert "s3cret" not in shown.out + shown.err
     findings = [record for record in run("doctor").records if record["check"] == "settings"]
     assert message.rstrip(".") in findings[-1]["message"]
 

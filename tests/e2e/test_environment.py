@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.programs import Response, Served, scripted_service, started
+from tests.e2e.terminal import NEW_PROCESS
 from upload_tui.cli.group import run
 from upload_tui.cli.support.error_reporting import run_reported
 from upload_tui.cli.support.preferences import dashboard_preferences
@@ -486,6 +487,20 @@ def test_a_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest
         assert process.stdout is not None
         assert process.stdout.readline()
         assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("files", [6, 7, 8, 10, 12, 14])
+def test_too_few_files_can_be_opened(files: int) -> None:
+    """At each limit something else is the first that cannot be opened."""
+    result = subprocess.run(
+        [*NEW_PROCESS, "list", "--url", "http://127.0.0.1:9", "--token-file", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),  # no other thread
+    )
+    assert result.returncode in {2, 3, 4}, result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ import pytest
 from tests.e2e.in_process import run_here
 from tests.e2e.programs import Response, Served, run, scripted_service, serving
 from tests.e2e.terminal import Terminal
+from upload_tui.cli.access.service import open_store
+from upload_tui.monitor import Acknowledgement
+from upload_tui.settings import Flags, SettingsPaths, read_settings
 from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
@@ -218,6 +223,27 @@ def test_show_prints_everything(served: Served, uploads: list[dict[str, Any]]) -
     page = served.run("show", failed["id"], "-o", "table").out
     assert failed["error_message"] in page
     assert all(chunk["digest"] in page for chunk in record["chunk_list"])
+
+
+def test_show_and_list_agree_on_each_upload(
+    served: Served, uploads: list[dict[str, Any]], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is usual, and what is acknowledged, is in the cache."""
+    failed = next(upload["id"] for upload in uploads if upload["trouble"] == "failed")
+    assert served.run("list").code == 0
+    for name, value in served.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(os.environ, Flags(), SettingsPaths(home / "none", home / "none"))
+    with closing(open_store(settings)) as store:
+        store.acknowledge([failed], Acknowledgement("seen"))
+    listed = {record["id"]: record for record in served.run("list").records}
+    shown = {record["id"]: record for record in served.run("show", *listed).records}
+    same = [name for name in UPLOAD_FIELDS if name != "as_of"]
+    assert [[shown[one][name] for name in same] for one in listed] == [
+        [record[name] for name in same] for record in listed.values()
+    ]
+    assert {record["trouble"] for record in shown.values()} >= {"stuck", None}
+    assert shown[failed]["acknowledged"]
 
 
 def test_show_prints_each_upload_once(served: Served, uploads: list[dict[str, Any]]) -> None:

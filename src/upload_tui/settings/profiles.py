@@ -22,6 +22,7 @@ from pydantic import (
     create_model,
 )
 
+from upload_tui.addresses import has_user_info
 from upload_tui.errors import SettingsError, did_you_mean
 from upload_tui.files import failure_reason, parse_toml, read_text
 from upload_tui.settings.keys import KEYS, Key
@@ -70,6 +71,8 @@ def _check_program(command: tuple[str, ...]) -> tuple[str, ...]:
 def _check_web_address(address: str) -> str:
     if not re.match(r"https?://[^\s/{}]+(/|$)", address):
         raise ValueError("it does not start with https:// or http:// and a host")
+    if has_user_info(address):
+        raise ValueError("it contains a user or a password")
     return address
 
 

@@ -19,6 +19,7 @@ from upload_tui.cli.access.readings import (
 from upload_tui.cli.access.service import (
     FoundProjects,
     find_projects,
+    open_store,
     report_replacement,
     store_picture,
     trouble_limits,
@@ -112,13 +113,13 @@ class ServiceAccess:
         return ProjectUploads(picture, of_projects, EXIT_OK if is_accepted else code)
 
     async def fetch(self, upload_ids: Sequence[str]) -> FetchedUploads:
-        """Request each upload."""
-        from upload_tui.monitor import Store, ingest
+        """Request each upload; what is usual, and what is acknowledged, is known from the cache."""
+        from upload_tui.monitor import ingest
 
         readings, errors = await fetch_readings(self._client, upload_ids)
         if notice := self._client.clock_offset.notice:
             echo_message(f"{notice}.")
-        with closing(Store()) as store:
+        with closing(open_store(self._settings)) as store:
             ingest(store, readings, self.service)
             picture = store_picture(self._settings, store, self.clock)
             ids = dict.fromkeys(reading.upload.id for reading in readings)

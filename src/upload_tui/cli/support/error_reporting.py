@@ -1,5 +1,6 @@
 """How a command ends: errors on standard error, exit codes; tracebacks and the log file only with `--debug`."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from upload_tui.errors import (
     EXIT_USAGE,
     InternalError,
     QueryError,
+    StorageError,
     UploadTuiError,
     UsageError,
 )
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["DebugLog", "open_log", "run_reported"]
 
 _MAX_LOG_BYTES = 1_000_000
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def open_log(file: "Path") -> None:
@@ -143,6 +146,8 @@ def _unexpected(error: Exception) -> UploadTuiError:
     internal = InternalError.from_exception(error)
     if isinstance(internal.__cause__, UploadTuiError):  # of a task group
         return internal.__cause__
+    if isinstance(internal.__cause__, OSError) and internal.__cause__.errno in _TOO_MANY_FILES:
+        return StorageError("Too many files are open", "Raise the limit (ulimit -n).")
     if not isinstance(internal.__cause__, UnicodeEncodeError):
         return internal
     numbers = [str(number) for number, word in enumerate(sys.argv) if number and not is_utf8(word)]
