@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
@@ -133,9 +133,31 @@ def termination_signals(signals: TerminationSignals) -> Iterator[None]:
         with interrupted_when(lambda: signals.received is not None):
             yield
     finally:
-        for number, handler in defaults.items():
-            signal.signal(number, handler)
+        with _held_back(defaults):
+            for number, handler in defaults.items():
+                signal.signal(number, handler)
         _current.reset(token)
+
+
+@contextmanager
+def _held_back(numbers: Iterable[int]) -> Iterator[None]:
+    """Let signals wait until the end of the context. Python complains of one that arrives while its handler is removed."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = _changed_mask(())
+    _changed_mask(numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _changed_mask(numbers: Iterable[int]) -> Iterable[int]:
+    """Hold signals back; return those that were before. The exceptions of those that have arrived are raised here: they are known."""
+    while True:
+        with suppress(KeyboardInterrupt):
+            return signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 
 
 _DEFAULT_HANDLERS = (signal.SIG_DFL, signal.default_int_handler)
