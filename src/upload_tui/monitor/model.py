@@ -97,7 +97,7 @@ class Connection(Struct, frozen=True, kw_only=True):
         names: of all that fail, if several do, all of them are in this state, and others are not.
         watched: the number of all that are watched, if there are `names`.
         is_partly_live, is_partial: some of what is watched is live; the last listing of a source may not have everything.
-        since: when this state began.
+        since: when this state began; if it fails, when it first did so in this outage, also before a pause.
         read_on: when the whole picture was last current; None if never.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
         reason: why it is not live, in one sentence; empty if it is live and nothing is missing.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, Cause, ServiceError, SourceAuthError, ThrottledError
-from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.model import FAILING_STATES, Connection, ConnectionState
 from upload_tui.text import age_text
 
 __all__ = ["ConnectionTracker", "worst_connection"]
@@ -51,15 +51,19 @@ _STATES_BY_SEVERITY = (
 )
 
 
+def _severity(connection: Connection) -> int:
+    return _STATES_BY_SEVERITY.index(connection.state)
+
+
 def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connection:
     """The worst of the connections of several projects or services, each with a name.
 
-    It has its name if it fails or has a reason, unless all the others are in the same state. While all are live it is as old as the
-    oldest of them.
+    It has its name if it fails or has a reason, unless all the others are in the same state. Of several that are equally bad it is
+    the one that began first, so that a younger outage hides no older one. While all are live it is as old as the oldest of them.
     """
     if len(connections) == 1:
         return connections[0][1]
-    name, worst = max(connections, key=lambda one: (_STATES_BY_SEVERITY.index(one[1].state), bool(one[1].reason)))
+    name, worst = min(connections, key=lambda one: (-_severity(one[1]), not one[1].reason, one[1].since))
     if worst.is_live:
         times = [connection.read_on for _, connection in connections]
         worst = replace(worst, read_on=min((on for on in times if on is not None), default=None))
@@ -110,7 +114,8 @@ class ConnectionTracker:
         self._jitter = jitter
         self._stall_cause = stall_cause
         self._failures = 0
-        self._failing_since: datetime | None = None
+        self._began_on: dict[ConnectionState, datetime] = {}
+        """When each state of the present outage began, also before a pause or another state; offline began at the first failure."""
         self._is_paused = False
         self.usual_seconds = 0.0
         """How long a round usually takes, if that alone decides on slow; otherwise 0."""
@@ -185,7 +190,7 @@ class ConnectionTracker:
         if not (isinstance(error, ThrottledError) and error.status is None):  # otherwise no request was sent
             self._failures += 1
         now = self._clock.now()
-        self._failing_since = self._failing_since or now
+        self._began_on.setdefault(ConnectionState.OFFLINE, now)
         longest = _LONGEST_WAIT_BESIDE_LIVE_SECONDS if is_partly_live else _LONGEST_WAIT_SECONDS
         wait = self._wait_seconds(error, longest, budgeted_seconds)
         due: datetime | None = now + timedelta(seconds=wait)
@@ -195,8 +200,7 @@ class ConnectionTracker:
             state = ConnectionState.DENIED if is_denied else ConnectionState.NOT_ALLOWED
         if self._is_paused:  # the single round of a refresh during a pause
             state, due = ConnectionState.PAUSED, None
-        since = self._failing_since if state is ConnectionState.OFFLINE else None
-        self._enter(state, error=error, since=since, next_try_on=due)
+        self._enter(state, error=error, next_try_on=due)
         return wait
 
     def deleted(self, error: ServiceError | BusyStorageError) -> None:
@@ -254,14 +258,14 @@ class ConnectionTracker:
                 self._is_slow = self._is_round_slow = True
                 self._enter(ConnectionState.SLOW)
             return
-        self._failing_since = self._failing_since or answered_on
+        self._began_on.setdefault(ConnectionState.OFFLINE, answered_on)
         if seconds < limit_seconds * _TRIES_UNTIL_OFFLINE and self._failures < _TRIES_UNTIL_OFFLINE:
             self._enter(ConnectionState.RETRYING, stall=self._stall_cause(f" in {age_text(limit_seconds)}"))
         else:
             self._failures = max(
                 self._failures, _TRIES_UNTIL_OFFLINE
             )  # offline until it answers, also if the round fails
-            self._enter(ConnectionState.OFFLINE, stall=self._stall_cause(""), since=self._failing_since)
+            self._enter(ConnectionState.OFFLINE, stall=self._stall_cause(""))
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Enter the paused state, or leave it; the picture is old then until a round succeeds."""
@@ -283,7 +287,7 @@ class ConnectionTracker:
 
     def _reset_failures(self) -> None:
         self._failures = 0
-        self._failing_since = None
+        self._began_on.clear()
 
     def _enter(
         self,
@@ -291,7 +295,6 @@ class ConnectionTracker:
         *,
         error: ServiceError | BusyStorageError | None = None,
         stall: Cause | None = None,
-        since: datetime | None = None,
         read_on: datetime | None = None,
         next_try_on: datetime | None = None,
         known: int = 0,
@@ -304,7 +307,9 @@ class ConnectionTracker:
         elif state in {ConnectionState.LIVE, ConnectionState.SLOW}:
             reason, is_partial = self.notice, bool(self.partial_problem)
             cause = Cause(self.partial_problem) if is_partial else None
-        since = since or (before.since if before.state is state else self._clock.now())
+        since = before.since if before.state is state else self._clock.now()
+        if state in FAILING_STATES:
+            since = self._began_on.setdefault(state, since)
         self._current = replace(
             before,
             state=state,

@@ -1,14 +1,15 @@
 """The states of a connection, and the waits between attempts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
 from upload_tui.errors import (
     AuthError,
     Cause,
+    NotFoundError,
     ServerError,
     SourceAuthError,
     SourceConfigError,
@@ -16,7 +17,7 @@ from upload_tui.errors import (
     ThrottledError,
     UnreachableError,
 )
-from upload_tui.monitor.model import Connection, ConnectionState
+from upload_tui.monitor.model import FAILING_STATES, Connection, ConnectionState
 from upload_tui.monitor.sessions.connection import ConnectionTracker, worst_connection
 from upload_tui.testing import NOW, FrozenClock
 
@@ -71,6 +72,45 @@ def test_a_live_connection_is_slow_as_soon_as_an_answer_or_a_round_takes_long() 
         assert tracker.current.state is ConnectionState.SLOW
     tracker.synced(clock.now(), 0.1)
     assert tracker.current.state is ConnectionState.LIVE
+
+
+FAILURES: dict[ConnectionState, Callable[[ConnectionTracker], object]] = {
+    ConnectionState.OFFLINE: lambda tracker: [tracker.failed(UnreachableError("no")) for _ in range(3)],
+    ConnectionState.DENIED: lambda tracker: tracker.failed(SourceAuthError("denied")),
+    ConnectionState.NOT_ALLOWED: lambda tracker: tracker.failed(AuthError("rejected")),
+    ConnectionState.DELETED: lambda tracker: tracker.deleted(NotFoundError("gone")),
+}
+
+
+@pytest.mark.parametrize("state", FAILURES, ids=str)
+@pytest.mark.parametrize(
+    "between",
+    product([None, "pause", "refresh while paused", *FAILURES], repeat=2),
+    ids=lambda pair: ", ".join(map(str, pair)),
+)
+def test_an_outage_began_when_its_state_was_first_seen(
+    state: ConnectionState, between: Sequence[ConnectionState | str | None]
+) -> None:
+    """Whatever happens between two failures, except an answer."""
+    clock = FrozenClock()
+    tracker = ConnectionTracker(clock, lambda _: None)
+    tracker.synced(clock.now())
+    FAILURES[state](tracker)
+    for what in between:
+        clock.advance(60)
+        tracker.set_paused(is_paused=isinstance(what, str) and what not in FAILURES)
+        if what in FAILURES:
+            FAILURES[ConnectionState(what)](tracker)
+        elif what == "refresh while paused":
+            FAILURES[state](tracker)
+            assert tracker.current.state is ConnectionState.PAUSED
+    clock.advance(60)
+    tracker.set_paused(is_paused=False)
+    FAILURES[state](tracker)
+    assert (tracker.current.state, tracker.current.since) == (state, NOW)
+    tracker.synced(clock.now())
+    FAILURES[state](tracker)
+    assert tracker.current.since == clock.now()
 
 
 def test_offline_begins_at_the_first_failure() -> None:
@@ -161,3 +201,49 @@ def test_all_that_fail_are_named_if_they_fail_alike_and_others_do_not(states: Se
     failing = [(name, one) for name, one in connections if one.is_failing]
     is_common = 1 < len(failing) < len(states) and len({one.state for _, one in failing}) == 1
     assert (worst.names, worst.watched) == ((tuple(name for name, _ in failing), len(states)) if is_common else ((), 0))
+
+
+BEGAN_SECONDS_AGO = (300.0, 1000.0, 20.0)
+
+
+@pytest.mark.parametrize("state", sorted(FAILING_STATES), ids=str)
+@pytest.mark.parametrize("order", permutations(BEGAN_SECONDS_AGO), ids=str)
+@pytest.mark.parametrize("has_live", [True, False])
+def test_of_equally_bad_outages_the_one_that_began_first_counts(
+    state: ConnectionState, order: Sequence[float], has_live: bool
+) -> None:
+    """In any order of projects and services, and also where several services have several projects."""
+    live = [("live", Connection(state=ConnectionState.LIVE, since=NOW))] * has_live
+    outages = [
+        (f"{seconds:g}", Connection(state=state, since=NOW - timedelta(seconds=seconds), reason="why"))
+        for seconds in order
+    ]
+    for connections in (
+        [*live, *outages],
+        [*outages, *live],
+        [("first", worst_connection(outages[:2])), *outages[2:], *live],
+    ):
+        worst = worst_connection(connections)
+        assert (NOW - worst.since).total_seconds() == max(BEGAN_SECONDS_AGO)
+        assert not has_live or "1000" in worst.name or "first" in worst.name
+
+
+def test_the_time_of_an_outage_never_runs_backwards() -> None:
+    """One after the other fails; those that are offline already go on."""
+    clock = FrozenClock()
+    trackers = {f"project-{n}": ConnectionTracker(clock, lambda _: None) for n in range(4)}
+    for tracker in trackers.values():
+        tracker.synced(clock.now())
+    failing, ages = list[ConnectionTracker](), list[float]()
+    for tracker in reversed(trackers.values()):
+        failing.append(tracker)
+        for _ in range(4):
+            clock.advance(10)
+            for one in failing:
+                one.failed(UnreachableError("no"))
+            worst = worst_connection([(name, one.current) for name, one in trackers.items()])
+            if worst.state is ConnectionState.OFFLINE:
+                assert worst.name in {"project-3", ""}
+                ages.append((clock.now() - worst.since).total_seconds())
+    assert len(ages) > 10
+    assert ages == sorted(set(ages))
