@@ -615,6 +615,8 @@ async def test_a_project_that_is_away_is_named_and_the_other_is_live(status: int
         connection = session.connection()
         assert (connection.state, connection.name, connection.others) == (AWAY_STATES[status], "Prot", 0)
         assert connection.is_partly_live
+        own = [session.connection(frozenset({one.id})) for one in session.projects]
+        assert [(one.state, one.name) for one in own] == [(ConnectionState.LIVE, ""), (AWAY_STATES[status], "")]
         assert {row.project_id: row.is_stale for row in session.picture.window(Query(), 0, 9).rows} == {
             "p-1": False,
             "p-2": True,

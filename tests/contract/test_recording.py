@@ -366,6 +366,8 @@ def test_a_replay_keeps_the_connection_of_each_project(tmp_path: Path) -> None:
     replay.seek(NOW + timedelta(seconds=50))
     recorded = replay.recorded_connection
     assert (recorded.state, recorded.name, recorded.is_partly_live) == (ConnectionState.DENIED, "Prot", True)
+    own = [replay.connection(frozenset({one.id})) for one in projects]
+    assert [one.playback and one.playback.state for one in own] == [ConnectionState.LIVE, ConnectionState.DENIED]
     assert (replay.picture.as_of("p-1"), replay.picture.as_of("p-2")) == (NOW + timedelta(seconds=50), NOW)
     replay.seek(NOW)
     assert replay.recorded_connection.state is ConnectionState.CONNECTING

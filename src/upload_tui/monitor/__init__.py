@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor.recording.masking import RecordingMask
     from upload_tui.monitor.recording.replay import ReplaySession
     from upload_tui.monitor.sessions.combined import CombinedSession
-    from upload_tui.monitor.sessions.connection import ConnectionTracker
+    from upload_tui.monitor.sessions.connection import ConnectionTracker, connection_of
     from upload_tui.monitor.sessions.deferred import DeferredSession
     from upload_tui.monitor.sessions.live import LiveSession
     from upload_tui.monitor.sessions.schedule import Schedule
@@ -151,6 +151,7 @@ __all__ = [
     "CommandEnded",
     "Completion",
     "complete_query",
+    "connection_of",
     "Connection",
     "ConnectionChanged",
     "ConnectionFreshness",
@@ -281,7 +282,7 @@ __getattr__, __dir__ = lazy_names(
         "recording.file_format": "read_recording RecordingHeader RecordingLine RecordingStore RecordingWriter",
         "recording.replay": "ReplaySession",
         "sessions.combined": "CombinedSession",
-        "sessions.connection": "ConnectionTracker",
+        "sessions.connection": "ConnectionTracker connection_of",
         "sessions.deferred": "DeferredSession",
         "sessions.live": "LiveSession",
         "sessions.schedule": "Schedule",

@@ -27,6 +27,7 @@ from upload_tui.monitor import (
     StorePicture,
     Synchroniser,
     TroubleLimits,
+    connection_of,
     read_recording,
 )
 from upload_tui.testing.clock import FrozenClock
@@ -54,9 +55,10 @@ class _BaseSession:
         """Discard the picture."""
         self._store.close()
 
-    def connection(self) -> Connection:
-        """The current connection."""
-        return self._freshness.connection
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
+        """The current connection, or the worst one of the projects."""
+        whole, own = self._freshness.connection, self._freshness.of_projects
+        return connection_of([(one, own.get(one.id, whole)) for one in self.projects], project_ids) if own else whole
 
     def refresh(self) -> None:
         """Count the call in `refresh_count`."""
@@ -124,9 +126,13 @@ class InMemorySession(_BaseSession):
             self.changes.publish(change)
         self._publish_picture()
 
-    def set_connection(self, connection: Connection) -> None:
-        """Set the connection and publish it."""
-        self._publish_connection(connection)
+    def set_connection(self, connection: Connection, project_id: str = "") -> None:
+        """Set the connection, or that of one project, and publish it."""
+        if not project_id:
+            self._publish_connection(connection)
+            return
+        self._freshness.of_projects[project_id] = connection
+        self.changes.publish(ConnectionChanged(at=self.clock.now(), connection=self.connection()))
 
     async def run(self) -> None:
         """Wait until cancelled."""

@@ -23,7 +23,7 @@ class StoredSession:
         self.picture = StorePicture(store, self._clock, "https://example.org")
         self.changes = ChangeBroadcaster()
 
-    def connection(self) -> Connection:
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
         """Live."""
         return Connection(state=ConnectionState.LIVE, since=self._clock.now(), read_on=self._clock.now())
 

@@ -32,7 +32,7 @@ from upload_tui.monitor.changes import (
 from upload_tui.monitor.model import Connection, ConnectionState, Playback, ProjectRef
 from upload_tui.monitor.picture import ConnectionFreshness
 from upload_tui.monitor.recording.file_format import RecordingHeader, RecordingLine
-from upload_tui.monitor.sessions.connection import worst_connection
+from upload_tui.monitor.sessions.connection import connection_of
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
 from upload_tui.monitor.store.bulk import can_snapshot, page_snapshot
 from upload_tui.monitor.store.schema import decompress_page
@@ -173,9 +173,9 @@ class ReplaySession:
         """The connection as recorded."""
         return replace(self._recorded.connection, requests_last_minute=self._requests_last_minute())
 
-    def connection(self) -> Connection:
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
         """The position of the replay and the state that the connection had then."""
-        recorded = self.recorded_connection
+        recorded = self.recorded_connection if not project_ids else self._recorded_of(project_ids)
         length_seconds = (self.ends_on - self.began_on).total_seconds()
         position_seconds = (self._clock.now() - self.began_on).total_seconds()
         if position_seconds < length_seconds:  # whole seconds, so that it changes once a second
@@ -218,13 +218,18 @@ class ReplaySession:
     def _apply_connection(self, fields: Mapping[str, Any]) -> None:
         """Set the connection: that of a project, or that of all."""
         connection, project_id = _parse_connection(fields), fields["replay"].get("project_id", "")
-        if not project_id:
-            self._recorded.connection = connection
-            return
-        self._recorded.of_projects[project_id] = connection
+        if project_id:
+            self._recorded.of_projects[project_id] = connection
+            connection = self._recorded_of(frozenset())
+        self._recorded.connection = connection
+
+    def _recorded_of(self, project_ids: frozenset[str]) -> Connection:
+        """The connection of these projects as recorded; that of all if there are no ids."""
+        if not (of_projects := self._recorded.of_projects):
+            return self._recorded.connection
         names = {project.id: project.name for project in self.projects}
-        self._recorded.connection = worst_connection(
-            [(names.get(own_id) or own_id, own) for own_id, own in self._recorded.of_projects.items()]
+        return connection_of(
+            [(ProjectRef(one, names.get(one, "")), own) for one, own in of_projects.items()], project_ids
         )
 
     def _publish_connection(self) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from upload_tui.monitor.changes import Change, ConnectionChanged
 from upload_tui.monitor.model import Connection, ProjectRef, project_key
-from upload_tui.monitor.sessions.combined_picture import CombinedPicture
+from upload_tui.monitor.sessions.combined_picture import CombinedPicture, own_ids
 from upload_tui.monitor.sessions.connection import worst_connection
 from upload_tui.monitor.sessions.session import ChangeBroadcaster, Session
 
@@ -55,9 +55,11 @@ class CombinedSession:
             for session, project in projects
         ]
 
-    def connection(self) -> Connection:
-        """The worst connection, with the title of its session if it is not that of all."""
-        connections = [(session.title, session.connection()) for session in self._sessions]
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
+        """The worst connection of the sessions that have the projects, with the title of its session if it is not that of all."""
+        ids = [(session, own_ids(session, project_ids)) for session in self._sessions]
+        chosen = [(session, own) for session, own in ids if "" not in own] or ids
+        connections = [(session.title, session.connection(own)) for session, own in chosen]
         requests = [one.requests_last_minute for _, one in connections if one.requests_last_minute is not None]
         limits = [one.requests_per_minute for _, one in connections if one.requests_last_minute is not None]
         return replace(

@@ -32,7 +32,7 @@ from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.sessions.session import Session
 from upload_tui.status import Stage
 
-__all__ = ["CombinedPicture"]
+__all__ = ["CombinedPicture", "own_ids"]
 
 
 def _took_seconds(row: Row) -> float:
@@ -103,7 +103,7 @@ class CombinedPicture:
         times = [
             session.picture.as_of(own_id)
             for session in self._sessions
-            for own_id in _own_ids(session, frozenset({project_id}))
+            for own_id in own_ids(session, frozenset({project_id}))
             if own_id
         ]
         return min(times, default=self.as_of())
@@ -204,7 +204,7 @@ class CombinedPicture:
 
     def funnel(self, project_ids: frozenset[str] = frozenset()) -> Funnel:
         """The stages and the uploads in trouble, summed over all sessions; each notice has its session's title."""
-        funnels = [session.picture.funnel(_own_ids(session, project_ids)) for session in self._sessions]
+        funnels = [session.picture.funnel(own_ids(session, project_ids)) for session in self._sessions]
         notices = [
             replace(notice, title=session.title)
             for session, funnel in zip(self._sessions, funnels, strict=True)
@@ -223,7 +223,7 @@ class CombinedPicture:
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads of all sessions."""
         rows = [
-            row for session in self._sessions for row in session.picture.pending(limit, _own_ids(session, project_ids))
+            row for session in self._sessions for row in session.picture.pending(limit, own_ids(session, project_ids))
         ]
         return sorted(rows, key=waiting_order)[:limit]
 
@@ -246,7 +246,7 @@ class CombinedPicture:
         """The failed uploads of all sessions by cause."""
         groups: dict[tuple[str, str, str], CauseGroup] = {}
         for session in self._sessions:
-            for found in session.picture.causes(_own_ids(session, project_ids)):
+            for found in session.picture.causes(own_ids(session, project_ids)):
                 group = replace(found, last_service=session.picture.service)
                 key = (group.cause, group.storage_provider, group.uploader)
                 groups[key] = _added(groups[key], group) if key in groups else group
@@ -254,11 +254,11 @@ class CombinedPicture:
 
     def latencies(self, project_ids: frozenset[str] = frozenset()) -> Sequence[LatencyHistogram]:
         """The latencies of all sessions, merged."""
-        latencies = (session.picture.latencies(_own_ids(session, project_ids)) for session in self._sessions)
+        latencies = (session.picture.latencies(own_ids(session, project_ids)) for session in self._sessions)
         return [merge_histograms(some) for some in zip(*latencies, strict=True)]
 
 
-def _own_ids(session: Session, project_ids: frozenset[str]) -> frozenset[str]:
+def own_ids(session: Session, project_ids: frozenset[str]) -> frozenset[str]:
     """Those of the projects that a session has, by its own ids; empty if all are meant, an id of no project if it has none."""
     if not project_ids:
         return project_ids
@@ -270,7 +270,7 @@ def _own_ids(session: Session, project_ids: frozenset[str]) -> frozenset[str]:
 def _own_query(session: Session, query: Query) -> Query:
     """A query as one session answers it: with its own ids of projects, and its own marked uploads."""
     marked = frozenset(key for key in query.marked if key.service in {"", session.picture.service})
-    return replace(query, project_ids=_own_ids(session, query.project_ids), marked=marked)
+    return replace(query, project_ids=own_ids(session, query.project_ids), marked=marked)
 
 
 class _Rank:

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from upload_tui.clock import Clock
 from upload_tui.errors import AuthError, BusyStorageError, Cause, ServiceError, SourceAuthError, ThrottledError
-from upload_tui.monitor.model import FAILING_STATES, Connection, ConnectionState
+from upload_tui.monitor.model import FAILING_STATES, Connection, ConnectionState, ProjectRef
 from upload_tui.text import age_text
 
-__all__ = ["ConnectionTracker", "worst_connection"]
+__all__ = ["ConnectionTracker", "connection_of", "worst_connection"]
 
 Result = TypeVar("Result")
 
@@ -51,6 +51,12 @@ _STATES_BY_SEVERITY = (
 )
 
 
+def connection_of(connections: Sequence[tuple[ProjectRef, Connection]], project_ids: frozenset[str]) -> Connection:
+    """The worst of the connections of these projects; of all if there are no ids, or none of a known project."""
+    chosen = [one for one in connections if one[0].id in project_ids] or connections
+    return worst_connection([(project.name or project.id, connection) for project, connection in chosen])
+
+
 def _severity(connection: Connection) -> int:
     return _STATES_BY_SEVERITY.index(connection.state)
 
@@ -59,14 +65,12 @@ def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connectio
     """The worst of the connections of several projects or services, each with a name.
 
     It has its name if it fails or has a reason, unless all the others are in the same state. Of several that are equally bad it is
-    the one that began first, so that a younger outage hides no older one. While all are live it is as old as the oldest of them.
+    the one that began first, so that a younger outage hides no older one. It is as old as the oldest picture among them.
     """
     if len(connections) == 1:
         return connections[0][1]
     name, worst = min(connections, key=lambda one: (-_severity(one[1]), not one[1].reason, one[1].since))
-    if worst.is_live:
-        times = [connection.read_on for _, connection in connections]
-        worst = replace(worst, read_on=min((on for on in times if on is not None), default=None))
+    worst = replace(worst, read_on=_oldest_read_on([connection for _, connection in connections]))
     failing = [connection for _, connection in connections if connection.is_failing]
     alike = [own for own, connection in connections if connection.state is worst.state and not connection.name]
     is_alike = 1 < len(alike) == len(failing)
@@ -86,6 +90,13 @@ def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connectio
         watched=len(connections) if is_alike else 0,
         is_partly_live=any(connection.is_live or connection.is_partly_live for _, connection in connections),
     )
+
+
+def _oldest_read_on(connections: Sequence[Connection]) -> datetime | None:
+    """When the oldest picture of those that are not live was current. That of a deleted project gets no newer: it comes last."""
+    old = [one for one in connections if not one.is_live] or connections
+    old = [one for one in old if one.state is not ConnectionState.DELETED] or old
+    return min((one.read_on for one in old if one.read_on is not None), default=None)
 
 
 class ConnectionTracker:

@@ -64,9 +64,9 @@ class DeferredSession:
         """The projects that are watched; none until the real session is open."""
         return self._real.projects if self._real else ()
 
-    def connection(self) -> Connection:
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
         """The state of the connection; that of opening until the real session is open."""
-        return self._real.connection() if self._real else self._tracker.current
+        return self._real.connection(project_ids) if self._real else self._tracker.current
 
     async def run(self) -> None:
         """Open the real session and run it until cancelled.

@@ -12,7 +12,7 @@ from upload_tui.errors import ServiceError
 from upload_tui.monitor.analysis.trouble import DEFAULT_TROUBLE_LIMITS, TroubleLimits
 from upload_tui.monitor.changes import PictureChanged
 from upload_tui.monitor.model import Connection, ProjectRef
-from upload_tui.monitor.sessions.connection import worst_connection
+from upload_tui.monitor.sessions.connection import connection_of
 from upload_tui.monitor.sessions.project_poller import ProjectPoller
 from upload_tui.monitor.sessions.schedule import Schedule, WakeableTimer, budgeted_seconds
 from upload_tui.monitor.sessions.session import ChangeBroadcaster
@@ -230,11 +230,10 @@ class LiveSession:
         """False if the service lists projects or uploads that cannot be read."""
         return not self.notice and all(poller.is_complete for poller in self._pollers.values())
 
-    def connection(self) -> Connection:
-        """The worst connection of all projects; it names its project if that project has a problem that the others do not have."""
-        worst = worst_connection(
-            [(poller.project.name or poller.project.id, poller.tracker.current) for poller in self._pollers.values()]
-        )
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
+        """The worst connection of the projects; it names its project if that has a problem that the others do not have."""
+        connections = [(poller.project, poller.tracker.current) for poller in self._pollers.values()]
+        worst = connection_of(connections, project_ids)
         if self.notice and worst.is_live:
             reason = f"{worst.name}: {worst.reason}" if worst.name else worst.reason
             worst = replace(worst, name="", reason="; ".join(filter(None, (self.notice, reason))))

@@ -39,8 +39,8 @@ class Session(Protocol):
         """Where changes are published: subscribe here, or read the last ones."""
         ...
 
-    def connection(self) -> Connection:
-        """The state of the connection; the worst one if there are several."""
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:
+        """The state of the connection, or of that for some projects; the worst one if there are several."""
         ...
 
     async def run(self) -> None:

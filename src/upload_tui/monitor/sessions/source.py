@@ -165,8 +165,8 @@ class SourceSession:
         seconds = self._schedule.shortest_seconds
         return seconds if self._is_watched else self._schedule.unwatched_seconds(seconds)
 
-    def connection(self) -> Connection:
-        """The state of the source."""
+    def connection(self, project_ids: frozenset[str] = frozenset()) -> Connection:  # noqa: ARG002
+        """The state of the source, which lists all projects at once."""
         return self._tracker.current
 
     def refresh(self) -> None:

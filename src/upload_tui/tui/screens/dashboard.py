@@ -12,7 +12,18 @@ from textual.reactive import Reactive, reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from upload_tui.monitor import Change, ConnectionState, Detail, Funnel, Query, Session, Trouble, UploadChange, UploadKey
+from upload_tui.monitor import (
+    Change,
+    Connection,
+    ConnectionState,
+    Detail,
+    Funnel,
+    Query,
+    Session,
+    Trouble,
+    UploadChange,
+    UploadKey,
+)
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import DASHBOARD_KEYS
 from upload_tui.tui.controls import PlaybackControls
@@ -62,6 +73,8 @@ class DashboardScreen(ViewScreen):
     selected: reactive[UploadKey | None] = reactive(None, init=False, repaint=False)
     detail: reactive[Detail | None] = reactive(None, init=False, repaint=False)
     funnel: reactive[Funnel] = reactive(Funnel, init=False, repaint=False)
+    rows_connection: reactive[Connection | None] = reactive(None, init=False, repaint=False)
+    """The connection of the projects that the query selects."""
     is_known: reactive[bool] = reactive(False, init=False, repaint=False)
     """False until data from the service or from an earlier session are available."""
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
@@ -88,12 +101,12 @@ class DashboardScreen(ViewScreen):
             yield TitledTable(self._session.picture, id="uploads").data_bind(
                 cls.rows_query,
                 cls.projects,
-                cls.connection,
                 cls.is_known,
                 cls.display_options,
                 cls.now,
                 cls.funnel,
                 cls.view,
+                connection=cls.rows_connection,
             )
             yield TimelinePane(id="timeline", classes="-aside").data_bind(cls.detail, cls.display_options, cls.now)
         with ActivityPane(id="activity", classes="-aside"):
@@ -136,6 +149,11 @@ class DashboardScreen(ViewScreen):
         self.read_status(now)
         self._show_funnel()
         self._show_selected()
+
+    def read_status(self, now: datetime) -> None:
+        """Read what the status bar and the title of the table show."""
+        self.rows_connection = self._session.connection(self.rows_query.project_ids)
+        super().read_status(now)
 
     def _read_aggregates(self, now: datetime) -> None:
         """Read what is not a row of the table, of the projects that the query selects."""
@@ -182,7 +200,9 @@ class DashboardScreen(ViewScreen):
         """Show the query in the widgets that are not bound to it."""
         if before.project_ids != after.project_ids:
             self.query_one(ChangeLogView).project_ids = after.project_ids
-            self._read_aggregates(self._session.picture.clock.now())
+            now = self._session.picture.clock.now()
+            self._read_aggregates(now)
+            self.read_status(now)
         self._show_funnel()
 
     # Selection

@@ -252,7 +252,8 @@ _UNKNOWN_TEXTS = {
 class TitledTable(UploadTable):
     """A table that writes its title, the line on its lower border and the text for an empty table itself.
 
-    `is_known` is False until data of the service or of an earlier session are available.
+    `connection` is that of the projects that the query selects; `is_known` is False until data of the service or of an earlier
+    session are available.
     """
 
     projects: reactive[tuple[ProjectRef, ...]] = reactive((), init=False, repaint=False)
@@ -352,13 +353,18 @@ class TitledTable(UploadTable):
         yield from self._age_part()
 
     def _age_part(self) -> Iterator[TitlePart]:
-        """Yield the age of the rows if they are not current."""
-        if self.connection is None or self.connection.is_live or self.connection.read_on is None or self.now is None:
+        """Yield the age of the rows if not all are current. Those of a deleted project, which is over, have none beside others."""
+        connection = self.connection
+        if connection is None or connection.is_live or connection.read_on is None or self.now is None:
             return
-        seconds = (self.now - self.connection.read_on).total_seconds()
-        if seconds >= _CURRENT_SECONDS and self.connection.playback is None:
-            age = f"{age_text(seconds)} ago"
-            yield TitlePart((f"updated {age}", age))
+        seconds = (self.now - connection.read_on).total_seconds()
+        if seconds < _CURRENT_SECONDS or connection.playback is not None:
+            return
+        age = age_text(seconds)
+        if not connection.is_partly_live:
+            yield TitlePart((f"updated {age} ago", f"{age} ago"))
+        elif connection.state is not ConnectionState.DELETED:
+            yield TitlePart((f"some {age} old", ""))
 
     def _subtitle(self) -> Content:
         """The columns that the user chose and that do not fit."""
