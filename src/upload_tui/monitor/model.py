@@ -98,7 +98,8 @@ class Connection(Struct, frozen=True, kw_only=True):
         watched: the number of all that are watched, if there are `names`.
         is_partly_live, is_partial: some of what is watched is live; the last listing of a source may not have everything.
         since: when this state began; if it fails, when it first did so in this outage, also before a pause.
-        read_on: when the whole picture was last current; None if never.
+        read_on: when the oldest part of the picture was last current; None if none ever was.
+        has_unread: whether some of several projects or services was never read.
         next_try_on: when the next request is due while retrying or offline; None otherwise.
         reason: why it is not live, in one sentence; empty if it is live and nothing is missing.
         cause: the reason in parts; None if it is short enough.
@@ -116,6 +117,7 @@ class Connection(Struct, frozen=True, kw_only=True):
     watched: int = 0
     is_partly_live: bool = False
     read_on: datetime | None = None
+    has_unread: bool = False
     next_try_on: datetime | None = None
     reason: str = ""
     cause: Cause | None = None

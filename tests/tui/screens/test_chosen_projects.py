@@ -8,11 +8,14 @@ from itertools import combinations, combinations_with_replacement, product
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from tests.tui.dashboards import NEWEST_FIRST, until
 from upload_tui.monitor import CombinedSession, Connection, ConnectionState, DeferredSession, Query, Session
-from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload, dashboard, settled
 from upload_tui.tui import Preferences, ScreenState
+from upload_tui.tui.widgets.funnel import StageCell
+from upload_tui.tui.widgets.pending_list import PendingList
 from upload_tui.tui.widgets.table.upload_table import TitledTable
 
 AGES: Mapping[ConnectionState, int] = {
@@ -32,21 +35,21 @@ def connection(state: ConnectionState) -> Connection:
 
 
 @contextmanager
-def one_service() -> Iterator[tuple[Session, Sequence[InMemorySession]]]:
-    """Three projects of one service, each with an upload."""
-    uploads = [an_upload(one, project=(one, one)) for one in IDS]
+def one_service(*, has_uploads: bool = True) -> Iterator[tuple[Session, Sequence[InMemorySession]]]:
+    """Three projects of one service, each with an upload or none."""
+    uploads = [an_upload(one, project=(one, one)) for one in IDS if has_uploads]
     session = InMemorySession(uploads, projects=[(one, one) for one in IDS])
     yield session, [session] * 3
     session.close()
 
 
 @contextmanager
-def two_services() -> Iterator[tuple[Session, Sequence[InMemorySession]]]:
+def two_services(*, has_uploads: bool = True) -> Iterator[tuple[Session, Sequence[InMemorySession]]]:
     """The same of two services."""
     clock = FrozenClock()
     parts = [
         InMemorySession(
-            [an_upload(one, project=(one, one)) for one in ids],
+            [an_upload(one, project=(one, one)) for one in ids if has_uploads],
             clock=clock,
             projects=[(one, one) for one in ids],
             title=ids[0],
@@ -120,3 +123,56 @@ def test_the_connection_of_projects_is_that_of_no_other(services: str) -> None:
                 assert (own.state, own.name, own.read_on) == (state, "", connection(state).read_on)
             assert session.connection(frozenset({"unknown"})) == session.connection()
             assert session.connection(frozenset(IDS)) == session.connection()
+
+
+STATES = (
+    ConnectionState.LIVE,
+    ConnectionState.OFFLINE,
+    ConnectionState.DENIED,
+    ConnectionState.DELETED,
+    ConnectionState.PAUSED,
+)
+CONNECTIONS = [
+    (state, is_read)
+    for state, is_read in product(STATES, (True, False))
+    if is_read or state is not ConnectionState.LIVE
+]
+
+
+@pytest.mark.parametrize("services", SERVICES)
+async def test_whether_there_are_data_of_projects_is_a_fact_of_their_own(services: str) -> None:
+    """None has uploads: where data are known they are 0, also while this or another project fails or is paused."""
+    with SERVICES[services](has_uploads=False) as (session, parts):
+        async with opened(session) as (pilot, table):
+            waiting = table.screen.query_one(PendingList)
+            for choice, own, other in product(CHOICES, CONNECTIONS, CONNECTIONS):
+                chosen, all_known = [one for one in IDS if one in (choice or IDS)], dict[str, bool]()
+                for part, project_id in zip(parts, IDS, strict=True):
+                    state, all_known[project_id] = own if project_id == chosen[0] else other
+                    read_on = NOW if all_known[project_id] else None
+                    part.set_connection(Connection(state=state, since=NOW, read_on=read_on, reason="why"), project_id)
+                table.screen.rows_query = Query(project_ids=choice)  # type: ignore[attr-defined]
+                pilot.app.refresh_picture()  # type: ignore[attr-defined]
+                is_known, where = all(all_known[one] for one in chosen), (choice, own, other)
+                assert table.is_known is waiting.is_known is is_known, where
+                text = "No uploads in this project." if is_known else "No data of this project yet."
+                assert not choice or table.empty_text.startswith(text), where
+                assert all(
+                    ("-" in str(cell.text()).split()) is not is_known for cell in table.screen.query(StageCell)
+                ), where
+
+
+@pytest.mark.parametrize("services", SERVICES)
+async def test_the_menu_counts_the_uploads_of_each_project_that_was_read(services: str) -> None:
+    with SERVICES[services](has_uploads=False) as (session, parts):
+        for index, (failing, is_read) in enumerate(CONNECTIONS):
+            for part, project_id in zip(parts, IDS, strict=True):
+                connection_ = Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW)
+                if project_id == IDS[index % 3]:
+                    connection_ = Connection(state=failing, since=NOW, read_on=NOW if is_read else None, reason="why")
+                part.set_connection(connection_, project_id)
+            async with opened(session) as (pilot, _):
+                await pilot.press("p")
+                await settled(pilot)
+                lines = [str(one.prompt) for one in pilot.app.screen.query_one(OptionList).options][1:]
+                assert ["0 uploads" in line for line in lines] == [is_read or n != index % 3 for n in range(3)]

@@ -14,9 +14,7 @@ from upload_tui.wire import SIZE_DIFFERS
 
 ONE, TWO = ProjectRef("p-1", "One"), ProjectRef("p-2", "Two [b]")
 REJECTED = Connection(state=ConnectionState.NOT_ALLOWED, since=NOW)
-TWO_DENIED = Connection(
-    state=ConnectionState.DENIED, since=NOW, read_on=NOW, name="Two", is_partly_live=True, reason="access denied"
-)
+DENIED = Connection(state=ConnectionState.DENIED, since=NOW, reason="access denied")
 LIVE = Connection(state=ConnectionState.LIVE, since=NOW, read_on=NOW)
 OF_ONE = [
     an_upload("one", completed=60, error=50, message=SIZE_DIFFERS, project=(ONE.id, ONE.name)),
@@ -101,7 +99,7 @@ async def test_no_dialog_says_that_there_is_nothing_before_anything_is_known(
 async def test_a_project_that_cannot_be_read_is_not_one_without_uploads(key: str, title: str) -> None:
     async with opened(OF_ONE) as (pilot, session, table):
         session.projects = (ONE, TWO)
-        session.set_connection(TWO_DENIED)
+        session.set_connection(DENIED, TWO.id)
         await pilot.press("p", "end", "enter")
         await settled(pilot)
         assert table.empty_text == "No data of this project yet. Esc shows all projects."
@@ -114,7 +112,7 @@ async def test_a_project_that_cannot_be_read_is_not_one_without_uploads(key: str
 async def test_only_projects_of_which_something_is_known_have_counts_in_their_dialog() -> None:
     async with opened(OF_ONE) as (pilot, session, _):
         session.projects = (ONE, TWO)
-        session.set_connection(TWO_DENIED)
+        session.set_connection(DENIED, TWO.id)
         await pilot.press("p")
         await settled(pilot)
         lines = [line.split() for line in shown(pilot).splitlines()]

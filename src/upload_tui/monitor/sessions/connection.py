@@ -70,7 +70,11 @@ def worst_connection(connections: Sequence[tuple[str, Connection]]) -> Connectio
     if len(connections) == 1:
         return connections[0][1]
     name, worst = min(connections, key=lambda one: (-_severity(one[1]), not one[1].reason, one[1].since))
-    worst = replace(worst, read_on=_oldest_read_on([connection for _, connection in connections]))
+    worst = replace(
+        worst,
+        read_on=_oldest_read_on([connection for _, connection in connections]),
+        has_unread=any(connection.has_unread or connection.read_on is None for _, connection in connections),
+    )
     failing = [connection for _, connection in connections if connection.is_failing]
     alike = [own for own, connection in connections if connection.state is worst.state and not connection.name]
     is_alike = 1 < len(alike) == len(failing)

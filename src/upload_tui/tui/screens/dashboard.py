@@ -158,12 +158,8 @@ class DashboardScreen(ViewScreen):
     def _read_aggregates(self, now: datetime) -> None:
         """Read what is not a row of the table, of the projects that the query selects."""
         picture, project_ids = self._session.picture, self.rows_query.project_ids
-        connection, funnel, pending = (
-            self._session.connection(),
-            picture.funnel(project_ids),
-            self.query_one(PendingList),
-        )
-        is_known = has_data(connection, funnel)
+        funnel, pending = picture.funnel(project_ids), self.query_one(PendingList)
+        is_known = has_data(self._session.connection(project_ids), funnel)
         rows = tuple(picture.pending(max(_MIN_PENDING_ROWS, pending.max_rows), project_ids))
         pending.set_reactives(
             rows=rows,
@@ -175,7 +171,7 @@ class DashboardScreen(ViewScreen):
         )
         longest_stuck = next((row for row in rows[:1] if row.lateness.is_stuck), None)
         self.query_one(AlarmBar).set_reactives(
-            connection=connection, funnel=funnel, now=now, longest_stuck=longest_stuck
+            connection=self._session.connection(), funnel=funnel, now=now, longest_stuck=longest_stuck
         )
         self.funnel, self.is_known = funnel, is_known
 

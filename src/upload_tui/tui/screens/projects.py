@@ -79,11 +79,13 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
 
     def _count(self, projects: Sequence[ProjectRef]) -> Mapping[str, tuple[int, int]]:
         """The uploads, and those in trouble, of each project of which anything is known."""
-        connection = self._session.connection()
-        funnels = {project.id: self._session.picture.funnel(frozenset({project.id})) for project in projects}
-        return {
-            key: (one.total, sum(one.troubles.values())) for key, one in funnels.items() if has_data(connection, one)
-        }
+        session, counts = self._session, dict[str, tuple[int, int]]()
+        for project in projects:
+            own = frozenset({project.id})
+            funnel = session.picture.funnel(own)
+            if has_data(session.connection(own), funnel):
+                counts[project.id] = (funnel.total, sum(funnel.troubles.values()))
+        return counts
 
     @property
     def _room(self) -> int:

@@ -52,11 +52,10 @@ def has_data(connection: Connection, funnel: Funnel) -> bool:
     """Whether numbers of 0 mean that there is nothing; False if it may be that nothing could be read.
 
     Args:
-        connection: that of the session.
-        funnel: of the projects that the numbers are of.
+        connection: that of the projects that the numbers are of.
+        funnel: of the same projects.
     """
-    is_about_all = connection.is_live or not connection.name
-    return funnel.total > 0 or (connection.read_on is not None and is_about_all)
+    return funnel.total > 0 or (connection.read_on is not None and not connection.has_unread)
 
 
 def _is_of_source(detail: Detail | None) -> bool:

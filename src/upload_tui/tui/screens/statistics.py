@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from upload_tui.monitor import CauseGroup, LatencyHistogram, Session, Trouble
+from upload_tui.monitor import CauseGroup, Connection, LatencyHistogram, Session, Trouble
 from upload_tui.text import cause_with_short, duration_text, plural, sanitize
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import HELP_KEY, key_of
@@ -42,6 +42,10 @@ class _StatisticsScreen(LiveDialog[Result]):
         self._session = session
         self._display_options = display_options
         self._project_ids = project_ids
+
+    @property
+    def _connection(self) -> Connection:
+        return self._session.connection(self._project_ids)
 
     def _title(self, text: str) -> Content:
         """A title that ends with the projects, unless these are all."""
@@ -78,7 +82,7 @@ class FailureScreen(_StatisticsScreen[CauseGroup | None], OptionScreen[CauseGrou
         self._groups = self._session.picture.causes(self._project_ids)
         menu = self.query_one(OptionList)
         total, funnel = sum(group.count for group in self._groups), self._session.picture.funnel(self._project_ids)
-        in_trouble, is_known = funnel.troubles.get(Trouble.FAILED, 0), has_data(self._session.connection(), funnel)
+        in_trouble, is_known = funnel.troubles.get(Trouble.FAILED, 0), has_data(self._connection, funnel)
         others = "" if in_trouble == total else f" ({in_trouble:,} in trouble)"  # older and acknowledged ones are not
         count = f" {total:,}{others}" if is_known else ""
         menu.border_title = self._title(f"Failures{count} by cause")
@@ -136,7 +140,7 @@ class LatencyScreen(_StatisticsScreen[None]):
         """Show the picture as it is now."""
         box, picture = self.query_one("#latencies"), self._session.picture
         box.border_title = self._title("Latency")
-        if has_data(self._session.connection(), picture.funnel(self._project_ids)):
+        if has_data(self._connection, picture.funnel(self._project_ids)):
             latencies = picture.latencies(self._project_ids)
             lines = histogram_lines(latencies, self._display_options, box.content_size.width)
             self.query_one(Static).update(Content("\n").join(lines))
