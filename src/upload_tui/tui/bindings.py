@@ -34,6 +34,7 @@ __all__ = [
     "key_of",
     "keys_of",
     "keys_text",
+    "no_search_text",
 ]
 
 
@@ -309,6 +310,12 @@ def key_of(screen: Screen[Any], binding_id: str) -> str:
     """The label of the first active key of a binding; empty if it has none."""
     bindings = (active.binding for active in screen.active_bindings.values() if active.enabled)
     return next((screen.app.get_key_display(binding) for binding in bindings if binding.id == binding_id), "")
+
+
+def no_search_text(screen: Screen[Any]) -> str:
+    """The answer to a key that goes to a match while there is no search."""
+    key = key_of(screen, "search")
+    return f"No search. {key} starts one." if key else "No search."
 
 
 _NAMED_KEY = lazy_pattern(

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.cursor_lines import CursorLines
 
 __all__ = ["KeyPassed", "KeyQueueApp"]
 

@@ -12,6 +12,7 @@ from upload_tui.testing import NOW, InMemorySession, an_upload, settled
 from upload_tui.tui.screens.prompts import parse_acknowledgement
 from upload_tui.tui.widgets.activity_pane import ChangeLogView
 from upload_tui.tui.widgets.footer import SearchBar
+from upload_tui.tui.widgets.table.upload_table import UploadTable
 from upload_tui.wire import CHUNK_HASH_DIFFERS
 
 UPLOADS = [
@@ -321,8 +322,31 @@ async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: st
         assert pilot.app.is_running
 
 
+@pytest.mark.parametrize("filtered", ["", "1", "/e"], ids=["nothing", "filter", "search"])
+@pytest.mark.parametrize("pane", [UploadTable, ChangeLogView])
+async def test_a_key_to_a_match_moves_the_cursor_or_says_that_there_is_no_search(
+    pane: type[UploadTable | ChangeLogView], filtered: str
+) -> None:
+    async with opened([]) as (pilot, session, _):
+        session.publish(*(an_upload(f"scan-{number}.tiff", initiated=60 + number) for number in range(5)))
+        found = pilot.app.screen.query_one(pane)
+        await until(pilot, lambda: found.total == 5)
+        found.focus()
+        await pilot.press("home", "j", "j", *{"1": "8" if pane is ChangeLogView else "1", "/e": "/e"}.get(filtered, ""))
+        if filtered.startswith("/"):
+            await pilot.press("enter")
+        await until(pilot, lambda: found.total == 5)
+        for key, step in (("n", 1), ("N", -1), ("N", -1)):
+            row = found.cursor_row
+            await pilot.press(key)
+            await pilot.pause()
+            assert found.cursor_row == row + (step if filtered else 0)
+        assert toasts(pilot) == ([] if filtered else ["No search. / starts one."])
+
+
 async def test_no_key_of_a_burst_is_lost() -> None:
     async with opened([an_upload(id=f"{number:03}") for number in range(100)]) as (pilot, _, table):
+        await pilot.press("1")
         for key in "j" * 90 + "k" * 30 + "n" * 5:
             pilot.app.post_message(Key(key, key))
         await until(pilot, lambda: table.cursor_row == 65)

@@ -68,7 +68,7 @@ async def test_keys_move_the_cursor() -> None:
             (["k"], 98),
             (["up", "up", "j"], 98),
             (["down"], 99),
-            (["N", "N", "n"], 98),
+            (["8", "N", "N", "n"], 98),
             (["g"], 0),
             (["home", "down"], 1),
             (["g", "G"], 99),

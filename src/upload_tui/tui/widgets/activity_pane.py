@@ -36,7 +36,6 @@ from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.appearance.project_names import project_names_of
 from upload_tui.tui.bindings import RECENT_SPANS, TAIL_KEYS
 from upload_tui.tui.fitting import truncate_at_word
-from upload_tui.tui.widgets.cached_lines import CursorLines
 from upload_tui.tui.widgets.change_text import (
     CHANGE_CLASSES,
     ChangeFilter,
@@ -44,6 +43,7 @@ from upload_tui.tui.widgets.change_text import (
     fold_changes,
     unfolded,
 )
+from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.pending_list import PendingList
 
 __all__ = ["ActivityPane", "ChangeLogView"]
@@ -165,19 +165,13 @@ class ChangeLogView(CursorLines, can_focus=True):
             self._day = day
             self.refresh_changed()
 
-    def watch_project_ids(self) -> None:
-        """Show the changes of the new projects."""
-        self._show_matching()
-
-    def watch_change_filter(self) -> None:
-        """Show the changes that match the new filter."""
-        self._show_matching()
-
     def _show_matching(self) -> None:
         self._shown_changes = deque(self._matching(self._all_changes), maxlen=self._max_changes)
         self.is_scrolled_back = False
         self._update_lines()
         self.post_message(self.TitleChanged())
+
+    watch_project_ids = watch_change_filter = _show_matching
 
     def watch_is_scrolled_back(self) -> None:
         """Post that the title changed."""
@@ -217,6 +211,10 @@ class ChangeLogView(CursorLines, can_focus=True):
         self.change_filter = replace(self.change_filter, where=Where()) if has_search else ChangeFilter()
 
     # The cursor
+
+    def action_match(self, rows: int) -> None:
+        """Go to the next match, or to the previous one."""
+        self._go_to_match(rows, is_filtered=bool(self.change_filter))
 
     def _move_cursor(self, row: int) -> None:
         self._put_cursor(row)

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from upload_tui.monitor import Query, Row, SortKey, UploadKey
-from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.row_cursor import CursorPlace, RowCursor
 from upload_tui.tui.widgets.table.row_window import IdleTasks, RowSource, RowWindow
 
@@ -216,6 +216,10 @@ class RowList(CursorLines, can_focus=True):
         if self.is_mounted:
             self.reload()
             self._bring_into_view(self._cursor.row)
+
+    def action_match(self, rows: int) -> None:
+        """Go to the next match, or to the previous one."""
+        self._go_to_match(rows, is_filtered=self.rows_query.is_filtered)
 
     def _move_cursor(self, row: int) -> None:
         self.end_follow()

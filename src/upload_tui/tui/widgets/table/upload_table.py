@@ -32,7 +32,7 @@ from upload_tui.tui.appearance.columns import TITLES, Column, ColumnKey, ColumnS
 from upload_tui.tui.appearance.display_options import DisplayOptions
 from upload_tui.tui.bindings import TABLE_KEYS, key_of
 from upload_tui.tui.fitting import FRAME_CELLS, TitlePart, join_parts, truncate_at_word
-from upload_tui.tui.widgets.cached_lines import CursorLines
+from upload_tui.tui.widgets.cursor_lines import CursorLines
 from upload_tui.tui.widgets.table.query_text import FILTER_RANK, order_part, query_parts
 from upload_tui.tui.widgets.table.row_list import RowList
 from upload_tui.tui.widgets.table.row_painter import TABLE_CLASSES, Background, ColumnView, RowPainter
