@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
 from tests.tui.dashboards import mixed, names_in, opened
 from upload_tui.monitor import Funnel, StageSummary
@@ -83,6 +84,36 @@ async def test_all_stages_have_words_or_none_has(width: int) -> None:
             assert f"{count:,}" in numbers
         bar.show(Funnel(tuple(StageSummary(stage, 7) for stage in Stage)), NOW)
         assert sum(stage in lines(bar)[0] for stage in Stage) == (4 if width >= 70 else 0)
+
+
+@pytest.mark.parametrize("width", [*range(80, 141), 160, 200])
+async def test_all_stages_have_the_same_parts_at_one_width(width: int) -> None:
+    """Sparklines as long as the minutes after the last one, and `ago` after the time of each final stage, or none."""
+    minute, sparks = timedelta(minutes=1), f"[{re.escape(UNICODE.sparks)}]"
+    async with opened(mixed(), size=(width, 40)) as (pilot, _, _):
+        await settled(pilot)
+        bar = pilot.app.screen.query_one(FunnelBar)
+        for count, other, age in product(
+            (7, 2_932, 123_456, 1_234_567), (1, 93, 1_204), (minute / 30, 25 * minute, 300 * minute)
+        ):
+            stages = [StageSummary(stage, other, NOW - age, NOW - age, recent=(0, 1, 2) * 5) for stage in Stage]
+            stages[Stage.VERIFIED.rank] = replace(
+                stages[Stage.VERIFIED.rank], count=count, newest_since=NOW - minute / 30
+            )
+            bar.show(Funnel(tuple(stages)), NOW)
+            texts = [cell.render().plain.split("\n") for cell in bar.query(StageCell)]
+            lengths = {len(re.findall(sparks, first)) for first, _ in texts}
+            assert len(lengths) == 1, texts
+            spans = re.findall(r"(\d+) min", "".join(first for first, _ in texts))
+            assert spans == [str(cells) for cells in lengths if cells], texts
+            assert len({"ago" in note for _, note in texts[Stage.VERIFIED.rank :]}) == 1, texts
+            assert all(
+                len(line) <= cell.size.width
+                for cell, both in zip(bar.query(StageCell), texts, strict=True)
+                for line in both
+            )
+        bar.show(Funnel(tuple(StageSummary(stage, 7, recent=(1,) * 15) for stage in Stage)), NOW)
+        assert bool(re.search(sparks, lines(bar)[0])) is (width >= 99)
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])

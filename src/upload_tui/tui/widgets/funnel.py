@@ -24,9 +24,10 @@ from upload_tui.tui.widgets.pending_text import least_age_text
 
 __all__ = ["FunnelBar", "StageCell"]
 
-_SPARK_CELLS, _SHORT_SPARK_CELLS = 10, 8
-_SPARK_FROM_WIDTH, _LONG_SPARK_FROM_WIDTH = 23, 30
-"""Width of a stage from which on it has a sparkline, and a long one: beside a number of several digits."""
+_SPARK_CELLS = {10: 30, 8: 23, 6: 23}
+"""Cells of a sparkline, the most first, and the width of a stage from which on it may have as many."""
+_SPAN_CELLS = len(" 10 min")
+"""Cells after the sparkline of the last stage, for the number of minutes."""
 _ARROW_CELLS = 2
 """Cells at the end of a stage for the arrow to the next one, and a blank before it."""
 _AGO_FROM_WIDTH = 24
@@ -38,7 +39,7 @@ _PROBLEM_LINE = 1
 class StageCell(DiffedText):
     """One stage; a click on it posts `Picked`, a click on its stuck or overdue uploads `LatePicked`.
 
-    The number and the time below it have a word if there is room for it in all stages of the bar.
+    All stages of the bar show the same parts: words beside the number and the time below it, a sparkline, `ago`.
     """
 
     summary: reactive[StageSummary | None] = reactive(None, repaint=False)
@@ -79,7 +80,7 @@ class StageCell(DiffedText):
         if self.size.height < _PROBLEM_LINE + 1:
             return self._with_separator(self._count(summary), self._separator())
         count = self._count(summary)
-        count += self._sparkline(summary, count.cell_length)
+        count += self._sparkline(summary)
         separator = self._separator()
         rule = separator if self.stage is Stage.VERIFIED else ""
         return self._with_separator(count, separator) + Content("\n") + self._with_separator(self._note(summary), rule)
@@ -118,7 +119,12 @@ class StageCell(DiffedText):
     @property
     def _stages(self) -> Sequence["StageCell"]:
         """All stages of the bar."""
-        return [] if self.parent is None else [one for one in self.parent.children if isinstance(one, StageCell)]
+        return [self] if self.parent is None else [one for one in self.parent.children if isinstance(one, StageCell)]
+
+    @property
+    def _least_width(self) -> int:
+        """The width of the narrowest stage; some are a cell wider."""
+        return min(stage.size.width for stage in self._stages)
 
     def _numbers(self) -> Sequence[str]:
         if self.summary is None:
@@ -138,21 +144,26 @@ class StageCell(DiffedText):
     def _fits(self, *texts: str) -> bool:
         return sum(map(len, texts)) <= self._room
 
-    def _sparkline(self, summary: StageSummary, cells_used: int) -> Content:
-        """The uploads that entered the stage in each of the last minutes; empty if there is no room.
+    @property
+    def spark_room(self) -> int:
+        """The cells that a sparkline can have behind the number."""
+        after = _SPAN_CELLS if self.stage is Stage.ERROR else _ARROW_CELLS
+        return self.size.width - self._count(self.summary or StageSummary(self.stage)).cell_length - 1 - after
 
-        The last stage has the number of minutes behind it, if there is room.
+    def _sparkline(self, summary: StageSummary) -> Content:
+        """The uploads that entered the stage in each of the last minutes; empty if not all stages have room for as many.
+
+        The last stage has the number of minutes behind it.
         """
-        cells = _SPARK_CELLS if self.size.width >= _LONG_SPARK_FROM_WIDTH else _SHORT_SPARK_CELLS
-        room = self.size.width - _ARROW_CELLS - cells_used - 1  # the same for the last stage, which has no arrow
-        if cells > room or self.size.width < _SPARK_FROM_WIDTH:
+        room, width = min(stage.spark_room for stage in self._stages), self._least_width
+        cells = next((cells for cells, from_width in _SPARK_CELLS.items() if width >= from_width and cells <= room), 0)
+        if not cells:
             return Content("")
         spark = sparkline_text(summary.recent, cells, self.display_options.glyphs.sparks)
         has_new = self.stage is Stage.ERROR and any(summary.recent[-cells:])
-        span = f" {cells} min" if self.stage is Stage.ERROR else ""
         return Content.assemble(
             (f" {spark}", self._style("$stage-error" if has_new else "$quiet")),
-            (span if cells_used + 1 + cells + len(span) <= self.size.width else "", self._style("$quiet")),
+            (f" {cells} min" if self.stage is Stage.ERROR else "", self._style("$quiet")),
         )
 
     def _note(self, summary: StageSummary) -> Content:
@@ -179,7 +190,7 @@ class StageCell(DiffedText):
             return "", ""
         is_least = summary.is_newest_least if is_final else summary.is_oldest_least
         if is_final or is_absolute:
-            has_ago = is_final and self.size.width >= _AGO_FROM_WIDTH
+            has_ago = is_final and self._least_width >= _AGO_FROM_WIDTH
             text_of = self.display_options.ago_text if has_ago else self.display_options.time_text
             time = text_of(since, self.now, is_least=is_least)
         else:
