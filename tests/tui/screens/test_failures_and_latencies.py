@@ -11,6 +11,7 @@ from upload_tui.monitor.analysis.statistics import bucket_of, histogram_of
 from upload_tui.status import Stage
 from upload_tui.testing import an_upload
 from upload_tui.tui import DisplayOptions
+from upload_tui.tui.appearance.glyphs import ASCII
 from upload_tui.tui.screens.statistics import FailureScreen, LatencyScreen, histogram_lines
 from upload_tui.wire import SIZE_DIFFERS
 
@@ -42,6 +43,22 @@ async def test_enter_keeps_the_dialog_open_without_failures() -> None:
         await pilot.press("F", "enter")
         assert isinstance(pilot.app.screen, FailureScreen)
         assert pilot.app.screen.query_one(OptionList).option_count == 1
+
+
+@pytest.mark.parametrize("unit", [1, 1000, 60_000, 3_600_000], ids=["ms", "s", "min", "h"])
+@pytest.mark.parametrize("amount", [0, 1, 9, 40, 900, 9_000])
+@pytest.mark.parametrize("display_options", [DisplayOptions(), DisplayOptions(glyphs=ASCII)], ids=["unicode", "ascii"])
+def test_each_row_of_a_histogram_has_a_label_of_its_own(
+    unit: int, amount: int, display_options: DisplayOptions
+) -> None:
+    """From uploads that take no time at all to those that take this long."""
+    counts = Counter(map(bucket_of, (0, amount * unit)))
+    latency = histogram_of(Stage.COMPLETED, Stage.VERIFIED, counts, [amount * unit / 1000])
+    _, quantiles, *rows = [line.plain for line in histogram_lines([latency], display_options, 80)]
+    labels = [re.split(f"[{display_options.glyphs.bar_full}]", row)[0].strip() for row in rows]
+    assert len({*labels}) == len(labels) == len(latency.buckets), labels
+    assert not [label for label in labels if re.search(r"\b0(\.0s|ms)", label)]
+    assert amount == 0 or not re.search(r"\b0(\.0s|ms)", quantiles)
 
 
 @pytest.mark.parametrize(("durations", "sign"), [([2.0, 3.0], ""), ([], "≈")], ids=["known", "too many"])

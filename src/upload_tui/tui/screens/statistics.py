@@ -182,7 +182,13 @@ def _quantiles(latency: LatencyHistogram, display_options: DisplayOptions) -> st
     )
     separator = f" {display_options.glyphs.dot} "
     about = "" if latency.is_exact else display_options.glyphs.about
-    return separator.join(f"{name} {about}{duration_text(seconds)}" for name, seconds in known if seconds is not None)
+    return separator.join(f"{name} {about}{_latency_text(seconds)}" for name, seconds in known if seconds is not None)
+
+
+def _latency_text(seconds: float) -> str:
+    """A duration, in milliseconds below one second: `31ms`, `1.0s`. Each row of a histogram has a text of its own."""
+    milliseconds = round(seconds * 1000)
+    return f"{milliseconds}ms" if 0 <= milliseconds < 1000 else duration_text(seconds)
 
 
 def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int) -> Iterator[Content]:
@@ -191,7 +197,7 @@ def _bars(latency: LatencyHistogram, display_options: DisplayOptions, width: int
     for bucket in latency.buckets:
         cells = -(-bucket.count * max_cells // most)  # rounded up: a bucket that is not empty has a bar
         yield Content.assemble(
-            (f"{display_options.glyphs.at_most:>2} {duration_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
+            (f"{display_options.glyphs.at_most:>2} {_latency_text(bucket.to_seconds):>{_LABEL_CELLS - 4}} ", "$quiet"),
             (display_options.glyphs.bar_full * cells, f"$stage-{latency.to_stage}"),
             (f" {bucket.count:,}" if bucket.count else "", ""),
         )
