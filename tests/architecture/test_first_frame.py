@@ -42,8 +42,8 @@ _ALWAYS = """
     status.abilities status.anomalies status.timeline
     text.causes text.folding text.quantities text.sanitizer
     wire.resources wire.status_shapes wire.times wire.upload
-    monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.notices monitor.picture monitor.since
-    monitor.queries.query
+    monitor.ages monitor.analysis.statistics monitor.analysis.trouble monitor.changes monitor.model monitor.notices monitor.picture
+    monitor.since monitor.queries.query
     monitor.sessions.connection monitor.sessions.deferred monitor.sessions.schedule monitor.sessions.session
     tui.alerts tui.app tui.base_app tui.bindings tui.bridge tui.command_app tui.controls tui.fitting tui.key_queue tui.playback_app
     tui.preferences tui.upload_commands

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from upload_tui.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from upload_tui.monitor.ages import StageAge, age_of
     from upload_tui.monitor.analysis.statistics import LatencyHistogram, statistics_of
     from upload_tui.monitor.analysis.trouble import (
         DEFAULT_TROUBLE_LIMITS,
@@ -193,6 +194,7 @@ __all__ = [
     "SortKey",
     "SourceSession",
     "SourceWaiter",
+    "StageAge",
     "StageReached",
     "StageSummary",
     "State",
@@ -218,6 +220,7 @@ __all__ = [
     "WatchedSource",
     "Where",
     "Window",
+    "age_of",
     "all_of",
     "change_record",
     "counts_since",
@@ -256,6 +259,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "ages": "age_of StageAge",
         "analysis.statistics": "LatencyHistogram statistics_of",
         "analysis.trouble": "DEFAULT_TROUBLE_LIMITS estimate_retries has_failed MAX_RETRIES TROUBLE_WORDS TroubleLimits",
         "changes": (

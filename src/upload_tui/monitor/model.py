@@ -311,9 +311,9 @@ class StageSummary(Struct, frozen=True):
 
     Attributes:
         count: the number of uploads in this stage.
-        oldest_since, newest_since: when the first and the last of them entered it; None if there is none.
+        oldest_since, newest_since: when the one with the greatest known age and the last one entered it; None if there is none.
         is_oldest_least, is_newest_least: whether it may have been long before, see `Row.is_least_age`.
-        oldest_read_on: when the oldest of a pending stage was last read, if it may have left the stage since; else None.
+        oldest_read_on: when that oldest one of a pending stage was last read, if it may have left the stage since; else None.
         overdue, stuck: how many of them are; stuck ones are overdue as well. Acknowledged ones do not count.
         recent: the number of uploads that entered it in each of the last minutes, oldest first.
     """

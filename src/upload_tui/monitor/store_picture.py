@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
+from upload_tui.monitor.ages import PendingReadings
 from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram
 from upload_tui.monitor.analysis.trouble import (
     DEFAULT_TROUBLE_LIMITS,
@@ -146,6 +147,9 @@ class StorePicture:
         is_old = (self.clock.now() - self.as_of(project_id)).total_seconds() > _STALE_SECONDS
         return _FOREVER if is_old else self._read_since or NEVER
 
+    def _pending_readings(self) -> PendingReadings:
+        return PendingReadings(self.clock.now(), self._stale_before, partial(_listed_on, self._store, self.service))
+
     @property
     def _read_since(self) -> datetime | None:
         return None if self._freshness is None else self._freshness.read_since
@@ -190,8 +194,9 @@ class StorePicture:
 
     def pending(self, limit: int, project_ids: frozenset[str] = frozenset()) -> Sequence[Row]:
         """The pending uploads: stuck, then overdue, then others; each the longest waiting first."""
-        oldest = self._store.pending(self._scope(project_ids), limit=max(limit * 4, 32))
-        return sorted(self._rows(oldest), key=waiting_order)[:limit]
+        readings = self._pending_readings()
+        oldest = self._aggregates_of(project_ids).oldest_pending(readings, max(limit * 4, 32))
+        return sorted(self._rows(oldest), key=partial(waiting_order, readings.now))[:limit]
 
     def row(self, upload_id: str, service: str = "") -> Row | None:  # noqa: ARG002
         """One upload as a row; None if it is not known."""
@@ -232,7 +237,7 @@ class StorePicture:
         """The stages with counts, ages and recent arrivals; the notices are about the whole picture."""
         aggregates = self._aggregates_of(project_ids)
         thresholds = self._trouble_thresholds()
-        stages = stage_summaries(aggregates, thresholds, self.as_of(), self._stale_before)
+        stages = stage_summaries(aggregates, thresholds, self.as_of(), self._pending_readings())
         failures = aggregates.count_failed(thresholds.failed_since, thresholds.now)
         troubles = trouble_counts(aggregates, stages, sum(failures.values()), thresholds.now)
         counts = self._aggregates.stage_counts()

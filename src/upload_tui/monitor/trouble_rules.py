@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
+from upload_tui.monitor.ages import PendingReadings
 from upload_tui.monitor.analysis.trouble import Baseline, Baselines, TroubleLimits, overdue_seconds, stuck_seconds
 from upload_tui.monitor.model import StageSummary, Trouble
 from upload_tui.monitor.store.aggregates import StoreAggregates
@@ -94,10 +95,10 @@ def stage_summaries(
     aggregates: StoreAggregates,
     thresholds: TroubleThresholds,
     as_of: datetime,
-    stale_before: Callable[[str], datetime],
+    readings: PendingReadings,
 ) -> tuple[StageSummary, ...]:
-    """The stages with counts, ages and recent arrivals; `stale_before` as in `StoreAggregates.stage_counts`."""
-    counts = aggregates.stage_counts(stale_before)
+    """The stages with counts, ages and recent arrivals; `readings` as in `StoreAggregates.stage_counts`."""
+    counts = aggregates.stage_counts(readings)
     recent_since = as_of - timedelta(minutes=_RECENT_MINUTES)
     return tuple(
         replace(

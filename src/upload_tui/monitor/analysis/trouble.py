@@ -10,6 +10,7 @@ trouble only while it is recent (`failures_for_seconds`). An acknowledged upload
 another stage. `store.conditions` is the same rule in SQL.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from upload_tui.monitor.ages import age_of
 from upload_tui.monitor.analysis.statistics import quantile
 from upload_tui.monitor.model import Lateness, Row, Trouble, WaitsFor
 from upload_tui.status import Stage
@@ -198,9 +200,10 @@ def waits_for_client(size_bytes: int | None, chunk_count: int | None, chunk_byte
     return WaitsFor.DATA if chunk_count is None else WaitsFor.CHUNKS
 
 
-def waiting_order(row: Row) -> tuple[bool, bool, datetime]:
-    """A sort key of pending uploads: stuck, then overdue, then others; each the longest waiting first."""
-    return not row.lateness.is_stuck, not row.lateness.is_overdue, row.stage_since or NEVER
+def waiting_order(now: datetime, row: Row) -> tuple[bool, bool, float]:
+    """A sort key of pending uploads: stuck, then overdue, then others; each the greatest known age first, after an unknown one."""
+    age = age_of(row)
+    return not row.lateness.is_stuck, not row.lateness.is_overdue, -age.seconds(now) if age else -math.inf
 
 
 # Retries

@@ -6,6 +6,7 @@ Two services may have uploads and projects with the same ids; each answer says w
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from heapq import merge
 from itertools import islice
 from math import inf
@@ -14,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from upload_tui.clock import Clock
+from upload_tui.monitor.ages import oldest_age, oldest_of, with_oldest
 from upload_tui.monitor.analysis.statistics import LatencyHistogram, merge_histograms
 from upload_tui.monitor.analysis.trouble import NEVER, waiting_order
 from upload_tui.monitor.model import (
@@ -212,7 +214,7 @@ class CombinedPicture:
         ]
         troubles = sum((Counter(funnel.troubles) for funnel in funnels), Counter[Trouble]())
         return Funnel(
-            tuple(_summed([funnel[stage] for funnel in funnels]) for stage in Stage),
+            tuple(_summed([funnel[stage] for funnel in funnels], self.clock.now()) for stage in Stage),
             tuple(notices),
             troubles,
             sum(funnel.gone for funnel in funnels),
@@ -225,7 +227,7 @@ class CombinedPicture:
         rows = [
             row for session in self._sessions for row in session.picture.pending(limit, own_ids(session, project_ids))
         ]
-        return sorted(rows, key=waiting_order)[:limit]
+        return sorted(rows, key=partial(waiting_order, self.clock.now()))[:limit]
 
     def acknowledge(self, ids: Sequence[str], acknowledgement: Acknowledgement | None, service: str = "") -> None:
         """Acknowledge what is wrong with uploads, in the sessions that have them; None takes it back."""
@@ -305,23 +307,20 @@ def _rank(query: Query, window: Window, number: int, index: int) -> _Rank:
     return _Rank(((1, 0, -initiated if query.descending else initiated), index), is_descending=False)
 
 
-def _summed(summaries: Sequence[StageSummary]) -> StageSummary:
+def _summed(summaries: Sequence[StageSummary], now: datetime) -> StageSummary:
     minutes = max(len(summary.recent) for summary in summaries)
-    oldest = min(summaries, key=lambda one: (one.oldest_since is None, one.oldest_since))
     newest = max(summaries, key=lambda one: one.newest_since or NEVER)
     padded = [(0,) * (minutes - len(summary.recent)) + summary.recent for summary in summaries]
-    return StageSummary(
+    summed = StageSummary(
         summaries[0].stage,
         sum(summary.count for summary in summaries),
-        oldest.oldest_since,
-        newest.newest_since,
-        sum(summary.overdue for summary in summaries),
-        sum(summary.stuck for summary in summaries),
-        tuple(map(sum, zip(*padded, strict=True))),
-        oldest.is_oldest_least,
-        newest.is_newest_least,
-        oldest.oldest_read_on,
+        newest_since=newest.newest_since,
+        overdue=sum(summary.overdue for summary in summaries),
+        stuck=sum(summary.stuck for summary in summaries),
+        recent=tuple(map(sum, zip(*padded, strict=True))),
+        is_newest_least=newest.is_newest_least,
     )
+    return with_oldest(summed, oldest_of(map(oldest_age, summaries), now))
 
 
 def _not_none(times: Iterable[datetime | None]) -> Sequence[datetime]:

@@ -1,7 +1,7 @@
 """Aggregates over many uploads, computed in SQL: counts, ages, arrivals, causes, durations, latencies."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nlargest
 from itertools import chain
@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from upload_tui.monitor.ages import PendingReadings, StageAge, oldest_of, with_oldest
 from upload_tui.monitor.analysis.statistics import LatencyHistogram, histogram_of
 from upload_tui.monitor.analysis.trouble import NEVER, SIZE_LIMITS_BYTES, size_class
 from upload_tui.monitor.analysis.worker_health import (
@@ -28,10 +29,11 @@ from upload_tui.monitor.store.conditions import (
     waited_condition,
 )
 from upload_tui.monitor.store.partitions import READ_MS, Partition, partition_list
-from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, from_ms, to_ms
+from upload_tui.monitor.store.row_finder import oldest_pending
+from upload_tui.monitor.store.rows import NEAR_BOUNDS, UNKNOWN_STATE_RANK, StoredUpload, from_ms, to_ms
 from upload_tui.monitor.store.schema import UNKNOWN, read_lease
 from upload_tui.monitor.store.store import Store
-from upload_tui.status import FINAL_STAGES, Certainty, Stage
+from upload_tui.status import FINAL_STAGES, PENDING_STAGES, Certainty, Stage
 
 __all__ = ["StageCounts", "StoreAggregates", "WorkerFigures", "last_ended_on"]
 
@@ -60,9 +62,6 @@ class _Boundary(Struct, frozen=True):
 
     since: datetime | None = None
     is_least_age: bool = False
-    read_on: datetime = NEVER
-    is_stale: bool = False
-    project_id: str = ""
 
 
 class StoreAggregates:
@@ -84,43 +83,51 @@ class StoreAggregates:
     def _partition_list(self, *stages: Stage) -> str:
         return partition_list(self._partitions(*stages))
 
-    def stage_counts(self, stale_before: Callable[[str], datetime] | None = None) -> StageCounts:
-        """The counts of the stages.
-
-        Args:
-            stale_before: until when readings of a project's pending uploads may be outdated; None if none are.
-        """
+    def stage_counts(self, readings: PendingReadings | None = None) -> StageCounts:
+        """The counts of the stages; without `readings`, the oldest of a stage is the first that entered it."""
         counts: dict[Stage, StageSummary] = {}
         for stage in Stage:
             partitions = self._partitions(stage)
             if partitions:
-                total = sum(partition.upload_count for partition in partitions)
-                oldest = min(self._boundaries(partitions, "ASC"), key=_since, default=_Boundary())
+                count = sum(partition.upload_count for partition in partitions)
                 newest = max(self._boundaries(partitions, "DESC"), key=_since, default=_Boundary())
-                is_old = stale_before is not None and oldest.read_on < stale_before(oldest.project_id)
-                may_have_left = not stage.is_final and (oldest.is_stale or is_old)
-                counts[stage] = StageSummary(
-                    stage,
-                    total,
-                    oldest.since,
-                    newest.since,
-                    is_oldest_least=oldest.is_least_age,
-                    is_newest_least=newest.is_least_age,
-                    oldest_read_on=oldest.read_on if may_have_left else None,
-                )
+                summary = StageSummary(stage, count, newest_since=newest.since, is_newest_least=newest.is_least_age)
+                counts[stage] = with_oldest(summary, self._oldest_age(stage, partitions, readings))
         return counts
+
+    def _oldest_age(
+        self, stage: Stage, partitions: Sequence[Partition], readings: PendingReadings | None
+    ) -> StageAge | None:
+        if readings is None or stage.is_final:
+            first = min(self._boundaries(partitions, "ASC"), key=_since, default=_Boundary())
+            return None if first.since is None else StageAge(first.since, is_least_since=first.is_least_age)
+        found = self._oldest(partitions, readings, 1, with_undated=False)
+        return oldest_of((_age(stored, readings) for stored in found), readings.now)
 
     def _boundaries(self, partitions: Sequence[Partition], direction: str) -> Iterator[_Boundary]:
         """The upload with the first (`ASC`) or last (`DESC`) known time of each partition."""
         for partition in partitions:
             row = self._db.execute(
-                f"SELECT since_ms, NOT ({_IS_NEAR}), {READ_MS}, is_stale, "
-                "(SELECT id FROM projects WHERE projects.project = uploads.project) "
+                f"SELECT since_ms, NOT ({_IS_NEAR}) "
                 f"FROM uploads WHERE partition = ? AND since_ms > ? ORDER BY since_ms {direction} LIMIT 1",
                 (partition.number, UNKNOWN),
             ).fetchone()
             if row is not None:
-                yield _Boundary(from_ms(row[0]), bool(row[1]), from_ms(row[2]) or NEVER, bool(row[3]), row[4])
+                yield _Boundary(from_ms(row[0]), bool(row[1]))
+
+    def oldest_pending(self, readings: PendingReadings, limit: int) -> Sequence[StoredUpload]:
+        """Pending uploads in no order, among them the `limit` of each stage with the greatest known ages."""
+        return self._oldest(self._partitions(*PENDING_STAGES), readings, limit, with_undated=True)
+
+    def _oldest(
+        self, partitions: Sequence[Partition], readings: PendingReadings, limit: int, *, with_undated: bool
+    ) -> Sequence[StoredUpload]:
+        projects, numbers = self._store.partitions.projects(), list[int]()
+        for partition in partitions:
+            if project := projects.get(partition.project_number):
+                before, listed = (to_ms(one(project.id)) or 0 for one in (readings.stale_before, readings.listed_on))
+                numbers += oldest_pending(self._db, partition, before, listed, limit, with_undated=with_undated)
+        return self._store.load(numbers)
 
     def arrivals(self, stage: Stage, since: datetime, minutes: int) -> tuple[int, ...]:
         """The number of uploads that entered a stage in each of the `minutes` minutes after `since`, if known to the minute."""
@@ -280,6 +287,15 @@ class StoreAggregates:
 
 def _since(boundary: _Boundary) -> datetime:
     return boundary.since or NEVER
+
+
+def _age(stored: StoredUpload, readings: PendingReadings) -> StageAge | None:
+    """The age of a pending upload, as `age_of` its row."""
+    if stored.since is None:
+        return None
+    is_current = not stored.is_stale and stored.read_on >= readings.stale_before(stored.project_id)
+    read_on = stored.read_on if stored.is_stale else max(stored.read_on, readings.listed_on(stored.project_id))
+    return StageAge(stored.since, None if is_current else read_on, stored.is_least_age)
 
 
 def last_ended_on(counts: StageCounts) -> datetime | None:

@@ -8,12 +8,13 @@ from upload_tui.monitor.queries.query import Query, SortKey
 from upload_tui.monitor.store.conditions import TroubleThresholds
 from upload_tui.monitor.store.database import Database
 from upload_tui.monitor.store.keyset_paging import KeysetPager
-from upload_tui.monitor.store.partitions import PartitionTable
+from upload_tui.monitor.store.partitions import READ_MS, Partition, PartitionTable
 from upload_tui.monitor.store.query import StoreQuery, store_query
+from upload_tui.monitor.store.schema import UNKNOWN
 from upload_tui.monitor.store.search import SearchLists
 from upload_tui.monitor.store.trouble_first import TroubleFirst, TroubleOrder
 
-__all__ = ["FoundRows", "RowFinder"]
+__all__ = ["FoundRows", "RowFinder", "oldest_pending"]
 
 
 class FoundRows(Struct, frozen=True):
@@ -116,3 +117,31 @@ class RowFinder:
         if selected.needs_list:
             return self._search_lists.position(selected, revision, number)
         return self._pager.position(selected, number, partition, revision)
+
+
+def oldest_pending(
+    db: Database, partition: Partition, stale_before_ms: int, listed_ms: int, limit: int, *, with_undated: bool
+) -> Sequence[int]:
+    """The pending uploads of a partition with the greatest known ages: at most `limit` that are current, and as many that are not.
+
+    Args:
+        db: the store's database.
+        partition: the partition.
+        stale_before_ms: the age of an upload that was read before, or that is stale, ends with its last reading.
+        listed_ms: when all of them were last read at once.
+        limit: how many of each kind.
+        with_undated: include those whose stage began at an unknown time; they come first.
+    """
+    read_ms = f"iif(is_stale, read_ms, max({READ_MS}, ?))"
+    is_current = f"(is_stale = 0 AND {READ_MS} >= ?)"
+    of_partition = f"SELECT number, since_ms FROM uploads WHERE partition = ? AND since_ms {'>=' if with_undated else '>'} {UNKNOWN}"
+    current = db.execute(
+        f"{of_partition} AND {is_current} ORDER BY since_ms LIMIT ?", (partition.number, stale_before_ms, limit)
+    ).fetchall()
+    # Whatever began later is younger than these: only what could not be read for long is searched to the end.
+    is_earlier = f"AND since_ms <= {current[-1][1]}" if len(current) == limit else ""
+    others = db.execute(
+        f"{of_partition} {is_earlier} AND NOT {is_current} ORDER BY {read_ms} - since_ms DESC LIMIT ?",
+        (partition.number, stale_before_ms, listed_ms, limit),
+    )
+    return [row[0] for row in (*current, *others)]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from textual.content import Content
 
-from upload_tui.monitor import Detail, Row, WaitsFor
+from upload_tui.monitor import Detail, Row, WaitsFor, age_of
 from upload_tui.status import Ability, AnomalyName, Certainty, Origin, Stage, is_unsafe
 from upload_tui.text import (
     age_text,
@@ -58,10 +58,10 @@ def pending_age_text(row: Row, now: datetime) -> str:
 
     That of an upload that is gone ends with its last reading. At most seven characters: `>18h 01m` becomes `>18h`.
     """
-    if row.stage_since is None:
+    known = age_of(row)
+    if known is None:
         return "?"
-    read_on = row.read_on if row.is_stale or row.is_gone else None
-    age = least_age_text(row.stage_since, now, read_on, is_least=row.is_least_age)
+    age = least_age_text(known.since, now, known.read_on, is_least=known.is_least_since)
     return age if len(age) <= AGE_CELLS else age.split()[0]
 
 

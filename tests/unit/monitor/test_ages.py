@@ -1,0 +1,128 @@
+"""The greatest age of pending uploads is the greatest that any row shows, however they and their projects were read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from upload_tui.monitor import (
+    Connection,
+    ConnectionState,
+    InMemoryPicture,
+    Query,
+    Row,
+    StageAge,
+    age_of,
+)
+from upload_tui.monitor.ages import oldest_age, oldest_of
+from upload_tui.monitor.sessions.combined import CombinedSession
+from upload_tui.status import PENDING_STAGES, Stage
+from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
+
+_PROJECTS = ("p-1", "p-2", "p-3")
+_LONGEST_SECONDS = 3600
+
+
+class Known(Struct, frozen=True):
+    """A pending upload: when it entered its stage and when it was read (seconds ago), and how."""
+
+    began: int
+    read: int
+    project_id: str = "p-1"
+    is_completed: bool = True
+    is_stale: bool = False
+    is_gone: bool = False
+
+
+class _Freshness(Struct, frozen=True):
+    """Projects that were last current some seconds ago; all others are current."""
+
+    lags: Mapping[str, int]
+    read_since: datetime | None = None
+
+    def as_of(self, project_id: str = "") -> datetime:
+        return NOW - timedelta(seconds=self.lags.get(project_id, 0))
+
+
+@contextmanager
+def picture_of(known: Sequence[Known], freshness: _Freshness) -> Iterator[InMemoryPicture]:
+    """The picture at `NOW` after each upload was read at its time."""
+    clock = FrozenClock(NOW - timedelta(seconds=_LONGEST_SECONDS))
+    with closing(InMemoryPicture(clock=clock, freshness=freshness)) as picture:
+        numbered = sorted(enumerate(known), key=lambda pair: -pair[1].read)
+        for number, one in numbered:
+            clock.advance((NOW - clock.now()).total_seconds() - one.read)
+            initiated, completed = (one.began + 60, one.began) if one.is_completed else (one.began, None)
+            place = (one.project_id, one.project_id)
+            upload = an_upload(f"u-{number}", initiated=initiated, completed=completed, chunks=(), project=place)
+            picture.update(upload)
+            picture.mark(upload["id"], stale=one.is_stale, gone=one.is_gone)
+        clock.advance((NOW - clock.now()).total_seconds())
+        yield picture
+
+
+def greatest(rows: Sequence[Row]) -> tuple[float, bool] | None:
+    """The greatest age of rows in seconds, and whether it may be greater."""
+    oldest = oldest_of(map(age_of, rows), NOW)
+    return None if oldest is None else (oldest.seconds(NOW), oldest.is_least)
+
+
+_KNOWN = st.tuples(
+    st.integers(0, 2000),
+    st.integers(0, 1500),
+    st.sampled_from(_PROJECTS),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 9).map(lambda number: number == 0),
+).map(lambda values: Known(values[0] + values[1], *values[1:]))
+_FRESHNESS = st.builds(
+    _Freshness,
+    st.dictionaries(st.sampled_from(_PROJECTS), st.sampled_from([0, 4, 300, 1500])),
+    st.sampled_from([None, NOW - timedelta(seconds=200)]),
+)
+
+
+@given(st.lists(_KNOWN, max_size=12), _FRESHNESS)
+def test_the_greatest_age_is_that_of_the_row_with_the_greatest(known: list[Known], freshness: _Freshness) -> None:
+    with picture_of(known, freshness) as picture:
+        rows = [row for row in picture.window(Query(), 0, len(known)).rows if not row.is_gone]
+        funnel = picture.funnel()
+        for stage in PENDING_STAGES:
+            oldest = oldest_age(funnel[stage])
+            expected = greatest([row for row in rows if row.stage is stage])
+            assert (oldest and (oldest.seconds(NOW), oldest.is_least)) == expected
+        waiting = picture.pending(len(known) or 1)
+        stuck = [row for row in rows if row.lateness.is_stuck]
+        assert {row.id for row in waiting} == {row.id for row in rows}
+        if stuck:
+            assert greatest(waiting[:1]) == greatest(stuck)
+
+
+@pytest.mark.parametrize("is_stale", [False, True], ids=["project", "upload"])
+def test_many_uploads_that_cannot_be_read_do_not_hide_an_older_one(is_stale: bool) -> None:
+    """They began first, but were read only shortly after that."""
+    lost = [Known(2000 + number, 1990, "p-1", is_stale=is_stale) for number in range(200)]
+    freshness = _Freshness({} if is_stale else {"p-1": 1990})
+    with picture_of([*lost, Known(1800, 0, "p-2")], freshness) as picture:
+        assert greatest(picture.pending(1)) == (1800, False)
+        oldest = oldest_age(picture.funnel()[Stage.COMPLETED])
+        assert oldest == StageAge(NOW - timedelta(seconds=1800))
+
+
+def test_the_oldest_of_several_services_is_the_one_with_the_greatest_known_age() -> None:
+    clock = FrozenClock()
+    lost, live = (
+        InMemorySession([an_upload(name, initiated=began)], clock=clock)
+        for name, began in (("lost", 3000), ("live", 2000))
+    )
+    read_on = NOW - timedelta(seconds=2900)
+    lost.set_connection(Connection(state=ConnectionState.OFFLINE, since=read_on, read_on=read_on))
+    clock.advance(2900)
+    with closing(lost), closing(live):
+        picture = CombinedSession([lost, live]).picture
+        assert oldest_age(picture.funnel()[Stage.INITIATED]) == StageAge(NOW - timedelta(seconds=2000))
+        assert [row.name for row in picture.pending(2)] == ["live", "lost"]
