@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from upload_tui.monitor.ages import StageAge, age_of, oldest_age
 from upload_tui.monitor.analysis.statistics import STAGE_PAIRS, LatencyHistogram, bucket_of, histogram_of, statistics_of
 from upload_tui.monitor.model import Detail, ProjectRef, Trouble
 from upload_tui.monitor.picture import Picture
@@ -154,9 +155,9 @@ def project_figures(
         project=project,
         stages=_stage_counts({summary.stage: summary.count for summary in funnel.stages}, funnel.others),
         oldest_pending_seconds={
-            summary.stage: max(0.0, (now - summary.oldest_since).total_seconds())
+            summary.stage: max(0.0, oldest.seconds(now))
             for summary in funnel.stages
-            if summary.stage in PENDING_STAGES and summary.oldest_since is not None
+            if summary.stage in PENDING_STAGES and (oldest := oldest_age(summary))
         },
         troubles={trouble: funnel.troubles.get(trouble, 0) for trouble in Trouble},
         acknowledged=picture.window(Query(where=parse_query("is:acknowledged"), project_ids=project_ids), 0, 0).total,
@@ -171,15 +172,17 @@ def figures_of_uploads(
 ) -> ProjectFigures:
     """The figures of some uploads of a project."""
     statistics = statistics_of(details)
-    since: dict[str, list[datetime]] = {}
+    ages: dict[str, list[StageAge]] = {}
     for row in (detail.row for detail in details):
-        if row.stage in PENDING_STAGES and not row.unknown_state and row.stage_since is not None:
-            since.setdefault(row.stage, []).append(row.stage_since)
+        if row.stage in PENDING_STAGES and not row.unknown_state and (age := age_of(row)):
+            ages.setdefault(row.stage, []).append(age)
     return ProjectFigures(
         service=service,
         project=project,
         stages=_stage_counts(statistics.counts, sum(statistics.unknown_states.values())),
-        oldest_pending_seconds={stage: max(0.0, (now - min(times)).total_seconds()) for stage, times in since.items()},
+        oldest_pending_seconds={
+            stage: max(0.0, *(one.seconds(now) for one in of_stage)) for stage, of_stage in ages.items()
+        },
         troubles={trouble: len(ids) for trouble, ids in statistics.trouble_ids.items()},
         acknowledged=sum(detail.row.is_acknowledged for detail in details),
         durations=_durations(details),

@@ -13,10 +13,13 @@ from upload_tui.monitor import (
     Connection,
     ConnectionState,
     InMemoryPicture,
+    ProjectRef,
     Query,
     Row,
     StageAge,
     age_of,
+    figures_of_uploads,
+    project_figures,
 )
 from upload_tui.monitor.ages import oldest_age, oldest_of
 from upload_tui.monitor.sessions.combined import CombinedSession
@@ -100,6 +103,20 @@ def test_the_greatest_age_is_that_of_the_row_with_the_greatest(known: list[Known
         assert {row.id for row in waiting} == {row.id for row in rows}
         if stuck:
             assert greatest(waiting[:1]) == greatest(stuck)
+
+
+@given(st.lists(_KNOWN, min_size=1, max_size=12), _FRESHNESS)
+def test_a_metric_is_the_greatest_age_that_the_rows_show(known: list[Known], freshness: _Freshness) -> None:
+    """While a project cannot be read its last values stay, as in the dashboard."""
+    with picture_of(known, freshness) as picture:
+        details = [detail for detail in picture.details(Query()) if not detail.row.is_gone]
+        for project_id in _PROJECTS:
+            project = ProjectRef(project_id, project_id)
+            own = [detail for detail in details if detail.row.project_id == project_id]
+            of_picture = project_figures(picture, "", project, NOW).oldest_pending_seconds
+            of_uploads = figures_of_uploads(own, "", project, NOW, NOW).oldest_pending_seconds
+            ages = {stage: greatest([one.row for one in own if one.row.stage is stage]) for stage in PENDING_STAGES}
+            assert of_picture == of_uploads == {stage: age[0] for stage, age in ages.items() if age}
 
 
 @pytest.mark.parametrize("is_stale", [False, True], ids=["project", "upload"])
