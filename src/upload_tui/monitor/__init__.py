@@ -73,7 +73,14 @@ if TYPE_CHECKING:
         project_key,
     )
     from upload_tui.monitor.notices import Notice, NoticeKind
-    from upload_tui.monitor.picture import CachedFreshness, ConnectionFreshness, EmptyPicture, Freshness, Picture
+    from upload_tui.monitor.picture import (
+        CachedFreshness,
+        ConnectionFreshness,
+        EmptyPicture,
+        Freshness,
+        PartlyCachedFreshness,
+        Picture,
+    )
     from upload_tui.monitor.queries.completion import Completion, ValueCounts, complete_query, field_values
     from upload_tui.monitor.queries.matching import matches_change, matches_row
     from upload_tui.monitor.queries.parser import parse_query, parse_query_as_typed
@@ -173,6 +180,7 @@ __all__ = [
     "Outcome",
     "OwnStateReached",
     "Picture",
+    "PartlyCachedFreshness",
     "PictureChanged",
     "Playback",
     "ProjectFigures",
@@ -275,7 +283,7 @@ __getattr__, __dir__ = lazy_names(
             "ProjectRef Row StageSummary Trouble UploadKey WaitsFor Window project_key"
         ),
         "notices": "Notice NoticeKind",
-        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness Picture",
+        "picture": "CachedFreshness ConnectionFreshness EmptyPicture Freshness PartlyCachedFreshness Picture",
         "queries.completion": "complete_query Completion field_values ValueCounts",
         "queries.matching": "matches_change matches_row",
         "queries.parser": "parse_query parse_query_as_typed",

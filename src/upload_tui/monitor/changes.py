@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
+from upload_tui.monitor.ages import age_of
 from upload_tui.monitor.model import Connection, Detail, ProjectRef, UploadKey
 from upload_tui.status import Anomaly, Certainty, Event, Stage
 from upload_tui.wire import Upload, format_time
@@ -195,7 +196,7 @@ UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
     "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble", "acknowledged", "acknowledgement",
-    "ended", "updated_on",
+    "ended", "updated_on", "stale", "least_age", "gone",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -215,6 +216,7 @@ CHANGE_PATHS = ("upload", "upload.id", "upload.name", "upload.project", "upload.
 def upload_record(detail: Detail) -> Record:
     """An upload, as `list` prints it."""
     upload, row = detail.upload, detail.row
+    age = age_of(row)
     return {
         "id": upload.id,
         "name": upload.name,
@@ -237,6 +239,9 @@ def upload_record(detail: Detail) -> Record:
         "as_of": format_optional_time(row.read_on),
         "ended": upload.timeline.has_ended or None,  # null unless a source reports it
         "updated_on": format_optional_time(upload.last_updated_on),
+        "stale": age is not None and age.read_on is not None,  # it may have left its stage since `as_of`
+        "least_age": age is not None and age.is_least,
+        "gone": row.is_gone,
     }
 
 
@@ -334,7 +339,17 @@ def flat_upload(record: Record) -> Record:
     """Flatten an upload's record to one level, for CSV. The time of a stage is empty if only its bounds are known."""
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
     # At the end, as scripts may count columns.
-    added = ("stage_since_certainty", "trouble", "acknowledged", "acknowledgement", "ended", "updated_on")
+    added = (
+        "stage_since_certainty",
+        "trouble",
+        "acknowledged",
+        "acknowledgement",
+        "ended",
+        "updated_on",
+        "stale",
+        "least_age",
+        "gone",
+    )
     plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
     times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}

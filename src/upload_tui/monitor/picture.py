@@ -31,7 +31,7 @@ from upload_tui.monitor.model import (
 )
 from upload_tui.monitor.queries.query import Query
 
-__all__ = ["CachedFreshness", "ConnectionFreshness", "EmptyPicture", "Freshness", "Picture"]
+__all__ = ["CachedFreshness", "ConnectionFreshness", "EmptyPicture", "Freshness", "PartlyCachedFreshness", "Picture"]
 
 
 class Picture(Protocol):
@@ -170,6 +170,18 @@ class CachedFreshness(Struct, frozen=True):
 
     def as_of(self, project_id: str = "") -> None:
         """None: nothing was read in this session."""
+
+
+class PartlyCachedFreshness(Struct, frozen=True):
+    """The freshness of projects that this session has just read, except those with these ids, which it could not read."""
+
+    clock: Clock
+    cached_ids: frozenset[str]
+    read_since = None
+
+    def as_of(self, project_id: str = "") -> datetime | None:
+        """The present, or None for a project that is as an earlier session left it."""
+        return None if project_id in self.cached_ids else self.clock.now()
 
 
 class ConnectionFreshness:

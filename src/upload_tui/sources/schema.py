@@ -60,7 +60,7 @@ class LineField(Struct, frozen=True):
 
 
 _PRINTED_FIELDS = (
-    "service", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of",
+    "service", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of", "stale", "least_age", "gone",
 )  # fmt: skip
 
 LINE_FIELDS = (

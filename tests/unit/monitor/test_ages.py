@@ -1,18 +1,17 @@
 """The greatest age of pending uploads is the greatest that any row shows, however they and their projects were read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
+from tests.unit.monitor.read_uploads import FRESHNESS, KNOWN, PROJECTS, Known, ProjectFreshness, picture_of
 
 from upload_tui.monitor import (
     Connection,
     ConnectionState,
-    InMemoryPicture,
     ProjectRef,
     Query,
     Row,
@@ -26,47 +25,6 @@ from upload_tui.monitor.sessions.combined import CombinedSession
 from upload_tui.status import PENDING_STAGES, Stage
 from upload_tui.testing import NOW, FrozenClock, InMemorySession, an_upload
 
-_PROJECTS = ("p-1", "p-2", "p-3")
-_LONGEST_SECONDS = 3600
-
-
-class Known(Struct, frozen=True):
-    """A pending upload: when it entered its stage and when it was read (seconds ago), and how."""
-
-    began: int
-    read: int
-    project_id: str = "p-1"
-    is_completed: bool = True
-    is_stale: bool = False
-    is_gone: bool = False
-
-
-class _Freshness(Struct, frozen=True):
-    """Projects that were last current some seconds ago; all others are current."""
-
-    lags: Mapping[str, int]
-    read_since: datetime | None = None
-
-    def as_of(self, project_id: str = "") -> datetime:
-        return NOW - timedelta(seconds=self.lags.get(project_id, 0))
-
-
-@contextmanager
-def picture_of(known: Sequence[Known], freshness: _Freshness) -> Iterator[InMemoryPicture]:
-    """The picture at `NOW` after each upload was read at its time."""
-    clock = FrozenClock(NOW - timedelta(seconds=_LONGEST_SECONDS))
-    with closing(InMemoryPicture(clock=clock, freshness=freshness)) as picture:
-        numbered = sorted(enumerate(known), key=lambda pair: -pair[1].read)
-        for number, one in numbered:
-            clock.advance((NOW - clock.now()).total_seconds() - one.read)
-            initiated, completed = (one.began + 60, one.began) if one.is_completed else (one.began, None)
-            place = (one.project_id, one.project_id)
-            upload = an_upload(f"u-{number}", initiated=initiated, completed=completed, chunks=(), project=place)
-            picture.update(upload)
-            picture.mark(upload["id"], stale=one.is_stale, gone=one.is_gone)
-        clock.advance((NOW - clock.now()).total_seconds())
-        yield picture
-
 
 def greatest(rows: Sequence[Row]) -> tuple[float, bool] | None:
     """The greatest age of rows in seconds, and whether it may be greater."""
@@ -74,23 +32,8 @@ def greatest(rows: Sequence[Row]) -> tuple[float, bool] | None:
     return None if oldest is None else (oldest.seconds(NOW), oldest.is_least)
 
 
-_KNOWN = st.tuples(
-    st.integers(0, 2000),
-    st.integers(0, 1500),
-    st.sampled_from(_PROJECTS),
-    st.booleans(),
-    st.booleans(),
-    st.integers(0, 9).map(lambda number: number == 0),
-).map(lambda values: Known(values[0] + values[1], *values[1:]))
-_FRESHNESS = st.builds(
-    _Freshness,
-    st.dictionaries(st.sampled_from(_PROJECTS), st.sampled_from([0, 4, 300, 1500])),
-    st.sampled_from([None, NOW - timedelta(seconds=200)]),
-)
-
-
-@given(st.lists(_KNOWN, max_size=12), _FRESHNESS)
-def test_the_greatest_age_is_that_of_the_row_with_the_greatest(known: list[Known], freshness: _Freshness) -> None:
+@given(st.lists(KNOWN, max_size=12), FRESHNESS)
+def test_the_greatest_age_is_that_of_the_row_with_the_greatest(known: list[Known], freshness: ProjectFreshness) -> None:
     with picture_of(known, freshness) as picture:
         rows = [row for row in picture.window(Query(), 0, len(known)).rows if not row.is_gone]
         funnel = picture.funnel()
@@ -105,12 +48,12 @@ def test_the_greatest_age_is_that_of_the_row_with_the_greatest(known: list[Known
             assert greatest(waiting[:1]) == greatest(stuck)
 
 
-@given(st.lists(_KNOWN, min_size=1, max_size=12), _FRESHNESS)
-def test_a_metric_is_the_greatest_age_that_the_rows_show(known: list[Known], freshness: _Freshness) -> None:
+@given(st.lists(KNOWN, min_size=1, max_size=12), FRESHNESS)
+def test_a_metric_is_the_greatest_age_that_the_rows_show(known: list[Known], freshness: ProjectFreshness) -> None:
     """While a project cannot be read its last values stay, as in the dashboard."""
     with picture_of(known, freshness) as picture:
         details = [detail for detail in picture.details(Query()) if not detail.row.is_gone]
-        for project_id in _PROJECTS:
+        for project_id in PROJECTS:
             project = ProjectRef(project_id, project_id)
             own = [detail for detail in details if detail.row.project_id == project_id]
             of_picture = project_figures(picture, "", project, NOW).oldest_pending_seconds
@@ -123,7 +66,7 @@ def test_a_metric_is_the_greatest_age_that_the_rows_show(known: list[Known], fre
 def test_many_uploads_that_cannot_be_read_do_not_hide_an_older_one(is_stale: bool) -> None:
     """They began first, but were read only shortly after that."""
     lost = [Known(2000 + number, 1990, "p-1", is_stale=is_stale) for number in range(200)]
-    freshness = _Freshness({} if is_stale else {"p-1": 1990})
+    freshness = ProjectFreshness({} if is_stale else {"p-1": 1990})
     with picture_of([*lost, Known(1800, 0, "p-2")], freshness) as picture:
         assert greatest(picture.pending(1)) == (1800, False)
         oldest = oldest_age(picture.funnel()[Stage.COMPLETED])

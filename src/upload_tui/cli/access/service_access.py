@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from upload_tui.monitor import (
         Change,
         ChangeBroadcaster,
+        Freshness,
         LiveSession,
         Schedule,
         StageReached,
@@ -99,12 +100,14 @@ class ServiceAccess:
 
     async def read(self, store: "Store", *, accepts_cached: bool) -> ProjectUploads:
         """Run one round of each project; offline, show those that are cached."""
-        from upload_tui.monitor import CachedFreshness
+        from upload_tui.monitor import CachedFreshness, PartlyCachedFreshness
 
         readings = await read_until_kept(store, lambda: read_or_cached(self._client, store, self._settings))
-        is_offline = all(reading.error for reading in readings)
         # The ages of cached uploads end at the time of the cache.
-        freshness = CachedFreshness(self.clock.now()) if is_offline else None
+        freshness: Freshness = CachedFreshness(self.clock.now())
+        if not all(reading.error for reading in readings):
+            cached_ids = frozenset(reading.project.id for reading in readings if reading.error) - {""}
+            freshness = PartlyCachedFreshness(self.clock, cached_ids)
         report_replacement(store)
         picture = store_picture(self._settings, store, self.clock, freshness=freshness)
         code = print_results(readings)

@@ -32,14 +32,18 @@ def _since(record: Record, zone: tzinfo | None) -> str:
 
 
 def _age(now: Callable[[], datetime], record: Record) -> str:
-    """How long the upload has been in its stage: `~` marks an estimate, `>` the least possible age."""
+    """How long the upload has been in its stage, as in the dashboard: `~` marks an estimate, `>` the least possible age.
+
+    The age of an upload that may have left its stage since it was last read ends then.
+    """
     from upload_tui.text import age_text
 
-    since, certainty = record["stage_since"], record["stage_since_certainty"]
-    if since is None:
+    if record["stage_since"] is None:
         return "?"
-    sign = ">" if certainty == "observed" else _CERTAINTY_SIGNS.get(certainty, "")
-    return sign + age_text((now() - datetime.fromisoformat(since)).total_seconds())
+    since, read_on = map(datetime.fromisoformat, (record["stage_since"], record["as_of"]))
+    age = age_text(((read_on if record["stale"] else now()) - since).total_seconds())
+    is_estimated = record["stage_since_certainty"] == "estimated"
+    return f"{'>' if record['least_age'] and age != '?' else '~' if is_estimated else ''}{age}"
 
 
 def _size(record: Record) -> str:
@@ -58,9 +62,10 @@ def trouble_text(record: Record) -> str:
 
 
 def _note(record: Record) -> str:
-    """What is wrong with the upload, the error message, and its anomalies, each name once."""
+    """That the upload is gone, what is wrong with it, the error message, and its anomalies, each name once."""
     names = dict.fromkeys(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
-    return "; ".join(part for part in (trouble_text(record), record["error_message"], ", ".join(names)) if part)
+    gone = "gone" if record["gone"] else ""
+    return "; ".join(part for part in (gone, trouble_text(record), record["error_message"], ", ".join(names)) if part)
 
 
 def upload_columns(zone: tzinfo | None, now: Callable[[], datetime]) -> Sequence[Column]:

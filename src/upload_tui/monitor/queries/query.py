@@ -97,7 +97,7 @@ _GUESSES: Mapping[str, str] = {
     "type": "content_type content mime mimetype extension",
     "error": "note reason cause message error_message why problem detail anomaly anomalies",
     "size": "bytes size_bytes chunk_size_bytes length",
-    "age": "stage_since stage_since_certainty certainty waiting older newer as_of",
+    "age": "stage_since stage_since_certainty certainty waiting older newer as_of stale least_age",
     "took": "time duration elapsed verification seconds",
     "chunks": "chunk chunk_count parts count progress",
     "since": "after from start started date day created updated_on initiated_on completed_on verified_on error_on on at",
