@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 UPLOAD_FIELDS = [
     "id", "name", "size_bytes", "content_type", "project", "service", "stage", "stage_since", "stage_since_certainty",
     "error_message", "timeline", "chunks", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "anomalies", "as_of",
-    "ended", "updated_on", "stale", "least_age", "gone",
+    "ended", "updated_on", "stale", "least_age", "gone", "purged", "purged_on",
 ]  # fmt: skip
 STAGES = {"initiated", "completed", "verified", "error"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -156,6 +156,11 @@ class UploadPurged(UploadChange, frozen=True, kw_only=True):
 
     on: datetime | None
 
+    @property
+    def happened_on(self) -> datetime:
+        """When the service says that they were deleted; otherwise when the monitor learned of it."""
+        return self.on or self.at
+
 
 class UploadGone(UploadChange, frozen=True, kw_only=True):
     """The service no longer lists the upload."""
@@ -196,7 +201,7 @@ UPLOAD_FIELDS = (
     "id", "name", "size_bytes", "content_type", "service", "stage", "stage_since", "error_message", "overdue", "stuck",
     "as_of", "project_id", "project_name", "initiated_on", "completed_on", "verified_on", "error_on", "chunk_count",
     "chunk_size_bytes", "anomalies", "stage_since_certainty", "trouble", "acknowledged", "acknowledgement",
-    "ended", "updated_on", "stale", "least_age", "gone",
+    "ended", "updated_on", "stale", "least_age", "gone", "purged", "purged_on",
 )  # fmt: skip
 """The keys of `flat_upload`: the header of a CSV of uploads."""
 
@@ -242,6 +247,8 @@ def upload_record(detail: Detail) -> Record:
         "stale": age is not None and age.read_on is not None,  # it may have left its stage since `as_of`
         "least_age": age is not None and age.is_least,
         "gone": row.is_gone,
+        "purged": upload.timeline.is_purged,
+        "purged_on": format_optional_time(upload.timeline.purged_on),
     }
 
 
@@ -340,16 +347,9 @@ def flat_upload(record: Record) -> Record:
     nested = {"project", "timeline", "chunks", "anomalies", "chunk_list", "hashes", "raw"}
     # At the end, as scripts may count columns.
     added = (
-        "stage_since_certainty",
-        "trouble",
-        "acknowledged",
-        "acknowledgement",
-        "ended",
-        "updated_on",
-        "stale",
-        "least_age",
-        "gone",
-    )
+        "stage_since_certainty", "trouble", "acknowledged", "acknowledgement", "ended", "updated_on", "stale", "least_age", "gone",
+        "purged", "purged_on",
+    )  # fmt: skip
     plain = {key: value for key, value in record.items() if key not in {*nested, *added}}
     times = {event["stage"]: event["on"] for event in record["timeline"]}
     chunks = record["chunks"] or {}

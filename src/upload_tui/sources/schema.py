@@ -61,6 +61,7 @@ class LineField(Struct, frozen=True):
 
 _PRINTED_FIELDS = (
     "service", "overdue", "stuck", "acknowledged", "acknowledgement", "trouble", "as_of", "stale", "least_age", "gone",
+    "purged", "purged_on",
 )  # fmt: skip
 
 LINE_FIELDS = (

@@ -17,7 +17,7 @@ from upload_tui.cli.support.tables import local_time, trouble_text
 from upload_tui.settings import Flags, ServiceSettings
 from upload_tui.status import ENDED_STATE, Certainty, Stage
 
-__all__ = ["command", "time_text"]
+__all__ = ["command", "time_text", "upload_lines"]
 
 _PATHS = ("chunk_list", "hashes", "raw", "raw.*")
 """What it prints in addition to `list`."""
@@ -37,7 +37,7 @@ def command(upload_ids: Sequence[str], output: str | None, *, flags: Flags) -> i
     found = run_async(_fetch(settings, upload_ids))
     records = [full_upload_record(detail, json.loads(detail.raw)) for detail in found.details]
     if printer.is_table:
-        click.echo("\n\n".join("\n".join(_upload_lines(record, settings.zone)) for record in records))
+        click.echo("\n\n".join("\n".join(upload_lines(record, settings.zone)) for record in records))
     else:
         printer.print_records(records)
     for upload_id, error in found.errors.items():
@@ -50,7 +50,7 @@ async def _fetch(settings: ServiceSettings, upload_ids: Sequence[str]) -> Fetche
         return await access.fetch(upload_ids)
 
 
-def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
+def upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     """Yield the lines of one upload for people, complete and untruncated."""
     from upload_tui.text import sanitize, size_text
 
@@ -69,6 +69,8 @@ def _upload_lines(record: Record, zone: tzinfo | None) -> Iterator[str]:
     yield line("type", record["content_type"] or "unknown")
     yield line("stage", _stage_text(record))
     yield from (line(event["stage"], text) for event, text in _timeline(record, zone))
+    if record["purged"]:
+        yield line("purged", local_time(record["purged_on"], zone))
     if record["error_message"]:
         yield line("error", record["error_message"])
     yield from (line("hash", f"{known['algorithm']} {known['value']}") for known in record["hashes"])

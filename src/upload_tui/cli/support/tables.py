@@ -62,10 +62,10 @@ def trouble_text(record: Record) -> str:
 
 
 def _note(record: Record) -> str:
-    """That the upload is gone, what is wrong with it, the error message, and its anomalies, each name once."""
+    """That the upload is gone, what is wrong with it, the error message, its anomalies, each name once, and that it is purged."""
     names = dict.fromkeys(anomaly["name"].replace("_", " ") for anomaly in record["anomalies"])
-    gone = "gone" if record["gone"] else ""
-    return "; ".join(part for part in (gone, trouble_text(record), record["error_message"], ", ".join(names)) if part)
+    gone, purged = (word if record[word] else "" for word in ("gone", "purged"))
+    return "; ".join(filter(None, (gone, trouble_text(record), record["error_message"], ", ".join(names), purged)))
 
 
 def upload_columns(zone: tzinfo | None, now: Callable[[], datetime]) -> Sequence[Column]:

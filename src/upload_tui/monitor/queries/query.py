@@ -87,7 +87,7 @@ FIELDS: Mapping[str, str] = {
 }
 """All fields, each with a line of help."""
 _GUESSES: Mapping[str, str] = {
-    "stage": "state status",
+    "stage": "state status purged",
     "project": "project_id project_name",
     "service": "server host url address",
     "name": "file filename upload upload_name path title",
@@ -100,7 +100,7 @@ _GUESSES: Mapping[str, str] = {
     "age": "stage_since stage_since_certainty certainty waiting older newer as_of stale least_age",
     "took": "time duration elapsed verification seconds",
     "chunks": "chunk chunk_count parts count progress",
-    "since": "after from start started date day created updated_on initiated_on completed_on verified_on error_on on at",
+    "since": "after from start started date day created updated_on initiated_on completed_on verified_on error_on purged_on on at",
     "until": "before to end",
     "is:trouble": "trouble alert alarm kind",
     "is:overdue": "late slow overdue",

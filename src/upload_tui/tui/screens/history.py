@@ -49,7 +49,7 @@ _MAX_CHUNKS = 2_000
 _TIME_CELLS = 8
 _TEXTS = {
     UploadSeen: "first seen here",
-    UploadPurged: "stored data deleted",
+    UploadPurged: "purged",
     UploadGone: "no longer listed",
 }
 
@@ -83,12 +83,17 @@ def _facts_of(
         now: the present.
         display_options: signs, and the zone of times.
     """
-    glyphs = display_options.glyphs
+    glyphs, timeline = display_options.glyphs, detail.upload.timeline
     noticed = {change.after: change.at for change in changes if isinstance(change, StageReached)}
-    facts = [
-        _stage_fact(event, noticed.get(event.stage), now, display_options) for event in detail.upload.timeline.events
-    ]
-    facts += [_change_fact(change, glyphs) for change in changes if not isinstance(change, StageReached)]
+    facts = [_stage_fact(event, noticed.get(event.stage), now, display_options) for event in timeline.events]
+    if timeline.is_purged:
+        noticed_on = next((change.at for change in reversed(changes) if isinstance(change, UploadPurged)), None)
+        facts.append(_purge_fact(timeline.purged_on, noticed_on, glyphs))
+    # This is also known of what happened before this session; a change that says the same is left out.
+    known_kinds = (StageReached, *((UploadPurged,) if timeline.is_purged else ()))
+    facts += [_change_fact(change, glyphs) for change in changes if not isinstance(change, known_kinds)]
+    if detail.gone_on is not None and not any(isinstance(change, UploadGone) for change in changes):
+        facts.append(Fact(detail.gone_on, glyphs.unreached, "$quiet", _TEXTS[UploadGone]))
     known = {(change.anomaly.name, change.anomaly.detail) for change in changes if isinstance(change, AnomalyNoticed)}
     read_on = detail.row.read_on
     facts += [_anomaly_fact(one, read_on, glyphs) for one in detail.anomalies if (one.name, one.detail) not in known]
@@ -104,10 +109,19 @@ def _stage_fact(event: Event, noticed_on: datetime | None, now: datetime, displa
     text = f"{event.stage}{times.get(event.certainty, f' {time}')}"
     if event.message:
         text = f"{text}: {sanitize(event.message)}"
-    if noticed_on is not None and event.best_time is not None:
-        seconds = (noticed_on - event.best_time).total_seconds()
-        text += f"; noticed {duration_text(seconds)} later" if seconds >= 1 else ""
+    text += _noticed_text(event.best_time, noticed_on)
     return Fact(event.best_time, glyphs.stages[event.stage], f"$stage-{event.stage} bold", text)
+
+
+def _noticed_text(on: datetime | None, noticed_on: datetime | None) -> str:
+    """How long after it had happened it was noticed; empty for less than a second, or if a time is not known."""
+    seconds = (noticed_on - on).total_seconds() if on and noticed_on else 0
+    return f"; noticed {duration_text(seconds)} later" if seconds >= 1 else ""
+
+
+def _purge_fact(purged_on: datetime | None, noticed_on: datetime | None, glyphs: Glyphs) -> Fact:
+    text = f"{_TEXTS[UploadPurged]}{_noticed_text(purged_on, noticed_on)}"
+    return Fact(purged_on or noticed_on, glyphs.unreached, "$quiet", text)
 
 
 def _change_fact(change: UploadChange, glyphs: Glyphs) -> Fact:
@@ -116,7 +130,7 @@ def _change_fact(change: UploadChange, glyphs: Glyphs) -> Fact:
     if isinstance(change, OwnStateReached):
         return Fact(change.happened_on, glyphs.own_state, "$quiet", sanitize(change.state))
     text = sanitize(change.text) if isinstance(change, CommandEnded) else _TEXTS.get(type(change), "changed")
-    return Fact(change.at, glyphs.unreached, "$quiet", text)
+    return Fact(change.happened_on, glyphs.unreached, "$quiet", text)
 
 
 def _anomaly_fact(anomaly: Anomaly, on: datetime, glyphs: Glyphs) -> Fact:

@@ -130,6 +130,8 @@ def change_pieces(
     room -= cell_len(place)
     name = name_or_id(change.upload.name, change.upload.id)
     sign, label, component_class, note = _describe(change, display_options, _note_cells(change, name, room))
+    if not (label_cells or note or isinstance(change, StageReached)):  # only the sign of a stage is its own
+        note = label
     states, wrong = _folded_texts(change)
     signed = ((glyphs.own_state, states), (glyphs.warning, wrong))
     note = " ".join(filter(None, (note, *(f"{sign} {', '.join(texts)}" for sign, texts in signed if texts))))
@@ -190,7 +192,7 @@ def _describe(change: UploadChange, display_options: DisplayOptions, note_cells:
             name = change.anomaly.name.replace("_", " ")
             return glyphs.warning, "anomaly", _ERROR, f"{name}: {sanitize(change.anomaly.detail)}"
         case UploadPurged():
-            return glyphs.unreached, "purged", _QUIET, "stored data deleted"
+            return glyphs.unreached, "purged", _QUIET, ""
         case UploadGone():
             return glyphs.unreached, "gone", _QUIET, "no longer listed"
         case CommandEnded():

@@ -152,7 +152,7 @@ class _Painter(Struct, frozen=True):
             yield self._own_state_line(timeline.unknown_state)
         elif timeline.is_pending:
             yield from self._current_stage(longest)
-        elif timeline.is_purged:
+        if timeline.is_purged:
             on = timeline.purged_on
             time = "" if on is None else clock_text(on, self.now, self.display_options.zone)
             yield self._line(self._glyphs.unreached, "purged", time, _QUIET)

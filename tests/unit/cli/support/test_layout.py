@@ -60,7 +60,7 @@ def test_columns_are_dropped_in_their_order_as_the_terminal_gets_narrower() -> N
         "trouble": None, "size_bytes": 12345, "project": {"id": "p", "name": "Demo project"},
         "id": "3936f24b-4797-4b9d-a045-149b816f9124", "name": "a-rather-long-name-of-a-file.fastq.gz",
         "error_message": "reported chunk hash does not match that computed by StorageProvider", "stuck": False,
-        "overdue": False, "anomalies": [], "as_of": None, "stale": False, "least_age": False, "gone": False,
+        "overdue": False, "anomalies": [], "as_of": None, "stale": False, "least_age": False, "gone": False, "purged": False,
     }  # fmt: skip
     dropped = [
         tuple(layout_table(upload_columns(None, SystemClock().now), [record], max_width).dropped_titles)
