@@ -12,7 +12,7 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 
 def test_a_completed_upload_waits(snap_compare: Compare) -> None:
-    """An upload completed 41 minutes ago and the worker is stopped: it is stuck. Another upload sends chunks."""
+    """An upload completed 41 minutes ago and the worker is stopped: it is stuck. Another one has stalled."""
     scene = (
         Scene()
         .upload("reads_S1_R1.fastq.gz", at=0, completes=20)

@@ -364,7 +364,7 @@ def _row(stored: StoredUpload, service: str, lateness: Lateness, *, is_stale: bo
         chunk_count=stored.chunk_count, chunk_bytes=stored.chunk_bytes, error_message=stored.error_message, lateness=lateness,
         anomaly_count=stored.anomaly_count, is_contradictory=stored.is_contradictory, is_purged=stored.is_purged,
         is_gone=stored.is_gone, is_stale=is_stale, is_current=is_current, read_on=stored.read_on, uploader=stored.uploader,
-        storage_provider=stored.storage_provider, content_type=stored.content_type,
+        storage_provider=stored.storage_provider, content_type=stored.content_type, active_on=stored.activity_on,
     )  # fmt: skip
 
 

@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 _MAX_SECONDS_LEFT = 30 * 24 * 3600
+_STALLED_INTERVALS = 3
+"""Without a chunk for so many times the usual interval between two, nothing is known of the time left."""
+_MIN_STALLED_SECONDS = 10
 AGE_CELLS = 7
 """Cells of the age of a pending upload."""
 
@@ -80,14 +83,29 @@ def bytes_per_second(row: Row) -> float | None:
     return row.chunk_bytes / seconds if seconds >= 1 else None
 
 
+def _is_stalled(row: Row) -> bool:
+    """Whether no chunk has arrived for long; False if it is not known when they arrive.
+
+    A service that reports no change since the initiation does not report that of its chunks.
+    """
+    if row.active_on is None or row.initiated_on is None or row.active_on <= row.initiated_on:
+        return False
+    usual_seconds = (row.active_on - row.initiated_on).total_seconds() / (row.chunk_count or 1)
+    idle_seconds = (row.read_on - row.active_on).total_seconds()
+    return idle_seconds > max(_MIN_STALLED_SECONDS, _STALLED_INTERVALS * usual_seconds)
+
+
 def time_left_text(row: Row) -> str:
     """How long the rest of the chunks takes at this speed: `3m left`; empty if it is late, gone, not current or not known.
+
+    So it is of an upload of which no chunk has arrived for long: its speed falls, and the time left would grow with its age.
 
     A time of more than a month says only that the speed was measured too early.
     """
     speed = bytes_per_second(row)
-    is_late = row.lateness.is_stuck or row.lateness.is_overdue
-    if speed is None or row.size_bytes is None or is_late or row.is_stale or row.is_gone or not row.is_current:
+    is_late = row.lateness.is_stuck or row.lateness.is_overdue or row.acknowledged_trouble is not None
+    is_over = is_late or row.is_stale or row.is_gone or _is_stalled(row)
+    if speed is None or row.size_bytes is None or is_over or not row.is_current:
         return ""
     seconds = (row.size_bytes - (row.chunk_bytes or 0)) / speed
     if not 0 < seconds < _MAX_SECONDS_LEFT:
