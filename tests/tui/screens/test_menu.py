@@ -58,6 +58,37 @@ async def test_a_dialog_stands_in_the_middle_above_the_dashboard() -> None:
             await pilot.pause()
 
 
+async def test_the_menu_and_the_table_count_the_same_uploads_of_each_project() -> None:
+    """Whatever is gone, acknowledged, or in a state that is no stage."""
+    projects = [(f"p-{number}", f"P{number}") for number in range(4)]
+    uploads = [
+        an_upload(f"{project[0]}-{number}", initiated=9000 - number, project=project)
+        for project in projects
+        for number in range(5)
+    ]
+    for upload in uploads[4::5]:
+        upload["status"] = {"current": {"state": "held"}}
+    async with opened(uploads, (160, 40)) as (pilot, session, table):
+        session.projects = tuple(ProjectRef(*project) for project in projects)
+        for number, gone in enumerate((0, 1, 4, 5)):
+            for upload in uploads[5 * number : 5 * number + gone]:
+                session.picture.mark(upload["id"], gone=True)
+        session.refresh()
+        await settled(pilot)
+        for number, gone in enumerate((0, 1, 4, 5)):
+            await pilot.press("p")
+            await pilot.pause()
+            menu = pilot.app.screen.query_one(OptionList)
+            lines = [str(option.prompt).split() for option in menu.options]
+            assert [line[1:3] for line in lines[1:]] == [["5", "uploads"]] * 4
+            menu.highlighted = number + 1
+            await pilot.press("enter")
+            await settled(pilot)
+            title = str(table.border_title)
+            assert "Uploads 5 " in title
+            assert (f" {gone} gone" in title) is (gone > 0)
+
+
 @pytest.mark.parametrize("width", [30, 40, 80])
 async def test_each_project_has_one_line_with_its_counts_below_each_other(width: int) -> None:
     names = [

@@ -78,13 +78,13 @@ class ProjectScreen(LiveDialog[str | None], MenuScreen):
         menu.border_title, menu.border_subtitle = Content(title + searched), self._keys
 
     def _count(self, projects: Sequence[ProjectRef]) -> Mapping[str, tuple[int, int]]:
-        """The uploads, and those in trouble, of each project of which anything is known."""
+        """The uploads, also gone ones as in the table, and those in trouble, of each project of which anything is known."""
         session, counts = self._session, dict[str, tuple[int, int]]()
         for project in projects:
             own = frozenset({project.id})
             funnel = session.picture.funnel(own)
             if has_data(session.connection(own), funnel):
-                counts[project.id] = (funnel.total, sum(funnel.troubles.values()))
+                counts[project.id] = (funnel.total + funnel.gone, sum(funnel.troubles.values()))
         return counts
 
     @property
