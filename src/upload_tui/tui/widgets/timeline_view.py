@@ -15,7 +15,7 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.reactive import reactive
 
-from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, estimate_retries
+from upload_tui.monitor import MAX_RETRIES, Acknowledgement, Detail, age_of, estimate_retries
 from upload_tui.status import FUTURE_TOLERANCE, Ability, Certainty, Event, Span, Stage, UnknownState
 from upload_tui.text import age_text, clock_text, duration_text, event_text, name_or_id, sanitize, size_text, span_text
 from upload_tui.tui.appearance.display_options import DisplayOptions
@@ -117,8 +117,8 @@ class _Painter(Struct, frozen=True):
     @property
     def _as_of(self) -> datetime:
         """The time until which the present stage is known to have lasted."""
-        row = self.detail.row
-        return row.read_on if row.is_stale or row.is_gone else self.now
+        age = age_of(self.detail.row)
+        return (age and age.read_on) or self.now
 
     @property
     def _bar_cells(self) -> int:
