@@ -322,7 +322,7 @@ async def test_keys_that_arrive_together_reach_what_the_first_one_opens(keys: st
         assert pilot.app.is_running
 
 
-@pytest.mark.parametrize("filtered", ["", "1", "/e"], ids=["nothing", "filter", "search"])
+@pytest.mark.parametrize("filtered", ["", "1", "/s"], ids=["nothing", "filter", "search"])
 @pytest.mark.parametrize("pane", [UploadTable, ChangeLogView])
 async def test_a_key_to_a_match_moves_the_cursor_or_says_that_there_is_no_search(
     pane: type[UploadTable | ChangeLogView], filtered: str
@@ -332,14 +332,16 @@ async def test_a_key_to_a_match_moves_the_cursor_or_says_that_there_is_no_search
         found = pilot.app.screen.query_one(pane)
         await until(pilot, lambda: found.total == 5)
         found.focus()
-        await pilot.press("home", "j", "j", *{"1": "8" if pane is ChangeLogView else "1", "/e": "/e"}.get(filtered, ""))
+        await pilot.press(*{"1": "8" if pane is ChangeLogView else "1", "/s": "/s"}.get(filtered, ""))
         if filtered.startswith("/"):
             await pilot.press("enter")
-        await until(pilot, lambda: found.total == 5)
+        await settled(pilot)
+        await pilot.press("home", "j", "j")
+        await until(pilot, lambda: (found.total, found.cursor_row) == (5, 2))
         for key, step in (("n", 1), ("N", -1), ("N", -1)):
             row = found.cursor_row
             await pilot.press(key)
-            await pilot.pause()
+            await settled(pilot)
             assert found.cursor_row == row + (step if filtered else 0)
         assert toasts(pilot) == ([] if filtered else ["No search. / starts one."])
 
