@@ -233,7 +233,7 @@ class Row(Struct, frozen=True, kw_only=True):
         is_least_age: the stage may have begun long before `stage_since`, when it was first observed.
         initiated_on, completed_on, ended_on: times of the stages, None if unknown; `ended_on` is that of verified or error.
         first_event_on: when it was initiated; if unknown, the first time known of it: it was initiated before. None without any.
-        chunk_count, chunk_bytes, active_on: of the chunks received so far, None if it has none; when the service last changed it.
+        chunk_count, chunk_bytes, active_on: the chunks received so far, None if it has none; when the service last changed it.
         anomaly: the most serious one of `anomaly_count`; None if there is none, or if it is not known.
         lateness: of a pending upload that is not gone; one that is acknowledged is neither overdue nor stuck.
         trouble, acknowledged_trouble: what is wrong and not acknowledged, or acknowledged; None if nothing is, or if it is gone.
