@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from tests.contract.calls import Caller, serving
-from tests.contract.test_live_session import run_pending, running, until
+from tests.contract.test_live_session import run_pending, running, until, upload_changes
 from upload_tui.client import Credentials, ServiceClient
-from upload_tui.monitor import LiveSession, ProjectRef, Query, Schedule, Store
+from upload_tui.monitor import LiveSession, ProjectRef, Query, Schedule, StageReached, Store
 
 FIELDS = {"content_type": "application/octet-stream", "size": 15}
 
@@ -78,7 +78,7 @@ WAYS: Mapping[str, Callable[[Caller, LiveSession], None]] = {
 async def test_a_new_project_is_watched_after(way: str, state: str) -> None:
     async with serving() as caller, watching(caller) as session:
         new = await new_project(caller, "New")
-        await new_upload(caller, new, "first.bin")
+        await new_upload(caller, new, "one.bin")
         session.set_paused(is_paused=state == "paused")
         session.set_watched(is_watched=state != "unwatched")
         WAYS[way](caller, session)
@@ -87,18 +87,40 @@ async def test_a_new_project_is_watched_after(way: str, state: str) -> None:
             assert names(session) == [caller.project_name]
             session.set_paused(is_paused=False)
             session.refresh()
-        await until(session, lambda: rows(session) == [("New", "first.bin")])
+        await until(session, lambda: rows(session) == [("New", "one.bin")])
         assert names(session) == [caller.project_name, "New"]
-        assert rows(session, frozenset({new})) == [("New", "first.bin")]
+        assert rows(session, frozenset({new})) == [("New", "one.bin")]
         is_paused = way == "refresh" and state == "paused"
         await until(session, lambda: session.connection().state == ("paused" if is_paused else "live"))
         if is_paused:  # each was read once
             caller.clock.advance(600)
             await run_pending()
             session.set_paused(is_paused=False)
-        await new_upload(caller, new, "second.bin")
+        await new_upload(caller, new, "two.bin")
         session.refresh()
-        await until(session, lambda: rows(session) == [("New", "first.bin"), ("New", "second.bin")])
+        await until(session, lambda: rows(session) == [("New", "one.bin"), ("New", "two.bin")])
+
+
+async def test_what_happened_in_a_new_project_since_the_session_began_is_published() -> None:
+    """What happened before is no change, as in the projects that were known at the start."""
+    async with serving() as caller:
+        old = await new_project(caller, "Old")
+        await new_upload(caller, old, "before.bin")
+        caller.clock.advance(5)
+        async with watching(caller) as session:
+            caller.clock.advance(1)
+            await new_upload(caller, old, "in-old.bin")
+            await new_upload(caller, await new_project(caller, "New"), "in-new.bin")
+            caller.clock.advance(60)
+            await until(session, lambda: len(rows(session)) == 3)
+            await until(session, lambda: session.connection().is_live)
+            changes = upload_changes(session)
+            reached = [one for one in changes if isinstance(one, StageReached)]
+            assert len(reached) == 2, changes
+            assert {one.upload.name for one in reached} == {"in-old.bin", "in-new.bin"}
+            session.refresh()
+            await until(session, lambda: session.connection().is_live)
+            assert upload_changes(session) == changes
 
 
 async def test_a_project_gets_its_new_name_everywhere_at_once() -> None:
@@ -120,7 +142,7 @@ async def test_a_project_that_is_there_again_is_read_again() -> None:
         transport = Hiding(caller.transport)
         async with watching(caller, transport) as session:
             new = await new_project(caller, "New")
-            await new_upload(caller, new, "first.bin")
+            await new_upload(caller, new, "one.bin")
             session.refresh()
             await until(session, lambda: bool(rows(session)))
             transport.hidden = f"/projects/{new}/"
@@ -128,15 +150,15 @@ async def test_a_project_that_is_there_again_is_read_again() -> None:
                 caller.clock.advance(5)
                 await run_pending()
             transport.hidden = None
-            await new_upload(caller, new, "second.bin")
+            await new_upload(caller, new, "two.bin")
             caller.clock.advance(60)
-            await until(session, lambda: rows(session) == [("New", "first.bin"), ("New", "second.bin")])
+            await until(session, lambda: rows(session) == [("New", "one.bin"), ("New", "two.bin")])
             await until(session, lambda: not session.lost_projects)
 
 
 async def test_only_named_projects_are_watched_when_some_are_named() -> None:
     async with serving() as caller, watching(caller, finds_projects=False) as session:
-        await new_upload(caller, await new_project(caller, "New"), "first.bin")
+        await new_upload(caller, await new_project(caller, "New"), "one.bin")
         session.refresh()
         caller.clock.advance(600)
         await run_pending()

@@ -18,7 +18,19 @@ from upload_tui.testing import an_upload
 
 pytestmark = pytest.mark.e2e
 
-CHANGE_FIELDS = ["at", "kind", "upload", "from", "to", "on", "certainty", "error_message", "detail"]
+CHANGE_FIELDS = [
+    "at",
+    "kind",
+    "upload",
+    "from",
+    "to",
+    "on",
+    "certainty",
+    "error_message",
+    "detail",
+    "earliest",
+    "latest",
+]
 QUICK = {"UPLOAD_TUI_REFRESH": "0.1", "UPLOAD_TUI_REQUESTS_PER_MINUTE": "100000"}
 
 

@@ -79,7 +79,8 @@ def test_a_command_that_waits_for_its_token(
 
 def _check_end(process: Process, signals: Sequence[signal.Signals]) -> None:
     out, err = process.communicate(timeout=TIMEOUT_SECONDS)
-    assert process.returncode in {128 + number for number in signals}, out + err
+    # The system itself ends a program that gets the last of several signals at its very end.
+    assert process.returncode in {*(128 + number for number in signals), -signals[-1]}, out + err
     assert "Traceback" not in err
     assert "Internal error" not in err
 

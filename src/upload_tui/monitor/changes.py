@@ -209,8 +209,8 @@ UPLOAD_PATHS = ("project", "project.id", "project.name", "timeline", "chunks", "
 """The other names of values in `upload_record`."""
 
 CHANGE_FIELDS = (
-    "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "upload_id", "upload_name", "project_id",
-    "project_name",
+    "at", "kind", "from", "to", "on", "certainty", "error_message", "detail", "earliest", "latest", "upload_id", "upload_name",
+    "project_id", "project_name",
 )  # fmt: skip
 """The keys of `flat_change`: the header of a CSV of changes."""
 
@@ -286,7 +286,7 @@ def _event_record(event: Event) -> Record:
 def change_record(change: Change) -> Record:
     """A change; fields that do not apply to its kind are None."""
     upload = change.upload if isinstance(change, UploadChange) else None
-    empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail"))
+    empty = dict.fromkeys(("from", "to", "on", "certainty", "error_message", "detail", "earliest", "latest"))
     return {
         "at": format_optional_time(change.at),
         "kind": None,
@@ -318,6 +318,8 @@ def _kind_fields(change: Change) -> Record:
                 "on": format_optional_time(change.on),
                 "certainty": change.certainty,
                 "error_message": change.error_message,
+                "earliest": format_optional_time(change.earliest),
+                "latest": format_optional_time(change.latest),
             }
         case OwnStateReached():
             on = format_optional_time(change.on)

@@ -102,7 +102,10 @@ def _change_upload(record: Record) -> str:
 def change_columns(zone: tzinfo | None) -> Sequence[Column]:
     """The columns of `tail`, which prints line by line: only what has a known width is aligned."""
     return (
-        Column("AT", lambda record: local_time(record["on"] or record["at"], zone)),
+        Column(
+            "AT",
+            lambda record: local_time(record["on"] or record["latest"] or record["earliest"] or record["at"], zone),
+        ),
         Column("CHANGE", lambda record: f"{_change_text(record):<21}"),
         Column("UPLOAD", _change_upload),
         Column("NOTE", lambda record: record["error_message"] or record["detail"] or ""),

@@ -24,8 +24,8 @@ __all__ = ["LiveSession"]
 _QUEUE_SECONDS = 15.0
 """Time between two requests for the verification queue when requests are short."""
 _PROJECTS_SECONDS = 60.0
-_SHORT_PROJECTS_SECONDS = 300.0
-"""Time between two requests for the list of projects; the second one when requests are short."""
+_PROJECTS_SHARE = 0.05
+"""Time between two requests for the list of projects, and the share of the budget of requests that they may take."""
 
 
 class LiveSession:
@@ -71,6 +71,7 @@ class LiveSession:
         self._is_watched = True
         self._projects_timer = WakeableTimer(client.clock, lambda: self._is_paused)
         self._pollers = {project.id: self._poller(project) for project in projects}
+        self._freshness = _LiveFreshness(client, self._pollers)
         self.picture = self._new_picture()
 
     def _poller(self, project: ProjectRef) -> ProjectPoller:
@@ -85,8 +86,12 @@ class LiveSession:
         )
 
     def _new_poller(self, project: ProjectRef) -> ProjectPoller:
-        """The poller of a project that has been found while the session runs; it is read once, also while the others are paused."""
+        """The poller of a project that has been found while the session runs; it is read once, also while the others are paused.
+
+        What began in it since the session began is new.
+        """
         is_paused, poller = self._is_paused, self._poller(project)
+        poller.new_since = self._freshness.read_since
         poller.set_watched(is_watched=self._is_watched)
         poller.is_refreshing = True
         if is_paused:
@@ -94,10 +99,8 @@ class LiveSession:
         return poller
 
     def _new_picture(self) -> StorePicture:
-        freshness = _LiveFreshness(self._client, self._pollers)
-        project_ids = frozenset(self._pollers)
-        client, limits = self._client, self._limits
-        return StorePicture(self._store, client.clock, client.root, limits, project_ids, freshness, self.title)
+        client, limits, project_ids = self._client, self._limits, frozenset(self._pollers)
+        return StorePicture(self._store, client.clock, client.root, limits, project_ids, self._freshness, self.title)
 
     @property
     def projects(self) -> Sequence[ProjectRef]:
@@ -116,9 +119,8 @@ class LiveSession:
     async def _find_projects(self, group: asyncio.TaskGroup) -> None:
         """List the projects from time to time; if that fails, the rounds of the known ones say so."""
         while True:
-            await self._projects_timer.wait(
-                _SHORT_PROJECTS_SECONDS if self._client.is_budget_short else _PROJECTS_SECONDS
-            )
+            limit = self._client.gate.requests_per_minute
+            await self._projects_timer.wait(max(_PROJECTS_SECONDS, 60 / (_PROJECTS_SHARE * limit) if limit else 0.0))
             with suppress(ServiceError):
                 listed = await self._client.projects()
                 self.notice = listed.notice

@@ -35,7 +35,10 @@ class ProjectPoller:
         has_pending: whether any of its uploads was pending after the last round.
         is_refreshing: a round was requested and has not ended, also while paused.
         is_frugal: whether the budget delays its rounds.
+        new_since: uploads that began since then are new in its first round; None if none is.
     """
+
+    new_since: datetime | None = None
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class ProjectPoller:
         """Synchronise once, and learn how many requests a round takes; True if anything changed."""
         self.is_frugal = self._budgeted_seconds(self) > self._seconds_between_polls
         is_full_scan = self._synchroniser.previous_read_on is None
-        round_ = self._synchroniser.sync(is_frugal=self.is_frugal)
+        round_ = self._synchroniser.sync(is_frugal=self.is_frugal, new_since=self.new_since)
         try:
             return await self.tracker.run_round(
                 round_, self._answer_count, lambda: self._stall_seconds, self._store.limits.stall_check_seconds

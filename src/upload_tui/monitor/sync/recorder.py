@@ -15,7 +15,7 @@ from upload_tui.monitor.sync.state import ClockCheck, KnownUploads, SyncState
 from upload_tui.status import Stage
 from upload_tui.wire import Upload, UploadPage, UploadReading
 
-__all__ = ["ChangeRecorder"]
+__all__ = ["ChangeRecorder", "initiated_on"]
 
 
 class ChangeRecorder:
@@ -150,17 +150,17 @@ class ChangeRecorder:
         return True
 
 
-def _initiated_on(upload: Upload) -> datetime | None:
+def initiated_on(upload: Upload) -> datetime | None:
     """When an upload was initiated; None if the service does not report it."""
     event = upload.timeline.event(Stage.INITIATED)
     return None if event is None else event.best_time
 
 
 def _is_after(upload: Upload, on: datetime | None) -> bool:
-    started_on = _initiated_on(upload)
+    started_on = initiated_on(upload)
     return on is not None and started_on is not None and started_on > on
 
 
 def _is_before(upload: Upload, on: datetime | None) -> bool:
-    started_on = _initiated_on(upload)
+    started_on = initiated_on(upload)
     return on is not None and started_on is not None and started_on < on

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 
 from msgspec.structs import replace
 
@@ -11,9 +12,9 @@ from upload_tui.errors import InvalidResponseError, NotFoundError, ServiceError
 from upload_tui.monitor.store.store import Store
 from upload_tui.monitor.sync.fetcher import PageFetcher
 from upload_tui.monitor.sync.page_workers import PageWorkers
-from upload_tui.monitor.sync.recorder import ChangeRecorder
+from upload_tui.monitor.sync.recorder import ChangeRecorder, initiated_on
 from upload_tui.monitor.sync.state import SyncState
-from upload_tui.wire import RawPage, UploadPage, UploadReading
+from upload_tui.wire import RawPage, Upload, UploadPage, UploadReading
 
 __all__ = ["ScanRecorder"]
 
@@ -27,6 +28,7 @@ class ScanRecorder:
         store: where readings are written.
         state: the project's stored facts.
         on_progress: called with the number of uploads read and the service's total (None if it reports none).
+        new_since: uploads that began since then are new; None if none is.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class ScanRecorder:
         store: Store,
         state: SyncState,
         on_progress: Callable[[int, int | None], None],
+        *,
+        new_since: datetime | None = None,
     ) -> None:
         self.fetcher = fetcher
         self._client = fetcher.client
@@ -43,6 +47,7 @@ class ScanRecorder:
         self.store = store
         self.state = state
         self._on_progress = on_progress
+        self._new_since = new_since
         self._workers: PageWorkers | None = None
         self.read_count = 0
         """Uploads read in this pass."""
@@ -128,16 +133,21 @@ class ScanRecorder:
         await self.record_parsed(page)
 
     def _record_readings(self, readings: Sequence[UploadReading]) -> None:
-        """Record readings; publish changes of uploads known before.
+        """Record readings; publish changes of uploads known before, and of new ones.
 
         What exists during a full scan is no change. But if another process has finished its scan meanwhile, what it has not found is
         new.
         """
         known = self.store.known([reading.upload.id for reading in readings])
         published_ids = {one.upload.id for one in readings} if self.state.is_scanned else known
+        published_ids = {*published_ids, *(one.upload.id for one in readings if self._is_new(one.upload))}
         published = [one for one in readings if one.upload.id in published_ids]
         self.possibly_outdated.extend(self.recorder.record(published)[1])
         self.recorder.record_silently([one for one in readings if one.upload.id not in published_ids])
+
+    def _is_new(self, upload: Upload) -> bool:
+        began_on = initiated_on(upload)
+        return self._new_since is not None and began_on is not None and began_on >= self._new_since
 
     def _bulk_insert(self, raw_page: RawPage, snapshot: bytes) -> str | None:
         inserted = self.store.bulk.insert_page(snapshot)

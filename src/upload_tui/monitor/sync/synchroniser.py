@@ -115,24 +115,25 @@ class Synchroniser:
             unlisted = min(self._listed_total, latest) - self.known.count()
         return max(max(unlisted, 0) + stale, unreadable)
 
-    async def sync(self, *, is_frugal: bool = False) -> bool:
+    async def sync(self, *, is_frugal: bool = False, new_since: datetime | None = None) -> bool:
         """Run one round; True if anything changed.
 
         Args:
             is_frugal: requests are short: compare old pages in few of the rounds. The full scan does not count against the budget.
+            new_since: uploads that began since then are new in a full scan, so they are published; None if none is.
 
         Raises:
             ServiceError: the service failed; what was read before that is recorded.
             BusyStorageError: another process is writing to the store, or the store was replaced.
         """
         try:
-            has_changed = await self._sync(is_frugal=is_frugal)
+            has_changed = await self._sync(new_since, is_frugal=is_frugal)
         finally:  # recorded uploads are no longer new in the next round
             self._recorder.publish_changes()
         self._recorder.clock_check.end_round(self._fetcher.client.clock.now())
         return has_changed
 
-    async def _sync(self, *, is_frugal: bool) -> bool:
+    async def _sync(self, new_since: datetime | None, *, is_frugal: bool) -> bool:
         await self._store.bulk.wait_until_idle()
         self._store.name_project(self.project)
         self._fetcher.begin_round()
@@ -140,7 +141,7 @@ class Synchroniser:
         # Read each round, as another process may have finished the scan.
         if not self._state.is_scanned:
             with unlimited_requests():
-                await self._scan_all()
+                await self._scan_all(new_since)
             self._state.synced_ms = to_ms(self._fetcher.client.clock.now())
             self._save_missing_count()
             return True
@@ -160,8 +161,11 @@ class Synchroniser:
         self._state.synced_ms = to_ms(self._fetcher.client.clock.now())
         return changed | self._recorder.changes.collect_others()
 
-    async def _scan_all(self) -> None:
-        scan = FullScan(ScanRecorder(self._fetcher, self._recorder, self._store, self._state, self._on_progress))
+    async def _scan_all(self, new_since: datetime | None) -> None:
+        recorder = ScanRecorder(
+            self._fetcher, self._recorder, self._store, self._state, self._on_progress, new_since=new_since
+        )
+        scan = FullScan(recorder)
         await scan.run()
         self._listed_total = scan.total
         if scan.total is not None:
