@@ -82,7 +82,7 @@ FIELDS: Mapping[str, str] = {
     "is": "stuck, overdue, pending, trouble, failed, contradictory, gone, acknowledged or marked",
     **TEXT_FIELDS,
     **NUMBER_FIELDS,
-    "since": "initiated since then, as in since:2h or since:2026-11-01",
+    "since": ("initiated since then, as in since:2h or since:2026-11-01"),
     "until": "initiated until then, as in until:1d or until:2026-11-01T12:00",
 }
 """All fields, each with a line of help."""
@@ -97,11 +97,11 @@ _GUESSES: Mapping[str, str] = {
     "type": "content_type content mime mimetype extension",
     "error": "note reason cause message error_message why problem detail anomaly anomalies",
     "size": "bytes size_bytes chunk_size_bytes length",
-    "age": "stage_since stage_since_certainty certainty waiting older newer as_of stale least_age",
+    "age": "stage_since stage_since_certainty certainty waiting older newer as_of stale least_age earliest",
     "took": "time duration elapsed verification seconds",
     "chunks": "chunk chunk_count parts count progress",
     "since": "after from start started date day created updated_on initiated_on completed_on verified_on error_on purged_on on at",
-    "until": "before to end",
+    "until": "before to end latest",
     "is:trouble": "trouble alert alarm kind",
     "is:overdue": "late slow overdue",
     "is:stuck": "stuck hanging",
