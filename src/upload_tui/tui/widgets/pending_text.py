@@ -37,7 +37,7 @@ __all__ = [
 
 _MAX_SECONDS_LEFT = 30 * 24 * 3600
 _STALLED_INTERVALS = 3
-"""Without a chunk for so many times the usual interval between two, nothing is known of the time left."""
+"""Without a chunk for this many times the usual interval between two, the time left is not known."""
 _MIN_STALLED_SECONDS = 10
 AGE_CELLS = 7
 """Cells of the age of a pending upload."""
